@@ -1,0 +1,299 @@
+// A background worker for LSM storage engines: writers say which stripe needs compaction, threads compact it, and one day
+// somebody calls shutdown.
+//
+// Thread safety: every public method may be called from any thread at any time, also from jobs; the destructor may not
+// overlap any other call but waits (`wait_idle`, `shutdown`) that were entered before it.
+//
+// Invariants (I1 to I4 hold whenever the mutex is free, I5 and I6 always):
+//   I1  A stripe is never compacted by two threads at the same time.
+//   I2  A stripe whose word holds requests is in the list, in the core's queue, running, or claimed: between the two steps
+//       of the call that answered `queued`.
+//   I3  If the list or the core's queue holds a stripe, no worker thread that could take it stays asleep: either none
+//       sleeps, or one that is awake, or has been handed a token, looks at both before it sleeps.
+//   I4  Once the core is closed, every stripe word is closed, and so is the list.
+//   I5  Each decrement of the sleeper count is followed by one token, and each sleeper consumes one.
+//   I6  A stripe has one node. Only the call that found its word without requests and not running links it, and only the
+//       thread that took the list touches it until the stripe is idle again.
+
+#ifndef KSTONE_BACKGROUND_WORKER_H_
+#define KSTONE_BACKGROUND_WORKER_H_
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "kstone/atomic_words.h"
+#include "kstone/compaction_config.h"
+#include "kstone/compaction_stats.h"
+#include "kstone/compaction_types.h"
+#include "kstone/production_sync.h"
+#include "kstone/scheduling_core.h"
+#include "kstone/thread_annotations.h"
+
+namespace kstone {
+
+// What a job is given. It lives for the call of the job.
+template <class Sync>
+class basic_compaction_context {
+ public:
+  using StatsAtomic = basic_compaction_stats_atomic<Sync>;
+
+  basic_compaction_context(CompactionRequest request, std::uint32_t attempt,
+                           const typename Sync::template atomic<bool>& stop_flag, const StatsAtomic& stats)
+      : request_(request), attempt_(attempt), stop_flag_(stop_flag), stats_(stats) {}
+
+  CompactionRequest request() const noexcept { return request_; }
+  std::uint32_t stripe_id() const noexcept { return request_.stripe_id; }
+
+  // 1 for the first compaction of an episode, one more for each that follows `more_work`.
+  std::uint32_t attempt() const noexcept { return attempt_; }
+
+  // True once `shutdown(ShutdownMode::cancel)` asks this compaction to give up; it may then answer `stopped`.
+  // Relaxed: it asks for something, and publishes nothing.
+  bool stop_requested() const noexcept { return stop_flag_.load(std::memory_order_relaxed); }
+
+  // The flag behind `stop_requested`, for engines that poll an atomic of their caller (RocksDB's `canceled`).
+  const typename Sync::template atomic<bool>& stop_flag() const noexcept { return stop_flag_; }
+
+  // Where the job records what it merged.
+  const StatsAtomic& stats() const noexcept { return stats_; }
+
+ private:
+  CompactionRequest request_;
+  std::uint32_t attempt_;
+  const typename Sync::template atomic<bool>& stop_flag_;
+  const StatsAtomic& stats_;
+};
+
+// *Requires*
+//   - The job, the scan and the log sink may be called from several threads at once.
+//   - Nobody calls a method once the destructor has begun, and none but waits is under way.
+// *Guarantees*
+//   - One at a time: never two compactions of one stripe at the same time; of different stripes, as many as configured.
+//   - No lost request: an accepted request is followed by a compaction of its stripe that starts after the request's
+//     effect, or the episode is reported (failed, cancelled, discarded). Any number of requests for a stripe that waits
+//     cost one compaction; any number during a compaction cost one more.
+//   - Publication: what a caller wrote before `queue_compaction` is visible to the compaction that serves the request, also
+//     when the answer was `coalesced` or `rerun_pending`. What a compaction wrote is visible to the next one of its stripe,
+//     and to whoever learns of its end through `wait_idle` or `shutdown`.
+//   - Nobody waits for a timer: a request wakes a sleeping thread, and every wait ends when `shutdown` is called.
+// *Lifetime*
+//   - The destructor calls `shutdown(ShutdownMode::finish_running)`: running compactions end by themselves, queued ones are
+//     discarded. Call `shutdown(ShutdownMode::drain)` first to have them done.
+//
+//     auto compact = [&](CompactionContext& context) {
+//       engine.compact(context.stripe_id());
+//       return CompactionOutcome::done();
+//     };
+//     BackgroundWorker worker(CompactionConfig().with_max_concurrent(2), CompactionStatsAtomic(), 16, compact);
+//     worker.start();
+//     worker.queue_compaction(7);                                    // from any writer, any number of times
+//     auto report = worker.shutdown(ShutdownMode::drain);
+template <class Sync>
+class basic_background_worker {
+ public:
+  using Context = basic_compaction_context<Sync>;
+  using StatsAtomic = basic_compaction_stats_atomic<Sync>;
+  using Job = std::function<CompactionOutcome(Context&)>;
+  using Scan = std::function<void(basic_background_worker&)>;
+
+  struct Options {
+    // Called on a thread of its own when the worker starts and then every `check_interval_secs`; it may queue stripes. A
+    // backstop for what an engine forgot to request: nothing here depends on it. None by default.
+    Scan scan;
+    // None by default: failures then show in the snapshot and in the report only.
+    LogSink log;
+  };
+
+  // Stripes are `0 .. stripe_count - 1`. Allocates all that requests and dispatch will ever need; starts no thread.
+  // Throws std::invalid_argument, naming the value, for a stripe count of 0 or above `max_stripe_count`, a null job, or a
+  // configuration outside the ranges that `CompactionConfig` states.
+  basic_background_worker(CompactionConfig config, StatsAtomic stats, std::uint32_t stripe_count, Job job,
+                          Options options = {});
+
+  // Never blocks for longer than the running jobs take. Called from a job, scan or log sink of this worker it aborts with
+  // a sentence, since it would wait for itself.
+  ~basic_background_worker();
+
+  basic_background_worker(const basic_background_worker&) = delete;
+  basic_background_worker& operator=(const basic_background_worker&) = delete;
+
+  // Creates the threads; what was queued before starts now. Fewer threads than configured are a warning in the log; none at
+  // all is an error. Does not wait for jobs.
+  StartResult start();
+
+  // Asks for a compaction of the stripe. Takes no lock, allocates nothing, calls no code of the user, never waits.
+  //
+  // Memory ordering: what the caller wrote before is visible to the compaction that serves the request.
+  Submission queue_compaction(std::uint32_t stripe_id) noexcept;
+
+  // Stripes that are accepted and not running. O(1); exact when no call overlaps.
+  std::size_t queue_size() const;
+
+  // True from a successful `start` until `shutdown`, if a worker thread lives (or, disabled, none is needed).
+  bool is_running() const;
+
+  // Waits until every request answered before the call has reached its end; requests that come later are not waited for.
+  // Without a limit it waits as long as that takes; a limit of zero or less asks without waiting. Before `start` it waits
+  // for the start. O(stripes).
+  //
+  // Memory ordering: after `idle`, what those compactions wrote is visible to the caller.
+  IdleResult wait_idle(std::optional<std::chrono::nanoseconds> limit = std::nullopt);
+
+  // Ends the worker for good, and waits for its threads. Every request from now on is rejected. Called again, or from
+  // several threads, it joins the shutdown under way; a stronger mode takes effect, a weaker one does not. With a limit it
+  // returns when that has passed, `complete` being false, and what was begun goes on. Throws std::bad_alloc if the report
+  // cannot be built; the shutdown goes on.
+  //
+  // Memory ordering: when `complete`, what every compaction wrote is visible to the caller.
+  ShutdownReport shutdown(ShutdownMode mode = ShutdownMode::finish_running,
+                          std::optional<std::chrono::nanoseconds> limit = std::nullopt);
+
+  // One moment of all counters. O(stripes).
+  WorkerSnapshot snapshot() const;
+
+  std::uint32_t stripe_count() const noexcept { return stripe_count_; }
+  const CompactionConfig& config() const noexcept { return config_; }
+
+ private:
+  using Mutex = typename Sync::mutex;
+  template <class T>
+  using Atomic = typename Sync::template atomic<T>;
+  template <class T>
+  using Cell = typename Sync::template cell<T>;
+  using Deadline = std::optional<std::chrono::nanoseconds>;
+
+  // A thread of the worker. `self` and `thread` are written before the thread starts; the rest is guarded by the mutex.
+  struct Slot {
+    basic_background_worker* self = nullptr;
+    typename Sync::thread thread;
+    typename Sync::thread::id_type id{};
+    bool alive = false;
+    bool running = false;
+    std::uint32_t stripe = 0;
+    Atomic<bool> stop_flag{false};
+  };
+
+  void link(std::uint32_t stripe_id) noexcept;
+
+  // The threads. compact() and join_threads() release the mutex and take it again.
+  void start_threads() KSTONE_REQUIRES(mutex_);
+  bool start_thread(Slot& slot, void (*entry)(void*)) KSTONE_REQUIRES(mutex_);
+  void work(Slot& slot) KSTONE_EXCLUDES(mutex_);
+  void scan(Slot& slot) KSTONE_EXCLUDES(mutex_);
+  ControlWord admit_listed() KSTONE_REQUIRES(mutex_);
+  void link_taken(std::uint32_t head) KSTONE_REQUIRES(mutex_);
+  void compact(Slot& slot, ControlWord control) KSTONE_REQUIRES(mutex_);
+  bool claim_sleeper(ControlWord control) KSTONE_REQUIRES(mutex_);
+  template <class Call>
+  bool contained(Slot& slot, std::string& error, const Call& call) KSTONE_EXCLUDES(mutex_);
+  bool release_word(std::uint32_t stripe_id, CompactionOutcome::Kind kind) KSTONE_REQUIRES(mutex_);
+  void finish(Slot& slot, CompactionOutcome&& outcome) KSTONE_REQUIRES(mutex_);
+  void leave(Slot& slot) KSTONE_REQUIRES(mutex_);
+  void leave_unwound(Slot& slot) KSTONE_EXCLUDES(mutex_);
+
+  void close() KSTONE_REQUIRES(mutex_);
+  bool await_threads(const Deadline& deadline) KSTONE_REQUIRES(mutex_);
+  bool join_threads(const Deadline& deadline) KSTONE_REQUIRES(mutex_);
+  IdleResult await_stripe(std::uint32_t stripe_id, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
+  bool on_own_thread() const KSTONE_REQUIRES(mutex_);
+  ShutdownReport report() const KSTONE_REQUIRES(mutex_);
+  bool wait(typename Sync::condition_variable& change, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
+  static Deadline deadline_after(std::optional<std::chrono::nanoseconds> limit);
+  template <class... Arguments>
+  void log(LogLevel level, const char* format, Arguments... arguments) const noexcept KSTONE_EXCLUDES(mutex_);
+
+  // Immutable after construction.
+  const CompactionConfig config_;
+  const StatsAtomic stats_;
+  const std::uint32_t stripe_count_;
+  const Job job_;
+  const Options options_;
+  const std::unique_ptr<Atomic<std::uint64_t>[]> words_;  // StripeWord
+  // The list: the stripe below each one, plus one. Written by the call that links, read by the thread that took the list.
+  const std::unique_ptr<Cell<std::uint32_t>[]> links_;
+
+  // Touched by requesters.
+  Atomic<std::uint64_t> control_{0};  // ControlWord
+  Atomic<std::uint64_t> rejected_unknown_stripe_{0};
+  Atomic<std::uint64_t> rejected_disabled_{0};
+  typename Sync::semaphore sleepers_;
+
+  // Taken by worker threads and control calls, never by `queue_compaction`.
+  mutable Mutex mutex_;
+  typename Sync::condition_variable episode_ended_;  // or the worker has closed
+  typename Sync::condition_variable thread_left_;    // or the threads were joined, or a wait has been left
+  typename Sync::condition_variable closed_;         // ends the scan's wait
+
+  // Guarded by mutex_; the slots' threads are joined without it, by the one caller that set `joining_`.
+  Cell<SchedulingCore> core_ KSTONE_GUARDED_BY(mutex_);
+  const std::unique_ptr<Slot[]> slots_;  // the worker threads, then the scan's
+  bool started_ KSTONE_GUARDED_BY(mutex_) = false;
+  bool joining_ KSTONE_GUARDED_BY(mutex_) = false;
+  bool joined_ KSTONE_GUARDED_BY(mutex_) = false;
+  std::uint32_t alive_workers_ KSTONE_GUARDED_BY(mutex_) = 0;
+  std::uint32_t alive_threads_ KSTONE_GUARDED_BY(mutex_) = 0;  // with the scan's
+  std::uint32_t idle_waiters_ KSTONE_GUARDED_BY(mutex_) = 0;
+  std::uint32_t shutdown_callers_ KSTONE_GUARDED_BY(mutex_) = 0;
+  std::chrono::nanoseconds closed_at_ KSTONE_GUARDED_BY(mutex_){0};
+  std::optional<std::chrono::nanoseconds> stopped_at_ KSTONE_GUARDED_BY(mutex_);
+};
+
+template <class Sync>
+Submission basic_background_worker<Sync>::queue_compaction(std::uint32_t stripe_id) noexcept {
+  if (stripe_id >= stripe_count_) [[unlikely]] {
+    // Relaxed: a count that only the snapshot shows.
+    rejected_unknown_stripe_.fetch_add(1, std::memory_order_relaxed);
+    return Submission::rejected_unknown_stripe;
+  }
+  if (!config_.enabled) [[unlikely]] {
+    rejected_disabled_.fetch_add(1, std::memory_order_relaxed);  // relaxed: as above
+    return Submission::rejected_disabled;
+  }
+  // [Q1] acq_rel. Release: pairs with [T1] and [C2], publishes the caller's writes to the compaction, also when coalesced.
+  // Acquire: pairs with [F1], so that the list node's last use lies before its next. model/publication.cpp
+  const StripeWord before{words_[stripe_id].fetch_add(StripeWord::one_request, std::memory_order_acq_rel)};
+  // The answer depends on `before` alone, whatever comes later. A rejected call leaves its count in the closed word, where
+  // it means nothing but one more rejection.
+  if (before.closed()) [[unlikely]] {
+    return Submission::rejected_shutting_down;
+  }
+  if (before.requests() != 0) {
+    return Submission::coalesced;
+  }
+  if (before.running()) {
+    return Submission::rerun_pending;
+  }
+  link(stripe_id);
+  return Submission::queued;
+}
+
+template <class Sync>
+void basic_background_worker<Sync>::link(std::uint32_t stripe_id) noexcept {
+  // Relaxed: a stale value makes the compare-exchange fail, which brings the newest.
+  ControlWord control{control_.load(std::memory_order_relaxed)};
+  do {
+    if (control.closed()) [[unlikely]] {
+      return;  // shutdown has seen the claim in the stripe's word, or will, and takes it over
+    }
+    links_[stripe_id].write() = control.head();
+    // [L1] release; pairs with [T2] and [C1]. Publishes the link below this stripe. model/list.cpp
+  } while (!control_.compare_exchange_weak(control.bits, control.with_listed(stripe_id).bits,
+                                           std::memory_order_release, std::memory_order_relaxed));
+  if (control.sleepers() != 0) {
+    sleepers_.post(1);  // the sleeper that the exchange above claimed
+  }
+}
+
+using BackgroundWorker = basic_background_worker<ProductionSync>;
+using CompactionContext = basic_compaction_context<ProductionSync>;
+
+extern template class basic_background_worker<ProductionSync>;
+
+}  // namespace kstone
+
+#endif  // KSTONE_BACKGROUND_WORKER_H_

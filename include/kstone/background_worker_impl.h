@@ -1,0 +1,630 @@
+// The definitions of basic_background_worker<Sync> that are not on the path of a request.
+//
+// Included by whoever instantiates the template for a `Sync`: `src/` for production, `model/` for exploration, tests with a
+// clock of their own. Users of `BackgroundWorker` need it not.
+
+#ifndef KSTONE_BACKGROUND_WORKER_IMPL_H_
+#define KSTONE_BACKGROUND_WORKER_IMPL_H_
+
+#include <cxxabi.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "kstone/background_worker.h"
+
+namespace kstone {
+namespace detail {
+
+template <class Mutex>
+class KSTONE_SCOPED_CAPABILITY ScopedLock {
+ public:
+  explicit ScopedLock(Mutex& mutex) KSTONE_ACQUIRE(mutex) : mutex_(mutex) { mutex_.lock(); }
+  ~ScopedLock() KSTONE_RELEASE() { mutex_.unlock(); }
+  ScopedLock(const ScopedLock&) = delete;
+  ScopedLock& operator=(const ScopedLock&) = delete;
+
+ private:
+  Mutex& mutex_;
+};
+
+// Throws std::invalid_argument for what the constructor does not accept.
+void validate(const CompactionConfig& config, std::uint32_t stripe_count, bool has_job);
+
+// Assigns `text`, or a shorter one if there is no memory for it.
+void assign_or_truncate(std::string& target, const char* text) noexcept;
+
+}  // namespace detail
+
+template <class Sync>
+basic_background_worker<Sync>::basic_background_worker(CompactionConfig config, StatsAtomic stats,
+                                                       std::uint32_t stripe_count, Job job, Options options)
+    : config_((detail::validate(config, stripe_count, static_cast<bool>(job)), config)),
+      stats_(std::move(stats)),
+      stripe_count_(stripe_count),
+      job_(std::move(job)),
+      options_(std::move(options)),
+      words_(new Atomic<std::uint64_t>[stripe_count]{}),
+      links_(new Cell<std::uint32_t>[stripe_count]),
+      core_(stripe_count),
+      slots_(new Slot[std::size_t{config.max_concurrent_compactions} + 1]) {}
+
+template <class Sync>
+basic_background_worker<Sync>::~basic_background_worker() {
+  mutex_.lock();
+  Sync::check(!on_own_thread(), "~BackgroundWorker: called from a job, scan or log sink of this worker; it would wait for itself");
+  mutex_.unlock();
+  shutdown(ShutdownMode::finish_running);
+  detail::ScopedLock lock(mutex_);
+  while (idle_waiters_ + shutdown_callers_ != 0) {
+    thread_left_.wait(mutex_);
+  }
+}
+
+// -- Starting ---------------------------------------------------------------------------------------------------------
+
+template <class Sync>
+StartResult basic_background_worker<Sync>::start() {
+  auto result = StartResult::started;
+  std::uint32_t workers = 0;
+  bool scan_missing = false;
+  {
+    detail::ScopedLock lock(mutex_);
+    if (core_.read().closed()) {
+      result = StartResult::shut_down;
+    } else if (started_) {
+      result = StartResult::already_running;
+    } else if (config_.enabled) {
+      start_threads();
+      started_ = alive_workers_ != 0;
+      result = started_ ? StartResult::started : StartResult::no_threads;
+      scan_missing = started_ && options_.scan && alive_threads_ == alive_workers_;
+    } else {
+      started_ = true;
+    }
+    workers = alive_workers_;
+  }
+  if (result == StartResult::already_running) {
+    log(LogLevel::warn, "start: the worker runs already");
+  } else if (result != StartResult::started) {
+    log(LogLevel::warn, "start: failed, %s",
+        result == StartResult::shut_down ? "the worker was shut down" : "no thread could be created");
+  } else if (!config_.enabled) {
+    log(LogLevel::info, "started without threads, since the configuration is disabled");
+  } else {
+    log(workers == config_.max_concurrent_compactions ? LogLevel::info : LogLevel::warn,
+        "started with %u of %u worker threads for %u stripes", workers, config_.max_concurrent_compactions,
+        stripe_count_);
+  }
+  if (scan_missing) {
+    log(LogLevel::warn, "start: no thread could be created for the periodic scan; it will not run");
+  }
+  return result;
+}
+
+template <class Sync>
+void basic_background_worker<Sync>::start_threads() {
+  const auto workers = config_.max_concurrent_compactions;
+  for (std::uint32_t i = 0; i < workers; ++i) {
+    // Captureless, so that `Sync::thread` needs no allocation for what it runs.
+    if (!start_thread(slots_[i], [](void* slot) { static_cast<Slot*>(slot)->self->work(*static_cast<Slot*>(slot)); })) {
+      break;
+    }
+    ++alive_workers_;
+  }
+  if (options_.scan && alive_workers_ != 0) {
+    start_thread(slots_[workers], [](void* slot) { static_cast<Slot*>(slot)->self->scan(*static_cast<Slot*>(slot)); });
+  }
+}
+
+template <class Sync>
+bool basic_background_worker<Sync>::start_thread(Slot& slot, void (*entry)(void*)) {
+  slot.self = this;
+  if (!slot.thread.start(entry, &slot)) {
+    return false;
+  }
+  slot.id = slot.thread.id();
+  slot.alive = true;
+  ++alive_threads_;
+  return true;
+}
+
+// -- Worker threads ---------------------------------------------------------------------------------------------------
+
+template <class Sync>
+void basic_background_worker<Sync>::work(Slot& slot) {
+  mutex_.lock();  // no guard: a job that ends its thread leaves this function without the mutex
+  for (;;) {
+    ControlWord control = admit_listed();
+    if (core_.read().has_queued()) {
+      compact(slot, control);
+      continue;
+    }
+    // The core, not the list: between the two, shutdown still moves claimed stripes into the queue.
+    if (core_.read().closed()) {
+      break;
+    }
+    // Relaxed: who claims the sleeper hands over a token and nothing else. The exchange fails if a stripe was listed since
+    // admit_listed looked, so there is no moment between looking and sleeping in which one could be missed.
+    if (!control_.compare_exchange_weak(control.bits, control.with_sleeper_added().bits, std::memory_order_relaxed,
+                                        std::memory_order_relaxed)) {
+      continue;
+    }
+    // Between unlocking and sleeping a requester may claim this sleeper; its token is then there before the wait.
+    mutex_.unlock();
+    sleepers_.wait();
+    mutex_.lock();
+  }
+  leave(slot);
+  mutex_.unlock();
+}
+
+// Moves the list into the core, oldest first, and returns the control word as it was last seen.
+template <class Sync>
+ControlWord basic_background_worker<Sync>::admit_listed() {
+  // Relaxed: sleepers are added under the mutex only, and a stale list makes the exchange below, or the one that goes to
+  // sleep, fail.
+  ControlWord control{control_.load(std::memory_order_relaxed)};
+  while (!control.list_is_empty()) {
+    const auto taken = control.with_list_taken();
+    // [T2] acquire; pairs with [L1]. The links, and what requesters wrote before. model/list.cpp
+    if (control_.compare_exchange_weak(control.bits, taken.bits, std::memory_order_acquire,
+                                       std::memory_order_relaxed)) {
+      link_taken(control.head());
+      return taken;
+    }
+  }
+  return control;
+}
+
+// The list is newest first; linking in the order of the calls needs it turned round, in place.
+template <class Sync>
+void basic_background_worker<Sync>::link_taken(std::uint32_t head) {
+  std::uint32_t oldest = 0;
+  while (head != 0) {
+    auto& link = links_[head - 1].write();
+    oldest = std::exchange(head, std::exchange(link, oldest));
+  }
+  auto& core = core_.write();
+  while (oldest != 0) {
+    core.link(oldest - 1);
+    oldest = links_[oldest - 1].read();
+  }
+}
+
+template <class Sync>
+void basic_background_worker<Sync>::compact(Slot& slot, ControlWord control) {
+  auto& core = core_.write();
+  const auto stripe_id = core.take();
+  if (!core.closed()) {
+    // [T1] acquire; pairs with [Q1]. What every requester of the episode wrote. From here on a request is for the next
+    // compaction, so it is this step that "starts after the request" speaks of. model/publication.cpp
+    const StripeWord before{words_[stripe_id].exchange(StripeWord::running_bit, std::memory_order_acquire)};
+    Sync::check(before.requests() != 0 && !before.running(), "compact: a queued stripe has requests and does not run");
+    core.count_coalesced(before.requests() - 1);
+  }
+  slot.stripe = stripe_id;
+  slot.running = true;
+  slot.stop_flag.store(false, std::memory_order_relaxed);  // relaxed: set and cleared under the mutex
+  auto active = stats_.start_compaction();
+  const bool wake_another = core.has_queued() && claim_sleeper(control);
+  const auto attempt = core.stripe(stripe_id).attempts;
+  mutex_.unlock();
+
+  if (wake_another) {
+    sleepers_.post(1);  // the sleeper claimed above; it looks for what this thread left in the queue
+  }
+  log(LogLevel::debug, "compaction of stripe %u starts", stripe_id);
+  Context context(CompactionRequest{stripe_id}, attempt, slot.stop_flag, stats_);
+  auto outcome = CompactionOutcome::failed({});
+  std::string error;
+  if (!contained(slot, error, [&] { outcome = job_(context); })) {
+    outcome = CompactionOutcome::failed(std::move(error));
+  }
+  const auto kind = outcome.kind();
+  if (kind == CompactionOutcome::Kind::failed || kind == CompactionOutcome::Kind::retry) {
+    log(LogLevel::warn, "compaction of stripe %u failed: %s", stripe_id, outcome.error().c_str());
+  } else {
+    log(LogLevel::debug, "compaction of stripe %u ends: %s", stripe_id, to_string(kind).data());
+  }
+
+  mutex_.lock();
+  active.end();
+  finish(slot, std::move(outcome));
+}
+
+// True if a sleeper was claimed; the caller owes it a token.
+template <class Sync>
+bool basic_background_worker<Sync>::claim_sleeper(ControlWord control) {
+  // Relaxed: as for going to sleep.
+  while (control.sleepers() != 0 &&
+         !control_.compare_exchange_weak(control.bits, control.with_sleeper_claimed().bits, std::memory_order_relaxed,
+                                         std::memory_order_relaxed)) {
+  }
+  return control.sleepers() != 0;
+}
+
+// Calls code of the user. False, with the text, if it threw. Nothing here synchronizes inside a handler, where a fiber of
+// the model checker must not be switched; the one that does is the C library's, which the models never meet.
+template <class Sync>
+template <class Call>
+bool basic_background_worker<Sync>::contained(Slot& slot, std::string& error, const Call& call) {
+  try {
+    call();
+    return true;
+#if defined(__GLIBCXX__)
+  } catch (const abi::__forced_unwind&) {  // the thread was cancelled, or ended itself: not ours to stop
+    leave_unwound(slot);
+    throw;
+#endif
+  } catch (const std::exception& exception) {
+    detail::assign_or_truncate(error, exception.what());
+  } catch (...) {
+    detail::assign_or_truncate(error, "an exception that is not a std::exception");
+  }
+  return false;
+}
+
+template <class Sync>
+void basic_background_worker<Sync>::finish(Slot& slot, CompactionOutcome&& outcome) {
+  using Kind = CompactionOutcome::Kind;
+  const auto kind = outcome.kind();
+  auto& core = core_.write();
+  const bool requested = core.closed() ? core.rerun_owed(slot.stripe) : release_word(slot.stripe, kind);
+  core.finish(slot.stripe, kind, requested);
+  slot.running = false;
+  if (kind == Kind::done || kind == Kind::more_work) {
+    stats_.record_compaction();
+  } else if (kind == Kind::failed || kind == Kind::retry) {
+    core.record_error(outcome.take_error());
+  }
+  if (idle_waiters_ != 0) {
+    episode_ended_.notify_all();  // wait_idle, which looks at the core under the mutex held here
+  }
+}
+
+// The stripe's word stops saying *running*. True if requests came meanwhile; they stay in the word.
+template <class Sync>
+bool basic_background_worker<Sync>::release_word(std::uint32_t stripe_id, CompactionOutcome::Kind kind) {
+  auto& word = words_[stripe_id];
+  if (kind != CompactionOutcome::Kind::more_work) {
+    // [F1] release; pairs with [Q1] and [W1]. This compaction's writes, for wait_idle; the list node's last use, for the
+    // next call that links. model/publication.cpp
+    return StripeWord{word.fetch_sub(StripeWord::running_bit, std::memory_order_release)}.requests() != 0;
+  }
+  // The worker requests the rest of the work itself, in the same step: the word must not look idle in between.
+  // [F2] release; pairs with [Q1]. As [F1].
+  const StripeWord before{
+      word.fetch_add(StripeWord::one_request - StripeWord::running_bit, std::memory_order_release)};
+  if (before.requests() != 0) {
+    // Others asked as well: theirs is enough. Relaxed: a count, and the word keeps at least one request.
+    word.fetch_sub(StripeWord::one_request, std::memory_order_relaxed);
+  }
+  return before.requests() != 0;
+}
+
+template <class Sync>
+void basic_background_worker<Sync>::leave(Slot& slot) {
+  slot.alive = false;
+  --alive_threads_;
+  if (&slot != &slots_[config_.max_concurrent_compactions]) {
+    --alive_workers_;
+  }
+  if (shutdown_callers_ != 0) {
+    thread_left_.notify_all();  // shutdown, which waits under the mutex held here for the last one
+  }
+}
+
+// The thread is being unwound out of a job or scan. Its compaction has failed; the other threads go on.
+template <class Sync>
+void basic_background_worker<Sync>::leave_unwound(Slot& slot) {
+  mutex_.lock();
+  if (slot.running) {
+    finish(slot, CompactionOutcome::failed("the job ended its thread"));
+  }
+  leave(slot);
+  const bool wake_another = core_.read().has_queued() && claim_sleeper(ControlWord{control_.load(std::memory_order_relaxed)});
+  mutex_.unlock();
+  if (wake_another) {
+    sleepers_.post(1);  // what this thread would have taken next
+  }
+}
+
+template <class Sync>
+void basic_background_worker<Sync>::scan(Slot& slot) {
+  const auto interval = std::chrono::nanoseconds(std::chrono::seconds(config_.check_interval_secs));
+  mutex_.lock();  // no guard: as in work()
+  while (!core_.read().closed()) {
+    mutex_.unlock();
+    std::string error;
+    if (!contained(slot, error, [&] { options_.scan(*this); })) {
+      log(LogLevel::warn, "the periodic scan failed: %s", error.c_str());
+    }
+    mutex_.lock();
+    const Deadline next = Sync::clock::now() + interval;
+    while (!core_.read().closed() && wait(closed_, next)) {
+    }
+  }
+  leave(slot);
+  mutex_.unlock();
+}
+
+// -- Waiting and shutting down ----------------------------------------------------------------------------------------
+
+template <class Sync>
+IdleResult basic_background_worker<Sync>::wait_idle(std::optional<std::chrono::nanoseconds> limit) {
+  const auto deadline = deadline_after(limit);
+  detail::ScopedLock lock(mutex_);
+  if (on_own_thread()) {
+    return IdleResult::refused;
+  }
+  ++idle_waiters_;
+  auto result = core_.read().closed() ? IdleResult::shut_down : IdleResult::idle;
+  // One stripe after the other: each is seen without an episode from before the call at some moment of the call, and an
+  // episode from before the call cannot come back.
+  for (std::uint32_t i = 0; i < stripe_count_ && result == IdleResult::idle; ++i) {
+    result = await_stripe(i, deadline);
+  }
+  --idle_waiters_;
+  if (core_.read().closed()) {
+    thread_left_.notify_all();  // the destructor, which waits under the mutex held here for the last wait
+  }
+  return result;
+}
+
+template <class Sync>
+IdleResult basic_background_worker<Sync>::await_stripe(std::uint32_t stripe_id, const Deadline& deadline) {
+  // [W1] acquire; pairs with [F1]. What the last compaction of an idle stripe wrote. model/wait_idle.cpp
+  const StripeWord word{words_[stripe_id].load(std::memory_order_acquire)};
+  const auto alive = core_.read().alive_episodes(stripe_id, word.requests());
+  const auto target = core_.read().stripe(stripe_id).ended + alive;
+  // The counter wraps; at most two episodes of a stripe are alive, so the distance tells.
+  const auto reached = [&]() KSTONE_REQUIRES(mutex_) {
+    return static_cast<std::int32_t>(core_.read().stripe(stripe_id).ended - target) >= 0;
+  };
+  while (!reached()) {
+    if (!wait(episode_ended_, deadline)) {
+      return reached() ? IdleResult::idle : IdleResult::timed_out;
+    }
+    if (core_.read().closed()) {
+      return IdleResult::shut_down;
+    }
+  }
+  return IdleResult::idle;
+}
+
+template <class Sync>
+ShutdownReport basic_background_worker<Sync>::shutdown(ShutdownMode mode,
+                                                       std::optional<std::chrono::nanoseconds> limit) {
+  const auto deadline = deadline_after(limit);
+  detail::ScopedLock lock(mutex_);
+  if (on_own_thread()) {
+    auto refused = report();
+    refused.performed = false;
+    return refused;
+  }
+  // Leaves also when the report cannot be built.
+  struct Caller {
+    basic_background_worker& worker;
+    explicit Caller(basic_background_worker& entered) : worker(entered) { ++worker.shutdown_callers_; }
+    ~Caller() {
+      --worker.shutdown_callers_;
+      worker.thread_left_.notify_all();  // the destructor, which waits under the mutex held here
+    }
+  } caller(*this);
+  if (!core_.read().closed()) {
+    close();
+  }
+  core_.write().apply(mode);
+  if (core_.read().mode() == ShutdownMode::cancel) {
+    for (std::uint32_t i = 0; i < config_.max_concurrent_compactions; ++i) {
+      slots_[i].stop_flag.store(true, std::memory_order_relaxed);  // relaxed: asks, publishes nothing
+    }
+  }
+  if (await_threads(deadline)) {
+    join_threads(deadline);
+  }
+  return report();
+}
+
+// The list is closed before the stripe words: in the other order a stripe could be claimed, its word then found closed,
+// and nobody would know of it. Who claims a stripe before its word closes finds the list closed and leaves it to us.
+template <class Sync>
+void basic_background_worker<Sync>::close() {
+  closed_at_ = Sync::clock::now();
+  // [C1] acquire; pairs with [L1]. The links of the list that is taken here, and what requesters wrote before.
+  const ControlWord control{
+      control_.exchange(ControlWord::closed_and_empty().bits, std::memory_order_acquire)};
+  link_taken(control.head());
+  auto& core = core_.write();
+  core.close();
+  for (std::uint32_t i = 0; i < stripe_count_; ++i) {
+    // [C2] acquire; pairs with [Q1]. What the requesters of a claimed stripe wrote; the thread that takes it gets it
+    // through the mutex.
+    const StripeWord before{words_[i].exchange(StripeWord::closed_bit, std::memory_order_acquire)};
+    core.close_stripe(i, before.requests());
+  }
+  // A token for every thread, not for every sleeper: one whose claimed token its requester has yet to post must not keep
+  // the shutdown waiting. Tokens that remain are of no account, since nobody sleeps any more.
+  if (alive_workers_ != 0) {
+    sleepers_.post(alive_workers_);
+  }
+  closed_.notify_one();          // the scan
+  episode_ended_.notify_all();   // wait_idle
+}
+
+template <class Sync>
+bool basic_background_worker<Sync>::await_threads(const Deadline& deadline) {
+  while (alive_threads_ != 0) {
+    if (!wait(thread_left_, deadline) && alive_threads_ != 0) {
+      return false;
+    }
+  }
+  core_.write().discard_queue();  // never started, or every thread was ended by its job
+  return true;
+}
+
+template <class Sync>
+bool basic_background_worker<Sync>::join_threads(const Deadline& deadline) {
+  if (!joining_) {
+    joining_ = true;
+    const auto counters = core_.read().counters();
+    mutex_.unlock();
+    for (std::uint32_t i = 0; i <= config_.max_concurrent_compactions; ++i) {
+      if (slots_[i].thread.joinable()) {
+        slots_[i].thread.join();
+      }
+    }
+    log(LogLevel::info, "shut down; of %llu episodes %llu were done, %llu failed, %llu cancelled, %llu discarded",
+        static_cast<unsigned long long>(counters.opened), static_cast<unsigned long long>(counters.done),
+        static_cast<unsigned long long>(counters.failed), static_cast<unsigned long long>(counters.cancelled),
+        static_cast<unsigned long long>(counters.discarded));
+    mutex_.lock();
+    joined_ = true;
+    stopped_at_ = Sync::clock::now();
+    thread_left_.notify_all();  // other callers of shutdown
+  }
+  while (!joined_) {
+    if (!wait(thread_left_, deadline)) {
+      return joined_;
+    }
+  }
+  return true;
+}
+
+template <class Sync>
+ShutdownReport basic_background_worker<Sync>::report() const {
+  const auto& core = core_.read();
+  ShutdownReport result;
+  result.complete = joined_;
+  result.mode = core.mode();
+  for (std::uint32_t i = 0; i < stripe_count_; ++i) {
+    if (core.stripe(i).discarded) {
+      result.discarded.push_back(CompactionRequest{i});
+    }
+    if (core.stripe(i).unfinished) {
+      result.unfinished.push_back(CompactionRequest{i});
+    }
+    if (core.stripe(i).state == SchedulingCore::State::running) {
+      result.still_running.push_back(CompactionRequest{i});
+    }
+  }
+  if (core.closed()) {
+    result.duration = stopped_at_.value_or(Sync::clock::now()) - closed_at_;
+  }
+  result.first_error = core.first_error();
+  return result;
+}
+
+// -- Observation ------------------------------------------------------------------------------------------------------
+
+template <class Sync>
+std::size_t basic_background_worker<Sync>::queue_size() const {
+  detail::ScopedLock lock(mutex_);
+  // Relaxed: a count; calls that overlap may be missed.
+  return core_.read().queued() + ControlWord{control_.load(std::memory_order_relaxed)}.listed();
+}
+
+template <class Sync>
+bool basic_background_worker<Sync>::is_running() const {
+  detail::ScopedLock lock(mutex_);
+  return started_ && !core_.read().closed() && (alive_workers_ != 0 || !config_.enabled);
+}
+
+template <class Sync>
+WorkerSnapshot basic_background_worker<Sync>::snapshot() const {
+  WorkerSnapshot result;
+  result.stats = stats_.snapshot();
+  detail::ScopedLock lock(mutex_);
+  const auto& core = core_.read();
+  const auto& counters = core.counters();
+  result.queued = counters.queued;
+  result.coalesced = counters.coalesced;
+  result.rerun_pending = counters.rerun_pending;
+  result.episodes_opened = counters.opened;
+  result.episodes_done = counters.done;
+  result.episodes_failed = counters.failed;
+  result.episodes_cancelled = counters.cancelled;
+  result.episodes_discarded = counters.discarded;
+  result.episodes_alive = core.alive();
+  result.compactions_started = counters.started;
+  result.outcomes_done = counters.outcomes[0];
+  result.outcomes_nothing_to_do = counters.outcomes[1];
+  result.outcomes_more_work = counters.outcomes[2];
+  result.outcomes_retry = counters.outcomes[3];
+  result.outcomes_failed = counters.outcomes[4];
+  result.outcomes_stopped = counters.outcomes[5];
+  result.running = core.running();
+  result.running_max = core.running_max();
+  result.worker_threads = alive_workers_;
+  result.first_error = core.first_error();
+  // Relaxed, here and below: counts of calls; those that overlap may be missed.
+  result.queue_size = core.queued() + ControlWord{control_.load(std::memory_order_relaxed)}.listed();
+  result.rejected_unknown_stripe = rejected_unknown_stripe_.load(std::memory_order_relaxed);
+  result.rejected_disabled = rejected_disabled_.load(std::memory_order_relaxed);
+  for (std::uint32_t i = 0; i < stripe_count_; ++i) {
+    core.add_pending(i, StripeWord{words_[i].load(std::memory_order_relaxed)}.requests(), result);
+  }
+  return result;
+}
+
+template <class Sync>
+bool basic_background_worker<Sync>::on_own_thread() const {
+  const auto current = Sync::thread::current_id();
+  for (std::uint32_t i = 0; i <= config_.max_concurrent_compactions; ++i) {
+    if (slots_[i].alive && slots_[i].id == current) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// False once the deadline has passed. May wake spuriously.
+template <class Sync>
+bool basic_background_worker<Sync>::wait(typename Sync::condition_variable& change, const Deadline& deadline) {
+  if (deadline) {
+    return change.wait_until(mutex_, *deadline);
+  }
+  change.wait(mutex_);
+  return true;
+}
+
+template <class Sync>
+auto basic_background_worker<Sync>::deadline_after(std::optional<std::chrono::nanoseconds> limit) -> Deadline {
+  if (!limit) {
+    return std::nullopt;
+  }
+  const auto now = Sync::clock::now();
+  if (*limit >= std::chrono::nanoseconds::max() - now) {
+    return std::nullopt;  // beyond what the clock can say
+  }
+  return now + std::max(*limit, std::chrono::nanoseconds(0));
+}
+
+template <class Sync>
+template <class... Arguments>
+void basic_background_worker<Sync>::log(LogLevel level, const char* format, Arguments... arguments) const noexcept {
+  if (!options_.log) {
+    return;
+  }
+  char text[256];
+  if constexpr (sizeof...(Arguments) == 0) {
+    std::snprintf(text, sizeof text, "%s", format);
+  } else {
+    std::snprintf(text, sizeof text, format, arguments...);
+  }
+  try {
+    options_.log(level, text);
+  } catch (...) {
+    // A sink that fails must not fail the worker, and there is nobody left to tell.
+  }
+}
+
+}  // namespace kstone
+
+#endif  // KSTONE_BACKGROUND_WORKER_IMPL_H_

@@ -1,0 +1,184 @@
+// The values that pass between an engine and the worker: requests and their answers, outcomes of jobs, shutdown modes and
+// their report, and the snapshot.
+//
+// Thread safety: plain values.
+
+#ifndef KSTONE_COMPACTION_TYPES_H_
+#define KSTONE_COMPACTION_TYPES_H_
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "kstone/compaction_stats.h"
+
+namespace kstone {
+
+// What a job, a scan and a report speak of.
+struct CompactionRequest {
+  std::uint32_t stripe_id = 0;
+
+  friend bool operator==(const CompactionRequest&, const CompactionRequest&) = default;
+};
+
+// The answer of `queue_compaction`. The first three mean accepted: a compaction of the stripe starts after the call's
+// effect, or the episode is reported with another end.
+enum class Submission : std::uint8_t {
+  queued,                   // the stripe was idle and now waits for a worker thread
+  coalesced,                // a request that no compaction has taken yet covers this one too
+  rerun_pending,            // the stripe is being compacted; it will be compacted once more afterwards
+  rejected_unknown_stripe,  // the id is not below the stripe count
+  rejected_disabled,        // `CompactionConfig::enabled` is false
+  rejected_shutting_down,   // `shutdown` was called
+};
+
+constexpr bool accepted(Submission answer) noexcept { return answer <= Submission::rerun_pending; }
+std::string_view to_string(Submission answer) noexcept;
+
+// What became of one compaction. Only the failing kinds carry a text.
+class CompactionOutcome {
+ public:
+  enum class Kind : std::uint8_t {
+    done,           // work was done and none is left
+    nothing_to_do,  // there was nothing to compact; no success, no failure
+    more_work,      // work was done and some is left: the stripe goes to the tail of the queue
+    retry,          // failed, and trying again later makes sense (a full disk)
+    failed,         // failed
+    stopped,        // gave up because its stop token asked for it
+  };
+
+  static CompactionOutcome done() { return CompactionOutcome(Kind::done); }
+  static CompactionOutcome nothing_to_do() { return CompactionOutcome(Kind::nothing_to_do); }
+  static CompactionOutcome more_work() { return CompactionOutcome(Kind::more_work); }
+  static CompactionOutcome retry(std::string error) { return CompactionOutcome(Kind::retry, std::move(error)); }
+  static CompactionOutcome failed(std::string error) { return CompactionOutcome(Kind::failed, std::move(error)); }
+  static CompactionOutcome stopped() { return CompactionOutcome(Kind::stopped); }
+
+  Kind kind() const noexcept { return kind_; }
+  const std::string& error() const noexcept { return error_; }
+  std::string take_error() noexcept { return std::move(error_); }
+
+ private:
+  explicit CompactionOutcome(Kind kind, std::string error = {}) : kind_(kind), error_(std::move(error)) {}
+
+  Kind kind_;
+  std::string error_;
+};
+
+std::string_view to_string(CompactionOutcome::Kind kind) noexcept;
+
+enum class StartResult : std::uint8_t {
+  started,          // at least one worker thread runs, or the configuration is disabled and none is needed
+  already_running,  // an earlier call started it
+  shut_down,        // an error: a worker that was shut down does not start again; make a new one
+  no_threads,       // an error: the system refused every thread; nothing was started, `start` may be called again
+};
+
+std::string_view to_string(StartResult result) noexcept;
+
+enum class IdleResult : std::uint8_t {
+  idle,       // every request answered before the call has reached its end
+  timed_out,  // the limit passed first
+  shut_down,  // `shutdown` was called before or meanwhile
+  refused,    // called from a job, scan or log sink of this worker, where waiting would wait for itself
+};
+
+std::string_view to_string(IdleResult result) noexcept;
+
+// What `shutdown` does with work that was accepted before it. Each mode does less than the one before it; a later call may
+// only move to the right.
+enum class ShutdownMode : std::uint8_t {
+  drain,           // every accepted stripe is compacted once more, then the threads end
+  finish_running,  // running compactions end by themselves; what is queued is discarded
+  cancel,          // as finish_running, and running compactions are asked to stop
+};
+
+std::string_view to_string(ShutdownMode mode) noexcept;
+
+// What `shutdown` did. Every caller gets the same cumulative report, as of the moment its call returns.
+struct ShutdownReport {
+  // False: the call was made from a job, scan or log sink of this worker, and did nothing.
+  bool performed = true;
+
+  // All threads have ended. False only when the caller's limit passed first.
+  bool complete = false;
+
+  // The strongest mode asked for so far.
+  ShutdownMode mode = ShutdownMode::finish_running;
+
+  // Accepted stripes that were not compacted (again), in ascending order.
+  std::vector<CompactionRequest> discarded;
+
+  // Stripes whose last compaction, ending after `shutdown` was called, left work undone: `more_work`, `retry`, `failed`
+  // or `stopped`. In ascending order.
+  std::vector<CompactionRequest> unfinished;
+
+  // Stripes being compacted at the moment of this report.
+  std::vector<CompactionRequest> still_running;
+
+  // From the first call of `shutdown` to the end of the last thread, or to now.
+  std::chrono::nanoseconds duration{0};
+
+  // The error of the first job that failed in the worker's life; empty if none did.
+  std::string first_error;
+};
+
+enum class LogLevel : std::uint8_t { debug, info, warn };
+
+std::string_view to_string(LogLevel level) noexcept;
+
+// Called on the acting thread, with no lock held; may queue requests; what it throws is swallowed. Never called from
+// `queue_compaction`. The text lives for the call only.
+using LogSink = std::function<void(LogLevel, std::string_view)>;
+
+// One moment of the worker. Of everything but `stats`, which jobs change while the snapshot is taken, two laws hold in
+// every snapshot:
+//   episodes_opened = done + failed + cancelled + discarded + alive
+//   episodes_opened = queued + rerun_pending
+struct WorkerSnapshot {
+  CompactionStats stats;
+
+  // Answers given by `queue_compaction`. Exact once the callers have returned.
+  std::uint64_t queued = 0;
+  std::uint64_t coalesced = 0;
+  std::uint64_t rerun_pending = 0;
+  std::uint64_t rejected_unknown_stripe = 0;
+  std::uint64_t rejected_disabled = 0;
+  std::uint64_t rejected_shutting_down = 0;
+
+  // Episodes, by how they ended.
+  std::uint64_t episodes_opened = 0;
+  std::uint64_t episodes_done = 0;
+  std::uint64_t episodes_failed = 0;
+  std::uint64_t episodes_cancelled = 0;
+  std::uint64_t episodes_discarded = 0;
+  std::uint64_t episodes_alive = 0;
+
+  // Compactions started, and those that ended, by outcome.
+  std::uint64_t compactions_started = 0;
+  std::uint64_t outcomes_done = 0;
+  std::uint64_t outcomes_nothing_to_do = 0;
+  std::uint64_t outcomes_more_work = 0;
+  std::uint64_t outcomes_retry = 0;
+  std::uint64_t outcomes_failed = 0;
+  std::uint64_t outcomes_stopped = 0;
+
+  std::uint64_t queue_size = 0;       // stripes accepted and not running
+  std::uint32_t running = 0;          // stripes being compacted
+  std::uint32_t running_max = 0;      // the most there ever were at once
+  std::uint32_t worker_threads = 0;   // threads alive
+  std::string first_error;            // the error of the first job that failed
+
+  std::uint64_t requests() const noexcept {
+    return queued + coalesced + rerun_pending + rejected_unknown_stripe + rejected_disabled + rejected_shutting_down;
+  }
+};
+
+}  // namespace kstone
+
+#endif  // KSTONE_COMPACTION_TYPES_H_

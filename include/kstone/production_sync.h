@@ -1,0 +1,157 @@
+// The synchronization types that the worker runs on in production.
+//
+// `basic_background_worker<Sync>` names no atomic, mutex or thread of its own: it takes them from `Sync`.
+// This file is the production policy and the only one that names `std::mutex`, `std::thread` or a clock;
+// `model/` holds the one under which every interleaving is explored. A policy has these members:
+//
+//   atomic<T>           as std::atomic<T>; every operation is given its memory order
+//   mutex               lock(), unlock()
+//   condition_variable  wait(mutex&); wait_until(mutex&, deadline), false once the deadline has passed;
+//                       notify_one(), notify_all(). Either wait may wake spuriously.
+//   semaphore           post(count), wait(): wait() returns after it consumed one token.
+//                       It promises *no* memory ordering: who wakes synchronizes through something else.
+//   thread              start(entry, argument), false if the system refuses; join(); joinable(); id(); current_id()
+//   cell<T>             plain shared data: read() and write() give the reference. Costs nothing here;
+//                       the model finds a race on it.
+//   clock               now(), nanoseconds since some fixed point, monotonic
+//   check(bool, text)   an invariant of the worker; aborts with the text
+//
+// Thread safety: as documented at each type.
+
+#ifndef KSTONE_PRODUCTION_SYNC_H_
+#define KSTONE_PRODUCTION_SYNC_H_
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "kstone/thread_annotations.h"
+
+namespace kstone {
+
+struct ProductionSync {
+  template <class T>
+  using atomic = std::atomic<T>;
+
+  class condition_variable;
+
+  // libstdc++'s mutex carries no thread-safety annotations, so clang could not check who holds it.
+  class KSTONE_CAPABILITY("mutex") mutex {
+   public:
+    mutex() = default;
+    mutex(const mutex&) = delete;
+    mutex& operator=(const mutex&) = delete;
+
+    void lock() KSTONE_ACQUIRE() { native_.lock(); }
+    void unlock() KSTONE_RELEASE() { native_.unlock(); }
+
+   private:
+    friend class condition_variable;
+    std::mutex native_;
+  };
+
+  class condition_variable {
+   public:
+    void wait(mutex& held) KSTONE_REQUIRES(held) {
+      std::unique_lock<std::mutex> lock(held.native_, std::adopt_lock);
+      native_.wait(lock);
+      lock.release();
+    }
+
+    // False once `deadline` (on `clock`) has passed.
+    bool wait_until(mutex& held, std::chrono::nanoseconds deadline) KSTONE_REQUIRES(held) {
+      std::unique_lock<std::mutex> lock(held.native_, std::adopt_lock);
+      const auto status = native_.wait_until(lock, std::chrono::steady_clock::time_point(deadline));
+      lock.release();
+      return status == std::cv_status::no_timeout;
+    }
+
+    void notify_one() noexcept { native_.notify_one(); }
+    void notify_all() noexcept { native_.notify_all(); }
+
+   private:
+    std::condition_variable native_;
+  };
+
+  // A counting semaphore on a futex (a mutex and a condition variable where there is none).
+  // std::counting_semaphore is not used: libstdc++ 12's can sleep although a token is there.
+  class semaphore {
+   public:
+    semaphore() = default;
+    semaphore(const semaphore&) = delete;
+    semaphore& operator=(const semaphore&) = delete;
+
+    // Adds `count` tokens and wakes as many sleepers. Takes no lock on Linux; never blocks there.
+    void post(std::uint32_t count) noexcept;
+
+    // Blocks until it has consumed a token.
+    void wait() noexcept;
+
+   private:
+#if defined(__linux__)
+    std::atomic<std::uint32_t> tokens_{0};
+    std::atomic<std::uint32_t> sleepers_{0};
+#else
+    std::mutex mutex_;
+    std::condition_variable token_added_;
+    std::uint64_t tokens_ = 0;
+#endif
+  };
+
+  class thread {
+   public:
+    using id_type = std::thread::id;
+
+    thread() = default;
+
+    // Runs entry(argument) on a new thread; false if the system refuses to create one.
+    bool start(void (*entry)(void*), void* argument) noexcept;
+
+    bool joinable() const noexcept { return native_.joinable(); }
+    void join() { native_.join(); }
+    id_type id() const noexcept { return native_.get_id(); }
+    static id_type current_id() noexcept { return std::this_thread::get_id(); }
+
+   private:
+    std::thread native_;
+  };
+
+  template <class T>
+  class cell {
+   public:
+    cell() = default;
+    template <class Argument>
+    explicit cell(Argument&& argument) : value_(std::forward<Argument>(argument)) {}
+    cell(const cell&) = delete;
+    cell& operator=(const cell&) = delete;
+
+    const T& read() const noexcept { return value_; }
+    T& write() noexcept { return value_; }
+
+   private:
+    T value_{};
+  };
+
+  struct clock {
+    static std::chrono::nanoseconds now() noexcept {
+      return std::chrono::duration_cast<std::chrono::nanoseconds>(
+          std::chrono::steady_clock::now().time_since_epoch());
+    }
+  };
+
+  static void check(bool holds, const char* sentence) noexcept {
+    if (!holds) [[unlikely]] {
+      fail(sentence);
+    }
+  }
+
+  [[noreturn]] static void fail(const char* sentence) noexcept;
+};
+
+}  // namespace kstone
+
+#endif  // KSTONE_PRODUCTION_SYNC_H_

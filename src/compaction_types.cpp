@@ -1,0 +1,93 @@
+#include "kstone/compaction_types.h"
+
+namespace kstone {
+
+std::string_view to_string(Submission answer) noexcept {
+  switch (answer) {
+    case Submission::queued:
+      return "queued";
+    case Submission::coalesced:
+      return "coalesced";
+    case Submission::rerun_pending:
+      return "rerun_pending";
+    case Submission::rejected_unknown_stripe:
+      return "rejected_unknown_stripe";
+    case Submission::rejected_disabled:
+      return "rejected_disabled";
+    case Submission::rejected_shutting_down:
+      return "rejected_shutting_down";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(CompactionOutcome::Kind kind) noexcept {
+  switch (kind) {
+    case CompactionOutcome::Kind::done:
+      return "done";
+    case CompactionOutcome::Kind::nothing_to_do:
+      return "nothing_to_do";
+    case CompactionOutcome::Kind::more_work:
+      return "more_work";
+    case CompactionOutcome::Kind::retry:
+      return "retry";
+    case CompactionOutcome::Kind::failed:
+      return "failed";
+    case CompactionOutcome::Kind::stopped:
+      return "stopped";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(StartResult result) noexcept {
+  switch (result) {
+    case StartResult::started:
+      return "started";
+    case StartResult::already_running:
+      return "already_running";
+    case StartResult::shut_down:
+      return "shut_down";
+    case StartResult::no_threads:
+      return "no_threads";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(IdleResult result) noexcept {
+  switch (result) {
+    case IdleResult::idle:
+      return "idle";
+    case IdleResult::timed_out:
+      return "timed_out";
+    case IdleResult::shut_down:
+      return "shut_down";
+    case IdleResult::refused:
+      return "refused";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(ShutdownMode mode) noexcept {
+  switch (mode) {
+    case ShutdownMode::drain:
+      return "drain";
+    case ShutdownMode::finish_running:
+      return "finish_running";
+    case ShutdownMode::cancel:
+      return "cancel";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(LogLevel level) noexcept {
+  switch (level) {
+    case LogLevel::debug:
+      return "debug";
+    case LogLevel::info:
+      return "info";
+    case LogLevel::warn:
+      return "warn";
+  }
+  return "unknown";
+}
+
+}  // namespace kstone
