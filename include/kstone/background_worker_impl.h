@@ -276,6 +276,9 @@ void basic_background_worker<Sync>::finish(Slot& slot, CompactionOutcome&& outco
   const auto kind = outcome.kind();
   auto& core = core_.write();
   const bool requested = core.closed() ? core.rerun_owed(slot.stripe) : release_word(slot.stripe, kind);
+  if (requested || kind == Kind::more_work) {
+    admit_listed();  // the tail of the queue is behind every stripe that was listed before
+  }
   core.finish(slot.stripe, kind, requested);
   slot.running = false;
   if (kind == Kind::done || kind == Kind::more_work) {
@@ -562,6 +565,7 @@ WorkerSnapshot basic_background_worker<Sync>::snapshot() const {
   result.running = core.running();
   result.running_max = core.running_max();
   result.worker_threads = alive_workers_;
+  result.waiting_callers = idle_waiters_ + shutdown_callers_;
   result.first_error = core.first_error();
   // Relaxed, here and below: counts of calls; those that overlap may be missed.
   result.queue_size = core.queued() + ControlWord{control_.load(std::memory_order_relaxed)}.listed();

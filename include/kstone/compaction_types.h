@@ -172,6 +172,7 @@ struct WorkerSnapshot {
   std::uint32_t running = 0;          // stripes being compacted
   std::uint32_t running_max = 0;      // the most there ever were at once
   std::uint32_t worker_threads = 0;   // threads alive
+  std::uint32_t waiting_callers = 0;  // threads in `wait_idle` or `shutdown`
   std::string first_error;            // the error of the first job that failed
 
   std::uint64_t requests() const noexcept {

@@ -1,0 +1,38 @@
+# Installs the library and, if it was built, the component `rocksdb`, for find_package(kstone [COMPONENTS rocksdb]).
+
+include(CMakePackageConfigHelpers)
+include(GNUInstallDirs)
+
+set(kstone_config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/kstone)
+
+function(kstone_install_component target export)
+  install(
+    TARGETS ${target}
+    EXPORT ${export}
+    FILE_SET HEADERS
+  )
+  install(
+    EXPORT ${export}
+    FILE ${export}.cmake
+    NAMESPACE kstone::
+    DESTINATION ${kstone_config_dir}
+  )
+endfunction()
+
+kstone_install_component(kstone kstone-targets)
+if(TARGET kstone_rocksdb)
+  set_target_properties(kstone_rocksdb PROPERTIES EXPORT_NAME rocksdb)
+  kstone_install_component(kstone_rocksdb kstone-rocksdb-targets)
+endif()
+if(TARGET kstone-compact)
+  install(TARGETS kstone-compact)
+endif()
+
+configure_package_config_file(
+  ${CMAKE_CURRENT_LIST_DIR}/kstone-config.cmake.in ${PROJECT_BINARY_DIR}/kstone-config.cmake
+  INSTALL_DESTINATION ${kstone_config_dir}
+)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/kstone-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/kstone-config.cmake ${PROJECT_BINARY_DIR}/kstone-config-version.cmake
+        DESTINATION ${kstone_config_dir}
+)

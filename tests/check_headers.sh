@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# What no file of the library may name. The models run all threads as fibers of one thread, so a thread_local or a function
+# static would be shared between them; and a synchronization type that does not come from Sync would not be modelled.
+# With --self-test: plants each and expects to be told.
+set -euo pipefail
+
+check() {  # check <root>
+  local status=0
+  # A static at a function's depth of indentation that is not a constant, a function or a member.
+  if grep -rnE '\bthread_local\b|^ +static [^(]*(=|\{[^}]*\};|;)' "$1/include" "$1/src" --include='*.h' --include='*.cpp' |
+    grep -vE 'static (inline )?constexpr|static const(expr)? |/rocksdb/'; then
+    echo "thread_local or a static object in the library (above)" >&2
+    status=1
+  fi
+  if grep -rnE 'std::(mutex|thread|condition_variable|jthread|(counting|binary)_semaphore|atomic_thread_fence|(steady|system)_clock)\b' \
+    "$1/include" "$1/src" --include='*.h' --include='*.cpp' | grep -vE '/(production_sync\.(h|cpp)|rocksdb/[a-z_]+\.(h|cpp)):'; then
+    echo "a synchronization type that does not come from Sync (above)" >&2
+    status=1
+  fi
+  return $status
+}
+
+root=${1:?usage: check_headers.sh ROOT}
+check "$root"
+
+planted=$(mktemp -d)
+trap 'rm -rf "$planted"' EXIT
+mkdir -p "$planted/include" "$planted/src"
+for line in 'thread_local int x;' '  static int calls = 0;' '  static std::string last;' 'std::mutex m;' 'std::steady_clock::now();'; do
+  echo "$line" >"$planted/include/planted.h"
+  if check "$planted" >/dev/null 2>&1; then
+    echo "check_headers.sh: did not find the planted line: $line" >&2
+    exit 1
+  fi
+done
+echo "headers: nothing that the models could not see"

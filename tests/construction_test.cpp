@@ -1,0 +1,70 @@
+// Bad input to the constructor is refused with a sentence that names the value (contract section 7).
+
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+#include <string>
+
+#include "test_support.h"
+
+namespace kstone::test {
+namespace {
+
+std::string refusal(const CompactionConfig& config, std::uint32_t stripe_count, BackgroundWorker::Job job = do_nothing) {
+  try {
+    BackgroundWorker worker(config, CompactionStatsAtomic(), stripe_count, std::move(job));
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(Construction, accepts_the_ends_of_every_range) {
+  EXPECT_EQ(refusal(CompactionConfig(), 1), "accepted");
+  auto config = CompactionConfig().with_sst_threshold(2).with_check_interval(1).with_max_concurrent(1);
+  EXPECT_EQ(refusal(config, 1), "accepted");
+  config.check_interval_secs = max_check_interval_secs;
+  config.max_concurrent_compactions = max_worker_threads;
+  EXPECT_EQ(refusal(config, 1), "accepted");
+}
+
+TEST(Construction, names_a_stripe_count_out_of_range) {
+  EXPECT_EQ(refusal(CompactionConfig(), 0), "BackgroundWorker: stripe_count is 0; expected 1 to 16777216");
+  EXPECT_EQ(refusal(CompactionConfig(), max_stripe_count + 1),
+            "BackgroundWorker: stripe_count is 16777217; expected 1 to 16777216");
+}
+
+TEST(Construction, names_a_concurrency_out_of_range) {
+  CompactionConfig config;
+  config.max_concurrent_compactions = 0;
+  EXPECT_EQ(refusal(config, 1), "BackgroundWorker: max_concurrent_compactions is 0; expected 1 to 4095");
+  config.max_concurrent_compactions = max_worker_threads + 1;
+  EXPECT_EQ(refusal(config, 1), "BackgroundWorker: max_concurrent_compactions is 4096; expected 1 to 4095");
+}
+
+TEST(Construction, names_an_interval_out_of_range) {
+  EXPECT_EQ(refusal(CompactionConfig().with_check_interval(0), 1),
+            "BackgroundWorker: check_interval_secs is 0; expected 1 to 1000000000");
+  // What a negative number becomes.
+  EXPECT_EQ(refusal(CompactionConfig().with_check_interval(static_cast<std::uint64_t>(-1)), 1),
+            "BackgroundWorker: check_interval_secs is 18446744073709551615; expected 1 to 1000000000");
+}
+
+TEST(Construction, names_a_threshold_out_of_range) {
+  CompactionConfig config;
+  config.sst_threshold = 1;
+  EXPECT_EQ(refusal(config, 1), "BackgroundWorker: sst_threshold is 1; expected 2 or more");
+}
+
+TEST(Construction, names_a_null_job) {
+  EXPECT_EQ(refusal(CompactionConfig(), 1, nullptr),
+            "BackgroundWorker: job is null; expected a function to call for each compaction");
+}
+
+TEST(Construction, destroys_what_was_never_started) {
+  BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing);
+  worker.queue_compaction(1);
+}
+
+}  // namespace
+}  // namespace kstone::test

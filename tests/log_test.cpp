@@ -1,0 +1,120 @@
+// The log sink: which lines, on no lock, contained, never from queue_compaction.
+
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+#include <thread>
+
+#include "test_support.h"
+
+namespace kstone::test {
+namespace {
+
+struct Line {
+  LogLevel level;
+  std::string text;
+};
+
+TEST(Log, tells_starts_ends_and_failures) {
+  Journal<Line> lines;
+  BackgroundWorker::Options options;
+  options.log = [&](LogLevel level, std::string_view text) { lines.add({level, std::string(text)}); };
+  BackgroundWorker worker(
+      CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4,
+      [](CompactionContext& context) {
+        return context.stripe_id() == 1 ? CompactionOutcome::failed("disk on fire") : CompactionOutcome::done();
+      },
+      options);
+  worker.queue_compaction(0);
+  worker.queue_compaction(1);
+  worker.start();
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  worker.shutdown();
+
+  const auto logged = lines.events();
+  const auto has = [&](LogLevel level, const std::string& text) {
+    return std::count_if(logged.begin(), logged.end(),
+                         [&](const Line& line) { return line.level == level && line.text == text; });
+  };
+  EXPECT_EQ(has(LogLevel::info, "started with 1 of 1 worker threads for 4 stripes"), 1);
+  EXPECT_EQ(has(LogLevel::debug, "compaction of stripe 0 starts"), 1);
+  EXPECT_EQ(has(LogLevel::debug, "compaction of stripe 0 ends: done"), 1);
+  EXPECT_EQ(has(LogLevel::warn, "compaction of stripe 1 failed: disk on fire"), 1);
+  EXPECT_EQ(has(LogLevel::info, "shut down; of 2 episodes 1 were done, 1 failed, 0 cancelled, 0 discarded"), 1);
+}
+
+TEST(Log, the_end_is_told_once_also_from_the_destructor) {
+  Journal<Line> lines;
+  BackgroundWorker::Options options;
+  options.log = [&](LogLevel level, std::string_view text) { lines.add({level, std::string(text)}); };
+  {
+    BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing, options);
+    worker.start();
+    worker.shutdown();
+    worker.shutdown();
+  }
+  int ends = 0;
+  for (const auto& line : lines.events()) {
+    ends += line.text.rfind("shut down;", 0) == 0 ? 1 : 0;
+  }
+  EXPECT_EQ(ends, 1);
+}
+
+TEST(Log, a_sink_that_throws_is_contained_and_one_that_requests_is_served) {
+  Journal<std::uint32_t> compacted;
+  BackgroundWorker* self = nullptr;
+  BackgroundWorker::Options options;
+  options.log = [&](LogLevel, std::string_view text) {
+    if (text == "compaction of stripe 0 ends: done") {
+      self->queue_compaction(2);
+      EXPECT_EQ(self->wait_idle(), IdleResult::refused);
+    }
+    throw std::runtime_error("log full");
+  };
+  BackgroundWorker worker(
+      CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4,
+      [&](CompactionContext& context) {
+        compacted.add(context.stripe_id());
+        return CompactionOutcome::done();
+      },
+      options);
+  self = &worker;
+  worker.start();
+  worker.queue_compaction(0);
+  compacted.await(2);
+  EXPECT_EQ(compacted.events()[1], 2U);
+}
+
+TEST(Log, is_never_called_from_queue_compaction) {
+  const auto caller = std::this_thread::get_id();
+  std::atomic<int> from_caller{0};
+  BackgroundWorker::Options options;
+  options.log = [&](LogLevel, std::string_view) { from_caller += std::this_thread::get_id() == caller ? 1 : 0; };
+  BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing, options);
+  worker.start();
+  const int before = from_caller;
+  EXPECT_EQ(before, 1);  // start's own line: the count can rise
+  for (std::uint32_t id = 0; id < 5; ++id) {
+    worker.queue_compaction(id);
+  }
+  EXPECT_EQ(from_caller, before);
+}
+
+TEST(Log, a_long_text_is_cut) {
+  Journal<Line> lines;
+  BackgroundWorker::Options options;
+  options.log = [&](LogLevel level, std::string_view text) { lines.add({level, std::string(text)}); };
+  BackgroundWorker worker(
+      CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4,
+      [](CompactionContext&) { return CompactionOutcome::failed(std::string(10'000, 'x')); }, options);
+  worker.start();
+  worker.queue_compaction(0);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_EQ(worker.snapshot().first_error.size(), 10'000U);
+  for (const auto& line : lines.events()) {
+    EXPECT_LT(line.text.size(), 256U);
+  }
+}
+
+}  // namespace
+}  // namespace kstone::test

@@ -1,0 +1,131 @@
+// The periodic scan, on a clock that only the test moves: once at the start, then once for each interval; nothing else
+// waits for it.
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <stdexcept>
+
+#include "kstone/background_worker_impl.h"
+#include "manual_clock_sync.h"
+#include "test_support.h"
+
+namespace kstone::test {
+namespace {
+
+using Worker = basic_background_worker<ManualClockSync>;
+using Clock = ManualClockSync::clock;
+using std::chrono::seconds;
+
+struct Scene {
+  Journal<std::uint32_t> compacted;
+  Journal<int> scans;
+  Worker::Options options;
+
+  Scene() {
+    options.scan = [this](Worker& worker) {
+      scans.add(0);
+      worker.queue_compaction(3);
+    };
+  }
+  Worker::Job job() {
+    return [this](Worker::Context& context) {
+      compacted.add(context.stripe_id());
+      return CompactionOutcome::done();
+    };
+  }
+};
+
+TEST(Scan, runs_at_the_start_and_once_for_each_interval) {
+  Scene scene;
+  Worker worker(CompactionConfig().with_check_interval(60), {}, 8, scene.job(), scene.options);
+  worker.start();
+  Clock::await_sleepers(1);
+  scene.compacted.await(1);
+  EXPECT_EQ(scene.scans.events().size(), 1U);
+
+  Clock::advance(seconds(59));
+  Clock::await_sleepers(1);
+  EXPECT_EQ(scene.scans.events().size(), 1U);
+
+  Clock::advance(seconds(1));
+  scene.scans.await(2);
+  Clock::await_sleepers(1);
+  Clock::advance(seconds(60));
+  scene.scans.await(3);
+  EXPECT_TRUE(worker.shutdown().complete);
+}
+
+TEST(Scan, nothing_waits_for_its_interval) {
+  Scene scene;
+  Worker worker(CompactionConfig().with_check_interval(60), {}, 8, scene.job(), scene.options);
+  worker.start();
+  Clock::await_sleepers(1);
+  scene.compacted.await(1);
+  // The clock stands still from here on.
+  EXPECT_EQ(worker.queue_compaction(5), Submission::queued);
+  scene.compacted.await(2);
+  EXPECT_TRUE(worker.shutdown().complete);
+  EXPECT_EQ(scene.scans.events().size(), 1U);
+}
+
+TEST(Scan, a_clock_that_jumps_makes_it_early_or_late_and_loses_nothing) {
+  Scene scene;
+  Worker worker(CompactionConfig().with_check_interval(60), {}, 8, scene.job(), scene.options);
+  worker.start();
+  Clock::await_sleepers(1);
+  Clock::advance(-seconds(1000));
+  Clock::await_sleepers(1);
+  EXPECT_EQ(scene.scans.events().size(), 1U);
+  worker.queue_compaction(6);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  Clock::advance(seconds(100'000));
+  scene.scans.await(2);
+}
+
+TEST(Scan, that_throws_is_logged_and_runs_again) {
+  Journal<std::string> warnings;
+  Scene scene;
+  scene.options.scan = [&](Worker&) {
+    scene.scans.add(0);
+    throw std::runtime_error("no metadata");
+  };
+  scene.options.log = [&](LogLevel level, std::string_view text) {
+    if (level == LogLevel::warn) {
+      warnings.add(std::string(text));
+    }
+  };
+  Worker worker(CompactionConfig().with_check_interval(60), {}, 8, scene.job(), scene.options);
+  worker.start();
+  warnings.await(1);
+  EXPECT_EQ(warnings.events()[0], "the periodic scan failed: no metadata");
+  Clock::await_sleepers(1);
+  Clock::advance(seconds(60));
+  scene.scans.await(2);
+}
+
+TEST(Scan, may_not_wait_for_its_own_worker) {
+  Journal<IdleResult> answers;
+  Scene scene;
+  scene.options.scan = [&](Worker& worker) {
+    answers.add(worker.wait_idle());
+    EXPECT_FALSE(worker.shutdown().performed);
+  };
+  Worker worker(CompactionConfig(), {}, 8, scene.job(), scene.options);
+  worker.start();
+  answers.await(1);
+  EXPECT_EQ(answers.events()[0], IdleResult::refused);
+}
+
+TEST(Scan, is_not_called_when_the_configuration_is_disabled) {
+  Scene scene;
+  Worker worker(CompactionConfig::disabled(), {}, 8, scene.job(), scene.options);
+  worker.start();
+  worker.shutdown();
+  EXPECT_TRUE(scene.scans.events().empty());
+}
+
+}  // namespace
+}  // namespace kstone::test
+
+template class kstone::basic_background_worker<kstone::test::ManualClockSync>;

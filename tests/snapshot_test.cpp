@@ -1,0 +1,89 @@
+// The snapshot and the nine counters (contract section 6): the laws hold at any moment.
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "test_support.h"
+
+namespace kstone::test {
+namespace {
+
+TEST(Stats, each_record_raises_its_own_counter) {
+  const CompactionStatsAtomic stats;
+  const auto copy = stats;  // shares the counters
+  copy.record_compaction();
+  copy.record_ssts_merged(2);
+  copy.record_ssts_created(3);
+  copy.record_bytes_read(4);
+  copy.record_bytes_written(5);
+  copy.record_bytes_reclaimed(6);
+  copy.record_records_deduplicated(7);
+  copy.record_tombstones_removed(8);
+  auto guard = copy.start_compaction();
+  auto s = stats.snapshot();
+  EXPECT_EQ(s.total_compactions, 1U);
+  EXPECT_EQ(s.total_ssts_merged, 2U);
+  EXPECT_EQ(s.total_ssts_created, 3U);
+  EXPECT_EQ(s.total_bytes_read, 4U);
+  EXPECT_EQ(s.total_bytes_written, 5U);
+  EXPECT_EQ(s.total_bytes_reclaimed, 6U);
+  EXPECT_EQ(s.total_records_deduplicated, 7U);
+  EXPECT_EQ(s.total_tombstones_removed, 8U);
+  EXPECT_EQ(s.active_compactions, 1U);
+  {
+    const auto moved = std::move(guard);
+  }
+  EXPECT_EQ(stats.snapshot().active_compactions, 0U);
+}
+
+TEST(Snapshot, counts_what_the_core_has_not_learnt_of_yet) {
+  BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing);
+  worker.queue_compaction(0);
+  worker.queue_compaction(0);
+  worker.queue_compaction(1);
+  const auto snapshot = worker.snapshot();
+  EXPECT_EQ(snapshot.queued, 2U);
+  EXPECT_EQ(snapshot.coalesced, 1U);
+  EXPECT_EQ(snapshot.episodes_alive, 2U);
+  EXPECT_EQ(snapshot.queue_size, 2U);
+  EXPECT_EQ(broken_law(snapshot), "");
+}
+
+TEST(Snapshot, the_laws_hold_at_every_moment_of_a_busy_worker) {
+  BackgroundWorker* self = nullptr;
+  BackgroundWorker worker(CompactionConfig().with_max_concurrent(2), CompactionStatsAtomic(), 4,
+                          [&](CompactionContext& context) {
+                            if (context.attempt() == 1 && context.stripe_id() == 0) {
+                              return CompactionOutcome::more_work();
+                            }
+                            if (context.stripe_id() == 1) {
+                              self->queue_compaction(1);
+                              return CompactionOutcome::failed("always");
+                            }
+                            return CompactionOutcome::done();
+                          });
+  self = &worker;
+  worker.start();
+  std::atomic<bool> end{false};
+  std::thread requester([&] {
+    for (std::uint32_t i = 0; !end; ++i) {
+      worker.queue_compaction(i % 4);
+    }
+  });
+  for (int i = 0; i < 2'000; ++i) {
+    EXPECT_EQ(broken_law(worker.snapshot()), "");
+  }
+  worker.shutdown();
+  EXPECT_EQ(broken_law(worker.snapshot()), "");
+  end = true;
+  requester.join();
+  const auto snapshot = worker.snapshot();
+  EXPECT_EQ(broken_law(snapshot), "");
+  EXPECT_EQ(snapshot.episodes_alive, 0U);
+  EXPECT_EQ(snapshot.queue_size, 0U);
+}
+
+}  // namespace
+}  // namespace kstone::test

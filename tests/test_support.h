@@ -1,0 +1,87 @@
+// Helpers of the contract tests. Nothing here sleeps: tests wait for events.
+
+#ifndef KSTONE_TESTS_TEST_SUPPORT_H_
+#define KSTONE_TESTS_TEST_SUPPORT_H_
+
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kstone/background_worker.h"
+
+namespace kstone::test {
+
+// A door that stays open once opened.
+class Gate {
+ public:
+  void open() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    open_ = true;
+    opened_.notify_all();
+  }
+  void pass() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    opened_.wait(lock, [&] { return open_; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable opened_;
+  bool open_ = false;
+};
+
+// What happened, in order, and a wait for how much of it.
+template <class Event>
+class Journal {
+ public:
+  void add(Event event) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    events_.push_back(std::move(event));
+    added_.notify_all();
+  }
+  // Blocks until there are `count` events; the test's TIMEOUT is the limit.
+  void await(std::size_t count) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    added_.wait(lock, [&] { return events_.size() >= count; });
+  }
+  std::vector<Event> events() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return events_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable added_;
+  std::vector<Event> events_;
+};
+
+inline CompactionOutcome do_nothing(CompactionContext&) { return CompactionOutcome::done(); }
+
+inline std::vector<std::uint32_t> ids(const std::vector<CompactionRequest>& requests) {
+  std::vector<std::uint32_t> result;
+  for (const auto& request : requests) {
+    result.push_back(request.stripe_id);
+  }
+  return result;
+}
+
+// The two laws of WorkerSnapshot; empty if they hold.
+inline std::string broken_law(const WorkerSnapshot& s) {
+  const auto ended = s.episodes_done + s.episodes_failed + s.episodes_cancelled + s.episodes_discarded;
+  if (s.episodes_opened != ended + s.episodes_alive) {
+    return "opened " + std::to_string(s.episodes_opened) + " != ended " + std::to_string(ended) + " + alive " +
+           std::to_string(s.episodes_alive);
+  }
+  if (s.episodes_opened != s.queued + s.rerun_pending) {
+    return "opened " + std::to_string(s.episodes_opened) + " != queued " + std::to_string(s.queued) +
+           " + rerun_pending " + std::to_string(s.rerun_pending);
+  }
+  return {};
+}
+
+}  // namespace kstone::test
+
+#endif  // KSTONE_TESTS_TEST_SUPPORT_H_
