@@ -1,0 +1,161 @@
+#include "kstone/rocksdb/column_family_compactor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace kstone::rocksdb {
+namespace {
+
+// Somebody else's compaction or an ingestion can change the SSTs between reading the metadata and CompactFiles. Each time it
+// does, there is a newer state to pick from; a stripe for which this never ends is given back to the worker.
+constexpr int replans_max = 3;
+
+bool is_stale_pick(const ::rocksdb::Status& status) { return status.IsAborted() || status.IsInvalidArgument(); }
+
+[[noreturn]] void refuse(const std::string& family, const std::string& why) {
+  throw std::invalid_argument("ColumnFamilyCompactor: column family '" + family + "' " + why);
+}
+
+void require_options(const std::string& family, const ::rocksdb::Options& options, const CompactionConfig& config) {
+  if (options.compaction_style != ::rocksdb::kCompactionStyleNone) {
+    refuse(family, "needs compaction_style kCompactionStyleNone, see use_worker_compactions");
+  }
+  if (options.disable_auto_compactions) {
+    refuse(family, "has disable_auto_compactions set, with which RocksDB never holds up a writer");
+  }
+  if (options.num_levels < 2) {
+    refuse(family, "has num_levels " + std::to_string(options.num_levels) + ", and L0 needs a level below it");
+  }
+  if (options.level0_stop_writes_trigger < static_cast<std::int64_t>(config.sst_threshold)) {
+    refuse(family, "has level0_stop_writes_trigger " + std::to_string(options.level0_stop_writes_trigger) +
+                       ": its writers would stop before sst_threshold " + std::to_string(config.sst_threshold) +
+                       " makes L0 due");
+  }
+  if (options.cf_paths.size() > 1) {
+    refuse(family, "has " + std::to_string(options.cf_paths.size()) + " cf_paths; CompactFiles can write to one only");
+  }
+}
+
+}  // namespace
+
+void use_worker_compactions(::rocksdb::ColumnFamilyOptions& options, const CompactionConfig& config) {
+  const auto threshold = static_cast<int>(std::min<std::uint32_t>(config.sst_threshold, 1U << 30));
+  options.compaction_style = ::rocksdb::kCompactionStyleNone;
+  options.disable_auto_compactions = false;
+  options.level0_file_num_compaction_trigger = threshold;
+  options.level0_slowdown_writes_trigger = std::max(options.level0_slowdown_writes_trigger, threshold + 1);
+  options.level0_stop_writes_trigger =
+      std::max(options.level0_stop_writes_trigger, options.level0_slowdown_writes_trigger + 1);
+}
+
+void record_compaction(const CompactionStatsAtomic& stats, const ::rocksdb::CompactionJobStats& job) {
+  const auto read = job.total_input_bytes + job.total_blob_bytes_read;
+  const auto written = job.total_output_bytes + job.total_output_bytes_blob;
+  stats.record_ssts_merged(job.num_input_files);
+  stats.record_ssts_created(job.num_output_files);
+  stats.record_bytes_read(read);
+  stats.record_bytes_written(written);
+  stats.record_bytes_reclaimed(read > written ? read - written : 0);
+  stats.record_records_deduplicated(job.num_records_replaced);
+  stats.record_tombstones_removed(job.num_expired_deletion_records);
+}
+
+CompactionOutcome outcome_of(const ::rocksdb::Status& status, bool stop_requested) {
+  if (status.IsColumnFamilyDropped()) {
+    return CompactionOutcome::nothing_to_do();
+  }
+  if (status.IsShutdownInProgress() || (status.IsIncomplete() && stop_requested)) {
+    return CompactionOutcome::stopped();
+  }
+  if (status.IsIncomplete() || status.IsAborted() || status.IsIOError() || status.IsCompactionTooLarge()) {
+    return CompactionOutcome::retry(status.ToString());  // IsIOError covers NoSpace, one of its subcodes
+  }
+  return CompactionOutcome::failed(status.ToString());
+}
+
+ColumnFamilyCompactor::ColumnFamilyCompactor(::rocksdb::DB* db, std::vector<::rocksdb::ColumnFamilyHandle*> handles,
+                                             const CompactionConfig& config, std::uint64_t max_step_bytes)
+    : db_(db) {
+  for (auto* handle : handles) {
+    const auto options = db->GetOptions(handle);
+    require_options(handle->GetName(), options, config);
+    stripes_.push_back({handle,
+                        {config.sst_threshold, options.max_bytes_for_level_base, options.max_bytes_for_level_multiplier,
+                         max_step_bytes},
+                        options.target_file_size_base,
+                        static_cast<double>(options.target_file_size_multiplier)});
+  }
+}
+
+BackgroundWorker::Job ColumnFamilyCompactor::job() const {
+  return [this](CompactionContext& context) { return compact(context); };
+}
+
+BackgroundWorker::Scan ColumnFamilyCompactor::scan() const {
+  return [this](BackgroundWorker& worker) {
+    for (std::uint32_t stripe = 0; stripe < stripe_count(); ++stripe) {
+      if (next_step(stripe)) {
+        worker.queue_compaction(stripe);
+      }
+    }
+  };
+}
+
+Levels ColumnFamilyCompactor::levels(std::uint32_t stripe_id) const {
+  ::rocksdb::ColumnFamilyMetaData metadata;
+  db_->GetColumnFamilyMetaData(stripes_[stripe_id].handle, &metadata);
+  Levels result;
+  for (const auto& level : metadata.levels) {
+    auto& files = result.emplace_back();
+    for (const auto& file : level.files) {
+      files.push_back({file.name, file.size, file.smallestkey, file.largestkey});
+    }
+  }
+  return result;
+}
+
+std::optional<CompactionStep> ColumnFamilyCompactor::next_step(std::uint32_t stripe_id) const {
+  const auto& stripe = stripes_[stripe_id];
+  return pick_step(levels(stripe_id), stripe.limits, *stripe.handle->GetComparator());
+}
+
+::rocksdb::Status ColumnFamilyCompactor::merge(const Stripe& stripe, const CompactionStep& step,
+                                               const CompactionStatsAtomic& stats) const {
+  ::rocksdb::CompactionOptions options;
+  // "Disable" means that the column family's own compression applies; the default would be snappy for everybody.
+  options.compression = ::rocksdb::kDisableCompressionOption;
+  options.output_file_size_limit = static_cast<std::uint64_t>(
+      static_cast<double>(stripe.file_bytes) * std::pow(stripe.file_multiplier, step.output_level - 1));
+  // One compaction is one thread's work; what runs at a time is the worker's decision.
+  options.max_subcompactions = 1;
+  ::rocksdb::CompactionJobInfo info;
+  auto status = db_->CompactFiles(options, stripe.handle, step.inputs, step.output_level, -1, nullptr, &info);
+  if (status.ok()) {
+    record_compaction(stats, info.stats);
+  }
+  return status;
+}
+
+CompactionOutcome ColumnFamilyCompactor::compact(CompactionContext& context) const {
+  for (int replans = 0;; ++replans) {
+    if (context.stop_requested()) {
+      return CompactionOutcome::stopped();
+    }
+    const auto step = next_step(context.stripe_id());
+    if (!step) {
+      return CompactionOutcome::nothing_to_do();
+    }
+    const auto status = merge(stripes_[context.stripe_id()], *step, context.stats());
+    if (status.ok()) {
+      return next_step(context.stripe_id()) ? CompactionOutcome::more_work() : CompactionOutcome::done();
+    }
+    if (!is_stale_pick(status) || replans == replans_max) {
+      return outcome_of(status, context.stop_requested());
+    }
+  }
+}
+
+}  // namespace kstone::rocksdb
