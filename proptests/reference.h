@@ -1,0 +1,108 @@
+// What the scheduling core should do, small enough to be believed at sight: a queue of ids, the running ones, and a list of
+// open episodes, each a stripe id. No counters by increments, no links, no flags.
+
+#ifndef KSTONE_PROPTESTS_REFERENCE_H_
+#define KSTONE_PROPTESTS_REFERENCE_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "kstone/compaction_types.h"
+
+namespace kstone::proptests {
+
+enum class End { done, failed, cancelled, discarded };
+
+struct Reference {
+  using Kind = CompactionOutcome::Kind;
+
+  std::deque<std::uint32_t> queue;
+  std::set<std::uint32_t> running;
+  std::set<std::uint32_t> owed;  // running, and to be run once more by a drain
+  std::map<std::uint32_t, int> open;
+  std::vector<End> ended;
+  std::uint64_t coalesced = 0;
+  std::set<std::uint32_t> discarded;
+  std::set<std::uint32_t> unfinished;
+  bool closed = false;
+  ShutdownMode mode = ShutdownMode::drain;
+
+  bool idle(std::uint32_t id) const {
+    return running.count(id) == 0 && std::find(queue.begin(), queue.end(), id) == queue.end();
+  }
+  void end(std::uint32_t id, End how) {
+    --open[id];
+    ended.push_back(how);
+  }
+
+  void link(std::uint32_t id) {
+    ++open[id];
+    queue.push_back(id);
+  }
+  std::uint32_t take() {
+    const auto id = queue.front();
+    queue.pop_front();
+    running.insert(id);
+    return id;
+  }
+  void finish(std::uint32_t id, Kind kind, bool requested) {
+    running.erase(id);
+    if (requested && owed.erase(id) == 0) {
+      ++open[id];
+    }
+    const bool goes_on = kind == Kind::more_work && !requested && !closed;
+    const bool cut_short = kind == Kind::more_work && !requested && closed;
+    if (cut_short) {
+      end(id, End::discarded);
+    } else if (kind == Kind::retry || kind == Kind::failed) {
+      end(id, End::failed);
+    } else if (kind == Kind::stopped) {
+      end(id, End::cancelled);
+    } else if (!goes_on) {
+      end(id, End::done);
+    }
+    const bool undone = kind != Kind::done && kind != Kind::nothing_to_do && kind != Kind::more_work;
+    if (closed && (undone || cut_short)) {
+      unfinished.insert(id);
+    }
+    if (requested || goes_on) {
+      queue.push_back(id);
+    }
+  }
+  void close() { closed = true; }
+  void close_stripe(std::uint32_t id, std::uint64_t requests) {
+    coalesced += requests == 0 ? 0 : requests - 1;
+    if (requests != 0 && running.count(id) != 0) {
+      ++open[id];
+      owed.insert(id);
+    } else if (requests != 0 && idle(id)) {
+      link(id);
+    }
+  }
+  void apply(ShutdownMode stronger) {
+    mode = std::max(mode, stronger);
+    if (mode != ShutdownMode::drain) {
+      discard_queue();
+      for (const auto id : owed) {
+        end(id, End::discarded);
+        discarded.insert(id);
+      }
+      owed.clear();
+    }
+  }
+  void discard_queue() {
+    for (const auto id : queue) {
+      end(id, End::discarded);
+      discarded.insert(id);
+    }
+    queue.clear();
+  }
+};
+
+}  // namespace kstone::proptests
+
+#endif  // KSTONE_PROPTESTS_REFERENCE_H_
