@@ -196,6 +196,8 @@ class basic_background_worker {
   void leave(Slot& slot) KSTONE_REQUIRES(mutex_);
   void leave_unwound(Slot& slot) KSTONE_EXCLUDES(mutex_);
 
+  void check_destructible() const KSTONE_EXCLUDES(mutex_);
+  void await_callers() KSTONE_EXCLUDES(mutex_);
   void close() KSTONE_REQUIRES(mutex_);
   bool await_threads(const Deadline& deadline) KSTONE_REQUIRES(mutex_);
   bool join_threads(const Deadline& deadline) KSTONE_REQUIRES(mutex_);

@@ -56,10 +56,21 @@ basic_background_worker<Sync>::basic_background_worker(CompactionConfig config, 
 
 template <class Sync>
 basic_background_worker<Sync>::~basic_background_worker() {
-  mutex_.lock();
-  Sync::check(!on_own_thread(), "~BackgroundWorker: called from a job, scan or log sink of this worker; it would wait for itself");
-  mutex_.unlock();
+  check_destructible();
   shutdown(ShutdownMode::finish_running);
+  await_callers();
+}
+
+template <class Sync>
+void basic_background_worker<Sync>::check_destructible() const {
+  detail::ScopedLock lock(mutex_);
+  Sync::check(!on_own_thread(),
+              "~BackgroundWorker: called from a job, scan or log sink of this worker; it would wait for itself");
+}
+
+// Waits that were entered before the destructor still use the worker.
+template <class Sync>
+void basic_background_worker<Sync>::await_callers() {
   detail::ScopedLock lock(mutex_);
   while (idle_waiters_ + shutdown_callers_ != 0) {
     thread_left_.wait(mutex_);
