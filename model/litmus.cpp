@@ -1,0 +1,691 @@
+// The checker, checked: small programs whose outcomes are known, one row each, one column for each kind of search.
+//
+// Every row is explored by source sets, sleep sets, and the plain search, which must all give the set in the column
+// `all`; within preemption bound 0 (`unpreempted`); and with loads that never read a superseded store (`fresh`).
+// The columns say what *this* model allows. Where C++ allows more, the row's comment says so.
+// `--self-test` flips each cell in turn and demands that the table turns red.
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "explorer.h"
+#include "scenario.h"
+
+namespace kstone::model {
+namespace {
+
+using Sync = RelacySync;
+constexpr auto relaxed = std::memory_order_relaxed;
+constexpr auto acquire = std::memory_order_acquire;
+constexpr auto release = std::memory_order_release;
+constexpr auto acq_rel = std::memory_order_acq_rel;
+constexpr auto seq_cst = std::memory_order_seq_cst;
+
+// What the threads have read, as digits.
+void report(std::initializer_list<int> values) {
+  char text[16] = {};
+  std::size_t length = 0;
+  for (const int value : values) {
+    text[length++] = static_cast<char>('0' + value);
+  }
+  outcome(text);
+}
+
+template <int count>
+struct Base {
+  static constexpr int threads = count;
+  static constexpr int dynamic_threads = 0;
+  void before() {}
+  Sync::atomic<int> x, y;
+  int r[4] = {};  // each written by one thread, read in after()
+};
+
+template <std::memory_order store, std::memory_order load>
+struct MessagePassing : Base<2> {
+  void thread(int index) {
+    if (index == 0) {
+      x.store(1, relaxed);
+      y.store(1, store);
+    } else {
+      r[0] = y.load(load);
+      r[1] = x.load(relaxed);
+    }
+  }
+  void after() { report({r[0], r[1]}); }
+};
+
+// Plain data published by a flag.
+template <std::memory_order store, std::memory_order load>
+struct Publication : Base<2> {
+  void thread(int index) {
+    if (index == 0) {
+      data.write() = 1;
+      y.store(1, store);
+    } else if (y.load(load) == 1) {
+      r[0] = data.read();
+    }
+  }
+  void after() { report({r[0]}); }
+  Sync::cell<int> data{0};
+};
+
+template <std::memory_order store, std::memory_order load>
+struct StoreBuffering : Base<2> {
+  void thread(int index) {
+    (index == 0 ? x : y).store(1, store);
+    r[index] = (index == 0 ? y : x).load(load);
+  }
+  void after() { report({r[0], r[1]}); }
+};
+
+struct LoadBuffering : Base<2> {
+  void thread(int index) {
+    r[index] = (index == 0 ? x : y).load(relaxed);
+    (index == 0 ? y : x).store(1, relaxed);
+  }
+  void after() { report({r[0], r[1]}); }
+};
+
+template <std::memory_order store, std::memory_order load>
+struct IndependentReads : Base<4> {
+  void thread(int index) {
+    switch (index) {
+      case 0: x.store(1, store); break;
+      case 1: y.store(1, store); break;
+      case 2: r[0] = x.load(load); r[1] = y.load(load); break;
+      default: r[2] = y.load(load); r[3] = x.load(load);
+    }
+  }
+  // Only the question asked: may the two readers see the stores in opposite orders?
+  void after() { report({r[0] == 1 && r[1] == 0 && r[2] == 1 && r[3] == 0 ? 1 : 0}); }
+};
+
+struct TwoPlusTwoWrites : Base<2> {
+  void thread(int index) {
+    (index == 0 ? x : y).store(1, relaxed);
+    (index == 0 ? y : x).store(2, relaxed);
+  }
+  void after() { report({x.load(relaxed), y.load(relaxed)}); }
+};
+
+template <std::memory_order store, std::memory_order load>
+struct WriteToReadCausality : Base<3> {
+  void thread(int index) {
+    if (index == 0) {
+      x.store(1, relaxed);
+    } else if (index == 1) {
+      r[0] = x.load(relaxed);
+      y.store(r[0], store);
+    } else {
+      r[1] = y.load(load);
+      r[2] = x.load(relaxed);
+    }
+  }
+  void after() { report({r[0] == 1 && r[1] == 1 && r[2] == 0 ? 1 : 0}); }
+};
+
+// The same with a read-modify-write in the middle: it hands on what it has acquired.
+template <std::memory_order middle>
+struct CumulativeChain : Base<3> {
+  void thread(int index) {
+    if (index == 0) {
+      data.write() = 1;
+      x.store(1, release);
+    } else if (index == 1) {
+      r[0] = x.load(middle == acq_rel ? acquire : relaxed);
+      if (r[0] == 1) {
+        y.store(1, release);
+      }
+    } else if (y.load(acquire) == 1) {
+      r[1] = data.read();
+    }
+  }
+  void after() { report({r[0], r[1]}); }
+  Sync::cell<int> data{0};
+};
+
+struct ReadReadCoherence : Base<2> {
+  void thread(int index) {
+    if (index == 0) {
+      x.store(1, relaxed);
+      x.store(2, relaxed);
+    } else {
+      r[0] = x.load(relaxed);
+      r[1] = x.load(relaxed);
+    }
+  }
+  void after() { report({r[0], r[1]}); }
+};
+
+// A read-modify-write by another thread continues the release sequence.
+template <std::memory_order middle, bool by_store>
+struct ReleaseSequence : Base<3> {
+  void thread(int index) {
+    if (index == 0) {
+      data.write() = 1;
+      x.store(1, release);
+    } else if (index == 1) {
+      if (by_store) {
+        if (x.load(relaxed) == 1) {
+          x.store(2, middle);
+        }
+      } else {
+        int expected = 1;
+        x.compare_exchange_strong(expected, 2, middle, relaxed);
+      }
+    } else if (x.load(acquire) == 2) {
+      r[0] = data.read();
+    }
+  }
+  void after() { report({r[0]}); }
+  Sync::cell<int> data{0};
+};
+
+// A later relaxed store by the releasing thread: C++11 continued the sequence, C++20 does not, Relacy still does.
+struct SameThreadSequence : Base<2> {
+  void thread(int index) {
+    if (index == 0) {
+      data.write() = 1;
+      x.store(1, release);
+      x.store(2, relaxed);
+    } else if (x.load(acquire) == 2) {
+      r[0] = data.read();
+    }
+  }
+  void after() { report({r[0]}); }
+  Sync::cell<int> data{0};
+};
+
+// A failing compare-exchange reads the newest store here; C++ lets it read an older one ("00" below).
+struct StaleCompareExchange : Base<2> {
+  void thread(int index) {
+    if (index == 0) {
+      x.store(1, relaxed);
+      y.store(1, release);
+    } else {
+      r[0] = y.load(relaxed);
+      int expected = 5;
+      x.compare_exchange_strong(expected, 6, relaxed, relaxed);
+      r[1] = expected;
+    }
+  }
+  void after() { report({r[0], r[1]}); }
+};
+
+struct WeakCompareExchange : Base<1> {
+  void thread(int) {
+    int expected = 0;
+    r[0] = x.compare_exchange_weak(expected, 1, acq_rel) ? 1 : 0;
+    expected = r[0];
+    r[1] = x.compare_exchange_weak(expected, 2, acq_rel) ? 1 : 0;
+  }
+  void after() { report({r[0], r[1]}); }
+};
+
+struct Increments : Base<2> {
+  void thread(int index) { r[index] = x.fetch_add(1, relaxed); }
+  void after() { report({r[0], r[1], x.load(relaxed)}); }
+};
+
+struct LostUpdate : Base<2> {
+  void thread(int index) {
+    r[index] = x.load(relaxed);
+    x.store(r[index] + 1, relaxed);
+  }
+  void after() { report({x.load(relaxed)}); }
+};
+
+struct Mutual : Base<2> {
+  void thread(int index) {
+    m.lock();
+    r[index] = data.read();
+    data.write() = r[index] + 1;
+    m.unlock();
+  }
+  void after() { report({r[0], r[1]}); }
+  Sync::mutex m;
+  Sync::cell<int> data{0};
+};
+
+struct Unguarded : Base<2> {
+  void thread(int) { data.write() += 1; }
+  void after() {}
+  Sync::cell<int> data{0};
+};
+
+struct LockOrder : Base<2> {
+  void thread(int index) {
+    (index == 0 ? m : n).lock();
+    (index == 0 ? n : m).lock();
+    m.unlock();
+    n.unlock();
+  }
+  void after() { report({0}); }
+  Sync::mutex m, n;
+};
+
+// `if` for `while`: right but for spurious wake-ups.
+template <bool loops, bool notifies = true>
+struct Waiting : Base<2> {
+  void thread(int index) {
+    m.lock();
+    if (index == 0) {
+      ready = true;
+      if (notifies) {
+        c.notify_one();
+      }
+    } else if (loops) {
+      while (!ready) {
+        c.wait(m);
+      }
+      r[0] = ready ? 1 : 0;
+    } else {
+      if (!ready) {
+        c.wait(m);
+      }
+      r[0] = ready ? 1 : 0;
+    }
+    m.unlock();
+  }
+  void after() { report({r[0]}); }
+  Sync::mutex m;
+  Sync::condition_variable c;
+  bool ready = false;  // guarded by m
+};
+
+template <bool notifies>
+struct TimedWait : Base<2> {
+  void thread(int index) {
+    m.lock();
+    if (index == 0) {
+      ready = true;
+      if (notifies) {
+        c.notify_one();
+      }
+    } else if (!ready) {
+      r[0] = c.wait_until(m, std::chrono::nanoseconds(10)) ? 1 : 2;
+      r[1] = ready ? 1 : 0;
+      r[2] = static_cast<int>(Sync::clock::now().count() / 10);
+    }
+    m.unlock();
+  }
+  void after() { report({r[0], r[1], r[2]}); }
+  Sync::mutex m;
+  Sync::condition_variable c;
+  bool ready = false;
+};
+
+// Two waiters on different predicates, one notify_one: it may wake the wrong one.
+template <bool all>
+struct WrongWaiter : Base<3> {
+  void thread(int index) {
+    m.lock();
+    if (index < 2) {
+      while (turn != index + 1) {
+        c.wait(m);
+      }
+      turn = 0;
+    } else {
+      turn = 1;
+      if (all) {
+        c.notify_all();
+      } else {
+        c.notify_one();
+      }
+      m.unlock();
+      done.wait();
+      m.lock();
+      turn = 2;
+      c.notify_all();
+    }
+    m.unlock();
+    if (index == 0) {
+      done.post(1);
+    }
+  }
+  void after() { report({0}); }
+  Sync::mutex m;
+  Sync::condition_variable c;
+  Sync::semaphore done;
+  int turn = 0;  // guarded by m
+};
+
+// The semaphore promises no memory ordering: the data race is there although the reader always comes second.
+template <bool ordered>
+struct Handover : Base<2> {
+  void thread(int index) {
+    if (index == 0) {
+      data.write() = 1;
+      x.store(1, ordered ? release : relaxed);
+      s.post(1);
+    } else {
+      s.wait();
+      if (x.load(acquire) == 1) {
+        r[0] = data.read();
+      }
+    }
+  }
+  void after() { report({r[0]}); }
+  Sync::semaphore s;
+  Sync::cell<int> data{0};
+};
+
+struct NoToken : Base<2> {
+  void thread(int index) {
+    if (index == 0) {
+      s.post(1);
+    } else {
+      s.wait();
+      s.wait();
+    }
+  }
+  void after() { report({0}); }
+  Sync::semaphore s;
+};
+
+// Who destroys is not ordered after who uses.
+template <bool ordered>
+struct Destruction : Base<2> {
+  void before() { shared = new Sync::atomic<int>(0); }
+  void thread(int index) {
+    if (index == 0) {
+      shared->store(1, relaxed);
+      x.store(1, ordered ? release : relaxed);
+    } else if (x.load(acquire) == 1) {
+      delete shared;
+      shared = nullptr;
+    }
+  }
+  void after() {
+    report({shared == nullptr ? 1 : 0});
+    delete shared;
+  }
+  Sync::atomic<int>* shared = nullptr;
+};
+
+template <bool joins>
+struct Joining {
+  static constexpr int threads = 0;
+  static constexpr int dynamic_threads = 1;
+  void before() {
+    worker.start([](void* self) { static_cast<Joining*>(self)->data.write() = 7; }, this);
+  }
+  void thread(int) {}
+  void after() {
+    if (joins) {
+      worker.join();
+    }
+    report({data.read()});
+  }
+  Sync::cell<int> data{0};
+  Sync::thread worker;
+};
+
+struct RefusedThread {
+  static constexpr int threads = 0;
+  static constexpr int dynamic_threads = 2;
+  void before() {
+    first = a.start([](void*) {}, this);
+    second = b.start([](void*) {}, this);
+  }
+  void thread(int) {}
+  void after() {
+    report({first ? 1 : 0, second ? 1 : 0});
+    for (Sync::thread* thread : {&a, &b}) {
+      if (thread->joinable()) {
+        thread->join();
+      }
+    }
+  }
+  Sync::thread a, b;
+  bool first = false, second = false;
+};
+
+struct DoubleJoin : Joining<true> {
+  void after() {
+    worker.join();
+    worker.join();
+  }
+};
+
+struct Leak : Base<1> {
+  void thread(int) { leaked = new int(0); }
+  void after() {}
+  int* volatile leaked = nullptr;  // volatile: the compiler may drop an allocation that nobody looks at
+};
+
+struct Spin : Base<1> {
+  void thread(int) {
+    while (x.load(relaxed) == 0) {
+    }
+  }
+  void after() {}
+};
+
+// A check about real-time order: did the store come before the read ended? Ghost state is a step of its own.
+struct RealTime : Base<2> {
+  void thread(int index) {
+    if (index == 0) {
+      ended.step_write() = 1;
+    } else {
+      r[0] = ended.step_read();
+    }
+  }
+  void after() { report({r[0]}); }
+  Ghost<int> ended{0};
+};
+
+template <bool locks>
+struct Frozen : Base<2> {
+  void thread(int index) {
+    if (index == 0) {
+      FreezeOthers alone;
+      if (locks) {
+        m.lock();
+        m.unlock();
+      } else {
+        x.fetch_add(1, relaxed);
+      }
+    } else {
+      m.lock();
+      x.fetch_add(1, relaxed);
+      m.unlock();
+    }
+  }
+  void after() { report({x.load(relaxed)}); }
+  Sync::mutex m;
+};
+
+struct Columns {
+  const char* all;          // outcomes, or "!" and a failure
+  const char* unpreempted;  // preemption bound 0
+  const char* fresh;        // stale_depth = 0
+};
+
+struct Row {
+  const char* name;
+  ScenarioTable table;
+  Limits limits;
+  Columns expected;
+  bool reducible = true;
+};
+
+template <class Scenario>
+Row row(const char* name, Columns expected, Limits limits = {}) {
+  return Row{name, scenario_table<Scenario>(name), limits, expected};
+}
+
+Limits with(std::uint32_t spurious, std::uint32_t timeouts = 0, std::uint32_t weak = 0, std::uint32_t refused = 0) {
+  Limits limits;
+  limits.spurious = spurious;
+  limits.timeouts = timeouts;
+  limits.weak_cas_failures = weak;
+  limits.thread_start_failures = refused;
+  return limits;
+}
+
+std::vector<Row> table() {
+  std::vector<Row> rows = {
+      row<MessagePassing<relaxed, relaxed>>("MP relaxed", {"00 01 10 11", "00 01 10 11", "00 01 11"}),
+      row<MessagePassing<release, acquire>>("MP release/acquire", {"00 01 11", "00 01 11", "00 01 11"}),
+      row<MessagePassing<release, relaxed>>("MP release/relaxed", {"00 01 10 11", "00 01 10 11", "00 01 11"}),
+      row<Publication<release, acquire>>("publication", {"0 1", "0 1", "0 1"}),
+      row<Publication<relaxed, acquire>>("publication relaxed store", {"!data race", "!data race", "!data race"}),
+      row<Publication<release, relaxed>>("publication relaxed load", {"!data race", "!data race", "!data race"}),
+      row<StoreBuffering<seq_cst, seq_cst>>("SB seq_cst", {"01 10 11", "01 10", "01 10 11"}),
+      row<StoreBuffering<release, acquire>>("SB release/acquire", {"00 01 10 11", "00 01 10", "01 10 11"}),
+      row<LoadBuffering>("LB relaxed (C++ allows 11)", {"00 01 10", "00 01 10", "00 01 10"}),
+      row<IndependentReads<seq_cst, seq_cst>>("IRIW seq_cst", {"0", "0", "0"}),
+      row<IndependentReads<release, acquire>>("IRIW release/acquire", {"0 1", "0 1", "0"}),
+      row<TwoPlusTwoWrites>("2+2W relaxed (C++ allows 11)", {"12 21 22", "12 21", "12 21 22"}),
+      row<WriteToReadCausality<release, acquire>>("WRC release/acquire", {"0", "0", "0"}),
+      row<WriteToReadCausality<relaxed, relaxed>>("WRC relaxed", {"0 1", "0 1", "0"}),
+      row<CumulativeChain<acq_rel>>("WRC published", {"00 10 11", "00 10 11", "00 10 11"}),
+      row<CumulativeChain<relaxed>>("WRC broken", {"!data race", "!data race", "!data race"}),
+      row<ReadReadCoherence>("CoRR", {"00 01 02 11 12 22", "00 01 02 11 12 22", "00 01 02 11 12 22"}),
+      row<ReleaseSequence<relaxed, false>>("release sequence through an RMW", {"0 1", "0 1", "0 1"}),
+      row<ReleaseSequence<relaxed, true>>("release sequence broken by a store",
+                                          {"!data race", "!data race", "!data race"}),
+      row<SameThreadSequence>("release sequence, same thread (C++20: race)", {"0 1", "0 1", "0 1"}),
+      row<StaleCompareExchange>("stale CAS (C++ allows 10)", {"00 01 11", "00 01 11", "00 01 11"}),
+      row<WeakCompareExchange>("weak CAS, no failures", {"11", "11", "11"}),
+      row<WeakCompareExchange>("weak CAS, one failure", {"01 10 11", "01 10 11", "01 10 11"}, with(0, 0, 1)),
+      row<WeakCompareExchange>("weak CAS, two failures", {"00 01 10 11", "00 01 10 11", "00 01 10 11"},
+                               with(0, 0, 2)),
+      row<Increments>("increments", {"012 102", "012 102", "012 102"}),
+      row<LostUpdate>("lost update", {"1 2", "1 2", "1 2"}),
+      row<Mutual>("mutual exclusion", {"01 10", "01 10", "01 10"}),
+      row<Unguarded>("no mutual exclusion", {"!data race", "!data race", "!data race"}),
+      row<LockOrder>("lock order", {"!deadlock", "0", "!deadlock"}),
+      row<Waiting<true>>("while around the wait", {"1", "1", "1"}),
+      row<Waiting<true>>("while, spurious wake-up", {"1", "1", "1"}, with(1)),
+      row<Waiting<false>>("if around the wait", {"1", "1", "1"}),
+      row<Waiting<false>>("if, spurious wake-up", {"0 1", "0 1", "0 1"}, with(1)),
+      row<Waiting<true, false>>("no notification", {"!deadlock", "!deadlock", "!deadlock"}),
+      row<TimedWait<true>>("wait_until, timeouts off", {"000 110", "000 110", "000 110"}),
+      row<TimedWait<true>>("wait_until, one timeout", {"000 110 201 211", "000 110 201", "000 110 201 211"}, with(0, 1)),
+      row<TimedWait<false>>("wait_until hides nothing", {"!deadlock", "!deadlock", "!deadlock"}),
+      row<WrongWaiter<false>>("two waiters, notify_one", {"!deadlock", "!deadlock", "!deadlock"}),
+      row<WrongWaiter<true>>("two waiters, notify_all", {"0", "0", "0"}),
+      row<Handover<true>>("hand-over by semaphore", {"0 1", "0 1", "1"}),
+      row<Handover<false>>("a semaphore orders nothing", {"!data race", "!data race", "!data race"}),
+      row<NoToken>("no token", {"!deadlock", "!deadlock", "!deadlock"}),
+      row<Destruction<true>>("ordered destruction", {"0 1", "0 1", "0 1"}),
+      row<Destruction<false>>("unordered destruction", {"!use after free", "!use after free", "!use after free"}),
+      row<Joining<true>>("join", {"7", "7", "7"}),
+      row<Joining<false>>("no join", {"!thread misuse", "!thread misuse", "!thread misuse"}),
+      row<DoubleJoin>("double join", {"!thread misuse", "!thread misuse", "!thread misuse"}),
+      row<RefusedThread>("a refused thread", {"01 10 11", "01 10 11", "01 10 11"}, with(0, 0, 0, 1)),
+      row<Leak>("a leak", {"!memory leak", "!memory leak", "!memory leak"}),
+      row<Spin>("a spin loop", {"!livelock", "!livelock", "!livelock"}),
+      row<RealTime>("real-time order", {"0 1", "0 1", "0 1"}),
+      row<Frozen<false>>("frozen, lock-free", {"2", "2", "2"}),
+      row<Frozen<true>>("frozen, behind a lock", {"!blocked", "1", "!blocked"}),
+  };
+  for (Row& entry : rows) {
+    entry.reducible = std::strncmp(entry.name, "frozen", 6) != 0;
+  }
+  return rows;
+}
+
+std::string outcome_text(const Result& result) {
+  if (result.verdict == Verdict::refuted) {
+    return std::string("!") + failure_name(result.failure);
+  }
+  if (result.verdict == Verdict::unknown) {
+    return "?" + result.reason;
+  }
+  std::string text;
+  for (const std::string& value : result.outcomes) {
+    text += (text.empty() ? "" : " ") + value;
+  }
+  return text;
+}
+
+struct Measured {
+  std::vector<std::pair<const char*, std::string>> all;  // one for each mode
+  std::string unpreempted, fresh, random;
+};
+
+Measured measure(const Row& entry) {
+  Measured measured;
+  Limits limits = entry.limits;
+  for (const Mode mode : {Mode::source_sets, Mode::sleep_sets, Mode::plain}) {
+    limits.mode = mode;
+    if (entry.reducible || mode == Mode::plain) {
+      measured.all.emplace_back(mode_name(mode), outcome_text(explore(entry.table, limits)));
+    }
+  }
+  limits.mode = Mode::bounded;
+  limits.preemption_bound = 1000;
+  measured.all.emplace_back("bounded 1000", outcome_text(explore(entry.table, limits)));
+  limits.preemption_bound = 0;
+  measured.unpreempted = outcome_text(explore(entry.table, limits));
+  limits.mode = entry.reducible ? Mode::source_sets : Mode::plain;
+  limits.stale_depth = 0;
+  measured.fresh = outcome_text(explore(entry.table, limits));
+  return measured;
+}
+
+// The number of cells that are not as expected.
+int compare(const Row& entry, const Measured& measured, const Columns& expected, bool print) {
+  int wrong = 0;
+  const auto cell = [&](const char* column, const std::string& seen, const char* wanted) {
+    if (seen != wanted) {
+      ++wrong;
+      if (print) {
+        std::printf("RED  %-46s %-14s %s, expected %s\n", entry.name, column, seen.c_str(), wanted);
+      }
+    }
+  };
+  for (const auto& [mode, seen] : measured.all) {
+    cell(mode, seen, expected.all);
+  }
+  cell("unpreempted", measured.unpreempted, expected.unpreempted);
+  cell("fresh", measured.fresh, expected.fresh);
+  return wrong;
+}
+
+int run(bool self_test) {
+  int wrong = 0;
+  int flipped = 0;
+  for (const Row& entry : table()) {
+    const Measured measured = measure(entry);
+    const int here = compare(entry, measured, entry.expected, true);
+    wrong += here;
+    if (here == 0) {
+      std::printf("ok   %-46s %-24s %-24s %s\n", entry.name, entry.expected.all, entry.expected.unpreempted,
+                  entry.expected.fresh);
+    }
+    if (self_test) {
+      for (int column = 0; column < 3; ++column) {
+        Columns changed = entry.expected;
+        (column == 0 ? changed.all : column == 1 ? changed.unpreempted : changed.fresh) = "flipped";
+        if (compare(entry, measured, changed, false) <= here) {
+          std::printf("RED  %-46s a flipped cell goes unnoticed\n", entry.name);
+          ++wrong;
+        }
+        ++flipped;
+      }
+    }
+  }
+  std::printf("%zu rows, %d wrong cells%s\n", table().size(), wrong,
+              self_test ? (", " + std::to_string(flipped) + " flipped cells tried").c_str() : "");
+  return wrong == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace kstone::model
+
+int main(int argc, char** argv) {
+  const bool self_test = argc > 1 && std::strcmp(argv[1], "--self-test") == 0;
+  if (argc > 1 && !self_test) {
+    std::fprintf(stderr, "usage: %s [--self-test]\n", argv[0]);
+    return 2;
+  }
+  return kstone::model::run(self_test);
+}

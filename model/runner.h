@@ -1,0 +1,67 @@
+// The command line of a model executable: scenario files register suites, main() calls run_suites().
+//
+//   const model::Registered lost_wake_up = model::suite<LostWakeUp>({
+//       .name = "request_while_falling_asleep_is_not_lost",
+//       .property = "P2",
+//       .sometimes = {"worker slept"},
+//   });
+//   const model::Registered broken = model::suite<LostWakeUpWithoutNotify>({
+//       .name = "without_notify_request_is_lost", .property = "P2", .expected = {model::Failure::deadlock}});
+//
+//   int main(int argc, char** argv) { return kstone::model::run_suites(argc, argv); }
+//
+// A suite that must pass is green if it is proved and each event of `sometimes` occurred in some executions and was
+// absent in others; one that must fail, if it is refuted with one of the `expected` failures. The exit code is 0 if
+// every suite that ran is green, 1 if one is red, 2 for a wrong command line.
+
+#ifndef KSTONE_MODEL_RUNNER_H_
+#define KSTONE_MODEL_RUNNER_H_
+
+#include <string>
+#include <vector>
+
+#include "explorer.h"
+
+namespace kstone::model {
+
+struct SuiteOptions {
+  std::string name;
+  std::string property;
+  std::vector<Failure> expected;       // empty: must pass
+  std::vector<std::string> sometimes;  // events that occur in some executions and not in others
+  std::vector<std::string> always;     // events that occur in every execution
+  std::vector<std::string> never;      // events that occur in none (declared by a cover() that is not reached)
+  int requesters = 0;                  // for the report only
+  int workers = 0;
+  Limits limits;
+  std::string fallback;  // the suite (smaller, or bounded) that stands in where this one is cut short
+};
+
+struct Suite {
+  SuiteOptions options;
+  ScenarioTable table;
+};
+
+class Registered {
+ public:
+  explicit Registered(Suite suite);
+};
+
+std::vector<Suite>& registered_suites();
+
+template <class Scenario>
+Registered suite(SuiteOptions options) {
+  return Registered(Suite{std::move(options), scenario_table<Scenario>("")});
+}
+
+// Whether the result is what the suite wants, and in words if it is not.
+bool is_green(const Suite& suite, const Result& result, std::string& why);
+
+// One search over `jobs` processes; equals the unsharded one.
+Result explore_in_processes(const ScenarioTable& table, const Limits& limits, unsigned jobs);
+
+int run_suites(int argc, char** argv);
+
+}  // namespace kstone::model
+
+#endif  // KSTONE_MODEL_RUNNER_H_
