@@ -1,0 +1,505 @@
+#include "demo.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <random>
+#include <thread>
+#include <utility>
+
+#include "bad_input.h"
+#include "demo_database.h"
+#include "kstone/background_worker.h"
+#include "kstone/rocksdb/column_family_compactor.h"
+#include "ledger.h"
+#include "progress.h"
+#include "records.h"
+#include "verifier.h"
+#include "zipf.h"
+
+namespace kstone::compact {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr double mib = 1 << 20;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// The folder of the database: the user's, which must be new or empty, or a temporary one, which goes away at the end.
+class Folder {
+ public:
+  explicit Folder(const DemoOptions& options) : remove_(options.folder.empty() && !options.keep) {
+    if (options.folder.empty()) {
+      auto pattern = (fs::temp_directory_path() / "kstone-demo-XXXXXX").string();
+      if (mkdtemp(pattern.data()) == nullptr) {
+        throw BadInput("cannot make a temporary folder " + pattern + ": " + std::strerror(errno));
+      }
+      path_ = pattern;
+      return;
+    }
+    path_ = options.folder;
+    std::error_code error;
+    if (fs::exists(path_, error) && !fs::is_directory(path_, error)) {
+      throw BadInput("--dir " + path_ + ": is not a folder");
+    }
+    fs::create_directories(path_, error);
+    if (error) {
+      throw BadInput("--dir " + path_ + ": " + error.message());
+    }
+    if (const bool empty = fs::is_empty(path_, error); error || !empty) {
+      throw BadInput("--dir " + path_ + ": " + (error ? error.message() : "is not empty; the demo needs a new database"));
+    }
+  }
+  ~Folder() {
+    if (remove_) {
+      std::error_code ignored;
+      fs::remove_all(path_, ignored);
+    }
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+
+  const std::string& path() const { return path_; }
+  bool stays() const { return !remove_; }
+
+ private:
+  std::string path_;
+  bool remove_;
+};
+
+// What the writing thread has done so far, for the others to show.
+struct WriteCounts {
+  std::atomic<std::uint64_t> puts{0};
+  std::atomic<std::uint64_t> deletes{0};
+  std::atomic<std::uint64_t> reinserts{0};
+  std::atomic<std::uint64_t> bytes{0};
+  std::atomic<bool> loaded{false};
+};
+
+// Relaxed wherever counts are touched: they are shown, and nothing else is read because of what they say.
+void count(std::atomic<std::uint64_t>& counter, std::uint64_t amount = 1) {
+  counter.fetch_add(amount, std::memory_order_relaxed);
+}
+std::uint64_t read(const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); }
+
+// Writes on a thread of its own: first every record as often as the source names it, then a skewed mix of updates,
+// deletions and re-inserts until it is told to stop.
+class Writer {
+ public:
+  Writer(DemoDatabase& database, Ledger& ledger, std::uint64_t seed, Wakeup& wakeup)
+      : database_(database), ledger_(ledger), random_(seed), wakeup_(wakeup) {
+    thread_ = std::thread([this] { run(); });
+  }
+  ~Writer() { stop(); }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  const WriteCounts& counts() const { return counts_; }
+  bool has_failed() const { return failed_.load(std::memory_order_relaxed); }  // relaxed: the text is read after join
+
+  // Returns when the thread has ended; the ledger may be used from then on.
+  void stop() {
+    stop_.store(true, std::memory_order_relaxed);  // relaxed: publishes nothing; join does
+    if (thread_.joinable()) {
+      thread_.join();
+    }
+  }
+  const std::string& error() const { return error_; }
+
+ private:
+  void run() {
+    if (load()) {
+      counts_.loaded.store(true, std::memory_order_relaxed);
+      wakeup_.notify();
+      churn();
+    }
+    if (!error_.empty()) {
+      failed_.store(true, std::memory_order_relaxed);
+      wakeup_.notify();
+    }
+  }
+
+  bool stopped() const { return stop_.load(std::memory_order_relaxed) || !error_.empty(); }
+
+  bool load() {
+    for (std::size_t round = 0, written = 1; written > 0; ++round) {
+      written = 0;
+      for (std::size_t record = 0; record < ledger_.size(); ++record) {
+        if (stopped()) {
+          return false;
+        }
+        if (round < ledger_.source_writes(record)) {
+          put(record);
+          ++written;
+        }
+      }
+    }
+    return !stopped();
+  }
+
+  void churn() {
+    std::vector<std::size_t> record_of_rank(ledger_.size());
+    for (std::size_t rank = 0; rank < record_of_rank.size(); ++rank) {
+      record_of_rank[rank] = rank;
+    }
+    std::shuffle(record_of_rank.begin(), record_of_rank.end(), random_);
+    ZipfRanks ranks(record_of_rank.size(), 0.9);
+    while (!stopped()) {
+      const auto record = record_of_rank[ranks(random_)];
+      if (!ledger_.present(record)) {
+        put(record);
+        count(counts_.reinserts);
+      } else if (random_() % 8 == 0) {
+        remove(record);
+      } else {
+        put(record);
+      }
+    }
+  }
+
+  void put(std::size_t record) {
+    const auto value = ledger_.next_value(record);
+    if (accepted(database_.db().Put({}, database_.stripes()[ledger_.stripe(record)], ledger_.key(record), value))) {
+      ledger_.note_put(record);
+      count(counts_.puts);
+      count(counts_.bytes, ledger_.key(record).size() + value.size());
+    }
+  }
+
+  void remove(std::size_t record) {
+    if (accepted(database_.db().Delete({}, database_.stripes()[ledger_.stripe(record)], ledger_.key(record)))) {
+      ledger_.note_delete(record);
+      count(counts_.deletes);
+      count(counts_.bytes, ledger_.key(record).size());
+    }
+  }
+
+  bool accepted(const ::rocksdb::Status& status) {
+    if (!status.ok()) {
+      error_ = "writing: " + status.ToString();
+    }
+    return status.ok();
+  }
+
+  DemoDatabase& database_;
+  Ledger& ledger_;
+  std::mt19937_64 random_;
+  Wakeup& wakeup_;
+  WriteCounts counts_;
+  std::string error_;  // written by the thread, read after join
+  std::atomic<bool> failed_{false};
+  std::atomic<bool> stop_{false};
+  std::thread thread_;  // last: it uses all of the above
+};
+
+struct L0Range {
+  std::uint32_t min = 0;
+  std::uint32_t max = 0;
+};
+
+class Demo {
+ public:
+  Demo(const DemoOptions& options, Wakeup& wakeup)
+      : options_(options), wakeup_(wakeup), progress_(options.json ? stderr : stdout) {}
+
+  int run();
+
+ private:
+  CompactionConfig config() const {
+    return CompactionConfig().with_sst_threshold(4).with_check_interval(5).with_max_concurrent(options_.workers);
+  }
+  void write_and_compact(DemoDatabase& database, Ledger& ledger);
+  void write(DemoDatabase& database, Ledger& ledger, BackgroundWorker& worker);
+  void drain(DemoDatabase& database, BackgroundWorker& worker);
+  L0Range note_l0(DemoDatabase& database);
+  void note_l0(std::uint32_t files);
+  void show(const char* phase, DemoDatabase& database, const BackgroundWorker& worker);
+  nlohmann::ordered_json summary() const;
+  void write_summary() const;
+  void print_table() const;
+
+  const DemoOptions& options_;
+  Wakeup& wakeup_;
+  Progress progress_;
+  Clock::time_point started_ = Clock::now();
+
+  // Results.
+  std::string source_;
+  std::uint64_t puts_ = 0;
+  std::uint64_t deletes_ = 0;
+  std::uint64_t reinserts_ = 0;
+  std::uint64_t bytes_written_ = 0;
+  std::uint64_t keys_written_ = 0;
+  double load_seconds_ = 0;
+  double write_seconds_ = 0;
+  double drain_seconds_ = 0;
+  double verify_seconds_ = 0;
+  double stall_seconds_ = 0;
+  double wall_seconds_ = 0;
+  std::atomic<std::uint32_t> l0_files_max_{0};
+  std::uint32_t merging_max_ = 0;
+  WorkerSnapshot snapshot_;
+  ShutdownReport shutdown_;
+  Verification verification_;
+  bool interrupted_ = false;
+};
+
+std::uint64_t bytes_compacted(const CompactionStats& stats) { return stats.total_bytes_read + stats.total_bytes_written; }
+
+void Demo::note_l0(std::uint32_t files) {
+  auto most = l0_files_max_.load(std::memory_order_relaxed);  // relaxed: a maximum that is shown
+  while (files > most && !l0_files_max_.compare_exchange_weak(most, files, std::memory_order_relaxed)) {
+  }
+}
+
+L0Range Demo::note_l0(DemoDatabase& database) {
+  L0Range range{UINT32_MAX, 0};
+  for (std::uint32_t stripe = 0; stripe < options_.stripes; ++stripe) {
+    const auto files = database.l0_files(stripe);
+    range.min = std::min(range.min, files);
+    range.max = std::max(range.max, files);
+  }
+  note_l0(range.max);
+  return range;
+}
+
+void Demo::show(const char* phase, DemoDatabase& database, const BackgroundWorker& worker) {
+  const auto now = worker.snapshot();
+  const auto l0 = note_l0(database);
+  const double elapsed = seconds_since(started_);
+  const double compacted = static_cast<double>(bytes_compacted(now.stats));
+  progress_.show({
+      text("%6.1f s  %-10s compacted %.1f MiB, %.1f MB/s", elapsed, phase, compacted / mib, compacted / elapsed / 1e6),
+      text("requests %llu  coalesced %llu  rerun_pending %llu  queue %llu  running %u (merging %u)",
+           static_cast<unsigned long long>(now.requests()), static_cast<unsigned long long>(now.coalesced),
+           static_cast<unsigned long long>(now.rerun_pending), static_cast<unsigned long long>(now.queue_size), now.running,
+           database.listener().merging()),
+      text("L0 files per stripe %u..%u  write stalls %.2f s", l0.min, l0.max, database.stall_seconds()),
+  });
+}
+
+void Demo::write(DemoDatabase& database, Ledger& ledger, BackgroundWorker& worker) {
+  const auto begun = Clock::now();
+  Writer writer(database, ledger, options_.seed, wakeup_);
+  std::optional<Clock::time_point> loaded;
+  while (!interrupted() && !writer.has_failed()) {
+    if (!loaded && writer.counts().loaded.load(std::memory_order_relaxed)) {
+      loaded = Clock::now();
+      load_seconds_ = seconds_since(begun);
+    }
+    if (loaded && options_.seconds > 0 && seconds_since(*loaded) >= options_.seconds) {
+      break;
+    }
+    if (loaded && options_.seconds <= 0 && bytes_compacted(worker.snapshot().stats) >= options_.compact_mib << 20) {
+      break;
+    }
+    show(loaded ? "writing" : "loading", database, worker);
+    wakeup_.wait_for(progress_.interval());
+  }
+  writer.stop();
+  write_seconds_ = seconds_since(begun);
+  puts_ = read(writer.counts().puts);
+  deletes_ = read(writer.counts().deletes);
+  reinserts_ = read(writer.counts().reinserts);
+  bytes_written_ = read(writer.counts().bytes);
+  if (!writer.error().empty()) {
+    throw BadInput(writer.error());
+  }
+}
+
+// The last memtables go to L0 and all that is due is compacted, then the worker ends.
+void Demo::drain(DemoDatabase& database, BackgroundWorker& worker) {
+  const auto begun = Clock::now();
+  database.flush();
+  while (worker.wait_idle(progress_.interval()) == IdleResult::timed_out) {
+    show("draining", database, worker);
+  }
+  show("drained", database, worker);
+  drain_seconds_ = seconds_since(begun);
+  shutdown_ = worker.shutdown(ShutdownMode::drain);
+}
+
+void Demo::write_and_compact(DemoDatabase& database, Ledger& ledger) {
+  const rocksdb::ColumnFamilyCompactor compactor(&database.db(), database.stripes(), config());
+  const auto job = [&, compact = compactor.job()](CompactionContext& context) {
+    note_l0(database.l0_files(context.stripe_id()));  // L0 is never larger than just before a compaction
+    auto outcome = compact(context);
+    note_l0(database.l0_files(context.stripe_id()));
+    return outcome;
+  };
+  BackgroundWorker worker(config(), CompactionStatsAtomic(), compactor.stripe_count(), job, {compactor.scan(), {}});
+  database.listener().attach(worker, database.stripes());
+  const struct Detach {
+    rocksdb::DatabaseListener& listener;
+    BackgroundWorker& worker;
+    ~Detach() {
+      worker.shutdown();  // again: only an exception comes here before drain() has done it
+      listener.detach();
+    }
+  } detach{database.listener(), worker};
+  if (worker.start() != StartResult::started) {
+    throw BadInput("the system refuses to start a thread");
+  }
+  write(database, ledger, worker);
+  drain(database, worker);
+  snapshot_ = worker.snapshot();
+  merging_max_ = database.listener().merging_max();
+  stall_seconds_ = database.stall_seconds();
+  if (!snapshot_.first_error.empty()) {
+    throw BadInput("compacting: " + snapshot_.first_error);
+  }
+}
+
+int Demo::run() {
+  const auto records = options_.input.empty() ? read_system_records() : read_record_file(options_.input);
+  source_ = records.source;
+  const Folder folder(options_);
+  progress_.say(text("%zu keys from %s, %u stripes, %u workers, in %s", records.records.size(), source_.c_str(),
+                     options_.stripes, options_.workers, folder.path().c_str()));
+  Ledger ledger(records, options_.stripes);
+  {
+    DemoDatabase database(folder.path(), options_.stripes, config());
+    write_and_compact(database, ledger);
+    database.close();
+  }
+  interrupted_ = interrupted();
+  {
+    const auto begun = Clock::now();
+    progress_.say("reopening the database and checking every key");
+    DemoDatabase database(folder.path(), options_.stripes, config());
+    verification_ = verify(database.db(), database.stripes(), ledger);
+    database.close();
+    verify_seconds_ = seconds_since(begun);
+  }
+  for (std::size_t record = 0; record < ledger.size(); ++record) {
+    keys_written_ += ledger.was_written(record) ? 1 : 0;
+  }
+  wall_seconds_ = seconds_since(started_);
+  write_summary();
+  if (options_.json) {
+    std::printf("%s\n", summary().dump(2).c_str());
+  } else {
+    print_table();
+    if (folder.stays()) {
+      std::printf("the database stays in %s\n", folder.path().c_str());
+    }
+  }
+  if (!verification_.passed()) {
+    std::fprintf(stderr, "kstone-compact: verification failed: %s\n", verification_.first_error.c_str());
+    return exit_wrong_data;
+  }
+  return interrupted_ ? exit_interrupted : exit_success;
+}
+
+nlohmann::ordered_json Demo::summary() const {
+  const auto& stats = snapshot_.stats;
+  nlohmann::ordered_json json;
+  json["source"] = source_;
+  json["stripes"] = options_.stripes;
+  json["workers"] = options_.workers;
+  json["keys_written"] = keys_written_;
+  json["keys_verified"] = verification_.verified;
+  json["keys_wrong"] = verification_.keys_wrong();
+  json["keys_live"] = verification_.live;
+  json["verified"] = verification_.passed();
+  json["interrupted"] = interrupted_;
+  json["puts"] = puts_;
+  json["deletes"] = deletes_;
+  json["reinserts"] = reinserts_;
+  json["bytes_put"] = bytes_written_;
+  json["requests"] = snapshot_.requests();
+  json["queued"] = snapshot_.queued;
+  json["coalesced"] = snapshot_.coalesced;
+  json["rerun_pending"] = snapshot_.rerun_pending;
+  json["compactions"] = snapshot_.compactions_started;
+  json["more_work"] = snapshot_.outcomes_more_work;
+  json["nothing_to_do"] = snapshot_.outcomes_nothing_to_do;
+  json["discarded"] = shutdown_.discarded.size();
+  json["unfinished"] = shutdown_.unfinished.size();
+  json["max_concurrent_seen"] = merging_max_;
+  json["max_l0_files"] = l0_files_max_.load(std::memory_order_relaxed);
+  json["stall_seconds"] = stall_seconds_;
+  json["shutdown_ms"] = std::chrono::duration<double, std::milli>(shutdown_.duration).count();
+  json["bytes_compacted"] = bytes_compacted(stats);
+  json["total_compactions"] = stats.total_compactions;
+  json["total_ssts_merged"] = stats.total_ssts_merged;
+  json["total_ssts_created"] = stats.total_ssts_created;
+  json["total_bytes_read"] = stats.total_bytes_read;
+  json["total_bytes_written"] = stats.total_bytes_written;
+  json["total_bytes_reclaimed"] = stats.total_bytes_reclaimed;
+  json["total_records_deduplicated"] = stats.total_records_deduplicated;
+  json["total_tombstones_removed"] = stats.total_tombstones_removed;
+  json["active_compactions"] = stats.active_compactions;
+  json["load_seconds"] = load_seconds_;
+  json["write_seconds"] = write_seconds_;
+  json["drain_seconds"] = drain_seconds_;
+  json["verify_seconds"] = verify_seconds_;
+  json["wall_seconds"] = wall_seconds_;
+  return json;
+}
+
+void Demo::write_summary() const {
+  const fs::path path(options_.summary);
+  std::error_code ignored;
+  fs::create_directories(path.parent_path(), ignored);
+  std::ofstream out(path);
+  out << summary().dump(2) << '\n';
+  out.close();
+  if (!out) {
+    throw BadInput("--summary " + options_.summary + ": cannot be written");
+  }
+}
+
+void Demo::print_table() const {
+  const auto row = [](const char* name, const std::string& value) { std::printf("  %-34s %16s\n", name, value.c_str()); };
+  const auto number = [&](const char* name, std::uint64_t value) {
+    row(name, text("%llu", static_cast<unsigned long long>(value)));
+  };
+  const auto& stats = snapshot_.stats;
+  std::printf("\n");
+  number("stripes", options_.stripes);
+  number("keys written", keys_written_);
+  number("keys verified", verification_.verified);
+  number("keys wrong, missing or extra", verification_.keys_wrong());
+  number("puts", puts_);
+  number("deletes", deletes_);
+  number("requests", snapshot_.requests());
+  number("  queued", snapshot_.queued);
+  number("  coalesced", snapshot_.coalesced);
+  number("  rerun_pending", snapshot_.rerun_pending);
+  number("compactions", snapshot_.compactions_started);
+  number("  that merged SSTs", stats.total_compactions);
+  number("  discarded at shutdown", shutdown_.discarded.size());
+  number("most merging at once in RocksDB", merging_max_);
+  number("most L0 files of a stripe seen", l0_files_max_.load(std::memory_order_relaxed));
+  row("MiB compacted (read + written)", text("%.1f", static_cast<double>(bytes_compacted(stats)) / mib));
+  row("  read", text("%.1f", static_cast<double>(stats.total_bytes_read) / mib));
+  row("  written", text("%.1f", static_cast<double>(stats.total_bytes_written) / mib));
+  row("  reclaimed", text("%.1f", static_cast<double>(stats.total_bytes_reclaimed) / mib));
+  number("SSTs merged", stats.total_ssts_merged);
+  number("SSTs created", stats.total_ssts_created);
+  number("records deduplicated", stats.total_records_deduplicated);
+  number("tombstones removed", stats.total_tombstones_removed);
+  row("seconds writers were held up", text("%.2f", stall_seconds_));
+  row("milliseconds for the shutdown", text("%.1f", std::chrono::duration<double, std::milli>(shutdown_.duration).count()));
+  row("seconds in all", text("%.1f", wall_seconds_));
+  std::printf("\nsummary: %s\n", options_.summary.c_str());
+}
+
+}  // namespace
+
+int run_demo(const DemoOptions& options, Wakeup& wakeup) { return Demo(options, wakeup).run(); }
+
+}  // namespace kstone::compact

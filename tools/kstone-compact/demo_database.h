@@ -1,0 +1,55 @@
+// The demo's database: one column family for each stripe, all of them compacted by the worker.
+//
+// Thread safety: the database is RocksDB's; opening and closing it is not.
+
+#ifndef KSTONE_COMPACT_DEMO_DATABASE_H_
+#define KSTONE_COMPACT_DEMO_DATABASE_H_
+
+#include <rocksdb/db.h>
+#include <rocksdb/statistics.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kstone/compaction_config.h"
+#include "kstone/rocksdb/database_listener.h"
+
+namespace kstone::compact {
+
+class DemoDatabase {
+ public:
+  // Creates the database if it is not there. Throws BadInput if RocksDB refuses.
+  DemoDatabase(const std::string& folder, std::uint32_t stripe_count, const CompactionConfig& config);
+  // Closes it, but says nothing if that fails.
+  ~DemoDatabase();
+  DemoDatabase(const DemoDatabase&) = delete;
+  DemoDatabase& operator=(const DemoDatabase&) = delete;
+
+  // Throws BadInput if RocksDB could not write what it still held.
+  void close();
+  // Writes every memtable to L0, which requests compactions.
+  void flush();
+
+  ::rocksdb::DB& db() { return *db_; }
+  const std::vector<::rocksdb::ColumnFamilyHandle*>& stripes() const { return stripes_; }
+  rocksdb::DatabaseListener& listener() { return *listener_; }
+
+  std::uint32_t l0_files(std::uint32_t stripe) const;
+  // How long RocksDB has held up writers, by its own count.
+  double stall_seconds() const;
+
+ private:
+  ::rocksdb::Status close_all();
+
+  std::shared_ptr<rocksdb::DatabaseListener> listener_ = std::make_shared<rocksdb::DatabaseListener>();
+  std::shared_ptr<::rocksdb::Statistics> statistics_ = ::rocksdb::CreateDBStatistics();
+  std::vector<::rocksdb::ColumnFamilyHandle*> handles_;  // the default column family, which stays empty, then the stripes
+  std::vector<::rocksdb::ColumnFamilyHandle*> stripes_;
+  std::unique_ptr<::rocksdb::DB> db_;
+};
+
+}  // namespace kstone::compact
+
+#endif  // KSTONE_COMPACT_DEMO_DATABASE_H_

@@ -1,0 +1,68 @@
+// kstone-compact: the worker at work on RocksDB. README.md shows how to call it.
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include "bad_input.h"
+#include "demo.h"
+#include "interrupt.h"
+
+namespace kstone::compact {
+namespace {
+
+int complain(const std::string& what) {
+  // One line, whatever the text holds.
+  std::fprintf(stderr, "kstone-compact: %s\n", what.substr(0, what.find('\n')).c_str());
+  return exit_bad_input;
+}
+
+void add_demo(CLI::App& app, DemoOptions& options) {
+  auto* demo = app.add_subcommand("demo", "Load and update real records while the worker compacts, then check every key");
+  demo->add_option("--input", options.input, "File of lines key TAB value, in place of Debian's package index");
+  demo->add_option("--stripes", options.stripes, "Stripes: column families of the database")
+      ->check(CLI::Range(16, 256))
+      ->capture_default_str();
+  demo->add_option("--workers", options.workers, "Compactions at a time")->check(CLI::Range(1, 4095))->capture_default_str();
+  demo->add_option("--dir", options.folder, "New or empty folder for the database, which stays (default: a temporary one)");
+  demo->add_flag("--keep", options.keep, "Keep the temporary folder");
+  demo->add_option("--compact-mib", options.compact_mib, "Write until the compactions have read and written this many MiB")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  demo->add_option("--seconds", options.seconds, "Write for this long instead, after the records are loaded")
+      ->check(CLI::Range(0.001, 1e6));
+  demo->add_option("--seed", options.seed, "Seed of the mix of writes")->capture_default_str();
+  demo->add_option("--summary", options.summary, "Where to write the summary")->capture_default_str();
+  demo->add_flag("--json", options.json, "Print the summary instead of the table, and progress to stderr");
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("The background compaction worker, driving RocksDB");
+  app.name("kstone-compact");
+  app.require_subcommand(1);
+  app.footer("Exit status: 0 done; 1 a key is not as written; 2 bad input or a refusing machine; 130 interrupted.");
+  DemoOptions demo_options;
+  add_demo(app, demo_options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    return complain(error.what());
+  }
+  Wakeup wakeup;
+  handle_signals(wakeup);
+  return run_demo(demo_options, wakeup);
+}
+
+}  // namespace
+}  // namespace kstone::compact
+
+int main(int argc, char** argv) {
+  try {
+    return kstone::compact::run(argc, argv);
+  } catch (const std::exception& error) {
+    return kstone::compact::complain(error.what());
+  }
+}

@@ -1,0 +1,66 @@
+#include "progress.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string_view>
+
+namespace kstone::compact {
+namespace {
+
+bool is_terminal(std::FILE* out) {
+  const char* kind = std::getenv("TERM");
+  return isatty(fileno(out)) == 1 && kind != nullptr && std::string_view(kind) != "dumb";
+}
+
+// A line that wraps would take two rows, and erasing would leave one behind.
+std::size_t columns(std::FILE* out) {
+  winsize size{};
+  return ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+}  // namespace
+
+std::string text(const char* format, ...) {
+  char buffer[1024];
+  std::va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(buffer, sizeof buffer, format, arguments);
+  va_end(arguments);
+  return buffer;
+}
+
+Progress::Progress(std::FILE* out) : out_(out), terminal_(is_terminal(out)) {}
+
+void Progress::show(const std::vector<std::string>& parts) {
+  if (!terminal_) {
+    std::string line;
+    for (const auto& part : parts) {
+      line += (line.empty() ? "" : "  ") + part;
+    }
+    say(line);
+    return;
+  }
+  erase();
+  for (const auto& part : parts) {
+    std::fprintf(out_, "%s\n", part.substr(0, columns(out_) - 1).c_str());
+  }
+  drawn_ = parts.size();
+  std::fflush(out_);
+}
+
+void Progress::say(const std::string& line) {
+  erase();
+  std::fprintf(out_, "%s\n", line.c_str());
+  std::fflush(out_);
+}
+
+void Progress::erase() {
+  if (drawn_ > 0) {
+    std::fprintf(out_, "\033[%zuA\033[J", drawn_);
+    drawn_ = 0;
+  }
+}
+
+}  // namespace kstone::compact

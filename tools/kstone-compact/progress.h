@@ -1,0 +1,40 @@
+// Progress on a terminal: a few lines, drawn again and again in the same place. Elsewhere: one line about once a second.
+//
+// Thread safety: none.
+
+#ifndef KSTONE_COMPACT_PROGRESS_H_
+#define KSTONE_COMPACT_PROGRESS_H_
+
+#include <chrono>
+#include <cstdarg>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace kstone::compact {
+
+[[gnu::format(printf, 1, 2)]] std::string text(const char* format, ...);
+
+class Progress {
+ public:
+  explicit Progress(std::FILE* out);
+
+  // How long to wait between two calls of `show`.
+  std::chrono::milliseconds interval() const { return std::chrono::milliseconds(terminal_ ? 200 : 1000); }
+
+  // The parts of one moment: lines on a terminal, joined elsewhere.
+  void show(const std::vector<std::string>& parts);
+  // A line that stays.
+  void say(const std::string& line);
+
+ private:
+  void erase();
+
+  std::FILE* out_;
+  bool terminal_;
+  std::size_t drawn_ = 0;
+};
+
+}  // namespace kstone::compact
+
+#endif  // KSTONE_COMPACT_PROGRESS_H_
