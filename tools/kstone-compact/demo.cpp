@@ -12,7 +12,6 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <random>
 #include <thread>
 #include <utility>
@@ -149,23 +148,43 @@ class Writer {
     return !stopped();
   }
 
+  // Skewed twice, as tables of one database are: some stripes are written far more than others, and in each of them some
+  // keys. The hot stripes are flushed again while they are queued or compacted, which is what requests merge for.
   void churn() {
-    std::vector<std::size_t> record_of_rank(ledger_.size());
-    for (std::size_t rank = 0; rank < record_of_rank.size(); ++rank) {
-      record_of_rank[rank] = rank;
+    auto stripes = hot_first();
+    ZipfRanks stripe_ranks(stripes.size(), 0.99);
+    std::vector<ZipfRanks> record_ranks;
+    for (const auto& records : stripes) {
+      record_ranks.emplace_back(records.size(), 0.8);
     }
-    std::shuffle(record_of_rank.begin(), record_of_rank.end(), random_);
-    ZipfRanks ranks(record_of_rank.size(), 0.9);
     while (!stopped()) {
-      const auto record = record_of_rank[ranks(random_)];
-      if (!ledger_.present(record)) {
-        put(record);
-        count(counts_.reinserts);
-      } else if (random_() % 8 == 0) {
-        remove(record);
-      } else {
-        put(record);
-      }
+      const auto stripe = stripe_ranks(random_);
+      update(stripes[stripe][record_ranks[stripe](random_)]);
+    }
+  }
+
+  // The records of each stripe that has any, all in random order.
+  std::vector<std::vector<std::size_t>> hot_first() {
+    std::vector<std::vector<std::size_t>> stripes(ledger_.stripe_count());
+    for (std::size_t record = 0; record < ledger_.size(); ++record) {
+      stripes[ledger_.stripe(record)].push_back(record);
+    }
+    std::erase_if(stripes, [](const auto& records) { return records.empty(); });
+    for (auto& records : stripes) {
+      std::shuffle(records.begin(), records.end(), random_);
+    }
+    std::shuffle(stripes.begin(), stripes.end(), random_);
+    return stripes;
+  }
+
+  void update(std::size_t record) {
+    if (!ledger_.present(record)) {
+      put(record);
+      count(counts_.reinserts);
+    } else if (random_() % 8 == 0) {
+      remove(record);
+    } else {
+      put(record);
     }
   }
 
@@ -293,16 +312,14 @@ void Demo::show(const char* phase, DemoDatabase& database, const BackgroundWorke
 void Demo::write(DemoDatabase& database, Ledger& ledger, BackgroundWorker& worker) {
   const auto begun = Clock::now();
   Writer writer(database, ledger, options_.seed, wakeup_);
-  std::optional<Clock::time_point> loaded;
+  bool loaded = false;
   while (!interrupted() && !writer.has_failed()) {
     if (!loaded && writer.counts().loaded.load(std::memory_order_relaxed)) {
-      loaded = Clock::now();
+      loaded = true;
       load_seconds_ = seconds_since(begun);
     }
-    if (loaded && options_.seconds > 0 && seconds_since(*loaded) >= options_.seconds) {
-      break;
-    }
-    if (loaded && options_.seconds <= 0 && bytes_compacted(worker.snapshot().stats) >= options_.compact_mib << 20) {
+    if (loaded && (seconds_since(begun) >= options_.seconds ||
+                   bytes_compacted(worker.snapshot().stats) >= options_.compact_mib << 20)) {
       break;
     }
     show(loaded ? "writing" : "loading", database, worker);

@@ -18,8 +18,9 @@ struct DemoOptions {
   std::string summary = "summary.json";
   std::uint32_t stripes = 16;
   std::uint32_t workers = 2;
-  std::uint64_t compact_mib = 512;  // keep writing until the compactions have read and written this much
-  double seconds = 0;               // or, if not 0, for this long, counted from the end of the loading
+  // Writing ends when the compactions have read and written this much, or after this many seconds.
+  std::uint64_t compact_mib = 3072;
+  double seconds = 120;
   std::uint64_t seed = 1;
   bool keep = false;
   bool json = false;

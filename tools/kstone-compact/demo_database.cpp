@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 #include "bad_input.h"
 #include "kstone/rocksdb/column_family_compactor.h"
@@ -10,10 +11,10 @@
 namespace kstone::compact {
 namespace {
 
-// Small buffers and levels, so that tens of megabytes exercise what gigabytes do otherwise: with 16 stripes a flush writes
-// half a megabyte, and a stripe fills three levels.
+// Small buffers and levels, so that tens of megabytes do here what gigabytes do elsewhere: stripes of three levels, L0 full
+// again while its last files are being merged, and compactions that write several times what a flush wrote.
 ::rocksdb::ColumnFamilyOptions stripe_options(std::uint32_t stripe_count, const CompactionConfig& config) {
-  const std::uint64_t buffer = std::clamp<std::uint64_t>((16ULL << 20) / stripe_count, 64ULL << 10, 1ULL << 20);
+  const std::uint64_t buffer = std::clamp<std::uint64_t>((4ULL << 20) / stripe_count, 64ULL << 10, 1ULL << 20);
   ::rocksdb::ColumnFamilyOptions options;
   options.write_buffer_size = buffer;
   options.max_write_buffer_number = 4;
@@ -32,23 +33,49 @@ std::string stripe_name(std::uint32_t stripe) {
   return name;
 }
 
+void add_stripes(std::vector<::rocksdb::ColumnFamilyDescriptor>& families, std::uint32_t stripe_count,
+                 const CompactionConfig& config) {
+  for (std::uint32_t stripe = 0; stripe < stripe_count; ++stripe) {
+    families.emplace_back(stripe_name(stripe), stripe_options(stripe_count, config));
+  }
+}
+
 }  // namespace
 
 DemoDatabase::DemoDatabase(const std::string& folder, std::uint32_t stripe_count, const CompactionConfig& config) {
   ::rocksdb::DBOptions options;
   options.create_if_missing = true;
-  options.create_missing_column_families = true;
   options.listeners.push_back(listener_);
   options.statistics = statistics_;
+  // RocksDB only flushes here. A flush mostly waits for the disk, so several at a time keep the writers going.
+  options.max_background_flushes = 4;
+  options.max_background_compactions = 1;
   std::vector<::rocksdb::ColumnFamilyDescriptor> families;
   families.emplace_back(::rocksdb::kDefaultColumnFamilyName, ::rocksdb::ColumnFamilyOptions());
-  for (std::uint32_t stripe = 0; stripe < stripe_count; ++stripe) {
-    families.emplace_back(stripe_name(stripe), stripe_options(stripe_count, config));
+  const auto is_new = !std::filesystem::exists(std::filesystem::path(folder) / "CURRENT");
+  if (!is_new) {
+    add_stripes(families, stripe_count, config);
   }
   ::rocksdb::DB* db = nullptr;
   require_ok(::rocksdb::DB::Open(options, folder, families, &handles_, &db), folder);
   db_.reset(db);
+  if (is_new) {
+    create_stripes(stripe_count, config);
+  }
   stripes_.assign(handles_.begin() + 1, handles_.end());
+}
+
+// All in one call: `create_missing_column_families` would write the options file again for each of them.
+void DemoDatabase::create_stripes(std::uint32_t stripe_count, const CompactionConfig& config) {
+  std::vector<::rocksdb::ColumnFamilyDescriptor> families;
+  add_stripes(families, stripe_count, config);
+  std::vector<::rocksdb::ColumnFamilyHandle*> created;
+  const auto status = db_->CreateColumnFamilies(families, &created);
+  handles_.insert(handles_.end(), created.begin(), created.end());
+  if (!status.ok()) {
+    close_all().PermitUncheckedError();  // a destructor does not run for what was not constructed
+    require_ok(status, "creating the stripes");
+  }
 }
 
 DemoDatabase::~DemoDatabase() { close_all().PermitUncheckedError(); }

@@ -41,6 +41,7 @@ class DemoDatabase {
   double stall_seconds() const;
 
  private:
+  void create_stripes(std::uint32_t stripe_count, const CompactionConfig& config);
   ::rocksdb::Status close_all();
 
   std::shared_ptr<rocksdb::DatabaseListener> listener_ = std::make_shared<rocksdb::DatabaseListener>();

@@ -27,11 +27,12 @@ void add_demo(CLI::App& app, DemoOptions& options) {
   demo->add_option("--workers", options.workers, "Compactions at a time")->check(CLI::Range(1, 4095))->capture_default_str();
   demo->add_option("--dir", options.folder, "New or empty folder for the database, which stays (default: a temporary one)");
   demo->add_flag("--keep", options.keep, "Keep the temporary folder");
-  demo->add_option("--compact-mib", options.compact_mib, "Write until the compactions have read and written this many MiB")
+  demo->add_option("--compact-mib", options.compact_mib, "Write until compactions have read and written this many MiB")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  demo->add_option("--seconds", options.seconds, "Write for this long instead, after the records are loaded")
-      ->check(CLI::Range(0.001, 1e6));
+  demo->add_option("--seconds", options.seconds, "Write for this long at most, but load every record")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
   demo->add_option("--seed", options.seed, "Seed of the mix of writes")->capture_default_str();
   demo->add_option("--summary", options.summary, "Where to write the summary")->capture_default_str();
   demo->add_flag("--json", options.json, "Print the summary instead of the table, and progress to stderr");
