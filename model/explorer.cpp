@@ -132,7 +132,8 @@ struct Execution {
 
   MallocString outcome_now;
   bool has_outcome = false;
-  std::set<MallocString, std::less<>, MallocAllocator<MallocString>> outcomes;
+  std::map<MallocString, std::uint32_t, std::less<>, MallocAllocator<std::pair<const MallocString, std::uint32_t>>>
+      outcomes;  // and the fewest preemptions that lead to each
 
   std::uint64_t stale_executions = 0, spurious_executions = 0, timeout_executions = 0;
   std::uint64_t longest = 0;
@@ -637,7 +638,8 @@ bool end_execution() {
       e.cover_occurred[i] += (e.cover_now >> i) & 1;
     }
     if (e.has_outcome) {
-      e.outcomes.insert(e.outcome_now);
+      const auto [found, inserted] = e.outcomes.emplace(e.outcome_now, e.search->preemptions());
+      found->second = std::min(found->second, e.search->preemptions());
     }
     e.stale_executions += e.stale_seen ? 1 : 0;
     e.spurious_executions += e.spurious_seen ? 1 : 0;
@@ -853,8 +855,9 @@ Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
                                     exchange ? order_text(record.failure_order) : "",
                                     record.object_name == nullptr ? "" : record.object_name, record.executed});
   }
-  for (const MallocString& text : e.outcomes) {
+  for (const auto& [text, preemptions] : e.outcomes) {
     result.outcomes.emplace_back(text.c_str());
+    result.outcome_preemptions.push_back(preemptions);
   }
   if (e.failure == Failure::model_error) {
     result.verdict = Verdict::unknown;

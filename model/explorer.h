@@ -148,6 +148,7 @@ struct Result {
   std::vector<Cover> covers;
   std::vector<CallSite> sites;
   std::vector<std::string> outcomes;  // the distinct texts given to model::outcome()
+  std::vector<std::uint32_t> outcome_preemptions;  // the fewest seen with each; all of them in Mode::plain only
 };
 
 // Joins the results of the shards of one search: proved only if every shard is.

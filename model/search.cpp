@@ -163,7 +163,8 @@ bool Search::independent(const Accesses& a, const Accesses& b) const {
   return true;
 }
 
-// The pending steps are those of the *parent*: a notification changes what a sleeper would do, and depends on it.
+// What a sleeper would touch is what it did touch when its step was explored: steps independent of it do not change
+// that. (What it announces now may be more, and, after a notification, something else.)
 ThreadSet Search::inherited_sleep() const {
   if (!reduced() || thread_node_ < 0) {
     return 0;
@@ -179,7 +180,7 @@ ThreadSet Search::inherited_sleep() const {
   for (int thread = 0; thread < threads_; ++thread) {
     if ((asleep & only(thread)) != 0 &&
         (limits_.planted == PlantedFault::sleep_inherits_everything || thread == parent.chosen ||
-         independent(previous_pending_[thread], taken_))) {
+         independent(parent.explored[thread], taken_))) {
       inherited |= only(thread);
     }
   }
@@ -222,9 +223,6 @@ void Search::note_choice(ThreadSet enabled, const ThreadView* views, int current
   if (current >= 0 && current != chosen && (enabled & only(current)) != 0 && !views[current].waiting) {
     ++preemptions_;
   }
-  for (int thread = 0; thread < threads_; ++thread) {
-    previous_pending_[thread] = views[thread].accesses;
-  }
   last_thread_ = chosen;
   ++steps_;
 }
@@ -256,6 +254,7 @@ int Search::choose_thread(ThreadSet enabled, const ThreadView* views) {
   } else if (limits_.mode == Mode::random) {
     chosen = choose_random(enabled);
   } else if (draining_ || skipping_) {
+    thread_node_ = -1;
     for (int i = 1; i <= threads_ && chosen < 0; ++i) {  // in turn, so that a loop that waits for another ends
       const int candidate = (std::max(last_thread_, 0) + i) % threads_;
       chosen = (enabled & only(candidate)) != 0 ? candidate : -1;
@@ -274,6 +273,11 @@ int Search::choose_thread(ThreadSet enabled, const ThreadView* views) {
     node.enabled = enabled;
     node.allowed = within_bound(enabled, views, current);
     node.sleep = inherited_sleep();
+    for (int thread = 0; node.sleep >> thread != 0; ++thread) {
+      if ((node.sleep & only(thread)) != 0) {
+        node.explored[thread] = stack_[static_cast<std::size_t>(thread_node_)].explored[thread];
+      }
+    }
     const ThreadSet candidates = node.allowed & ~node.sleep;
     node.branches = std::popcount(candidates) > 1;
     if (candidates == 0) {
@@ -389,6 +393,14 @@ int Search::find_races(int thread, const Accesses& accesses, Clock& clock, int (
 
 void Search::step_done(int thread, const Accesses& accesses) {
   taken_ = accesses;
+  if (reduced() && thread_node_ >= 0) {
+    // Also where the step's own choice was the root of another process's shard: the first choice touches the most.
+    Accesses& explored = stack_[static_cast<std::size_t>(thread_node_)].explored[thread];
+    for (int i = 0; i < accesses.count; ++i) {  // of all its data choices together
+      const Accesses::Entry& entry = accesses.entries[i];
+      explored.add(entry.object, entry.access, entry.kind, entry.modifies);
+    }
+  }
   if (!tracks_races()) {
     return;
   }

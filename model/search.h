@@ -128,6 +128,7 @@ class Search {
     ThreadSet done = 0;
     ThreadSet backtrack = 0;
     int chosen = -1;
+    Accesses explored[max_threads];  // what the step of a thread that is done or asleep touches
   };
   struct Clock {
     std::uint32_t of[max_threads] = {};
@@ -188,7 +189,6 @@ class Search {
   MallocString trail_;
   std::size_t replay_position_ = 0;
 
-  Accesses previous_pending_[max_threads];
   Accesses taken_;  // what the last step touched
 
   Clock thread_clocks_[max_threads];

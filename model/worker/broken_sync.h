@@ -1,0 +1,95 @@
+// Policies that break their contract in one way each: for every scenario that must pass, the same scenario on one of these
+// must fail. (What breaks when a line of the worker itself is changed is the mutants' subject.)
+
+#ifndef KSTONE_MODEL_WORKER_BROKEN_SYNC_H_
+#define KSTONE_MODEL_WORKER_BROKEN_SYNC_H_
+
+#include "kstone/atomic_words.h"
+#include "relacy_sync.h"
+
+namespace kstone::model {
+
+// A token that is posted does not arrive: who sleeps, sleeps on.
+struct LosesTokens : RelacySync {
+  struct semaphore : RelacySync::semaphore {
+    void post(std::uint32_t) {}
+  };
+};
+
+// Notifying wakes nobody.
+struct LosesNotifications : RelacySync {
+  struct condition_variable : RelacySync::condition_variable {
+    void notify_one() {}
+    void notify_all() {}
+  };
+};
+
+// The mutex excludes nobody.
+struct LocksNothing : RelacySync {
+  struct mutex {
+    void lock() {}
+    void unlock() {}
+  };
+  struct condition_variable {
+    void wait(mutex&) {}
+    bool wait_until(mutex&, std::chrono::nanoseconds) { return true; }
+    void notify_one() {}
+    void notify_all() {}
+  };
+};
+
+// Every atomic operation is relaxed.
+struct OrdersNothing : RelacySync {
+  template <class T>
+  struct atomic : RelacySync::atomic<T> {
+    using Base = RelacySync::atomic<T>;
+    using Base::Base;
+    static constexpr auto relaxed = std::memory_order_relaxed;
+
+    T load(std::memory_order, KSTONE_MODEL_SITE) const { return Base::load(relaxed, file, line, function); }
+    void store(T value, std::memory_order, KSTONE_MODEL_SITE) { Base::store(value, relaxed, file, line, function); }
+    T exchange(T value, std::memory_order, KSTONE_MODEL_SITE) {
+      return Base::exchange(value, relaxed, file, line, function);
+    }
+    T fetch_add(T value, std::memory_order, KSTONE_MODEL_SITE) {
+      return Base::fetch_add(value, relaxed, file, line, function);
+    }
+    T fetch_sub(T value, std::memory_order, KSTONE_MODEL_SITE) {
+      return Base::fetch_sub(value, relaxed, file, line, function);
+    }
+    bool compare_exchange_weak(T& expected, T desired, std::memory_order, std::memory_order, KSTONE_MODEL_SITE) {
+      return Base::compare_exchange_weak(expected, desired, relaxed, relaxed, file, line, function);
+    }
+  };
+};
+
+// Closing a word tells nothing of what stood in it: claimed stripes and those in the list are forgotten.
+struct ForgetsWhatItCloses : RelacySync {
+  template <class T>
+  struct atomic : RelacySync::atomic<T> {
+    using Base = RelacySync::atomic<T>;
+    using Base::Base;
+    T exchange(T value, std::memory_order order, KSTONE_MODEL_SITE) {
+      const T before = Base::exchange(value, order, file, line, function);
+      return value == T{StripeWord::closed_bit} ? T{} : before;
+    }
+  };
+};
+
+// Joining does not wait.
+struct JoinsNothing : RelacySync {
+  struct thread : RelacySync::thread {
+    bool joinable() const { return false; }
+  };
+};
+
+// A thread does not know who it is.
+struct KnowsNoThread : RelacySync {
+  struct thread : RelacySync::thread {
+    static RelacySync::thread::id_type current_id() { return -2; }
+  };
+};
+
+}  // namespace kstone::model
+
+#endif  // KSTONE_MODEL_WORKER_BROKEN_SYNC_H_

@@ -1,0 +1,223 @@
+// P6 The laws of the counters hold in every snapshot, also one taken in the middle.
+// P13 A requester is never held up: with every other thread frozen wherever it is, queue_compaction returns.
+// P14 start may race with requests, with itself and with shutdown; threads that cannot be created are fewer threads.
+// P16 Nothing depends on the timer: the scan's wait may never end, or end at any moment.
+// P17 Waits from inside a job are refused.
+// Covers: I4, I5.
+
+#include "scene.h"
+
+namespace kstone::model {
+namespace {
+
+template <class Size, class Sync = RelacySync>
+struct SnapshotInTheMiddle : Scene<Size, Sync> {
+  static constexpr int threads = Size::requesters + 1;
+
+  void before() {
+    this->make();
+    this->worker->start();
+  }
+  void thread(int index) {
+    if (index < Size::requesters) {
+      this->request(index);
+      return;
+    }
+    const auto s = this->worker->snapshot();
+    this->check_laws(s);
+    check(s.queue_size + s.running <= Size::stripes, "a stripe is queued or running once");
+    this->cover_if(s.episodes_alive != 0, "alive in the snapshot");
+    this->cover_if(s.running != 0, "running in the snapshot");
+  }
+  void after() {
+    this->check_complete(this->worker->shutdown(ShutdownMode::drain));
+    this->check_served();
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
+// Explored without reduction: the freeze is a choice at each step of the call.
+template <class Size>
+struct RequestWhileOthersAreFrozen : Scene<Size> {
+  static constexpr int threads = 1 + (Size::requesters - 1);
+
+  void before() {
+    this->make();
+    this->worker->start();
+  }
+  void thread(int index) {
+    if (index == 0) {
+      const FreezeOthers freeze;
+      this->request(0);
+    } else {
+      this->request(index);
+    }
+  }
+  void after() {
+    this->check_complete(this->worker->shutdown(ShutdownMode::drain));
+    this->check_served();
+    this->worker.reset();
+  }
+};
+
+// The neighbour: a call that does wait for others.
+struct SnapshotWhileOthersAreFrozen : RequestWhileOthersAreFrozen<Size<1, 1>> {
+  void thread(int) {
+    const FreezeOthers freeze;
+    this->worker->snapshot();
+  }
+};
+
+template <class Size, int starters, bool shuts_down, class Sync = RelacySync>
+struct StartRace : Scene<Size, Sync> {
+  static constexpr int threads = Size::requesters + starters + (shuts_down ? 1 : 0);
+
+  void before() { this->make(); }
+  void thread(int index) {
+    if (index < Size::requesters) {
+      this->request(index);
+    } else if (index < Size::requesters + starters) {
+      results[index - Size::requesters] = this->worker->start();
+    } else {
+      this->check_complete(this->worker->shutdown(ShutdownMode::drain));
+    }
+  }
+  void after() {
+    int started = 0;
+    for (const auto result : results) {
+      started += result == StartResult::started ? 1 : 0;
+      this->cover_if(result == StartResult::shut_down, "started too late");
+      this->cover_if(result == StartResult::no_threads, "no threads");
+    }
+    check(started <= 1, "one call starts the worker");
+    if (!shuts_down && started == 1) {
+      check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+      this->check_served();
+    }
+    const auto report = this->worker->shutdown(ShutdownMode::drain);
+    this->check_complete(report);
+    this->check_served_or_reported(report);
+    check(started == 0 || report.discarded.empty(), "a worker that was started drains");
+    this->check_accounts();
+    this->worker.reset();
+  }
+
+  StartResult results[starters] = {};
+};
+
+template <class Size, class Sync = RelacySync>
+struct WithScan : Scene<Size, Sync> {
+  static constexpr int threads = Size::requesters;
+  static constexpr int dynamic_threads = Size::workers + 1;
+
+  void before() {
+    typename Scene<Size, Sync>::Worker::Options options;
+    options.scan = [this](typename Scene<Size, Sync>::Worker& worker) {
+      ++scans;
+      worker.queue_compaction(0);
+    };
+    this->make(
+        [this](typename Scene<Size, Sync>::Context& context) {
+          this->note(context);
+          return CompactionOutcome::done();
+        },
+        options);
+    this->worker->start();
+  }
+  void thread(int index) { this->request(index); }
+  void after() {
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    this->check_served();
+    this->check_complete(this->worker->shutdown());
+    this->check_quiet(this->worker->snapshot());
+    this->worker.reset();
+    this->cover_if(scans > 1, "scanned again");
+    this->cover_if(scans == 0, "closed before the first scan");
+  }
+
+  int scans = 0;  // of one thread, read after its join
+};
+
+template <class Sync = RelacySync>
+struct WaitFromInside : Scene<Size<1, 1>, Sync> {
+  static constexpr int threads = 1;
+
+  void before() {
+    this->make([this](typename Scene<Size<1, 1>, Sync>::Context& context) {
+      this->note(context);
+      check(this->worker->wait_idle() == IdleResult::refused, "wait_idle is refused from inside a job");
+      check(!this->worker->shutdown().performed, "shutdown is refused from inside a job");
+      return CompactionOutcome::done();
+    });
+    this->worker->start();
+  }
+  void thread(int) { this->request(0); }
+  void after() {
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    this->check_served();
+    this->check_complete(this->worker->shutdown());
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
+template <class Scenario, class Size>
+SuiteOptions without_reduction(Claim claim, Mode mode, std::vector<Failure> expected = {}) {
+  auto options = suite_options<Scenario, Size>(std::move(claim), "");
+  options.limits.mode = mode;
+  options.limits.preemption_bound = 2;
+  options.expected = std::move(expected);
+  return options;
+}
+
+SuiteOptions with_failing_threads() {
+  auto options = suite_options<StartRace<Size<1, 2>, 1, false>, Size<1, 2>>(
+      {"start_with_failing_threads_1_2", "P14", {"no threads"}}, "");
+  options.limits.thread_start_failures = 2;
+  return options;
+}
+
+SuiteOptions with_one_timeout() {
+  auto options = suite_options<WithScan<Size<1, 1>>, Size<1, 1>>(
+      {"request_with_scan_that_repeats_1_1", "P2 P16", {"scanned again", "closed before the first scan"}}, "");
+  options.limits.timeouts = 1;
+  return options;
+}
+
+const Proved<SnapshotInTheMiddle<Size<1, 1>>, Size<1, 1>> snapshot_1_1(
+    {"snapshot_in_the_middle_1_1", "P6", {"alive in the snapshot", "running in the snapshot"}});
+const Proved<SnapshotInTheMiddle<Size<2, 1>>, Size<2, 1>> snapshot_2_1(
+    {"snapshot_in_the_middle_2_1", "P6", {"alive in the snapshot", "running in the snapshot", "coalesced"}});
+
+const Registered frozen_1_1 = suite<RequestWhileOthersAreFrozen<Size<1, 1>>>(
+    without_reduction<RequestWhileOthersAreFrozen<Size<1, 1>>, Size<1, 1>>({"request_while_others_are_frozen_1_1", "P13"},
+                                                                            Mode::plain));
+const Registered frozen_2_1 = suite<RequestWhileOthersAreFrozen<Size<2, 1>>>(
+    without_reduction<RequestWhileOthersAreFrozen<Size<2, 1>>, Size<2, 1>>({"request_while_others_are_frozen_2_1", "P13"},
+                                                                            Mode::bounded));
+const Registered frozen_snapshot = suite<SnapshotWhileOthersAreFrozen>(
+    without_reduction<SnapshotWhileOthersAreFrozen, Size<1, 1>>({"snapshot_while_others_are_frozen", "P13"}, Mode::bounded,
+                                                                {Failure::blocked}));
+
+const Proved<StartRace<Size<1, 1>, 1, false>, Size<1, 1>> start_race({"start_against_request_1_1", "P2 P14"});
+const Proved<StartRace<Size<1, 1>, 1, true>, Size<1, 1>> start_shutdown_race(
+    {"start_against_request_and_shutdown_1_1", "P7 P14", {"started too late", "served", "discarded", "rejected"}});
+const Proved<StartRace<Size<1, 1>, 2, false>, Size<1, 1>> two_starts({"two_starts_against_request_1_1", "P14"});
+const Registered failing_threads = suite<StartRace<Size<1, 2>, 1, false>>(with_failing_threads());
+
+const Proved<WithScan<Size<1, 1>>, Size<1, 1>> scan({"request_with_scan_1_1", "P2 P16", {"closed before the first scan"}});
+const Registered scan_repeats = suite<WithScan<Size<1, 1>>>(with_one_timeout());
+const Proved<WaitFromInside<>, Size<1, 1>> wait_from_inside({"wait_from_inside_a_job", "P17"});
+
+const Refuted<SnapshotInTheMiddle<Size<1, 1>, LocksNothing>, Size<1, 1>> snapshot_unlocked(
+    {"snapshot_in_the_middle_without_lock", "P6"}, {Failure::data_race});
+const Refuted<StartRace<Size<1, 1>, 1, true, LosesTokens>, Size<1, 1>> start_lost(
+    {"start_against_request_and_shutdown_without_tokens", "P14"}, {Failure::deadlock});
+const Refuted<WithScan<Size<1, 1>, LosesNotifications>, Size<1, 1>> scan_lost(
+    {"request_with_scan_without_notifications", "P16"}, {Failure::deadlock});
+const Refuted<WaitFromInside<KnowsNoThread>, Size<1, 1>> wait_from_inside_unknown(
+    {"wait_from_inside_a_job_that_is_not_known", "P17"}, {Failure::deadlock});
+
+}  // namespace
+}  // namespace kstone::model

@@ -1,0 +1,148 @@
+// P11 A job may request its own and another stripe.
+// P12 A job that fails or throws harms nothing but its own episode.
+// P15 Cancelling asks running jobs to stop; a stopped job's episode ends as cancelled.
+// P1, P5 More work goes on as the same episode, and requests that race with its return are not lost.
+// Covers: F2/Q1, I1, I6.
+
+#include <stdexcept>
+
+#include "scene.h"
+
+namespace kstone::model {
+namespace {
+
+// The first compaction of stripe 0 requests stripe 0 again and stripe 1, while requesters do the same from outside.
+template <class Size, class Sync = RelacySync>
+struct JobRequests : Scene<Size, Sync> {
+  static constexpr int threads = Size::requesters;
+
+  void before() {
+    this->make([this](typename Scene<Size, Sync>::Context& context) {
+      if (this->note(context) == 1 && context.stripe_id() == 0) {
+        own = this->worker->queue_compaction(0);
+        other = this->worker->queue_compaction(1);
+      }
+      return CompactionOutcome::done();
+    });
+    this->worker->start();
+  }
+  void thread(int index) { this->request(index); }
+  void after() {
+    // What jobs request is not before the first wait, but before the second.
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle again");
+    this->check_served();
+    check(own == Submission::rerun_pending || own == Submission::coalesced, "its own stripe runs");
+    check(accepted(other), "the other stripe is accepted");
+    check(this->compactions[0].read() >= 2 && this->compactions[1].read() >= 1, "what jobs request is served");
+    this->check_complete(this->worker->shutdown());
+    this->check_quiet(this->worker->snapshot());
+    this->worker.reset();
+  }
+
+  Submission own = Submission::rejected_disabled;
+  Submission other = Submission::rejected_disabled;
+};
+
+// The first compaction answers `outcome` or throws; the following ones are done.
+enum class First { more_work, failed, throws };
+
+template <class Size, First first, class Sync = RelacySync>
+struct FirstJob : Scene<Size, Sync> {
+  static constexpr int threads = Size::requesters;
+
+  void before() {
+    this->make([this](typename Scene<Size, Sync>::Context& context) {
+      if (this->note(context) > 1) {
+        return CompactionOutcome::done();
+      }
+      if constexpr (first == First::throws) {
+        throw std::runtime_error("broken");
+      }
+      return first == First::more_work ? CompactionOutcome::more_work() : CompactionOutcome::failed("broken");
+    });
+    this->worker->start();
+  }
+  void thread(int index) { this->request(index); }
+  void after() {
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    this->check_served();
+    const auto s = this->worker->snapshot();
+    if constexpr (first == First::more_work) {
+      check(this->compactions[0].read() >= 2, "more work is done");
+      check(s.episodes_failed == 0 && s.outcomes_more_work == 1, "more work is no failure");
+      this->cover_if(this->compactions[0].read() > 2, "more work and a request were two compactions");
+    } else {
+      check(s.episodes_failed == 1 && s.first_error == "broken", "the failure is one episode's");
+      check(s.worker_threads == Size::workers, "no thread is lost");
+    }
+    this->check_complete(this->worker->shutdown());
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
+// A compaction that looks twice whether it shall stop, while somebody cancels.
+template <class Size, class Sync = RelacySync>
+struct Cancelled : Scene<Size, Sync> {
+  static constexpr int threads = Size::requesters + 1;
+
+  void before() {
+    this->make([this](typename Scene<Size, Sync>::Context& context) {
+      this->note(context);
+      if (context.stop_requested()) {
+        stopped = true;
+        cover("stopped");
+        return CompactionOutcome::stopped();
+      }
+      return CompactionOutcome::done();
+    });
+    this->worker->start();
+  }
+  void thread(int index) {
+    if (index < Size::requesters) {
+      this->request(index);
+    } else {
+      this->check_complete(this->worker->shutdown(ShutdownMode::cancel));
+    }
+  }
+  void after() {
+    const auto report = this->worker->shutdown();
+    const auto s = this->worker->snapshot();
+    check(s.episodes_cancelled == (stopped ? 1U : 0U), "a stopped job's episode ends as cancelled");
+    check(this->lists(report.unfinished, 0) == stopped, "a stopped job is listed as unfinished");
+    check(s.episodes_failed == 0, "cancelled is no failure");
+    this->check_served_or_reported(report);
+    this->check_accounts();
+    this->worker.reset();
+  }
+
+  bool stopped = false;  // written by one job, read after the join
+};
+
+const Proved<JobRequests<Size<1, 1, 2>>, Size<1, 1, 2>> job_requests_1_1({"job_requests_1_1", "P1 P11"});
+const ProvedCalm<JobRequests<Size<1, 2, 2>>, Size<1, 2, 2>> job_requests_1_2({"job_requests_1_2", "P1 P3 P11"});
+
+const Proved<FirstJob<Size<1, 1>, First::more_work>, Size<1, 1>> more_work_1_1({"more_work_1_1", "P1 P5"});
+const Proved<FirstJob<Size<2, 1>, First::more_work>, Size<2, 1>> more_work_2_1(
+    {"more_work_2_1", "P1 P5", {"coalesced", "requested while running", "more work and a request were two compactions"}});
+const Proved<FirstJob<Size<1, 2>, First::more_work>, Size<1, 2>> more_work_1_2({"more_work_1_2", "P1 P3 P5"});
+const Proved<FirstJob<Size<2, 1>, First::failed>, Size<2, 1>> failed_2_1(
+    {"job_fails_2_1", "P5 P12", {"coalesced", "requested while running"}});
+const Proved<FirstJob<Size<2, 1>, First::throws>, Size<2, 1>> throws_2_1(
+    {"job_throws_2_1", "P5 P12", {"coalesced", "requested while running"}});
+
+const Proved<Cancelled<Size<1, 1>>, Size<1, 1>> cancelled_1_1(
+    {"job_is_cancelled_1_1", "P7 P15", {"stopped", "served", "discarded", "rejected"}});
+
+const Refuted<JobRequests<Size<1, 1, 2>, LosesNotifications>, Size<1, 1, 2>> job_requests_lost(
+    {"job_requests_without_notifications", "P11"}, {Failure::deadlock});
+const Refuted<FirstJob<Size<2, 1>, First::more_work, OrdersNothing>, Size<2, 1>> more_work_unordered(
+    {"more_work_without_order", "P4"}, {Failure::data_race, Failure::check_failed});
+const Refuted<FirstJob<Size<2, 1>, First::failed, LosesTokens>, Size<2, 1>> failed_lost(
+    {"job_fails_without_tokens", "P12"}, {Failure::deadlock});
+const Refuted<Cancelled<Size<1, 1>, ForgetsWhatItCloses>, Size<1, 1>> cancelled_forgets(
+    {"job_is_cancelled_and_forgotten", "P7"}, {Failure::check_failed});
+
+}  // namespace
+}  // namespace kstone::model

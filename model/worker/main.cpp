@@ -1,0 +1,3 @@
+#include "runner.h"
+
+int main(int argc, char** argv) { return kstone::model::run_suites(argc, argv); }

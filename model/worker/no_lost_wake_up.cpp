@@ -1,0 +1,84 @@
+// P2 No lost wake-up: an accepted request is compacted although nobody calls shutdown.
+// P1, P3, P4 No lost request, one at a time, publication: a compaction that follows sees what each requester wrote.
+// Covers: Q1/T1, Q1/F1, L1/T2, I1, I2, I3, I5, I6.
+//
+// The wait comes before any shutdown, since shutdown wakes everybody and would hide a lost wake-up.
+
+#include "scene.h"
+
+namespace kstone::model {
+namespace {
+
+template <class Size, class Sync = RelacySync>
+struct RequestThenIdle : Scene<Size, Sync> {
+  static constexpr int threads = Size::requesters;
+
+  void before() {
+    this->make();
+    this->worker->start();
+  }
+  void thread(int index) { this->request(index); }
+  void after() {
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    this->check_served();
+    this->check_complete(this->worker->shutdown());
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
+// Requests that were all made before there is a thread.
+template <class Size>
+struct RequestBeforeStart : RequestThenIdle<Size> {
+  void before() { this->make(); }
+  void after() {
+    check(this->worker->start() == StartResult::started, "start answers started");
+    RequestThenIdle<Size>::after();
+  }
+};
+
+// Each requester calls twice.
+template <class Size>
+struct RequestTwiceThenIdle : RequestThenIdle<Size> {
+  void thread(int index) {
+    this->worker->queue_compaction(static_cast<std::uint32_t>(this->stripe_of(index)));
+    this->request(index);
+  }
+  void after() {
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    this->check_served();
+    this->check_complete(this->worker->shutdown());
+    this->check_quiet(this->worker->snapshot());
+    this->worker.reset();
+  }
+};
+
+const char* const properties = "P1 P2 P3 P4 P5";
+
+const Proved<RequestThenIdle<Size<1, 1>>, Size<1, 1>> one_one({"request_then_idle_1_1", properties});
+const Proved<RequestThenIdle<Size<2, 1>>, Size<2, 1>> two_one(
+    {"request_then_idle_2_1", properties, {"coalesced", "requested while running"}});
+const Proved<RequestThenIdle<Size<2, 1, 2>>, Size<2, 1, 2>> two_one_stripes(
+    {"request_then_idle_2_1_two_stripes", properties});
+const Proved<RequestThenIdle<Size<1, 2>>, Size<1, 2>> one_two({"request_then_idle_1_2", properties});
+const ProvedCalm<RequestThenIdle<Size<3, 1>>, Size<3, 1>> three_one(
+    {"request_then_idle_3_1", properties, {"coalesced", "requested while running"}});
+const ProvedCalm<RequestThenIdle<Size<2, 2>>, Size<2, 2>> two_two(
+    {"request_then_idle_2_2", properties, {"coalesced", "requested while running"}});
+const Proved<RequestBeforeStart<Size<2, 1>>, Size<2, 1>> before_start(
+    {"request_before_start_2_1", properties, {"coalesced"}});
+const Proved<RequestTwiceThenIdle<Size<1, 1>>, Size<1, 1>> twice_one({"request_twice_then_idle_1_1", properties});
+const ProvedCalm<RequestTwiceThenIdle<Size<2, 1>>, Size<2, 1>> twice_two(
+    {"request_twice_then_idle_2_1", properties, {"coalesced", "requested while running"}});
+
+const Refuted<RequestThenIdle<Size<1, 1>, LosesTokens>, Size<1, 1>> loses_tokens(
+    {"request_then_idle_without_tokens", "P2"}, {Failure::deadlock});
+const Refuted<RequestThenIdle<Size<1, 1>, LosesNotifications>, Size<1, 1>> loses_notifications(
+    {"request_then_idle_without_notifications", "P2"}, {Failure::deadlock});
+const Refuted<RequestThenIdle<Size<2, 1>, OrdersNothing>, Size<2, 1>> orders_nothing(
+    {"request_then_idle_without_order", "P4"}, {Failure::data_race, Failure::check_failed});
+const Refuted<RequestThenIdle<Size<1, 2>, LocksNothing>, Size<1, 2>> locks_nothing(
+    {"request_then_idle_without_lock", "P3"}, {Failure::data_race});
+
+}  // namespace
+}  // namespace kstone::model

@@ -1,0 +1,236 @@
+// What the scenarios of the worker share: the production template on Relacy's types, and the bookkeeping by which the
+// properties (docs/properties.md) are checked once everything has ended.
+
+#ifndef KSTONE_MODEL_WORKER_SCENE_H_
+#define KSTONE_MODEL_WORKER_SCENE_H_
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broken_sync.h"
+#include "kstone/background_worker.h"
+#include "kstone/background_worker_impl.h"
+#include "runner.h"
+#include "scenario.h"
+
+namespace kstone::model {
+
+// The sizes of a scene: who calls queue_compaction, how many worker threads there are, and for how many stripes. Requester
+// r asks for stripe r modulo `stripes`.
+template <int requester_count, int worker_count, int stripe_count = 1>
+struct Size {
+  static constexpr int requesters = requester_count;
+  static constexpr int workers = worker_count;
+  static constexpr int stripes = stripe_count;
+};
+
+// Each requester stores its payload, relaxed, before it calls; each compaction loads all payloads of its stripe, relaxed,
+// and keeps what it saw. A load that the request did not publish to may read the older value, and a compaction that began
+// too early does read it: so "a compaction of the stripe saw every accepted payload" is both *no lost request* and
+// *publication*.
+template <class Size, class Sync = RelacySync>
+struct Scene {
+  using Worker = basic_background_worker<Sync>;
+  using Context = basic_compaction_context<Sync>;
+
+  static constexpr int dynamic_threads = Size::workers;
+
+  RelacySync::atomic<std::uint32_t> payload[Size::requesters];
+  RelacySync::cell<int> compactions[Size::stripes];  // of a stripe; two at once are a race
+  // Written by compactions of the stripe that the requester asks for, read after the end.
+  RelacySync::cell<std::uint32_t> seen[Size::requesters];
+  Submission answers[Size::requesters] = {};
+  bool asked[Size::requesters] = {};
+  std::unique_ptr<Worker> worker;
+
+  static int stripe_of(int requester) { return requester % Size::stripes; }
+
+  void make(typename Worker::Job job, typename Worker::Options options = {}) {
+    worker = std::make_unique<Worker>(CompactionConfig().with_max_concurrent(Size::workers),
+                                      typename Worker::StatsAtomic(), std::uint32_t{Size::stripes}, std::move(job),
+                                      std::move(options));
+  }
+  void make() {
+    make([this](Context& context) {
+      note(context);
+      return CompactionOutcome::done();
+    });
+  }
+
+  // The part of every job that the properties look at. Returns the number of this compaction of its stripe, from 1.
+  int note(Context& context) {
+    const auto id = static_cast<int>(context.stripe_id());
+    const int number = ++compactions[id].write();
+    for (int requester = 0; requester < Size::requesters; ++requester) {
+      if (stripe_of(requester) == id) {
+        seen[requester].write() = payload[requester].load(std::memory_order_relaxed);
+      }
+    }
+    return number;
+  }
+
+  Submission request(int requester) {
+    payload[requester].store(1, std::memory_order_relaxed);
+    const auto answer = worker->queue_compaction(static_cast<std::uint32_t>(stripe_of(requester)));
+    answers[requester] = answer;
+    asked[requester] = true;
+    if (answer == Submission::coalesced) {
+      cover("coalesced");
+    } else if (answer == Submission::rerun_pending) {
+      cover("requested while running");
+    } else if (answer == Submission::rejected_shutting_down) {
+      cover("rejected");
+    }
+    return answer;
+  }
+
+  bool was_accepted(int requester) const { return asked[requester] && accepted(answers[requester]); }
+  bool was_served(int requester) { return seen[requester].read() == 1; }
+
+  void check_served() {
+    for (int requester = 0; requester < Size::requesters; ++requester) {
+      check(!was_accepted(requester) || was_served(requester),
+            "an accepted request is followed by a compaction that sees its payload");
+    }
+  }
+
+  static bool lists(const std::vector<CompactionRequest>& requests, int stripe) {
+    for (const auto& each : requests) {
+      if (each.stripe_id == static_cast<std::uint32_t>(stripe)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  // Where each stripe is asked for once, an accepted request is served or its stripe is in the report, and not both.
+  void check_served_or_reported(const ShutdownReport& report) {
+    for (int requester = 0; requester < Size::requesters; ++requester) {
+      const bool served = was_served(requester);
+      const bool discarded = lists(report.discarded, stripe_of(requester));
+      if (was_accepted(requester)) {
+        check(served || discarded, "an accepted request is served or reported");
+        check(Size::requesters > Size::stripes || !(served && discarded), "no request is both served and reported");
+      } else if (Size::requesters <= Size::stripes) {
+        check(!discarded && compactions[stripe_of(requester)].read() == 0, "a rejected request has no effect");
+      }
+      cover_if(discarded, "discarded");
+      cover_if(served, "served");
+    }
+  }
+
+  static void cover_if(bool happened, const char* event) {
+    if (happened) {
+      cover(event);
+    }
+  }
+
+  // Answers, episodes and compactions agree once the callers have returned and the worker has stopped. For scenes in which
+  // nobody but the requesters asks.
+  void check_accounts() {
+    const auto s = worker->snapshot();
+    std::uint64_t count[6] = {};
+    for (int requester = 0; requester < Size::requesters; ++requester) {
+      if (asked[requester]) {
+        ++count[static_cast<int>(answers[requester])];
+      }
+    }
+    check(s.queued == count[0], "the counter of `queued` agrees with the answers");
+    check(s.coalesced == count[1], "the counter of `coalesced` agrees with the answers");
+    check(s.rerun_pending == count[2], "the counter of `rerun_pending` agrees with the answers");
+    check(s.rejected_shutting_down == count[5], "the counter of rejections agrees with the answers");
+    check_quiet(s);
+  }
+
+  void check_quiet(const WorkerSnapshot& s) {
+    check_laws(s);
+    check(s.episodes_alive == 0 && s.queue_size == 0 && s.running == 0, "nothing is alive after the end");
+    check(s.worker_threads == 0 && s.waiting_callers == 0, "nobody is left after the end");
+    int started = 0;
+    for (auto& each : compactions) {
+      started += each.read();
+    }
+    check(s.compactions_started == static_cast<std::uint64_t>(started), "every started compaction was counted");
+    check(s.compactions_started == s.outcomes_done + s.outcomes_nothing_to_do + s.outcomes_more_work + s.outcomes_retry +
+                                       s.outcomes_failed + s.outcomes_stopped,
+          "every compaction has one outcome");
+    check(s.stats.active_compactions == 0, "no compaction is active after the end");
+  }
+
+  static void check_laws(const WorkerSnapshot& s) {
+    check(s.episodes_opened ==
+              s.episodes_done + s.episodes_failed + s.episodes_cancelled + s.episodes_discarded + s.episodes_alive,
+          "episodes are conserved");
+    check(s.episodes_opened == s.queued + s.rerun_pending, "every episode was opened by one answer");
+  }
+
+  void check_complete(const ShutdownReport& report) {
+    check(report.performed && report.complete && report.still_running.empty(), "the shutdown is complete");
+  }
+};
+
+// -- Registration -----------------------------------------------------------------------------------------------------
+
+struct Claim {
+  std::string name;
+  std::string property;
+  std::vector<std::string> sometimes = {};
+  std::vector<std::string> always = {};
+};
+
+template <class Scenario, class Size>
+SuiteOptions suite_options(Claim claim, const std::string& suffix) {
+  SuiteOptions options;
+  options.name = std::move(claim.name) + suffix;
+  options.property = std::move(claim.property);
+  options.sometimes = std::move(claim.sometimes);
+  options.always = std::move(claim.always);
+  options.requesters = Size::requesters;
+  options.workers = Size::workers;
+  return options;
+}
+
+// A scenario that must be proved without a bound: once without spurious wake-ups, for liveness, since they can hide a
+// lost wake-up; and, as NAME_spurious, with one of them and one failing weak compare-exchange, for safety.
+template <class Scenario, class Size>
+struct Proved {
+  Registered calm;
+  Registered spurious;
+
+  explicit Proved(const Claim& claim)
+      : calm(suite<Scenario>(suite_options<Scenario, Size>(claim, ""))),
+        spurious(suite<Scenario>(with_surprises(suite_options<Scenario, Size>(claim, "_spurious")))) {}
+
+  static SuiteOptions with_surprises(SuiteOptions options) {
+    options.limits.spurious = 1;
+    options.limits.weak_cas_failures = 1;
+    return options;
+  }
+};
+
+// Proved for liveness only: too large with surprises.
+template <class Scenario, class Size>
+struct ProvedCalm {
+  Registered calm;
+  explicit ProvedCalm(const Claim& claim) : calm(suite<Scenario>(suite_options<Scenario, Size>(claim, ""))) {}
+};
+
+// The neighbour that must fail, in one of the given ways.
+template <class Scenario, class Size>
+struct Refuted {
+  Registered registered;
+
+  Refuted(const Claim& claim, std::vector<Failure> expected)
+      : registered(suite<Scenario>(expecting(suite_options<Scenario, Size>(claim, ""), std::move(expected)))) {}
+
+  static SuiteOptions expecting(SuiteOptions options, std::vector<Failure> expected) {
+    options.expected = std::move(expected);
+    return options;
+  }
+};
+
+}  // namespace kstone::model
+
+#endif  // KSTONE_MODEL_WORKER_SCENE_H_

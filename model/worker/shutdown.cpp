@@ -1,0 +1,91 @@
+// P7 Shutdown ends in each mode and loses nothing: a request that races with it is served or reported, never both and
+//    never neither; a rejected request has no effect; drain runs what was accepted.
+// P8 Shutdown is idempotent and may race with itself: all callers get the same report, and the stronger mode counts.
+// P5 Exactly one end for each episode; the counters agree with the answers.
+// P10 Nothing of the worker is used after its destruction.
+// Covers: L1/C1, Q1/C2, I4.
+
+#include "scene.h"
+
+namespace kstone::model {
+namespace {
+
+// Requesters 0 .. n-1, and `callers` threads that call shutdown; caller c uses mode `first` or, from the second on, `later`.
+template <class Size, int callers, ShutdownMode first, ShutdownMode later = first, class Sync = RelacySync>
+struct RequestAgainstShutdown : Scene<Size, Sync> {
+  static constexpr int threads = Size::requesters + callers;
+
+  ShutdownReport reports[callers];
+
+  void before() {
+    this->make();
+    this->worker->start();
+  }
+  void thread(int index) {
+    const int caller = index - Size::requesters;
+    if (caller < 0) {
+      this->request(index);
+    } else {
+      reports[caller] = this->worker->shutdown(caller == 0 ? first : later);
+      this->check_complete(reports[caller]);
+    }
+  }
+  void after() {
+    const auto report = this->worker->shutdown();
+    for (const auto& each : reports) {
+      check(each.discarded == report.discarded && each.unfinished == report.unfinished, "all callers get the same report");
+    }
+    check(report.mode == (first < later && callers > 1 ? later : first), "the stronger mode counts");
+    check(report.unfinished.empty(), "jobs that are done leave nothing unfinished");
+    this->check_served_or_reported(report);
+    if (report.mode == ShutdownMode::drain) {
+      check(report.discarded.empty(), "drain discards nothing");
+      this->check_served();
+    }
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
+template <class Size, ShutdownMode mode, class Sync = RelacySync>
+using OneCaller = RequestAgainstShutdown<Size, 1, mode, mode, Sync>;
+
+constexpr auto drain = ShutdownMode::drain;
+constexpr auto finish_running = ShutdownMode::finish_running;
+constexpr auto cancel = ShutdownMode::cancel;
+const char* const properties = "P5 P7 P10";
+
+const Proved<OneCaller<Size<1, 1>, drain>, Size<1, 1>> drain_1_1(
+    {"request_against_drain_1_1", properties, {"served", "rejected"}});
+const Proved<OneCaller<Size<1, 1>, finish_running>, Size<1, 1>> finish_1_1(
+    {"request_against_finish_running_1_1", properties, {"served", "rejected", "discarded"}});
+const Proved<OneCaller<Size<1, 1>, cancel>, Size<1, 1>> cancel_1_1(
+    {"request_against_cancel_1_1", properties, {"served", "rejected", "discarded"}});
+const Proved<OneCaller<Size<2, 1>, drain>, Size<2, 1>> drain_2_1(
+    {"request_against_drain_2_1", properties, {"served", "rejected", "coalesced", "requested while running"}});
+const Proved<OneCaller<Size<2, 1>, finish_running>, Size<2, 1>> finish_2_1(
+    {"request_against_finish_running_2_1", properties, {"served", "rejected", "discarded", "coalesced",
+                                                        "requested while running"}});
+const ProvedCalm<OneCaller<Size<2, 1, 2>, finish_running>, Size<2, 1, 2>> finish_2_1_stripes(
+    {"request_against_finish_running_2_1_two_stripes", properties, {"served", "rejected", "discarded"}});
+const Proved<OneCaller<Size<1, 2>, drain>, Size<1, 2>> drain_1_2(
+    {"request_against_drain_1_2", properties, {"served", "rejected"}});
+const Proved<OneCaller<Size<1, 2>, finish_running>, Size<1, 2>> finish_1_2(
+    {"request_against_finish_running_1_2", properties, {"served", "rejected", "discarded"}});
+
+const Proved<RequestAgainstShutdown<Size<1, 1>, 2, finish_running>, Size<1, 1>> two_callers(
+    {"request_against_two_shutdowns_1_1", "P5 P7 P8 P10", {"served", "rejected", "discarded"}});
+const Proved<RequestAgainstShutdown<Size<1, 1>, 2, drain, cancel>, Size<1, 1>> stronger(
+    {"request_against_drain_and_cancel_1_1", "P5 P7 P8 P10", {"served", "rejected", "discarded"}});
+
+const Refuted<OneCaller<Size<1, 1>, drain, ForgetsWhatItCloses>, Size<1, 1>> forgets(
+    {"request_against_drain_that_forgets", "P7"}, {Failure::check_failed});
+const Refuted<OneCaller<Size<1, 1>, drain, LosesTokens>, Size<1, 1>> loses_tokens(
+    {"request_against_drain_without_tokens", "P7"}, {Failure::deadlock});
+const Refuted<OneCaller<Size<1, 1>, finish_running, JoinsNothing>, Size<1, 1>> joins_nothing(
+    {"request_against_shutdown_without_join", "P10"}, {Failure::use_after_free, Failure::thread_misuse});
+const Refuted<RequestAgainstShutdown<Size<1, 1>, 2, finish_running, finish_running, LosesNotifications>, Size<1, 1>>
+    loses_notifications({"request_against_two_shutdowns_without_notifications", "P8"}, {Failure::deadlock});
+
+}  // namespace
+}  // namespace kstone::model

@@ -1,0 +1,136 @@
+// P9 wait_idle answers `idle` only when every request answered before it has been served, and its writes are visible to
+//    the caller; a request that was merged into one which is claimed and not yet linked counts. Shutdown interrupts it.
+// P10 The destructor waits for waits that were entered before it.
+// Covers: I2.
+
+#include "scene.h"
+
+namespace kstone::model {
+namespace {
+
+// Each requester waits for its own request: also the one that was coalesced into a claimed stripe.
+template <class Size, class Sync = RelacySync>
+struct EachWaitsForItsOwn : Scene<Size, Sync> {
+  static constexpr int threads = Size::requesters;
+
+  void before() {
+    this->make();
+    this->worker->start();
+  }
+  void thread(int index) {
+    this->request(index);
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+  }
+  void after() {
+    this->check_served();
+    this->check_complete(this->worker->shutdown());
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
+// A request, a thread that waits, and a shutdown.
+template <class Size, class Sync = RelacySync>
+struct WaitAgainstShutdown : Scene<Size, Sync> {
+  static constexpr int threads = Size::requesters + 2;
+
+  void before() {
+    this->make();
+    this->worker->start();
+  }
+  void thread(int index) {
+    if (index < Size::requesters) {
+      this->request(index);
+    } else if (index == Size::requesters) {
+      const auto result = this->worker->wait_idle();
+      check(result == IdleResult::idle || result == IdleResult::shut_down, "wait_idle answers idle or shut_down");
+      this->cover_if(result == IdleResult::shut_down, "interrupted");
+    } else {
+      this->check_complete(this->worker->shutdown());
+    }
+  }
+  void after() {
+    check(this->worker->wait_idle() == IdleResult::shut_down, "wait_idle answers shut_down after the end");
+    this->check_served_or_reported(this->worker->shutdown());
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
+// The worker was never started, so idle would take for ever; the owner destroys the worker once the wait was entered.
+template <class Sync = RelacySync>
+struct WaitAgainstDestructor : Scene<Size<1, 1>, Sync> {
+  static constexpr int threads = 2;
+
+  void before() {
+    this->make();
+    this->request(0);
+  }
+  void thread(int index) {
+    auto* worker = this->worker.get();
+    if (index == 0) {
+      entered.store(1, std::memory_order_relaxed);
+      check(worker->wait_idle() == IdleResult::shut_down, "wait_idle is interrupted by the destructor");
+    } else if (worker->snapshot().waiting_callers == 1) {
+      cover("destroyed while somebody waits");
+      this->worker.reset();
+    } else {
+      worker->shutdown();
+    }
+  }
+  void after() { this->worker.reset(); }
+
+  RelacySync::atomic<std::uint32_t> entered;
+};
+
+// A wait with a limit may end by it, whatever else goes on.
+template <class Size>
+struct WaitWithLimit : Scene<Size> {
+  static constexpr int threads = Size::requesters + 1;
+
+  void before() {
+    this->make();
+    this->worker->start();
+  }
+  void thread(int index) {
+    if (index < Size::requesters) {
+      this->request(index);
+      return;
+    }
+    const auto result = this->worker->wait_idle(std::chrono::seconds(1));
+    check(result == IdleResult::idle || result == IdleResult::timed_out, "wait_idle answers idle or timed_out");
+    this->cover_if(result == IdleResult::timed_out, "timed out");
+  }
+  void after() {
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    this->check_served();
+    this->check_complete(this->worker->shutdown());
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
+const Proved<EachWaitsForItsOwn<Size<1, 1>>, Size<1, 1>> one({"each_waits_for_its_own_1_1", "P4 P9"});
+const Proved<EachWaitsForItsOwn<Size<2, 1>>, Size<2, 1>> two(
+    {"each_waits_for_its_own_2_1", "P4 P9", {"coalesced", "requested while running"}});
+const Proved<WaitAgainstShutdown<Size<1, 1>>, Size<1, 1>> against_shutdown(
+    {"wait_idle_against_request_and_shutdown_1_1", "P7 P9", {"interrupted", "served", "discarded", "rejected"}});
+const Proved<WaitAgainstDestructor<>, Size<1, 1>> against_destructor(
+    {"wait_idle_against_destructor", "P10", {"destroyed while somebody waits"}});
+
+SuiteOptions with_one_timeout() {
+  auto options = suite_options<WaitWithLimit<Size<1, 1>>, Size<1, 1>>({"wait_idle_with_limit_1_1", "P9", {"timed out"}}, "");
+  options.limits.timeouts = 1;
+  return options;
+}
+const Registered with_limit = suite<WaitWithLimit<Size<1, 1>>>(with_one_timeout());
+
+const Refuted<EachWaitsForItsOwn<Size<2, 1>, OrdersNothing>, Size<2, 1>> orders_nothing(
+    {"each_waits_for_its_own_without_order", "P4"}, {Failure::check_failed, Failure::data_race});
+const Refuted<WaitAgainstShutdown<Size<1, 1>, LosesNotifications>, Size<1, 1>> loses_notifications(
+    {"wait_idle_against_shutdown_without_notifications", "P9"}, {Failure::deadlock});
+const Refuted<WaitAgainstDestructor<LosesNotifications>, Size<1, 1>> against_destructor_lost(
+    {"wait_idle_against_destructor_without_notifications", "P10"}, {Failure::deadlock});
+
+}  // namespace
+}  // namespace kstone::model
