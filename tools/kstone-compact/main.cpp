@@ -8,6 +8,7 @@
 #include "bad_input.h"
 #include "demo.h"
 #include "interrupt.h"
+#include "offline.h"
 
 namespace kstone::compact {
 namespace {
@@ -38,6 +39,19 @@ void add_demo(CLI::App& app, DemoOptions& options) {
   demo->add_flag("--json", options.json, "Print the summary instead of the table, and progress to stderr");
 }
 
+CLI::App* add_offline(CLI::App& app, OfflineOptions& options) {
+  auto* offline = app.add_subcommand("db", "Compact a RocksDB database that nobody has open; Ctrl-C stops and reports");
+  offline->add_option("PATH", options.path, "Folder of the database")->required();
+  offline->add_option("--column-family", options.families, "Compact this column family only (may be repeated)")
+      ->allow_extra_args(false);
+  offline->add_option("--min-ssts", options.min_ssts, "Compact column families of at least this many SSTs only");
+  offline->add_option("--workers", options.workers, "Compactions at a time")
+      ->check(CLI::Range(1, 4095))
+      ->capture_default_str();
+  offline->add_flag("--json", options.json, "Print the report as JSON, and progress to stderr");
+  return offline;
+}
+
 int run(int argc, char** argv) {
   CLI::App app("The background compaction worker, driving RocksDB");
   app.name("kstone-compact");
@@ -45,6 +59,8 @@ int run(int argc, char** argv) {
   app.footer("Exit status: 0 done; 1 a key is not as written; 2 bad input or a refusing machine; 130 interrupted.");
   DemoOptions demo_options;
   add_demo(app, demo_options);
+  OfflineOptions offline_options;
+  const auto* offline = add_offline(app, offline_options);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
@@ -54,7 +70,7 @@ int run(int argc, char** argv) {
   }
   Wakeup wakeup;
   handle_signals(wakeup);
-  return run_demo(demo_options, wakeup);
+  return offline->parsed() ? run_offline(offline_options, wakeup) : run_demo(demo_options, wakeup);
 }
 
 }  // namespace
