@@ -463,6 +463,17 @@ void performs(ObjectId object, Access access) {
   }
 }
 
+// The step announced this, but did not touch it.
+void spares(ObjectId object) {
+  Accesses& touched = run_->threads[run_->current].touched;
+  for (int i = 0; i < touched.count; ++i) {
+    if (touched.entries[i].object == object) {
+      touched.entries[i] = touched.entries[--touched.count];
+      return;
+    }
+  }
+}
+
 // --- memory orders and call sites ---
 
 const char* order_text(std::memory_order order) { return report_order_name(order); }
@@ -1144,7 +1155,8 @@ bool condition_wait(ObjectId id, const void* address, ObjectId mutex, const void
     Object& left = use(id, address, Operation::leave_wait, site);
     performs(id, Access::write);
     for (int i = 0; i < e.thread_count; ++i) {
-      if (i != e.current && e.threads[i].in_wait && can_leave(e.threads[i])) {
+      if (i != e.current && e.threads[i].in_wait && can_leave(e.threads[i]) &&
+          e.limits.planted != PlantedFault::ignore_budget_dependency) {
         e.search->offer(i);
       }
     }
@@ -1181,7 +1193,15 @@ void condition_notify(ObjectId id, const void* address, bool all, Site site) {
   Execution& e = run();
   const Operation operation = all ? Operation::notify_all : Operation::notify_one;
   check_alive(id, address, operation, site);
-  announce(make_step(operation, id, Access::write));
+  Step step = make_step(operation, id, Access::write);
+  // It takes from the sleepers the possibility to wake on their own: what conflicts with that, conflicts with this.
+  const bool takes_away = e.limits.spurious + e.limits.timeouts > 0 &&
+                          e.limits.planted != PlantedFault::forget_disabled_step;
+  if (takes_away) {
+    step.accesses.add(e.budget_object, Access::write, ObjectKind::limit);
+    step.accesses.add(e.clock_object, Access::write, ObjectKind::clock);
+  }
+  announce(step);
   Object& condition = use(id, address, operation, site);
   ThreadSet woken = condition.waiters;
   performs(id, woken == 0 ? Access::read : Access::write);
@@ -1191,6 +1211,22 @@ void condition_notify(ObjectId id, const void* address, bool all, Site site) {
       woken &= woken - 1;
     }
     woken &= ~(woken - 1);
+  }
+  if (takes_away) {
+    bool any = false;
+    bool timed = false;
+    for (int i = 0; i < e.thread_count; ++i) {
+      if ((woken & only(i)) != 0) {
+        any = any || can_leave(e.threads[i]);
+        timed = timed || (e.threads[i].timed && e.timeouts_left > 0);
+      }
+    }
+    if (!any) {
+      spares(e.budget_object);
+    }
+    if (!timed) {
+      spares(e.clock_object);
+    }
   }
   settle();
   ReportEvent& event = log(operation, id, site);

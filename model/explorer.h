@@ -77,6 +77,7 @@ enum class PlantedFault {
   sleep_includes_current,       // the chosen thread goes to sleep below its own step
   forget_race,                  // source sets: every second race adds no backtrack point
   forget_wake_up_race,          // source sets: a notification does not race with waking on one's own
+  forget_disabled_step,         // a notification conflicts with less than the waking on one's own that it prevents
   forget_announcement,          // the adapter touches an object that it did not announce
 };
 

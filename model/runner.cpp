@@ -269,6 +269,7 @@ Result explore_in_processes(const ScenarioTable& table, const Limits& limits, un
 
 int run_suites(int argc, char** argv) {
   CLI::App app{"Explores the registered scenarios; see model/README.md."};
+  bool without_large = false;
   bool list = false, sites = false, history = false, no_minimize = false, progress = false;
   std::vector<std::string> names, demotions;
   std::string replay, mode, json_file, shard;
@@ -278,6 +279,7 @@ int run_suites(int argc, char** argv) {
   unsigned jobs = 1;
   app.add_option("suites", names, "suites to run; all of them by default. A trailing * matches any ending");
   app.add_flag("--list", list, "list the suites");
+  app.add_flag("--without-large", without_large, "leave out the suites that take longer than the quick tests may");
   app.add_flag("--sites", sites, "list the atomic operations that were executed, with their orders");
   app.add_flag("--history", history, "print the counter-examples of suites that must fail, too");
   app.add_flag("--no-minimize", no_minimize, "do not search for a counter-example with fewer preemptions");
@@ -346,6 +348,9 @@ int run_suites(int argc, char** argv) {
   json scenarios = json::array();
   for (const Suite& suite : registered_suites()) {
     if (!replay_name.empty() ? suite.options.name != replay_name : !matches(suite.options.name)) {
+      continue;
+    }
+    if (without_large && suite.options.large) {
       continue;
     }
     ++ran;

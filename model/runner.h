@@ -34,6 +34,7 @@ struct SuiteOptions {
   int requesters = 0;                  // for the report only
   int workers = 0;
   Limits limits;
+  bool large = false;    // takes longer than the quick tests may: left out by --without-large
   std::string fallback;  // the suite (smaller, or bounded) that stands in where this one is cut short
 };
 

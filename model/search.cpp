@@ -360,32 +360,39 @@ bool Search::tracks_races() const {
 }
 
 // The steps that conflict with `accesses` and that nothing orders before `clock`; joins their clocks to it.
+// Two who take a token of a semaphore compete for it, also where the token of the later one was posted in between,
+// after the earlier one had gone on: without that post, the order could still be the other. (With a mutex it is the
+// same, but there unlocking is no step.) So takers are looked at before posts order them.
 int Search::find_races(int thread, const Accesses& accesses, Clock& clock, int (&races)[max_races]) {
-  int earlier[max_races];
-  int found = 0;
-  for (int i = 0; i < accesses.count; ++i) {
-    const Accesses::Entry& entry = accesses.entries[i];
-    for (int at = record(entry.object).last_access; at >= 0; at = accesses_[static_cast<std::size_t>(at)].previous) {
-      const AccessRecord& other = accesses_[static_cast<std::size_t>(at)];
-      const Event& there = events_[static_cast<std::size_t>(other.event)];
-      if (there.thread != thread && clock.of[there.thread] < there.sequence &&
-          conflict(entry.access, entry.kind, entry.modifies, other.access, other.modifies)) {
-        if (found == max_races) {
-          std::fprintf(stderr, "kstone model: more than %d conflicting steps\n", max_races);
-          std::abort();
+  int count = 0;
+  for (const bool hand_overs : {false, true}) {
+    int earlier[max_races];
+    int found = 0;
+    for (int i = 0; i < accesses.count; ++i) {
+      const Accesses::Entry& entry = accesses.entries[i];
+      for (int at = record(entry.object).last_access; at >= 0;
+           at = accesses_[static_cast<std::size_t>(at)].previous) {
+        const AccessRecord& other = accesses_[static_cast<std::size_t>(at)];
+        const Event& there = events_[static_cast<std::size_t>(other.event)];
+        const bool hand_over = entry.kind == ObjectKind::semaphore && entry.access != other.access;
+        if (hand_over == hand_overs && there.thread != thread && clock.of[there.thread] < there.sequence &&
+            conflict(entry.access, entry.kind, entry.modifies, other.access, other.modifies)) {
+          if (found == max_races) {
+            std::fprintf(stderr, "kstone model: more than %d conflicting steps\n", max_races);
+            std::abort();
+          }
+          earlier[found++] = other.event;
         }
-        earlier[found++] = other.event;
       }
     }
-  }
-  // Latest first: what an earlier pair is already ordered by is then known.
-  std::sort(earlier, earlier + found, [](int a, int b) { return a > b; });
-  int count = 0;
-  for (int i = 0; i < found; ++i) {
-    const Event& there = events_[static_cast<std::size_t>(earlier[i])];
-    if (clock.of[there.thread] < there.sequence) {
-      races[count++] = earlier[i];
-      clock.join(there.clock);
+    // Latest first: what an earlier pair is already ordered by is then known.
+    std::sort(earlier, earlier + found, [](int a, int b) { return a > b; });
+    for (int i = 0; i < found; ++i) {
+      const Event& there = events_[static_cast<std::size_t>(earlier[i])];
+      if (clock.of[there.thread] < there.sequence && count < max_races) {
+        races[count++] = earlier[i];
+        clock.join(there.clock);
+      }
     }
   }
   return count;

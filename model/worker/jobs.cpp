@@ -121,12 +121,12 @@ struct Cancelled : Scene<Size, Sync> {
 };
 
 const Proved<JobRequests<Size<1, 1, 2>>, Size<1, 1, 2>> job_requests_1_1({"job_requests_1_1", "P1 P11"});
-const ProvedCalm<JobRequests<Size<1, 2, 2>>, Size<1, 2, 2>> job_requests_1_2({"job_requests_1_2", "P1 P3 P11"});
+const ProvedCalm<JobRequests<Size<1, 2, 2>>, Size<1, 2, 2>> job_requests_1_2({"job_requests_1_2", "P1 P3 P11", {}, {}, true});
 
 const Proved<FirstJob<Size<1, 1>, First::more_work>, Size<1, 1>> more_work_1_1({"more_work_1_1", "P1 P5"});
 const Proved<FirstJob<Size<2, 1>, First::more_work>, Size<2, 1>> more_work_2_1(
     {"more_work_2_1", "P1 P5", {"coalesced", "requested while running", "more work and a request were two compactions"}});
-const Proved<FirstJob<Size<1, 2>, First::more_work>, Size<1, 2>> more_work_1_2({"more_work_1_2", "P1 P3 P5"});
+const Proved<FirstJob<Size<1, 2>, First::more_work>, Size<1, 2>> more_work_1_2({"more_work_1_2", "P1 P3 P5", {}, {}, false, true});
 const Proved<FirstJob<Size<2, 1>, First::failed>, Size<2, 1>> failed_2_1(
     {"job_fails_2_1", "P5 P12", {"coalesced", "requested while running"}});
 const Proved<FirstJob<Size<2, 1>, First::throws>, Size<2, 1>> throws_2_1(

@@ -59,17 +59,17 @@ const Proved<RequestThenIdle<Size<1, 1>>, Size<1, 1>> one_one({"request_then_idl
 const Proved<RequestThenIdle<Size<2, 1>>, Size<2, 1>> two_one(
     {"request_then_idle_2_1", properties, {"coalesced", "requested while running"}});
 const Proved<RequestThenIdle<Size<2, 1, 2>>, Size<2, 1, 2>> two_one_stripes(
-    {"request_then_idle_2_1_two_stripes", properties});
+    {"request_then_idle_2_1_two_stripes", properties, {}, {}, false, true});
 const Proved<RequestThenIdle<Size<1, 2>>, Size<1, 2>> one_two({"request_then_idle_1_2", properties});
 const ProvedCalm<RequestThenIdle<Size<3, 1>>, Size<3, 1>> three_one(
-    {"request_then_idle_3_1", properties, {"coalesced", "requested while running"}});
+    {"request_then_idle_3_1", properties, {"coalesced", "requested while running"}, {}, true});
 const ProvedCalm<RequestThenIdle<Size<2, 2>>, Size<2, 2>> two_two(
-    {"request_then_idle_2_2", properties, {"coalesced", "requested while running"}});
+    {"request_then_idle_2_2", properties, {"coalesced", "requested while running"}, {}, true});
 const Proved<RequestBeforeStart<Size<2, 1>>, Size<2, 1>> before_start(
-    {"request_before_start_2_1", properties, {"coalesced"}});
+    {"request_before_start_2_1", properties, {}, {"coalesced"}});
 const Proved<RequestTwiceThenIdle<Size<1, 1>>, Size<1, 1>> twice_one({"request_twice_then_idle_1_1", properties});
 const ProvedCalm<RequestTwiceThenIdle<Size<2, 1>>, Size<2, 1>> twice_two(
-    {"request_twice_then_idle_2_1", properties, {"coalesced", "requested while running"}});
+    {"request_twice_then_idle_2_1", properties, {"coalesced", "requested while running"}, {}, true});
 
 const Refuted<RequestThenIdle<Size<1, 1>, LosesTokens>, Size<1, 1>> loses_tokens(
     {"request_then_idle_without_tokens", "P2"}, {Failure::deadlock});

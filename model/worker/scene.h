@@ -178,6 +178,9 @@ struct Claim {
   std::string property;
   std::vector<std::string> sometimes = {};
   std::vector<std::string> always = {};
+  // Which of the two takes longer than a quick test may.
+  bool large = false;
+  bool spurious_is_large = false;
 };
 
 template <class Scenario, class Size>
@@ -187,6 +190,7 @@ SuiteOptions suite_options(Claim claim, const std::string& suffix) {
   options.property = std::move(claim.property);
   options.sometimes = std::move(claim.sometimes);
   options.always = std::move(claim.always);
+  options.large = claim.large;
   options.requesters = Size::requesters;
   options.workers = Size::workers;
   return options;
@@ -201,9 +205,10 @@ struct Proved {
 
   explicit Proved(const Claim& claim)
       : calm(suite<Scenario>(suite_options<Scenario, Size>(claim, ""))),
-        spurious(suite<Scenario>(with_surprises(suite_options<Scenario, Size>(claim, "_spurious")))) {}
+        spurious(suite<Scenario>(with_surprises(suite_options<Scenario, Size>(claim, "_spurious"), claim))) {}
 
-  static SuiteOptions with_surprises(SuiteOptions options) {
+  static SuiteOptions with_surprises(SuiteOptions options, const Claim& claim) {
+    options.large = claim.large || claim.spurious_is_large;
     options.limits.spurious = 1;
     options.limits.weak_cas_failures = 1;
     return options;

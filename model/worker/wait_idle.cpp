@@ -67,20 +67,17 @@ struct WaitAgainstDestructor : Scene<Size<1, 1>, Sync> {
     this->request(0);
   }
   void thread(int index) {
-    auto* worker = this->worker.get();
+    auto* used = this->worker.get();
     if (index == 0) {
-      entered.store(1, std::memory_order_relaxed);
-      check(worker->wait_idle() == IdleResult::shut_down, "wait_idle is interrupted by the destructor");
-    } else if (worker->snapshot().waiting_callers == 1) {
+      check(used->wait_idle() == IdleResult::shut_down, "wait_idle is interrupted by the destructor");
+    } else if (used->snapshot().waiting_callers == 1) {
       cover("destroyed while somebody waits");
       this->worker.reset();
     } else {
-      worker->shutdown();
+      used->shutdown();
     }
   }
   void after() { this->worker.reset(); }
-
-  RelacySync::atomic<std::uint32_t> entered;
 };
 
 // A wait with a limit may end by it, whatever else goes on.
@@ -112,7 +109,7 @@ struct WaitWithLimit : Scene<Size> {
 
 const Proved<EachWaitsForItsOwn<Size<1, 1>>, Size<1, 1>> one({"each_waits_for_its_own_1_1", "P4 P9"});
 const Proved<EachWaitsForItsOwn<Size<2, 1>>, Size<2, 1>> two(
-    {"each_waits_for_its_own_2_1", "P4 P9", {"coalesced", "requested while running"}});
+    {"each_waits_for_its_own_2_1", "P4 P9", {"coalesced", "requested while running"}, {}, false, true});
 const Proved<WaitAgainstShutdown<Size<1, 1>>, Size<1, 1>> against_shutdown(
     {"wait_idle_against_request_and_shutdown_1_1", "P7 P9", {"interrupted", "served", "discarded", "rejected"}});
 const Proved<WaitAgainstDestructor<>, Size<1, 1>> against_destructor(
