@@ -389,7 +389,10 @@ int Search::find_races(int thread, const Accesses& accesses, Clock& clock, int (
     std::sort(earlier, earlier + found, [](int a, int b) { return a > b; });
     for (int i = 0; i < found; ++i) {
       const Event& there = events_[static_cast<std::size_t>(earlier[i])];
-      if (clock.of[there.thread] < there.sequence && count < max_races) {
+      if (clock.of[there.thread] < there.sequence) {
+        if (count == max_races) {
+          std::abort();
+        }
         races[count++] = earlier[i];
         clock.join(there.clock);
       }
