@@ -75,7 +75,7 @@ TEST(DatabaseListener, detach_waits_for_callbacks) {
     });
   }
   std::uint64_t requests = 0;
-  for (int round = 0; round < 2000 || requests == 0; ++round) {
+  for (int round = 0; round < 500 || requests == 0; ++round) {
     auto worker = std::make_unique<BackgroundWorker>(Database::config(), CompactionStatsAtomic(), 1, do_nothing);
     database.listener->attach(*worker, database.handles);
     std::this_thread::yield();

@@ -1,0 +1,336 @@
+// kstone-compact as a user calls it: what it does, and what it says when it cannot.
+
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "process_support.h"
+#include "sample_database.h"
+
+namespace kstone::rocksdb::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+// One line on stderr that says `what`, status 2.
+void expect_complaint(const Result& result, const std::string& what) {
+  EXPECT_EQ(result.status, 2);
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+  EXPECT_TRUE(result.err.starts_with("kstone-compact: ")) << result.err;
+  EXPECT_NE(result.err.find(what), std::string::npos) << result.err;
+}
+
+class CommandLine : public ::testing::Test {
+ protected:
+  std::string path(const std::string& name) const { return (folder_.path() / name).string(); }
+  std::string sample(const SampleShape& shape = {}) {
+    make_sample(path("db"), shape);
+    return path("db");
+  }
+  std::string write(const std::string& name, const std::string& contents) const {
+    std::ofstream(path(name)) << contents;
+    return path(name);
+  }
+  // 2000 records that do not compress well.
+  std::string input() const {
+    std::mt19937 random(1);
+    std::string contents;
+    for (int i = 0; i < 2000; ++i) {
+      contents += "key " + std::to_string(i) + "\t";
+      for (int byte = 0; byte < 400; ++byte) {
+        contents += static_cast<char>('0' + random() % 64);
+      }
+      contents += "\n";
+    }
+    return write("input", contents);
+  }
+  std::vector<std::string> demo(std::vector<std::string> more = {}) const {
+    std::vector<std::string> arguments = {"demo", "--input", input(), "--summary", path("summary.json")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(CommandLine, help_is_no_error) {
+  const auto result = run({"--help"});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_NE(result.out.find("demo"), std::string::npos);
+  EXPECT_EQ(result.err, "");
+}
+
+TEST_F(CommandLine, a_subcommand_is_needed) { expect_complaint(run({}), "subcommand is required"); }
+TEST_F(CommandLine, an_unknown_option_is_named) { expect_complaint(run({"demo", "--fast"}), "--fast"); }
+
+// db
+
+TEST_F(CommandLine, db_compacts_every_column_family_and_keeps_every_key) {
+  const auto db = sample();
+  const auto result = run({"db", db, "--json"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  const auto report = nlohmann::json::parse(result.out);
+  ASSERT_EQ(report["column_families"].size(), 4U);
+  for (const auto& family : report["column_families"]) {
+    EXPECT_EQ(family["result"], "compacted");
+    if (family["name"] != "default") {
+      EXPECT_EQ(family["ssts_before"], 6);
+      EXPECT_EQ(family["ssts_after"], 1);
+    }
+  }
+  EXPECT_EQ(report["total_ssts_merged"], 18);
+  EXPECT_EQ(report["total_ssts_created"], 3);
+  EXPECT_GT(report["total_bytes_reclaimed"], 0);
+  EXPECT_EQ(check_sample(db, {}), "");
+}
+
+TEST_F(CommandLine, db_compacts_the_named_column_families_only) {
+  const auto db = sample();
+  const auto result = run({"db", db, "--json", "--column-family", "family-1", "--column-family", "family-2"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  const auto report = nlohmann::json::parse(result.out);
+  EXPECT_EQ(report["column_families"][1]["ssts_after"], 6);
+  EXPECT_EQ(report["column_families"][2]["ssts_after"], 1);
+  EXPECT_EQ(report["column_families"][3]["ssts_after"], 1);
+  EXPECT_EQ(check_sample(db, {}), "");
+}
+
+TEST_F(CommandLine, db_leaves_those_below_min_ssts_alone) {
+  const auto db = sample();
+  EXPECT_EQ(run({"db", db, "--column-family", "family-0"}).status, 0);
+  const auto report = nlohmann::json::parse(run({"db", db, "--json", "--min-ssts", "6"}).out);
+  EXPECT_EQ(report["column_families"][0]["note"], "below 6 SSTs");
+  EXPECT_EQ(report["column_families"][1]["note"], "below 6 SSTs");
+  EXPECT_EQ(report["column_families"][2]["result"], "compacted");
+  EXPECT_EQ(check_sample(db, {}), "");
+}
+
+TEST_F(CommandLine, db_runs_as_many_compactions_at_a_time_as_asked_for) {
+  const SampleShape shape{4, 6, 4000, 500};
+  const auto db = sample(shape);
+  fs::copy(db, path("copy"), fs::copy_options::recursive);
+  EXPECT_EQ(nlohmann::json::parse(run({"db", db, "--json", "--workers", "1"}).out)["max_concurrent_seen"], 1);
+  EXPECT_GE(nlohmann::json::parse(run({"db", path("copy"), "--json", "--workers", "4"}).out)["max_concurrent_seen"], 2);
+  EXPECT_EQ(check_sample(db, shape), "");
+  EXPECT_EQ(check_sample(path("copy"), shape), "");
+}
+
+TEST_F(CommandLine, db_leaves_the_owners_options_and_log_as_they_are) {
+  const auto db = sample();
+  const auto owned = [&] {
+    std::map<std::string, std::string> files;
+    for (const auto& [name, contents] : read_folder(db)) {
+      const auto file = fs::path(name).filename().string();
+      if (file.starts_with("OPTIONS") || file.starts_with("LOG")) {
+        files[file] = contents;
+      }
+    }
+    return files;
+  };
+  const auto before = owned();
+  ASSERT_EQ(before.count("LOG"), 1U);
+  EXPECT_EQ(run({"db", db}).status, 0);
+  EXPECT_TRUE(owned() == before);
+}
+
+TEST_F(CommandLine, db_opens_a_database_without_an_options_file) {
+  const auto db = sample();
+  for (const auto& entry : fs::directory_iterator(db)) {
+    if (entry.path().filename().string().starts_with("OPTIONS")) {
+      fs::remove(entry.path());
+    }
+  }
+  EXPECT_EQ(run({"db", db}).status, 0);
+  EXPECT_EQ(check_sample(db, {}), "");
+}
+
+TEST_F(CommandLine, db_compacts_what_the_demo_left) {
+  EXPECT_EQ(run(demo({"--dir", path("demo-db"), "--compact-mib", "4"})).status, 0);
+  const auto result = run({"db", path("demo-db"), "--json"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_GT(nlohmann::json::parse(result.out)["total_ssts_merged"], 0);  // kCompactionStyleNone would do nothing
+}
+
+TEST_F(CommandLine, db_no_such_path) { expect_complaint(run({"db", path("none")}), "no such path"); }
+
+TEST_F(CommandLine, db_a_file_is_no_database) {
+  expect_complaint(run({"db", write("file", "contents")}), "not a database: not a folder");
+  EXPECT_EQ(read_file(path("file")), "contents");
+}
+
+TEST_F(CommandLine, db_a_folder_without_current_is_no_database_and_stays_as_it_is) {
+  fs::create_directory(path("folder"));
+  write("folder/precious", "contents");
+  const auto before = read_folder(path("folder"));
+  expect_complaint(run({"db", path("folder")}), "not a database");
+  EXPECT_TRUE(read_folder(path("folder")) == before);
+}
+
+TEST_F(CommandLine, db_a_damaged_current_is_no_database) {
+  const auto db = sample();
+  write("db/CURRENT", "nonsense");
+  const auto before = read_folder(db);
+  expect_complaint(run({"db", db}), "not a database");
+  EXPECT_TRUE(read_folder(db) == before);
+}
+
+TEST_F(CommandLine, db_locked_by_another_process) {
+  const auto db = sample();
+  ::rocksdb::FileLock* lock = nullptr;
+  ASSERT_TRUE(::rocksdb::Env::Default()->LockFile(db + "/LOCK", &lock).ok());
+  const auto before = read_folder(db);
+  expect_complaint(run({"db", db}), "locked by another process");
+  EXPECT_TRUE(read_folder(db) == before);
+  ::rocksdb::Env::Default()->UnlockFile(lock);
+  EXPECT_EQ(run({"db", db}).status, 0);
+}
+
+TEST_F(CommandLine, db_unknown_column_family) {
+  const auto db = sample();
+  expect_complaint(run({"db", db, "--column-family", "family-0", "--column-family", "family-9"}),
+                   "no column family 'family-9'");
+  EXPECT_EQ(nlohmann::json::parse(run({"db", db, "--json", "--min-ssts", "99"}).out)["column_families"][1]["ssts_before"],
+            6);
+}
+
+TEST_F(CommandLine, db_zero_workers) {
+  const auto db = sample();
+  expect_complaint(run({"db", db, "--workers", "0"}), "--workers");
+  expect_complaint(run({"db", db, "--workers", "-1"}), "--workers");
+  expect_complaint(run({"db", db, "--workers", "two"}), "--workers");
+}
+
+TEST_F(CommandLine, db_no_permission) {
+  if (geteuid() == 0) {
+    GTEST_SKIP() << "root may do everything";
+  }
+  const auto db = sample();
+  fs::permissions(db, fs::perms::none);
+  expect_complaint(run({"db", db}), "ermission denied");
+  fs::permissions(db, fs::perms::owner_all);
+  EXPECT_EQ(check_sample(db, {}), "");
+}
+
+// A limit on the size of a file refuses writes as a full disk does, and needs no privileges.
+TEST_F(CommandLine, db_that_cannot_write_damages_nothing) {
+  const SampleShape shape{3, 6, 2000, 500};
+  const auto db = sample(shape);
+  expect_complaint(run({"db", db}, 500'000), "compacting column family 'family-");
+  EXPECT_EQ(check_sample(db, shape), "");
+  EXPECT_EQ(run({"db", db}).status, 0);
+  EXPECT_EQ(check_sample(db, shape), "");
+}
+
+class SmallDisk {
+ public:
+  SmallDisk(const std::string& path, const std::string& options) : path_(path) {
+    fs::create_directory(path);
+    mounted_ = mount("tmpfs", path.c_str(), "tmpfs", 0, options.c_str()) == 0;
+  }
+  ~SmallDisk() {
+    if (mounted_) {
+      umount2(path_.c_str(), MNT_DETACH);
+    }
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+
+  bool mounted() const { return mounted_; }
+  bool remount_read_only() { return mount("tmpfs", path_.c_str(), "tmpfs", MS_REMOUNT | MS_RDONLY, nullptr) == 0; }
+
+ private:
+  std::string path_;
+  bool mounted_;
+};
+
+TEST_F(CommandLine, db_on_a_full_disk) {
+  const SmallDisk disk(path("disk"), "size=32m");
+  if (!disk.mounted()) {
+    GTEST_SKIP() << "may not mount a tmpfs";
+  }
+  const SampleShape shape{1, 3, 10'000, 1000};  // 24 MB; the merged SST would be 8 MB, and RocksDB's manifest reserves 4
+  make_sample(path("disk/db"), shape);
+  expect_complaint(run({"db", path("disk/db")}), "No space left on device");
+  EXPECT_EQ(check_sample(path("disk/db"), shape), "");
+}
+
+TEST_F(CommandLine, db_on_a_read_only_disk) {
+  SmallDisk disk(path("disk"), "size=32m");
+  if (!disk.mounted()) {
+    GTEST_SKIP() << "may not mount a tmpfs";
+  }
+  make_sample(path("disk/db"), {});
+  ASSERT_TRUE(disk.remount_read_only());
+  expect_complaint(run({"db", path("disk/db")}), "Read-only file system");
+  EXPECT_EQ(check_sample(path("disk/db"), {}), "");
+}
+
+// demo
+
+TEST_F(CommandLine, demo_verifies_every_key_and_writes_the_summary) {
+  const auto result = run(demo({"--compact-mib", "8", "--stripes", "16", "--json"}));
+  EXPECT_EQ(result.status, 0) << result.err;
+  const auto summary = nlohmann::json::parse(read_file(path("summary.json")));
+  EXPECT_EQ(summary, nlohmann::json::parse(result.out));
+  for (const auto* field :
+       {"stripes", "keys_written", "keys_verified", "keys_wrong", "requests", "coalesced", "rerun_pending", "compactions",
+        "discarded", "max_concurrent_seen", "max_l0_files", "stall_seconds", "shutdown_ms", "bytes_compacted",
+        "total_compactions", "total_ssts_merged", "total_ssts_created", "total_bytes_read", "total_bytes_written",
+        "total_bytes_reclaimed", "total_records_deduplicated", "total_tombstones_removed", "active_compactions",
+        "wall_seconds"}) {
+    EXPECT_TRUE(summary.contains(field)) << field;
+  }
+  EXPECT_EQ(summary["keys_written"], 2000);
+  EXPECT_EQ(summary["keys_verified"], 2000);
+  EXPECT_EQ(summary["keys_wrong"], 0);
+  EXPECT_EQ(summary["active_compactions"], 0);
+  EXPECT_GE(summary["bytes_compacted"], 8 << 20);
+}
+
+TEST_F(CommandLine, demo_leaves_the_database_where_it_was_told_to) {
+  EXPECT_EQ(run(demo({"--dir", path("new/db"), "--seconds", "0"})).status, 0);
+  EXPECT_TRUE(fs::exists(path("new/db/CURRENT")));
+}
+
+TEST_F(CommandLine, demo_stripes_and_workers_have_limits) {
+  expect_complaint(run(demo({"--stripes", "15"})), "--stripes");
+  expect_complaint(run(demo({"--stripes", "257"})), "--stripes");
+  expect_complaint(run(demo({"--workers", "0"})), "--workers");
+}
+
+TEST_F(CommandLine, demo_bad_input_file) {
+  expect_complaint(run({"demo", "--input", path("none")}), "No such file");
+  expect_complaint(run({"demo", "--input", write("bad", "no tab\n")}), "line 1 has no TAB");
+}
+
+TEST_F(CommandLine, demo_takes_no_folder_that_is_in_use) {
+  fs::create_directory(path("folder"));
+  write("folder/precious", "contents");
+  expect_complaint(run(demo({"--dir", path("folder")})), "is not empty");
+  EXPECT_EQ(read_file(path("folder/precious")), "contents");
+  expect_complaint(run(demo({"--dir", path("folder/precious")})), "is not a folder");
+}
+
+TEST_F(CommandLine, demo_summary_that_cannot_be_written) {
+  auto arguments = demo({"--seconds", "0"});
+  arguments[4] = folder_.path().string();
+  expect_complaint(run(arguments), "cannot be written");
+}
+
+TEST_F(CommandLine, demo_on_a_full_disk) {
+  const SmallDisk disk(path("disk"), "size=32m");
+  if (!disk.mounted()) {
+    GTEST_SKIP() << "may not mount a tmpfs";
+  }
+  expect_complaint(run(demo({"--dir", path("disk/db"), "--compact-mib", "1000"})), "No space left on device");
+}
+
+TEST_F(CommandLine, demo_that_cannot_write_says_so) {
+  expect_complaint(run(demo({"--compact-mib", "1000"}), 300'000), "File too large");
+}
+
+}  // namespace
+}  // namespace kstone::rocksdb::test

@@ -1,0 +1,118 @@
+// Runs kstone-compact as a user would, and looks at what it leaves.
+
+#ifndef KSTONE_TESTS_ROCKSDB_PROCESS_SUPPORT_H_
+#define KSTONE_TESTS_ROCKSDB_PROCESS_SUPPORT_H_
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "database_support.h"
+
+namespace kstone::rocksdb::test {
+
+inline std::string read_file(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return std::move(text).str();
+}
+
+// Name and contents of every file below a folder. Of the lock file only the name: it is empty, and a process that closes it
+// gives up the lock it holds.
+inline std::map<std::string, std::string> read_folder(const std::filesystem::path& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    const bool has_contents = entry.is_regular_file() && entry.path().filename() != "LOCK";
+    files[entry.path().string()] = has_contents ? read_file(entry.path()) : "";
+  }
+  return files;
+}
+
+struct Result {
+  int status = -1;  // 128 + the signal if one ended it
+  std::string out;
+  std::string err;
+};
+
+class Process {
+ public:
+  // With a file size limit, every write beyond it fails.
+  explicit Process(std::vector<std::string> arguments, std::optional<rlim_t> file_size_limit = std::nullopt) {
+    arguments.insert(arguments.begin(), KSTONE_COMPACT_PROGRAM);
+    std::vector<char*> words;
+    for (auto& argument : arguments) {
+      words.push_back(argument.data());
+    }
+    words.push_back(nullptr);
+    const auto out = (folder_.path() / "out").string();
+    const auto err = (folder_.path() / "err").string();
+    pid_ = fork();
+    if (pid_ == 0) {
+      dup2(open(out.c_str(), O_CREAT | O_WRONLY, 0600), STDOUT_FILENO);
+      dup2(open(err.c_str(), O_CREAT | O_WRONLY, 0600), STDERR_FILENO);
+      if (file_size_limit) {
+        const rlimit limit{*file_size_limit, *file_size_limit};
+        setrlimit(RLIMIT_FSIZE, &limit);
+      }
+      execv(words[0], words.data());
+      _exit(127);
+    }
+  }
+  ~Process() {
+    if (pid_ > 0 && !ended()) {
+      kill(pid_, SIGKILL);
+      wait();
+    }
+  }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  pid_t pid() const { return pid_; }
+
+  bool ended() {
+    if (!status_) {
+      int status = 0;
+      if (waitpid(pid_, &status, WNOHANG) == pid_) {
+        status_ = status;
+      }
+    }
+    return status_.has_value();
+  }
+
+  Result wait() {
+    int status = 0;
+    while (!status_ && waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    status_ = status_.value_or(status);
+    return {WIFEXITED(*status_) ? WEXITSTATUS(*status_) : 128 + WTERMSIG(*status_), out(), read_file(folder_.path() / "err")};
+  }
+
+  // What it has printed so far.
+  std::string out() const { return read_file(folder_.path() / "out"); }
+
+ private:
+  TemporaryFolder folder_;
+  pid_t pid_ = -1;
+  std::optional<int> status_;
+};
+
+inline Result run(std::vector<std::string> arguments, std::optional<rlim_t> file_size_limit = std::nullopt) {
+  return Process(std::move(arguments), file_size_limit).wait();
+}
+
+}  // namespace kstone::rocksdb::test
+
+#endif  // KSTONE_TESTS_ROCKSDB_PROCESS_SUPPORT_H_
