@@ -34,11 +34,11 @@ class CommandLine : public ::testing::Test {
     std::ofstream(path(name)) << contents;
     return path(name);
   }
-  // 2000 records that do not compress well.
-  std::string input() const {
+  // Records that do not compress well.
+  std::string input(int lines) const {
     std::mt19937 random(1);
     std::string contents;
-    for (int i = 0; i < 2000; ++i) {
+    for (int i = 0; i < lines; ++i) {
       contents += "key " + std::to_string(i) + "\t";
       for (int byte = 0; byte < 400; ++byte) {
         contents += static_cast<char>('0' + random() % 64);
@@ -47,8 +47,8 @@ class CommandLine : public ::testing::Test {
     }
     return write("input", contents);
   }
-  std::vector<std::string> demo(std::vector<std::string> more = {}) const {
-    std::vector<std::string> arguments = {"demo", "--input", input(), "--summary", path("summary.json")};
+  std::vector<std::string> demo(std::vector<std::string> more = {}, int lines = 2000) const {
+    std::vector<std::string> arguments = {"demo", "--input", input(lines), "--summary", path("summary.json")};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }
@@ -321,11 +321,11 @@ TEST_F(CommandLine, demo_summary_that_cannot_be_written) {
 }
 
 TEST_F(CommandLine, demo_on_a_full_disk) {
-  const SmallDisk disk(path("disk"), "size=32m");
+  const SmallDisk disk(path("disk"), "size=16m");
   if (!disk.mounted()) {
     GTEST_SKIP() << "may not mount a tmpfs";
   }
-  expect_complaint(run(demo({"--dir", path("disk/db"), "--compact-mib", "1000"})), "No space left on device");
+  expect_complaint(run(demo({"--dir", path("disk/db"), "--compact-mib", "1000"}, 30'000)), "No space left on device");
 }
 
 TEST_F(CommandLine, demo_that_cannot_write_says_so) {

@@ -7,6 +7,7 @@
 
 #include "bad_input.h"
 #include "kstone/rocksdb/column_family_compactor.h"
+#include "no_log.h"
 
 namespace kstone::compact {
 namespace {
@@ -47,6 +48,7 @@ DemoDatabase::DemoDatabase(const std::string& folder, std::uint32_t stripe_count
   options.create_if_missing = true;
   options.listeners.push_back(listener_);
   options.statistics = statistics_;
+  options.info_log = std::make_shared<NoLog>();
   // RocksDB only flushes here. A flush mostly waits for the disk, so several at a time keep the writers going.
   options.max_background_flushes = 4;
   options.max_background_compactions = 1;

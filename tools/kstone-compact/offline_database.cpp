@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "bad_input.h"
+#include "no_log.h"
 
 namespace kstone::compact {
 namespace {
@@ -32,13 +33,6 @@ class KeepOptionsFile final : public ::rocksdb::FileSystemWrapper {
     }
     return FileSystemWrapper::NewWritableFile(path, options, result, debug);
   }
-};
-
-// With a logger of ours RocksDB does not move the owner's LOG aside.
-class NoLog final : public ::rocksdb::Logger {
- public:
-  using Logger::Logv;
-  void Logv(const char*, va_list) override {}
 };
 
 void require_database(const std::string& path) {
