@@ -26,6 +26,10 @@ using runtime::ObjectId;
 
 namespace {
 
+// Relacy's replacements are inline, and clang emits what is used here only: without them, leaks would go unseen.
+[[maybe_unused]] __attribute__((used)) void* (*const kept_new[])(std::size_t) = {&::operator new, &::operator new[]};
+[[maybe_unused]] __attribute__((used)) void (*const kept_delete[])(void*) = {&::operator delete, &::operator delete[]};
+
 constexpr int max_objects = 512;
 constexpr int max_covers = 64;
 constexpr int store_history = 3;  // rl::atomic_history_size

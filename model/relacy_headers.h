@@ -34,15 +34,9 @@
 
 #if defined(__clang__)
 #pragma clang diagnostic push
-#pragma clang diagnostic ignored "-Wall"
-#pragma clang diagnostic ignored "-Wextra"
-#pragma clang diagnostic ignored "-Wpedantic"
 #pragma clang diagnostic ignored "-Wdollar-in-identifier-extension"
 #endif
 #include <relacy/relacy.hpp>
-#if defined(__clang__)
-#pragma clang diagnostic pop
-#endif
 
 #undef new
 #undef delete
@@ -62,5 +56,8 @@
 #undef VAR_T
 #undef TLS_T
 #undef $
+#if defined(__clang__)
+#pragma clang diagnostic pop
+#endif
 
 #endif  // KSTONE_MODEL_RELACY_HEADERS_H_
