@@ -257,7 +257,7 @@ Submission basic_background_worker<Sync>::queue_compaction(std::uint32_t stripe_
     return Submission::rejected_disabled;
   }
   // [Q1] acq_rel. Release: pairs with [T1] and [C2], publishes the caller's writes to the compaction, also when coalesced.
-  // Acquire: pairs with [F1], so that the list node's last use lies before its next. model/publication.cpp
+  // Acquire: pairs with [F1], so that the list node's last use lies before its next. model/worker/no_lost_wake_up.cpp
   const StripeWord before{words_[stripe_id].fetch_add(StripeWord::one_request, std::memory_order_acq_rel)};
   // The answer depends on `before` alone, whatever comes later. A rejected call leaves its count in the closed word, where
   // it means nothing but one more rejection.
@@ -283,7 +283,7 @@ void basic_background_worker<Sync>::link(std::uint32_t stripe_id) noexcept {
       return;  // shutdown has seen the claim in the stripe's word, or will, and takes it over
     }
     links_[stripe_id].write() = control.head();
-    // [L1] release; pairs with [T2] and [C1]. Publishes the link below this stripe. model/list.cpp
+    // [L1] release; pairs with [T2] and [C1]. Publishes the link below this stripe. model/worker/no_lost_wake_up.cpp
   } while (!control_.compare_exchange_weak(control.bits, control.with_listed(stripe_id).bits,
                                            std::memory_order_release, std::memory_order_relaxed));
   if (control.sleepers() != 0) {

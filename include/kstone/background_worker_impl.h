@@ -183,7 +183,7 @@ ControlWord basic_background_worker<Sync>::admit_listed() {
   ControlWord control{control_.load(std::memory_order_relaxed)};
   while (!control.list_is_empty()) {
     const auto taken = control.with_list_taken();
-    // [T2] acquire; pairs with [L1]. The links, and what requesters wrote before. model/list.cpp
+    // [T2] acquire; pairs with [L1]. The links. model/worker/no_lost_wake_up.cpp
     if (control_.compare_exchange_weak(control.bits, taken.bits, std::memory_order_acquire,
                                        std::memory_order_relaxed)) {
       link_taken(control.head());
@@ -214,7 +214,7 @@ void basic_background_worker<Sync>::compact(Slot& slot, ControlWord control) {
   const auto stripe_id = core.take();
   if (!core.closed()) {
     // [T1] acquire; pairs with [Q1]. What every requester of the episode wrote. From here on a request is for the next
-    // compaction, so it is this step that "starts after the request" speaks of. model/publication.cpp
+    // compaction, so it is this step that "starts after the request" speaks of. model/worker/no_lost_wake_up.cpp
     const StripeWord before{words_[stripe_id].exchange(StripeWord::running_bit, std::memory_order_acquire)};
     Sync::check(before.requests() != 0 && !before.running(), "compact: a queued stripe has requests and does not run");
     core.count_coalesced(before.requests() - 1);
@@ -307,8 +307,8 @@ template <class Sync>
 bool basic_background_worker<Sync>::release_word(std::uint32_t stripe_id, CompactionOutcome::Kind kind) {
   auto& word = words_[stripe_id];
   if (kind != CompactionOutcome::Kind::more_work) {
-    // [F1] release; pairs with [Q1] and [W1]. This compaction's writes, for wait_idle; the list node's last use, for the
-    // next call that links. model/publication.cpp
+    // [F1] release; pairs with [Q1]. The list node's last use, for the next call that links.
+    // model/worker/no_lost_wake_up.cpp
     return StripeWord{word.fetch_sub(StripeWord::running_bit, std::memory_order_release)}.requests() != 0;
   }
   // The worker requests the rest of the work itself, in the same step: the word must not look idle in between.
@@ -393,8 +393,8 @@ IdleResult basic_background_worker<Sync>::wait_idle(std::optional<std::chrono::n
 
 template <class Sync>
 IdleResult basic_background_worker<Sync>::await_stripe(std::uint32_t stripe_id, const Deadline& deadline) {
-  // [W1] acquire; pairs with [F1]. What the last compaction of an idle stripe wrote. model/wait_idle.cpp
-  const StripeWord word{words_[stripe_id].load(std::memory_order_acquire)};
+  // Relaxed: the compaction that left the word idle did so under the mutex held here, which carries what it wrote.
+  const StripeWord word{words_[stripe_id].load(std::memory_order_relaxed)};
   const auto alive = core_.read().alive_episodes(stripe_id, word.requests());
   const auto target = core_.read().stripe(stripe_id).ended + alive;
   // The counter wraps; at most two episodes of a stripe are alive, so the distance tells.
@@ -451,7 +451,7 @@ ShutdownReport basic_background_worker<Sync>::shutdown(ShutdownMode mode,
 template <class Sync>
 void basic_background_worker<Sync>::close() {
   closed_at_ = Sync::clock::now();
-  // [C1] acquire; pairs with [L1]. The links of the list that is taken here, and what requesters wrote before.
+  // [C1] acquire; pairs with [L1]. The links of the list that is taken here. model/worker/shutdown.cpp
   const ControlWord control{
       control_.exchange(ControlWord::closed_and_empty().bits, std::memory_order_acquire)};
   link_taken(control.head());
@@ -459,7 +459,7 @@ void basic_background_worker<Sync>::close() {
   core.close();
   for (std::uint32_t i = 0; i < stripe_count_; ++i) {
     // [C2] acquire; pairs with [Q1]. What the requesters of a claimed stripe wrote; the thread that takes it gets it
-    // through the mutex.
+    // through the mutex. model/worker/shutdown.cpp
     const StripeWord before{words_[i].exchange(StripeWord::closed_bit, std::memory_order_acquire)};
     core.close_stripe(i, before.requests());
   }
@@ -468,8 +468,10 @@ void basic_background_worker<Sync>::close() {
   if (alive_workers_ != 0) {
     sleepers_.post(alive_workers_);
   }
-  closed_.notify_one();          // the scan
-  episode_ended_.notify_all();   // wait_idle
+  closed_.notify_one();  // the scan
+  if (idle_waiters_ != 0) {
+    episode_ended_.notify_all();  // wait_idle
+  }
 }
 
 template <class Sync>
