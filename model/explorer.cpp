@@ -12,6 +12,7 @@
 
 #include <cxxabi.h>
 
+#include <bit>
 #include <cinttypes>
 #include <cstdarg>
 
@@ -146,6 +147,7 @@ struct Execution {
   char message[1024] = {};
   double last_progress = 0, started = 0;
 
+  std::uint64_t demotions_used = 0;
   MallocVector<SiteRecord> sites;
   int site_table[4096];
   MallocVector<void*> stacks;
@@ -537,8 +539,10 @@ SiteRecord& site_record(Site site, Operation operation, std::memory_order order,
       const std::size_t length = std::strlen(record.name);
       std::snprintf(record.name + length, sizeof record.name - length, "#%d", same);
     }
-    for (const Demotion& demotion : e.limits.demotions) {
+    for (std::size_t d = 0; d < e.limits.demotions.size(); ++d) {
+      const Demotion& demotion = e.limits.demotions[d];
       if (demotion.site == record.name) {
+        e.demotions_used |= std::uint64_t{1} << (d % 64);
         bool known = true;
         (demotion.failure_order ? record.effective_failure : record.effective) = parse_order(demotion.order, known);
       }
@@ -804,10 +808,10 @@ Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
   for (const Demotion& demotion : limits.demotions) {
     parse_order(demotion.order, known);
   }
-  if (threads > max_threads || !known) {
+  if (threads > max_threads || !known || limits.demotions.size() > 64) {
     result.verdict = Verdict::unknown;
     result.failure = Failure::model_error;
-    result.reason = known ? "more than 7 application and dynamic threads" : "an unknown memory order";
+    result.reason = threads > max_threads ? "more than 7 application and dynamic threads" : "an unknown memory order, or more than 64 demotions";
     return result;
   }
   auto* const execution = new Execution;
@@ -885,6 +889,8 @@ Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
     result.reason = "one execution replayed";
   } else if (search.out_of_budget()) {
     result.reason = "the budget is used up";
+  } else if (std::popcount(e.demotions_used) != static_cast<int>(limits.demotions.size())) {
+    result.reason = "a demotion names no call site that was executed";
   } else {
     result.verdict = Verdict::proved;
   }

@@ -108,7 +108,7 @@ const char* operation_name(Operation operation) {
                                       "compare_exchange_strong",  "lock",          "unlock",
                                       "wait",       "leave_wait", "notify_one",    "notify_all",
                                       "post",       "semaphore wait",              "start_thread",
-                                      "join",       "join of the application threads",
+                                      "join",       "waits for the application threads",
                                       "now",        "advance_clock",               "ghost read",
                                       "ghost write",              "read of",       "write of",
                                       "destruction"};
