@@ -4,6 +4,7 @@
 #include "kstone/rocksdb/column_family_compactor.h"
 
 #include <gtest/gtest.h>
+#include <rocksdb/convenience.h>
 
 #include <atomic>
 #include <set>
@@ -264,6 +265,32 @@ TEST(ColumnFamilyCompactor, dropping_a_column_family_while_it_is_merged_is_no_er
   EXPECT_EQ(snapshot.outcomes_done, 1U);
   database.put(0, "still", "writable");
   worker.shutdown();
+  database.expect_contents();
+}
+
+TEST(ColumnFamilyCompactor, a_database_that_closes_stops_the_compaction_without_an_error) {
+  Gate begun;
+  Gate closing;
+  auto hook = std::make_shared<MergeHook>([&](const auto&) {
+    begun.open();
+    closing.pass();
+  });
+  Database database(1, {}, {hook});
+  for (int files = 0; files < 4; ++files) {
+    database.add_l0_file(0);
+  }
+  const ColumnFamilyCompactor compactor(database.db.get(), database.handles, Database::config());
+  BackgroundWorker worker(Database::config(), {}, 1, compactor.job());
+  worker.queue_compaction(0);
+  worker.start();
+  begun.pass();
+  ::rocksdb::CancelAllBackgroundWork(database.db.get(), false);
+  closing.open();
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_EQ(worker.snapshot().outcomes_stopped, 1U);
+  EXPECT_EQ(worker.snapshot().first_error, "");
+  worker.shutdown();
+  EXPECT_EQ(database.files(0, 0), 4U);
   database.expect_contents();
 }
 

@@ -47,10 +47,15 @@ struct Result {
   std::string err;
 };
 
+// Under which circumstances the program runs.
+struct Circumstances {
+  std::optional<rlim_t> file_size_limit;  // every write beyond it fails
+  std::optional<uid_t> user;              // needs root
+};
+
 class Process {
  public:
-  // With a file size limit, every write beyond it fails.
-  explicit Process(std::vector<std::string> arguments, std::optional<rlim_t> file_size_limit = std::nullopt) {
+  explicit Process(std::vector<std::string> arguments, const Circumstances& circumstances = {}) {
     arguments.insert(arguments.begin(), KSTONE_COMPACT_PROGRAM);
     std::vector<char*> words;
     for (auto& argument : arguments) {
@@ -63,9 +68,12 @@ class Process {
     if (pid_ == 0) {
       dup2(open(out.c_str(), O_CREAT | O_WRONLY, 0600), STDOUT_FILENO);
       dup2(open(err.c_str(), O_CREAT | O_WRONLY, 0600), STDERR_FILENO);
-      if (file_size_limit) {
-        const rlimit limit{*file_size_limit, *file_size_limit};
+      if (circumstances.file_size_limit) {
+        const rlimit limit{*circumstances.file_size_limit, *circumstances.file_size_limit};
         setrlimit(RLIMIT_FSIZE, &limit);
+      }
+      if (circumstances.user && setuid(*circumstances.user) != 0) {
+        _exit(127);
       }
       execv(words[0], words.data());
       _exit(127);
@@ -109,8 +117,8 @@ class Process {
   std::optional<int> status_;
 };
 
-inline Result run(std::vector<std::string> arguments, std::optional<rlim_t> file_size_limit = std::nullopt) {
-  return Process(std::move(arguments), file_size_limit).wait();
+inline Result run(std::vector<std::string> arguments, const Circumstances& circumstances = {}) {
+  return Process(std::move(arguments), circumstances).wait();
 }
 
 }  // namespace kstone::rocksdb::test
