@@ -1,0 +1,188 @@
+"""Compiles the suites against a copy of the sources, mutated or not, and runs one suite at a time."""
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+CXX = os.environ.get("CXX", "g++")
+MODEL_FLAGS = ["-std=c++20", "-fno-sized-deallocation", "-fno-lifetime-dse", "-w"]
+MODEL_OBJECTS = ["explorer", "report", "runner", "search"]
+MEMORY_KB = 4_000_000
+SOURCES = ["background_worker", "compaction_types", "production_sync", "scheduling_core"]
+MUTATED = ["include/kstone/atomic_words.h", "include/kstone/background_worker.h", "include/kstone/background_worker_impl.h",
+           "include/kstone/scheduling_core.h", "src/scheduling_core.cpp"]
+
+
+class Failed(Exception):
+    pass
+
+
+def run(command, cwd=None, env=None, timeout=None):
+    """(status, output); status None after the time limit. The whole process group is ended then."""
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, cwd=cwd, env=env, stdout=output, stderr=subprocess.STDOUT,
+                                   start_new_session=True)
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            process.wait()
+            status = None
+        output.seek(0)
+        return status, output.read().decode(errors="replace")
+
+
+def in_parallel(jobs, function, items):
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        return list(pool.map(function, items))
+
+
+class Tree:
+    """A copy of what is compiled, so that a long run does not see the sources change under it."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        if directory.exists():
+            shutil.rmtree(directory)
+        for folder in ("include", "src", "model", "proptests", "tests"):
+            shutil.copytree(ROOT / folder, directory / folder, ignore=shutil.ignore_patterns("rocksdb", "consumer*"))
+
+    def text(self, file):
+        return (self.directory / file).read_text()
+
+    def scenarios(self):
+        folder = self.directory / "model" / "worker"
+        return sorted(path for path in folder.glob("*.cpp") if path.name != "main.cpp")
+
+    def listed(self):
+        """The scenario files that CMake builds."""
+        return set(re.findall(r"^\s*(\w+\.cpp)\s*$", (self.directory / "model/worker/CMakeLists.txt").read_text(), re.M))
+
+
+class Builder:
+    def __init__(self, tree, directory, jobs):
+        self.tree, self.directory, self.jobs = tree, directory, jobs
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def compile(self, source, target, includes=(), flags=()):
+        """The compiler's errors, or nothing. Files are named as in the project, wherever they lie."""
+        command = [CXX, *flags, *(f"-I{folder}" for folder in includes), "-c", str(source), "-o", str(target)]
+        status, output = run(command, cwd=self.tree.directory)
+        return "" if status == 0 else output or "the compiler was killed"
+
+    def model_objects(self):
+        """The explorer does not depend on what is mutated: compiled once."""
+        folder = self.directory / "model"
+        folder.mkdir(exist_ok=True)
+
+        def one(name):
+            return self.compile(f"model/{name}.cpp", folder / f"{name}.o", ["model"], [*MODEL_FLAGS, "-O2"])
+
+        errors = in_parallel(self.jobs, one, MODEL_OBJECTS)
+        if any(errors):
+            raise Failed("the model checker does not compile:\n" + "\n".join(errors)[:4000])
+        return [folder / f"{name}.o" for name in MODEL_OBJECTS]
+
+    def executable(self, name, overlay=None, level="-O1"):
+        """The suites of model/worker against the sources, those in `overlay` first. (path, errors)"""
+        folder = self.directory / name
+        folder.mkdir(exist_ok=True)
+        scenarios = [str(path.relative_to(self.tree.directory)) for path in self.tree.scenarios()]
+        sources = ["model/worker/main.cpp", *scenarios, "src/scheduling_core.cpp"]
+        includes = [overlay / "include"] if overlay else []
+        includes += ["include", "model", "model/worker"]
+        flags = [*MODEL_FLAGS, level]
+        if overlay and (overlay / "selector.h").exists():
+            flags += ["-Wno-narrowing", "-include", str(overlay / "selector.h")]
+
+        def one(source):
+            path = overlay / source if overlay and (overlay / source).exists() else source
+            return self.compile(path, folder / (pathlib.Path(source).stem + ".o"), includes, flags)
+
+        errors = "\n".join(filter(None, in_parallel(self.jobs, one, sources)))
+        if errors:
+            return None, errors
+        objects = [folder / (pathlib.Path(source).stem + ".o") for source in sources]
+        # Behind the others: the inline functions that it brings along are those of the sources as they are.
+        rest = self.directory / "rest"
+        if not rest.exists():
+            rest.mkdir()
+            for source in SOURCES[:3]:
+                problem = self.compile(f"src/{source}.cpp", rest / f"{source}.o", ["include"], [*MODEL_FLAGS, "-O1"])
+                if problem:
+                    raise Failed(problem)
+        path = folder / "suites"
+        status, output = run([CXX, "-o", str(path), *map(str, objects), *map(str, self.objects),
+                              *(str(rest / f"{source}.o") for source in SOURCES[:3]), "-pthread"])
+        return (path, "") if status == 0 else (None, output)
+
+
+class Suites:
+    """An executable of suites."""
+
+    def __init__(self, path, directory):
+        self.path, self.directory = path, directory
+
+    def names(self):
+        """(name, property, must fail)"""
+        status, output = run([str(self.path), "--list"], timeout=60)
+        if status != 0:
+            raise Failed(f"{self.path.name} --list fails:\n{output[:2000]}")
+        found = []
+        for line in output.splitlines():
+            match = re.match(r"(\S+)\s+(.*?)\s*(\(must fail\))?$", line)
+            if match:
+                found.append((match[1], match[2], bool(match[3])))
+        return found
+
+    def run(self, suite, seconds, options=(), mutant=0, minimize=False):
+        """What one suite says; `outcome` is one of green, refuted, vacuous, unfinished, red, crash, hang."""
+        handle, name = tempfile.mkstemp(suffix=".json", dir=self.directory)
+        os.close(handle)
+        env = dict(os.environ, KSTONE_MUTANT=str(mutant))
+        # A mutant may loop and allocate: without a limit it would take the machine along.
+        command = ["sh", "-c", f'ulimit -v {MEMORY_KB}; exec "$@"', "suites", str(self.path), suite, "--json", name,
+                   "--max-seconds", str(seconds), *options]
+        if not minimize:
+            command.append("--no-minimize")
+        started = time.monotonic()
+        status, output = run(command, env=env, timeout=seconds * 2 + 20 + (60 if minimize else 0))
+        result = {"suite": suite, "seconds": round(time.monotonic() - started, 2), "message": "", "history": "", "replay": ""}
+        try:
+            entry = json.loads(pathlib.Path(name).read_text())["scenarios"][0]
+        except (ValueError, KeyError, IndexError):
+            entry = None
+        os.unlink(name)
+        if status is None:
+            result.update(outcome="hang", message="no step of the model within the time limit", history=output[-2000:])
+        elif entry is None:
+            result.update(outcome="crash", message=last_line(output) or f"status {status}", history=output[-4000:])
+        else:
+            result["entry"] = entry
+            result["message"] = entry["message"] or entry["why"]
+            result["failure"] = entry["failure"]
+            result["history"], result["replay"] = entry["history"], entry["replay"]
+            if entry["green"]:
+                result["outcome"] = "green"
+            elif entry["verdict"] == "refuted":
+                result["outcome"] = "refuted"
+            elif entry["verdict"] == "proved":
+                result["outcome"] = "vacuous"
+            else:
+                result["outcome"] = "unfinished"
+                result["message"] = entry["reason"]
+            if entry["must_fail"] and result["outcome"] == "refuted":
+                result["outcome"] = "red"  # refuted in another way than expected
+        return result
+
+
+def last_line(text):
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    return lines[-1][:300] if lines else ""

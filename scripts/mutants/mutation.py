@@ -1,0 +1,546 @@
+"""scripts/verify mutants: every mutant of the worker must be noticed by a suite, or be declared equivalent with a reason."""
+
+import collections
+import concurrent.futures
+import fnmatch
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import sys
+import threading
+import time
+
+import operators
+from build import MUTATED, ROOT, Builder, Failed, Suites, Tree, in_parallel, last_line, run
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+# The suites of the first pass take no longer than this on the sources as they are.
+QUICK_SECONDS = 1.0
+
+
+def add_arguments(parts):
+    parser = parts.add_parser(
+        "mutants", help="changes to the worker that a suite must notice",
+        description="Changes the worker in every way that scripts/mutants/operators.py knows and in those of "
+                    "scripts/mutants/handwritten.txt, and runs the suites against each until one is red.")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "verify" / "mutants")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--only", action="append", default=[], metavar="PATTERN",
+                        help="mutants whose name matches (* and ?); the results are not kept in model.json")
+    parser.add_argument("--resume", action="store_true", help="keep the kills of the last run; try the others again")
+    parser.add_argument("--seconds", type=float, default=20, help="for one suite against a mutant that lives (20)")
+    parser.add_argument("--no-second-line", action="store_true", help="the models alone")
+    parser.add_argument("--no-deep", action="store_true", help="leave out the long suites")
+    parser.add_argument("--list", action="store_true", help="list the mutants")
+    parser.add_argument("--self-test", action="store_true", help="show that this program can say no")
+    parser.set_defaults(run=main)
+
+
+class Log:
+    def __init__(self):
+        self.started = time.monotonic()
+        self.lock = threading.Lock()
+
+    def __call__(self, text):
+        with self.lock:
+            print(f"[{time.monotonic() - self.started:6.0f} s] {text}", flush=True)
+
+
+def make_mutants(tree, extra=""):
+    texts = {file: tree.text(file) for file in MUTATED}
+    sources = {file: operators.Source(file, texts[file]) for file in MUTATED}
+    mutants = []
+    for file in MUTATED:
+        mutants += operators.mutants_of(file, texts[file])
+    mutants += operators.handwritten((HERE / "handwritten.txt").read_text() + extra, texts)
+    names = collections.Counter(mutant.name for mutant in mutants)
+    for name, count in names.items():
+        if count > 1:
+            raise SystemExit(f"two mutants have one name: {name}")
+    for number, mutant in enumerate(mutants, 1):
+        mutant.number = number
+    return texts, sources, mutants
+
+
+def declarations(text):
+    """equivalents.txt: an unindented paragraph is an argument, the indented lines below it the mutants that it is for."""
+    found, argument, closed = {}, "", True
+    for line in text.splitlines():
+        if line.startswith("#") or not line.strip():
+            continue
+        if line.startswith(" "):
+            name = line.strip()
+            if name in found:
+                raise SystemExit(f"equivalents.txt declares a mutant twice: {name}")
+            if not argument:
+                raise SystemExit(f"equivalents.txt gives no reason for: {name}")
+            found[name] = argument
+            closed = True
+        else:
+            argument = line.strip() if closed else f"{argument} {line.strip()}"
+            closed = False
+    return found
+
+
+def write_overlay(folder, texts, sources, mutants):
+    if folder.exists():
+        shutil.rmtree(folder)
+    for file in MUTATED:
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(operators.combine(sources[file], mutants))
+    (folder / "selector.h").write_text(operators.SELECTOR)
+
+
+def write_single(folder, texts, mutant):
+    if folder.exists():
+        shutil.rmtree(folder)
+    by_file = collections.defaultdict(list)
+    for file, start, end, after in mutant.edits:
+        by_file[file].append((start, end, after))
+    for file, edits in by_file.items():
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'#line 1 "{file}"\n' + operators.applied(texts[file], edits))
+
+
+def difference(texts, mutant):
+    import difflib
+    lines = []
+    by_file = collections.defaultdict(list)
+    for file, start, end, after in mutant.edits:
+        by_file[file].append((start, end, after))
+    for file, edits in by_file.items():
+        lines += difflib.unified_diff(texts[file].splitlines(), operators.applied(texts[file], edits).splitlines(), file, file,
+                                      lineterm="", n=2)
+    return "\n".join(lines)
+
+
+class Campaign:
+    def __init__(self, arguments, log, extra=""):
+        self.arguments, self.log = arguments, log
+        self.directory = arguments.build
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for stale in ("rest", "all", "single"):
+            shutil.rmtree(self.directory / stale, ignore_errors=True)
+        self.tree = Tree(self.directory / "tree")
+        self.texts, self.sources, self.mutants = make_mutants(self.tree, extra)
+        self.builder = Builder(self.tree, self.directory, arguments.jobs)
+        self.results = {}
+        self.kills = collections.Counter()
+        self.histories = self.directory / "histories"
+        self.histories.mkdir(exist_ok=True)
+
+    def selectable(self):
+        return [m for m in self.mutants if operators.is_selectable(m, self.sources)]
+
+    # -- Building -----------------------------------------------------------------------------------------------------
+
+    def build(self, chosen):
+        """One executable with all mutants that can share one; those that do not compile drop out."""
+        self.builder.objects = self.builder.model_objects()
+        together = [m for m in self.selectable() if m in chosen]
+        for attempt in range(20):
+            write_overlay(self.directory / "overlay", self.texts, self.sources, together)
+            path, errors = self.builder.executable("all", self.directory / "overlay", "-O0")
+            if path:
+                break
+            guilty = {int(number) for number in re.findall(r"\bmutant/(\d+)/\S+:\d+:\d+: (?:fatal )?error", errors)}
+            if not guilty:
+                raise Failed(f"the suites do not compile:\n{errors[:6000]}")
+            for mutant in together:
+                if mutant.number in guilty:
+                    self.result(mutant, verdict="stillborn", message=next(
+                        line for line in errors.splitlines() if f"mutant/{mutant.number}/" in line and "error" in line)[:300])
+            together = [m for m in together if m.number not in guilty]
+        else:
+            raise Failed("the suites do not compile")
+        self.suites = Suites(path, self.directory)
+        self.together = together
+
+    def result(self, mutant, **values):
+        self.results[mutant.name] = {"name": mutant.name, "file": mutant.file, "line": mutant.line, "operator": mutant.operator,
+                                     **values}
+
+    def baseline(self):
+        """How long each suite takes on the sources as they are. Suites that must fail are not asked about mutants."""
+        self.times, self.unfinished, red = {}, [], []
+        names = [name for name, _, must_fail in self.suites.names() if not must_fail]
+
+        def one(name):
+            return self.suites.run(name, self.arguments.seconds)
+
+        for result in in_parallel(self.arguments.jobs, one, names):
+            if result["outcome"] == "green":
+                self.times[result["suite"]] = result["seconds"]
+            elif result["outcome"] == "unfinished":
+                self.unfinished.append(result["suite"])
+            else:
+                red.append(f"{result['suite']}: {result['outcome']}, {result['message']}")
+        self.red = red
+        self.order = sorted(self.times, key=self.times.get)
+        self.log(f"{len(self.order)} suites are green on the sources as they are, {len(self.unfinished)} take longer than "
+                 f"{self.arguments.seconds:g} s, {len(red)} are red")
+        for line in red:
+            self.log(f"RED on the sources as they are, and so no judge: {line}")
+
+    # -- Judging ------------------------------------------------------------------------------------------------------
+
+    def judge(self, suites, number, names, seconds):
+        """The first suite of `names` that notices; how many were searched to the end."""
+        finished = 0
+        for name in names:
+            result = suites.run(name, seconds(name), mutant=number)
+            if result["outcome"] == "green":
+                finished += 1
+            elif result["outcome"] != "unfinished":
+                return result, finished
+        return None, finished
+
+    def keep(self, mutant, kill, kind):
+        self.kills[kill["suite"]] += 1
+        digest = hashlib.sha1(mutant.name.encode()).hexdigest()[:12]
+        path = self.histories / f"{digest}.txt"
+        history = re.sub(r"mutant/\d+/", "", kill["history"])
+        path.write_text(f"{mutant.name}\n{mutant.file}:{mutant.line}\nnoticed by {kill['suite']}: {kill['outcome']}: "
+                        f"{kill.get('failure', '')} {kill['message']}\n\n{difference(self.texts, mutant)}\n\n{history}\n"
+                        f"replay (of the mutated worker): {kill['replay']}\n")
+        self.result(mutant, verdict="killed", by=kind, suite=kill["suite"], how=kill["outcome"],
+                    failure=kill.get("failure", ""), message=kill["message"], history=f"histories/{path.name}")
+
+    def quick(self, mutant):
+        names = [name for name in self.order if self.times[name] <= QUICK_SECONDS]
+        kill, finished = self.judge(self.suites, mutant.number, names, lambda name: 1 + 4 * self.times[name])
+        if kill:
+            self.keep(mutant, kill, "model")
+        else:
+            self.result(mutant, verdict="survived", finished=finished, unfinished=len(names) - finished)
+
+    def deep(self, mutant):
+        names = [name for name in self.order if self.times[name] > QUICK_SECONDS] + self.unfinished
+        kill, finished = self.judge(self.suites, mutant.number, names, lambda name: self.arguments.seconds)
+        if kill:
+            self.keep(mutant, kill, "model")
+        else:
+            before = self.results[mutant.name]
+            self.result(mutant, verdict="survived", finished=before.get("finished", 0) + finished,
+                        unfinished=before.get("unfinished", 0) + len(names) - finished)
+
+    def alone(self, mutant):
+        """A mutant that cannot share an executable."""
+        folder = self.directory / "single"
+        write_single(folder, self.texts, mutant)
+        path, errors = self.builder.executable(f"single-{mutant.number}", folder, "-O0")
+        if not path:
+            self.result(mutant, verdict="stillborn", message=next(
+                (line for line in errors.splitlines() if "error" in line), errors[:300])[:300])
+            return
+        shared, self.suites = self.suites, Suites(path, self.directory)
+        try:
+            mutant_number, mutant.number = mutant.number, 0
+            self.quick(mutant)
+            mutant.number = mutant_number
+            if self.results[mutant.name]["verdict"] == "survived" and not self.arguments.no_deep:
+                self.deep(mutant)
+        finally:
+            self.suites = shared
+            shutil.rmtree(self.directory / f"single-{mutant.number}", ignore_errors=True)
+
+    # -- The compiler's opinion ---------------------------------------------------------------------------------------
+
+    def same_code(self, mutant, folder_name):
+        """Whether an optimizing compiler makes the same code of the mutant: then nobody can tell the difference."""
+        folder = self.directory / folder_name
+        if mutant:
+            write_single(folder, self.texts, mutant)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+        objects = []
+        for source in ("background_worker", "scheduling_core"):
+            path = folder / f"src/{source}.cpp"
+            target = folder / f"{source}.o"
+            problem = self.builder.compile(path if path.exists() else f"src/{source}.cpp", target,
+                                           [folder / "include", "include"], ["-std=c++20", "-O2", "-DNDEBUG", "-w"])
+            if problem:
+                return None
+            status, code = run(["objdump", "-d", "-r", "-s", "-j", ".text*", "--no-show-raw-insn", str(target)])
+            status, all_of_it = run(["objcopy", "--remove-section=.comment", str(target), str(target) + ".plain"])
+            objects.append(hashlib.sha1(pathlib.Path(str(target) + ".plain").read_bytes()).hexdigest())
+        return objects
+
+    # -- Tests as a second line ---------------------------------------------------------------------------------------
+
+    def second_line(self, survivors):
+        """The property tests of the core and the contract tests, each compiled once with all survivors."""
+        write_overlay(self.directory / "overlay2", self.texts, self.sources, survivors)
+        overlay = self.directory / "overlay2"
+        folder = self.directory / "tests"
+        folder.mkdir(exist_ok=True)
+        tests = sorted(path.name for path in (self.tree.directory / "tests").glob("*_test.cpp"))
+        programs = {"properties": ["proptests/core_properties.cpp"], "contract": [f"tests/{name}" for name in tests]}
+        flags = ["-std=c++20", "-O1", "-w", "-Wno-narrowing", "-include", str(overlay / "selector.h")]
+        includes = [overlay / "include", "include", "tests", "proptests"]
+        library = [f"src/{name}.cpp" for name in ("background_worker", "compaction_types", "production_sync",
+                                                   "scheduling_core")]
+
+        def one(source):
+            path = overlay / source if (overlay / source).exists() else source
+            return self.builder.compile(path, folder / (pathlib.Path(source).stem + ".o"), includes, flags)
+
+        errors = in_parallel(self.arguments.jobs, one, library + programs["properties"] + programs["contract"])
+        if any(errors):
+            self.log("the second line does not compile: " + next(filter(None, errors))[:2000])
+            return
+        libraries = {"properties": ["-lrapidcheck", "-lgtest"], "contract": ["-lgtest", "-lgtest_main"]}
+        commands = {}
+        for kind, sources in programs.items():
+            objects = [str(folder / (pathlib.Path(source).stem + ".o")) for source in sources + library]
+            path = folder / kind
+            status, output = run(["g++", "-o", str(path), *objects, *libraries[kind], "-pthread"])
+            if status != 0:
+                self.log(f"the second line does not link: {output[-1500:]}")
+                return
+            env = {"RC_PARAMS": "seed=20260101 max_success=500 max_size=60 noshrink=1"}
+            options = ["--gtest_fail_fast", "--gtest_brief=1"] if kind == "contract" else []
+            started = time.monotonic()
+            status, output = run([str(path), *options], env=dict(os.environ, KSTONE_MUTANT="0", **env), timeout=300)
+            if status != 0:
+                self.log(f"the {kind} tests fail on the sources as they are, and so are no judge: {last_line(output)}")
+                continue
+            commands[kind] = ([str(path), *options], env, time.monotonic() - started)
+            self.log(f"second line: the {kind} tests take {commands[kind][2]:.1f} s")
+
+        def judge(mutant):
+            for kind, (command, env, seconds) in commands.items():
+                if kind == "properties" and "scheduling_core" not in mutant.file:
+                    continue
+                status, output = run(command, env=dict(os.environ, KSTONE_MUTANT=str(mutant.number), **env),
+                                     timeout=10 + 4 * seconds)
+                if status == 0:
+                    continue
+                failed = re.search(r"\[  FAILED  \] (\S+)", output)
+                self.keep(mutant, {"suite": f"{kind}:{failed[1] if failed else 'core' if kind == 'properties' else 'program'}",
+                                   "outcome": "hang" if status is None else "failed" if status == 1 else "crash",
+                                   "message": "does not end" if status is None else last_line(output), "replay": "",
+                                   "history": output[-4000:]}, kind)
+                break
+
+        in_parallel(self.arguments.jobs, judge, survivors)
+
+    # -- All of it ----------------------------------------------------------------------------------------------------
+
+    def survivors(self, chosen):
+        return [m for m in chosen if self.results.get(m.name, {}).get("verdict") == "survived"]
+
+    def run(self, chosen):
+        log, arguments = self.log, self.arguments
+        log(f"{len(chosen)} mutants; compiling the suites with all of them")
+        self.build(chosen)
+        log(f"compiled; {sum(r['verdict'] == 'stillborn' for r in self.results.values())} are stillborn")
+        self.baseline()
+        kept = self.load_kills() if arguments.resume else {}
+        waiting = []
+        for mutant in self.together:
+            if mutant.name in kept:
+                self.results[mutant.name] = kept[mutant.name]
+                self.kills[kept[mutant.name]["suite"]] += 1
+            else:
+                waiting.append(mutant)
+        self.in_turn("the quick suites", self.quick, waiting)
+        apart = [m for m in chosen if m not in self.selectable()]
+        for mutant in apart:
+            if mutant.name in kept:
+                self.results[mutant.name] = kept[mutant.name]
+            else:
+                self.alone(mutant)
+        self.save()
+        living = self.survivors(self.together)
+        log(f"{len(living)} live; asking the compiler which of them make no difference")
+        plain = self.same_code(None, "same")
+        counter = iter(range(10**6))
+
+        def same(mutant):
+            if self.same_code(mutant, f"same-{next(counter) % 1000}") == plain:
+                self.result(mutant, verdict="equivalent", by="compiler", argument="an optimizing compiler makes the same code")
+
+        in_parallel(arguments.jobs, same, living)
+        for folder in self.directory.glob("same*"):
+            shutil.rmtree(folder, ignore_errors=True)
+        self.save()
+        living = self.survivors(self.together)
+        if not arguments.no_second_line and living:
+            log(f"{len(living)} live; the property tests and the contract tests")
+            self.second_line(living)
+            self.save()
+            living = self.survivors(self.together)
+        if not arguments.no_deep:
+            self.in_turn("every suite, without shortcuts", self.deep, living)
+        self.declare(chosen)
+        self.save()
+
+    def in_turn(self, what, function, mutants):
+        self.log(f"{len(mutants)} mutants against {what}")
+        done = [0, time.monotonic()]
+
+        def one(mutant):
+            function(mutant)
+            done[0] += 1
+            if time.monotonic() - done[1] > 30:
+                done[1] = time.monotonic()
+                verdicts = collections.Counter(r["verdict"] for r in self.results.values())
+                self.log(f"  {done[0]} of {len(mutants)}; so far " + ", ".join(f"{n} {v}" for v, n in sorted(verdicts.items())))
+                self.save()
+
+        in_parallel(self.arguments.jobs, one, mutants)
+
+    def declare(self, chosen, text=None):
+        """Applies equivalents.txt to what survived."""
+        self.problems = []
+        declared = declarations((HERE / "equivalents.txt").read_text() if text is None else text)
+        names = {mutant.name for mutant in self.mutants}
+        for name, argument in declared.items():
+            result = self.results.get(name)
+            if name not in names:
+                self.problems.append(f"declared equivalent, but there is no such mutant: {name}")
+            elif result and result["verdict"] == "killed":
+                self.problems.append(f"declared equivalent, but {result['suite']} notices it: {name}")
+            elif result and result["verdict"] == "survived":
+                result.update(verdict="equivalent", by="argument", argument=argument)
+
+    def load_kills(self):
+        try:
+            stored = json.loads((self.directory / "results.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return {r["name"]: r for r in stored if r["verdict"] == "killed"}
+
+    def save(self):
+        order = {mutant.name: mutant.number for mutant in self.mutants}
+        with self.log.lock:
+            snapshot = sorted(list(self.results.values()), key=lambda r: order[r["name"]])
+            (self.directory / "results.json").write_text(json.dumps(snapshot, indent=1))
+
+    def summary(self):
+        by = collections.Counter(r["verdict"] for r in self.results.values())
+        killers = collections.Counter(r["by"] for r in self.results.values() if r["verdict"] == "killed")
+        how = collections.Counter(r["how"] for r in self.results.values() if r["verdict"] == "killed")
+        idle = sorted(name for name in [*self.order, *self.unfinished] if not self.kills[name])
+        return {"total": by["killed"] + by["equivalent"] + by["survived"], "killed": by["killed"],
+                "equivalent": by["equivalent"], "survived": by["survived"], "stillborn": by["stillborn"],
+                "equivalent_by": dict(collections.Counter(r["by"] for r in self.results.values()
+                                                          if r["verdict"] == "equivalent")),
+                "killed_by": dict(killers), "killed_how": dict(how), "problems": self.problems,
+                "red_before": self.red, "never_first": idle, "list": sorted(self.results.values(), key=lambda r: r["name"])}
+
+
+def matrix(results, texts):
+    """For each source line, which suites notice a change to it."""
+    lines = ["# Kill matrix", "", "For each line of the worker the suites that noticed a change to it first, with how many changes.", ""]
+    by_line = collections.defaultdict(collections.Counter)
+    for result in results:
+        key = (result["file"], result["line"])
+        if result["verdict"] == "killed":
+            by_line[key][result["suite"]] += 1
+        elif result["verdict"] in ("survived", "equivalent"):
+            by_line[key][f"({result['verdict']})"] += 1
+    for (file, line), suites in sorted(by_line.items()):
+        source = texts[file].splitlines()[line - 1].strip()
+        lines.append(f"{file}:{line}: `{source[:90]}`")
+        lines.append("    " + ", ".join(f"{suite} {count}" for suite, count in suites.most_common()))
+    return "\n".join(lines) + "\n"
+
+
+def merge_into_model_json(key, value, directory=ROOT / "build" / "verify"):
+    path = directory / "model.json"
+    try:
+        stored = json.loads(path.read_text())
+    except (OSError, ValueError):
+        stored = {}
+    stored[key] = value
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(stored, indent=1) + "\n")
+
+
+def chosen_of(campaign, patterns):
+    if not patterns:
+        return campaign.mutants
+    return [m for m in campaign.mutants if any(fnmatch.fnmatchcase(m.name, f"*{p}*") for p in patterns)]
+
+
+def main(arguments):
+    log = Log()
+    if arguments.list:
+        for mutant in make_mutants(Tree(arguments.build / "tree"))[2]:
+            print(f"{mutant.file}:{mutant.line}: {mutant.name}")
+        return 0
+    if arguments.self_test:
+        return self_test(arguments, log)
+    campaign = Campaign(arguments, log)
+    chosen = chosen_of(campaign, arguments.only)
+    if not chosen:
+        print("no mutant matches", file=sys.stderr)
+        return 2
+    not_built = {path.name for path in campaign.tree.scenarios()} - campaign.tree.listed()
+    try:
+        campaign.run(chosen)
+    except Failed as failure:
+        print(failure, file=sys.stderr)
+        merge_into_model_json("mutants", {"ran": False, "why": str(failure)[:500]}, arguments.build.parent)
+        return 1
+    result = campaign.summary()
+    for file in sorted(not_built):
+        result["problems"].append(f"model/worker/{file} is not built by CMake")
+    (arguments.build / "matrix.md").write_text(matrix(result["list"], campaign.texts))
+    if not arguments.only:
+        merge_into_model_json("mutants", {"ran": True, "seconds": round(time.monotonic() - log.started), **result},
+                              arguments.build.parent)
+    for entry in result["list"]:
+        if entry["verdict"] == "survived":
+            print(f"SURVIVED {entry['file']}:{entry['line']}: {entry['name']}")
+    for problem in result["problems"]:
+        print(f"PROBLEM {problem}")
+    if result["never_first"]:
+        print("suites that noticed no mutant before another did: " + " ".join(result["never_first"]))
+    log(f"mutants: {result['total']} ({result['stillborn']} more did not compile): {result['killed']} killed "
+        f"{result['killed_by']}, {result['equivalent']} equivalent {result['equivalent_by']}, {result['survived']} survived")
+    return 0 if result["survived"] == 0 and not result["problems"] and not result["red_before"] else 1
+
+
+def self_test(arguments, log):
+    """Plants what must make this program say no: a change that changes nothing, a declaration that is stale, one that is
+    wrong; and a patch that no longer matches."""
+    lock = "    mutex_.unlock();\n    sleepers_.wait();\n    mutex_.lock();"
+    nothing = ("=== a change that changes nothing\n--- include/kstone/background_worker_impl.h\n" + lock +
+               "\n+++\n    mutex_.unlock();\n    (sleepers_.wait)();\n    mutex_.lock();\n"
+               "=== a change that must be noticed\n--- include/kstone/background_worker_impl.h\n" + lock +
+               "\n+++\n    mutex_.unlock();\n    mutex_.lock();\n    return;\n")
+    arguments.no_second_line = arguments.no_deep = True
+    arguments.seconds = 1
+    campaign = Campaign(arguments, log, nothing)
+    chosen = [m for m in campaign.mutants if "a change that" in m.name]
+    campaign.save = lambda: None
+    campaign.build(chosen)
+    campaign.baseline()
+    for mutant in chosen:
+        campaign.quick(mutant)
+    problems = []
+    verdicts = {name.removeprefix("by hand: "): result["verdict"] for name, result in campaign.results.items()}
+    if verdicts != {"a change that changes nothing": "survived", "a change that must be noticed": "killed"}:
+        problems.append(f"verdicts: {verdicts}")
+    campaign.declare(chosen, "No reason.\n    by hand: a change that must be noticed\n    by hand: a change nobody made\n")
+    if len(campaign.problems) != 2:
+        problems.append(f"declarations: {campaign.problems}")
+    try:
+        operators.handwritten("=== stale\n--- src/scheduling_core.cpp\nno such line\n+++\n\n", campaign.texts)
+        problems.append("a stale patch was not noticed")
+    except SystemExit:
+        pass
+    for problem in problems:
+        print(f"SELF-TEST FAILED: {problem}")
+    log("self-test: " + ("failed" if problems else "a survivor, a wrong and a stale declaration, and a stale patch are noticed"))
+    return 1 if problems else 0
