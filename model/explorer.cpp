@@ -1227,8 +1227,8 @@ void condition_notify(ObjectId id, const void* address, bool all, Site site) {
     bool timed = false;
     for (int i = 0; i < e.thread_count; ++i) {
       if ((woken & only(i)) != 0) {
-        any = any || can_leave(e.threads[i]);
-        timed = timed || (e.threads[i].timed && e.timeouts_left > 0);
+        any = true;  // also if the limit is used up by now: it was not before
+        timed = timed || e.threads[i].timed;
       }
     }
     if (!any) {
