@@ -24,17 +24,40 @@ struct LosesNotifications : RelacySync {
   };
 };
 
-// The mutex excludes nobody.
-struct LocksNothing : RelacySync {
-  struct mutex {
-    void lock() {}
-    void unlock() {}
+// The mutex excludes others, and orders nothing: what one holder writes is not published to the next.
+struct LocksWithoutOrder : RelacySync {
+  class mutex {
+   public:
+    mutex() { free_.post(1); }
+    void lock() { free_.wait(); }
+    void unlock() { free_.post(1); }
+
+   private:
+    RelacySync::semaphore free_;
   };
-  struct condition_variable {
-    void wait(mutex&) {}
-    bool wait_until(mutex&, std::chrono::nanoseconds) { return true; }
-    void notify_one() {}
-    void notify_all() {}
+  class condition_variable {
+   public:
+    void wait(mutex& held) {
+      own_.lock();
+      held.unlock();
+      changed_.wait(own_);
+      own_.unlock();
+      held.lock();
+    }
+    bool wait_until(mutex& held, std::chrono::nanoseconds) {
+      wait(held);
+      return true;
+    }
+    void notify_one() { notify_all(); }
+    void notify_all() {
+      own_.lock();
+      changed_.notify_all();
+      own_.unlock();
+    }
+
+   private:
+    RelacySync::mutex own_;
+    RelacySync::condition_variable changed_;
   };
 };
 

@@ -215,8 +215,8 @@ const Proved<ScanAgainstDrain<>, Size<1, 1>> scan(
 const Registered scan_repeats = suite<ScanAgainstDrain<>>(with_one_timeout());
 const Proved<WaitFromInside<>, Size<1, 1>> wait_from_inside({"wait_from_inside_a_job", "P17"});
 
-const Refuted<SnapshotInTheMiddle<Size<1, 1>, LocksNothing>, Size<1, 1>> snapshot_unlocked(
-    {"snapshot_in_the_middle_without_lock", "P6"}, {Failure::data_race});
+const Refuted<SnapshotInTheMiddle<Size<1, 1>, LocksWithoutOrder>, Size<1, 1>> snapshot_unordered(
+    {"snapshot_in_the_middle_with_a_lock_that_orders_nothing", "P6"}, {Failure::data_race});
 const Refuted<StartRace<Size<1, 1>, 1, true, LosesTokens>, Size<1, 1>> start_lost(
     {"start_against_request_and_shutdown_without_tokens", "P14"}, {Failure::deadlock});
 const Refuted<ScanAgainstDrain<LosesNotifications>, Size<1, 1>> scan_lost(

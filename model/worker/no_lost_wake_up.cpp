@@ -77,8 +77,8 @@ const Refuted<RequestThenIdle<Size<1, 1>, LosesNotifications>, Size<1, 1>> loses
     {"request_then_idle_without_notifications", "P2"}, {Failure::deadlock});
 const Refuted<RequestThenIdle<Size<2, 1>, OrdersNothing>, Size<2, 1>> orders_nothing(
     {"request_then_idle_without_order", "P4"}, {Failure::data_race, Failure::check_failed});
-const Refuted<RequestThenIdle<Size<1, 2>, LocksNothing>, Size<1, 2>> locks_nothing(
-    {"request_then_idle_without_lock", "P3"}, {Failure::data_race});
+const Refuted<RequestThenIdle<Size<1, 2>, LocksWithoutOrder>, Size<1, 2>> locks_without_order(
+    {"request_then_idle_with_a_lock_that_orders_nothing", "P3"}, {Failure::data_race});
 
 }  // namespace
 }  // namespace kstone::model
