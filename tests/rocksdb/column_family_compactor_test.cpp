@@ -7,6 +7,7 @@
 #include <rocksdb/convenience.h>
 
 #include <atomic>
+#include <functional>
 #include <set>
 #include <stdexcept>
 #include <thread>
@@ -51,13 +52,15 @@ TEST(ColumnFamilyCompactor, flushes_request_compactions_and_every_key_remains) {
 
 TEST(ColumnFamilyCompactor, counters_agree_with_what_rocksdb_counts) {
   Database database(1);
-  for (int round = 0; round < 7; ++round) {
+  // Deletion markers between values: all but those of the last round are hidden by newer values, so they are deduplicated,
+  // not removed.
+  for (int round = 0; round < 4; ++round) {
     database.add_l0_file(0);
     for (int i = 0; i < 20; ++i) {
       database.remove(0, std::to_string(2 * i));
     }
+    database.flush(0);
   }
-  database.add_l0_file(0);
   const auto files_before = database.files(0);
   const auto bytes_before = database.bytes(0);
   const ColumnFamilyCompactor compactor(database.db.get(), database.handles, Database::config());
@@ -74,6 +77,7 @@ TEST(ColumnFamilyCompactor, counters_agree_with_what_rocksdb_counts) {
   EXPECT_EQ(stats.total_bytes_reclaimed, bytes_before - database.bytes(0));
   EXPECT_GT(stats.total_records_deduplicated, 0U);
   EXPECT_EQ(stats.total_records_deduplicated, database.ticker(::rocksdb::COMPACTION_KEY_DROP_NEWER_ENTRY));
+  EXPECT_EQ(stats.total_tombstones_removed, 20U);
   EXPECT_EQ(stats.total_tombstones_removed, database.ticker(::rocksdb::COMPACTION_KEY_DROP_OBSOLETE));
   EXPECT_EQ(stats.active_compactions, 0U);
   database.expect_contents();
@@ -216,6 +220,19 @@ TEST(ColumnFamilyCompactor, a_running_compaction_that_is_asked_to_stop_stops_aft
   EXPECT_EQ(merges, 1);
   EXPECT_EQ(database.files(0, 0), 9U);
   database.expect_contents();
+}
+
+TEST(ColumnFamilyCompactor, a_compaction_that_is_asked_to_stop_before_it_begins_merges_nothing) {
+  Database database(1);
+  for (int files = 0; files < 4; ++files) {
+    database.add_l0_file(0);
+  }
+  const ColumnFamilyCompactor compactor(database.db.get(), database.handles, Database::config());
+  const std::atomic<bool> stop{true};
+  const CompactionStatsAtomic stats;
+  CompactionContext context({0}, 1, stop, stats);
+  EXPECT_EQ(compactor.job()(context).kind(), Kind::stopped);
+  EXPECT_EQ(database.files(0, 0), 4U);
 }
 
 TEST(ColumnFamilyCompactor, left_alone_the_same_stripe_takes_all_its_steps) {
@@ -388,6 +405,61 @@ TEST(OutcomeOf, follows_the_table) {
   EXPECT_EQ(outcome_of(Status::Corruption("bad block"), false).error(), "Corruption: bad block");
 }
 
+// Bytewise order that calls back once, in the middle of picking.
+class HookedOrder final : public ::rocksdb::Comparator {
+ public:
+  const char* Name() const override { return bytewise_.Name(); }
+  int Compare(const ::rocksdb::Slice& a, const ::rocksdb::Slice& b) const override {
+    if (armed.exchange(false)) {
+      call();
+    }
+    return bytewise_.Compare(a, b);
+  }
+  void FindShortestSeparator(std::string*, const ::rocksdb::Slice&) const override {}
+  void FindShortSuccessor(std::string*) const override {}
+
+  mutable std::atomic<bool> armed{false};
+  std::function<void()> call;
+
+ private:
+  const ::rocksdb::Comparator& bytewise_ = *::rocksdb::BytewiseComparator();
+};
+
+std::vector<std::string> l0_names(const ColumnFamilyCompactor& compactor) {
+  std::vector<std::string> names;
+  const auto levels = compactor.levels(0);
+  for (const auto& sst : levels[0]) {
+    names.push_back(sst.name);
+  }
+  return names;
+}
+
+// Between picking and merging, somebody else merges what was picked.
+TEST(ColumnFamilyCompactor, a_stale_pick_is_picked_again) {
+  HookedOrder order;
+  Database database(1, [&](auto& options) { options.comparator = &order; });
+  for (int files = 0; files < 4; ++files) {
+    database.add_l0_file(0);
+  }
+  const ColumnFamilyCompactor compactor(database.db.get(), database.handles, Database::config());
+  order.call = [&] {
+    expect_ok(database.db->CompactFiles({}, database.handles[0], l0_names(compactor), 1));
+    for (int files = 0; files < 4; ++files) {
+      database.add_l0_file(0);
+    }
+  };
+  order.armed = true;
+  const std::atomic<bool> stop{false};
+  const CompactionStatsAtomic stats;
+  CompactionContext context({0}, 1, stop, stats);
+  const auto outcome = compactor.job()(context);
+  EXPECT_FALSE(order.armed);
+  EXPECT_EQ(outcome.kind(), Kind::done) << outcome.error();
+  EXPECT_EQ(stats.snapshot().total_ssts_merged, 5U);  // the newer four, and what the others became
+  EXPECT_EQ(database.files(0, 0), 0U);
+  database.expect_contents();
+}
+
 // Somebody else merges the same SSTs: the step is planned again, a bounded number of times, and given back as a retry.
 TEST(ColumnFamilyCompactor, ssts_that_somebody_else_compacts_are_a_retry) {
   Gate begun;
@@ -401,12 +473,7 @@ TEST(ColumnFamilyCompactor, ssts_that_somebody_else_compacts_are_a_retry) {
     database.add_l0_file(0);
   }
   const ColumnFamilyCompactor compactor(database.db.get(), database.handles, Database::config());
-  std::vector<std::string> inputs;
-  const auto levels = compactor.levels(0);
-  for (const auto& sst : levels[0]) {
-    inputs.push_back(sst.name);
-  }
-  std::thread somebody([&] {
+  std::thread somebody([&, inputs = l0_names(compactor)] {
     expect_ok(database.db->CompactFiles({}, database.handles[0], inputs, 1));
   });
   begun.pass();

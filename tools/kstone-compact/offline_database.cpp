@@ -109,7 +109,7 @@ OfflineDatabase::OfflineDatabase(const std::string& path, std::uint32_t compacti
   options.listeners = std::move(listeners);
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
-  // CompactRange runs on RocksDB's LOW threads while its caller waits, so the pool has to be as large as the worker's.
+  // CompactRange runs on RocksDB's LOW threads while its caller waits; opening makes the pool this large.
   options.max_background_compactions = static_cast<int>(compactions);
   options.max_background_flushes = 1;
   options.max_subcompactions = 1;
@@ -120,7 +120,6 @@ OfflineDatabase::OfflineDatabase(const std::string& path, std::uint32_t compacti
       family.options.compaction_style = ::rocksdb::kCompactionStyleLevel;
     }
   }
-  env_->SetBackgroundThreads(static_cast<int>(compactions), ::rocksdb::Env::LOW);
   ::rocksdb::DB* db = nullptr;
   require_ok(::rocksdb::DB::Open(options, path, families, &handles_, &db), path);
   db_.reset(db);
