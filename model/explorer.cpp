@@ -32,6 +32,7 @@ namespace {
 [[maybe_unused]] __attribute__((used)) void (*const kept_delete[])(void*) = {&::operator delete, &::operator delete[]};
 
 constexpr int max_objects = 512;
+constexpr unsigned events_per_step = 32;  // unlocks and cell accesses are events too
 constexpr int max_covers = 64;
 constexpr int store_history = 3;  // rl::atomic_history_size
 static_assert(store_history == rl::atomic_history_size);
@@ -298,6 +299,9 @@ ReportEvent& log(Operation operation, ObjectId object, Site site) {
   event.object_name = e.objects[object].name;
   event.site = site;
   event.read_from = -1;
+  if (e.events.size() >= std::size_t{events_per_step} * e.limits.max_steps) {
+    fail(Failure::livelock, "more than %zu events: a loop without a step", e.events.size());
+  }
   e.events.push_back(event);
   return e.events.back();
 }

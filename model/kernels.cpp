@@ -193,6 +193,19 @@ struct OneWordKernel : Kernel<requesters, workers, stripes> {
   Sync::semaphore tokens;
 };
 
+// A loop that waits for another thread without a step of its own ends as a livelock, and not when memory does.
+struct LoopWithoutStep {
+  static constexpr int threads = 1;
+  static constexpr int dynamic_threads = 0;
+  void before() {}
+  void thread(int) {
+    while (!closed.read()) {
+    }
+  }
+  void after() {}
+  Sync::cell<bool> closed{false};
+};
+
 SuiteOptions options(const char* name, int requesters, int workers, std::vector<std::string> sometimes) {
   SuiteOptions options;
   options.name = name;
@@ -224,6 +237,7 @@ const Registered suites[] = {
     suite<OneWordKernel<1, 2, 1>>(options("one_word_1_2", 1, 2, {"slept"})),
     suite<OneWordKernel<3, 1, 1>>(options("one_word_3_1", 3, 1, {"slept", "coalesced", "again"})),
     suite<OneWordKernel<2, 2, 1>>(options("one_word_2_2", 2, 2, {"slept", "coalesced", "again"})),
+    suite<LoopWithoutStep>(must_fail("loop_without_step", Failure::livelock)),
     suite<OneWordKernel<2, 1, 1, false>>(must_fail("one_word_2_1_without_post", Failure::deadlock)),
 };
 

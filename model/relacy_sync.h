@@ -260,6 +260,14 @@ struct RelacySync {
     }
   };
 
+  // What histories call an object; what is no modelled object itself has no name.
+  template <class Object>
+  static void name(const Object& object, const char* text) {
+    if constexpr (requires { object.model_object(); }) {
+      runtime::name(object.model_object(), text);
+    }
+  }
+
   static void check(bool holds, const char* sentence, KSTONE_MODEL_SITE) {
     if (!holds) {
       runtime::fail_check(sentence, KSTONE_MODEL_HERE);

@@ -200,7 +200,13 @@ std::string report_history(const ReportEvent* events, std::size_t count, int thr
     }
   }
   text += line + "| where\n";
+  // A livelock is long and repeats itself: its beginning and its end tell.
+  constexpr std::size_t shown_first = 200, shown_last = 50;
   for (std::size_t i = 0; i < count; ++i) {
+    if (i == shown_first && count > shown_first + shown_last) {
+      i = count - shown_last;
+      text += "  ... " + std::to_string(i - shown_first) + " lines are left out\n";
+    }
     const ReportEvent& event = events[i];
     char index[32];
     std::snprintf(index, sizeof index, "%5zu ", i);

@@ -52,7 +52,19 @@ basic_background_worker<Sync>::basic_background_worker(CompactionConfig config, 
       words_(new Atomic<std::uint64_t>[stripe_count]{}),
       links_(new Cell<std::uint32_t>[stripe_count]),
       core_(stripe_count),
-      slots_(new Slot[std::size_t{config.max_concurrent_compactions} + 1]) {}
+      slots_(new Slot[std::size_t{config.max_concurrent_compactions} + 1]) {
+  Sync::name(control_, "control");
+  Sync::name(sleepers_, "sleepers");
+  Sync::name(mutex_, "mutex");
+  Sync::name(core_, "core");
+  Sync::name(episode_ended_, "episode_ended");
+  Sync::name(thread_left_, "thread_left");
+  Sync::name(closed_, "closed");
+  for (std::uint32_t i = 0; i < stripe_count; ++i) {
+    Sync::name(words_[i], "word");
+    Sync::name(links_[i], "link");
+  }
+}
 
 template <class Sync>
 basic_background_worker<Sync>::~basic_background_worker() {

@@ -14,6 +14,7 @@
 //   cell<T>             plain shared data: read() and write() give the reference. Costs nothing here;
 //                       the model finds a race on it.
 //   clock               now(), nanoseconds since some fixed point, monotonic
+//   name(object, text)  what histories call the object; nothing here
 //   check(bool, text)   an invariant of the worker; aborts with the text
 //
 // Thread safety: as documented at each type.
@@ -142,6 +143,9 @@ struct ProductionSync {
           std::chrono::steady_clock::now().time_since_epoch());
     }
   };
+
+  template <class Object>
+  static void name(const Object&, const char*) noexcept {}
 
   static void check(bool holds, const char* sentence) noexcept {
     if (!holds) [[unlikely]] {
