@@ -98,6 +98,15 @@ TEST_F(CommandLine, db_compacts_the_named_column_families_only) {
   EXPECT_EQ(check_sample(db, {}), "");
 }
 
+TEST_F(CommandLine, db_does_not_count_ssts_that_only_move_to_another_level) {
+  const SampleShape shape{2, 1};
+  const auto db = sample(shape);
+  const auto report = nlohmann::json::parse(run({"db", db, "--json"}).out);
+  EXPECT_EQ(report["column_families"][1]["result"], "compacted");
+  EXPECT_EQ(report["total_ssts_merged"], 0);
+  EXPECT_EQ(check_sample(db, shape), "");
+}
+
 TEST_F(CommandLine, db_leaves_those_below_min_ssts_alone) {
   const auto db = sample();
   EXPECT_EQ(run({"db", db, "--column-family", "family-0"}).status, 0);
