@@ -4,6 +4,7 @@ import collections
 import concurrent.futures
 import fnmatch
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -19,7 +20,7 @@ from build import MUTATED, ROOT, Builder, Failed, Suites, Tree, in_parallel, las
 HERE = pathlib.Path(__file__).resolve().parent
 
 # The suites of the first pass take no longer than this on the sources as they are.
-QUICK_SECONDS = 1.0
+QUICK_SECONDS = 0.25
 
 
 def add_arguments(parts):
@@ -32,7 +33,7 @@ def add_arguments(parts):
     parser.add_argument("--only", action="append", default=[], metavar="PATTERN",
                         help="mutants whose name matches (* and ?); the results are not kept in model.json")
     parser.add_argument("--resume", action="store_true", help="keep the kills of the last run; try the others again")
-    parser.add_argument("--seconds", type=float, default=20, help="for one suite against a mutant that lives (20)")
+    parser.add_argument("--seconds", type=float, default=5, help="for one suite; a longer one is searched in part (5)")
     parser.add_argument("--no-second-line", action="store_true", help="the models alone")
     parser.add_argument("--no-deep", action="store_true", help="leave out the long suites")
     parser.add_argument("--list", action="store_true", help="list the mutants")
@@ -130,8 +131,10 @@ class Campaign:
         self.tree = Tree(self.directory / "tree")
         self.texts, self.sources, self.mutants = make_mutants(self.tree, extra)
         self.builder = Builder(self.tree, self.directory, arguments.jobs)
+        self.declared = declarations((HERE / "equivalents.txt").read_text())
         self.results = {}
         self.kills = collections.Counter()
+        self.state = self.digest()
         self.histories = self.directory / "histories"
         self.histories.mkdir(exist_ok=True)
 
@@ -183,6 +186,7 @@ class Campaign:
                 red.append(f"{result['suite']}: {result['outcome']}, {result['message']}")
         self.red = red
         self.order = sorted(self.times, key=self.times.get)
+        (self.directory / "baseline.json").write_text(json.dumps({**self.times, **{n: None for n in self.unfinished}}, indent=1))
         self.log(f"{len(self.order)} suites are green on the sources as they are, {len(self.unfinished)} take longer than "
                  f"{self.arguments.seconds:g} s, {len(red)} are red")
         for line in red:
@@ -214,6 +218,7 @@ class Campaign:
 
     def quick(self, mutant):
         names = [name for name in self.order if self.times[name] <= QUICK_SECONDS]
+        names.sort(key=lambda name: self.times[name] / (1 + self.kills[name]))
         kill, finished = self.judge(self.suites, mutant.number, names, lambda name: 1 + 4 * self.times[name])
         if kill:
             self.keep(mutant, kill, "model")
@@ -221,14 +226,16 @@ class Campaign:
             self.result(mutant, verdict="survived", finished=finished, unfinished=len(names) - finished)
 
     def deep(self, mutant):
-        names = [name for name in self.order if self.times[name] > QUICK_SECONDS] + self.unfinished
+        names = [name for name in self.order if self.times[name] > QUICK_SECONDS]
+        if mutant.name not in self.declared:
+            names += self.unfinished  # searched in part: they can refute, not confirm
         kill, finished = self.judge(self.suites, mutant.number, names, lambda name: self.arguments.seconds)
         if kill:
             self.keep(mutant, kill, "model")
         else:
             before = self.results[mutant.name]
-            self.result(mutant, verdict="survived", finished=before.get("finished", 0) + finished,
-                        unfinished=before.get("unfinished", 0) + len(names) - finished)
+            before.update(deep=True, finished=before.get("finished", 0) + finished,
+                          unfinished=before.get("unfinished", 0) + len(names) - finished)
 
     def alone(self, mutant):
         """A mutant that cannot share an executable."""
@@ -260,18 +267,20 @@ class Campaign:
         else:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-        objects = []
-        for source in ("background_worker", "scheduling_core"):
+        codes = []
+        for source in ("scheduling_core", "background_worker"):
+            if mutant and source == "background_worker" and all(edit[0] == "src/scheduling_core.cpp" for edit in mutant.edits):
+                break
             path = folder / f"src/{source}.cpp"
-            target = folder / f"{source}.o"
+            target = folder / f"{source}.s"
             problem = self.builder.compile(path if path.exists() else f"src/{source}.cpp", target,
-                                           [folder / "include", "include"], ["-std=c++20", "-O2", "-DNDEBUG", "-w"])
+                                           [folder / "include", "include"], ["-std=c++20", "-O2", "-DNDEBUG", "-w", "-S"])
             if problem:
                 return None
-            status, code = run(["objdump", "-d", "-r", "-s", "-j", ".text*", "--no-show-raw-insn", str(target)])
-            status, all_of_it = run(["objcopy", "--remove-section=.comment", str(target), str(target) + ".plain"])
-            objects.append(hashlib.sha1(pathlib.Path(str(target) + ".plain").read_bytes()).hexdigest())
-        return objects
+            codes.append(hashlib.sha1(re.sub(r"^\s*\.(file|ident).*$", "", target.read_text(), flags=re.M).encode()).hexdigest())
+            if self.plain and codes != self.plain[:len(codes)]:
+                break
+        return codes
 
     # -- Tests as a second line ---------------------------------------------------------------------------------------
 
@@ -328,7 +337,8 @@ class Campaign:
                                    "outcome": "hang" if status is None else "failed" if status == 1 else "crash",
                                    "message": "does not end" if status is None else last_line(output), "replay": "",
                                    "history": output[-4000:]}, kind)
-                break
+                return
+            self.results[mutant.name]["tested"] = True
 
         in_parallel(self.arguments.jobs, judge, survivors)
 
@@ -343,44 +353,50 @@ class Campaign:
         self.build(chosen)
         log(f"compiled; {sum(r['verdict'] == 'stillborn' for r in self.results.values())} are stillborn")
         self.baseline()
-        kept = self.load_kills() if arguments.resume else {}
+        kept = self.load() if arguments.resume else {}
         waiting = []
         for mutant in self.together:
             if mutant.name in kept:
                 self.results[mutant.name] = kept[mutant.name]
-                self.kills[kept[mutant.name]["suite"]] += 1
+                if kept[mutant.name]["verdict"] == "killed":
+                    self.kills[kept[mutant.name]["suite"]] += 1
             else:
                 waiting.append(mutant)
         self.in_turn("the quick suites", self.quick, waiting)
-        apart = [m for m in chosen if m not in self.selectable()]
-        for mutant in apart:
+        for mutant in chosen:
+            if mutant in self.selectable():
+                continue
             if mutant.name in kept:
                 self.results[mutant.name] = kept[mutant.name]
             else:
                 self.alone(mutant)
         self.save()
-        living = self.survivors(self.together)
+        living = [m for m in self.survivors(self.together) if not self.results[m.name].get("tested")]
+        if not arguments.no_second_line and living:
+            log(f"{len(living)} live; the property tests and the contract tests")
+            self.second_line(living)
+            self.save()
+        living = [m for m in self.survivors(chosen) if not self.results[m.name].get("compiled")]
         log(f"{len(living)} live; asking the compiler which of them make no difference")
-        plain = self.same_code(None, "same")
-        counter = iter(range(10**6))
+        self.plain = None
+        self.plain = self.same_code(None, "same")
+        counter = itertools.count(1)
 
         def same(mutant):
-            if self.same_code(mutant, f"same-{next(counter) % 1000}") == plain:
+            code = self.same_code(mutant, f"same-{next(counter)}")
+            if code and code == self.plain[:len(code)]:
                 self.result(mutant, verdict="equivalent", by="compiler", argument="an optimizing compiler makes the same code")
+            else:
+                self.results[mutant.name]["compiled"] = True
 
         in_parallel(arguments.jobs, same, living)
         for folder in self.directory.glob("same*"):
             shutil.rmtree(folder, ignore_errors=True)
         self.save()
-        living = self.survivors(self.together)
-        if not arguments.no_second_line and living:
-            log(f"{len(living)} live; the property tests and the contract tests")
-            self.second_line(living)
-            self.save()
-            living = self.survivors(self.together)
+        living = [m for m in self.survivors(self.together) if not self.results[m.name].get("deep")]
         if not arguments.no_deep:
             self.in_turn("every suite, without shortcuts", self.deep, living)
-        self.declare(chosen)
+        self.declare()
         self.save()
 
     def in_turn(self, what, function, mutants):
@@ -398,12 +414,11 @@ class Campaign:
 
         in_parallel(self.arguments.jobs, one, mutants)
 
-    def declare(self, chosen, text=None):
-        """Applies equivalents.txt to what survived."""
+    def declare(self):
+        """Applies equivalents.txt to what survived. An equivalent needs clean searches, too: those of the suites that end."""
         self.problems = []
-        declared = declarations((HERE / "equivalents.txt").read_text() if text is None else text)
         names = {mutant.name for mutant in self.mutants}
-        for name, argument in declared.items():
+        for name, argument in self.declared.items():
             result = self.results.get(name)
             if name not in names:
                 self.problems.append(f"declared equivalent, but there is no such mutant: {name}")
@@ -412,18 +427,29 @@ class Campaign:
             elif result and result["verdict"] == "survived":
                 result.update(verdict="equivalent", by="argument", argument=argument)
 
-    def load_kills(self):
+    def digest(self):
+        """Of what a survival depends on. (A kill is taken to last while --resume is given.)"""
+        state = hashlib.sha1()
+        for folder in ("include", "src", "model", "tests", "proptests"):
+            for path in sorted((self.tree.directory / folder).rglob("*")):
+                if path.is_file():
+                    state.update(path.read_bytes())
+        return state.hexdigest()
+
+    def load(self):
         try:
             stored = json.loads((self.directory / "results.json").read_text())
         except (OSError, ValueError):
             return {}
-        return {r["name"]: r for r in stored if r["verdict"] == "killed"}
+        same = stored["digest"] == self.digest()
+        return {r["name"]: r for r in stored["list"]
+                if r["verdict"] == "killed" or (same and (r["verdict"] == "survived" or r.get("by") == "compiler"))}
 
     def save(self):
         order = {mutant.name: mutant.number for mutant in self.mutants}
         with self.log.lock:
             snapshot = sorted(list(self.results.values()), key=lambda r: order[r["name"]])
-            (self.directory / "results.json").write_text(json.dumps(snapshot, indent=1))
+            (self.directory / "results.json").write_text(json.dumps({"digest": self.state, "list": snapshot}, indent=1))
 
     def summary(self):
         by = collections.Counter(r["verdict"] for r in self.results.values())
@@ -532,7 +558,8 @@ def self_test(arguments, log):
     verdicts = {name.removeprefix("by hand: "): result["verdict"] for name, result in campaign.results.items()}
     if verdicts != {"a change that changes nothing": "survived", "a change that must be noticed": "killed"}:
         problems.append(f"verdicts: {verdicts}")
-    campaign.declare(chosen, "No reason.\n    by hand: a change that must be noticed\n    by hand: a change nobody made\n")
+    campaign.declared = declarations("No reason.\n    by hand: a change that must be noticed\n    by hand: a change nobody made\n")
+    campaign.declare()
     if len(campaign.problems) != 2:
         problems.append(f"declarations: {campaign.problems}")
     try:
