@@ -65,8 +65,8 @@ struct Reference {
     } else if (!goes_on) {
       end(id, End::done);
     }
-    const bool undone = kind != Kind::done && kind != Kind::nothing_to_do && kind != Kind::more_work;
-    if (closed && (undone || cut_short)) {
+    unfinished.erase(id);
+    if (closed && kind != Kind::done && kind != Kind::nothing_to_do) {
       unfinished.insert(id);
     }
     if (requested || goes_on) {

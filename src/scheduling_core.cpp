@@ -46,16 +46,15 @@ void SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, bool
   }
 
   const bool worked = kind == Kind::done || kind == Kind::nothing_to_do;
+  stripe.unfinished = closed_ && !worked;  // of the last compaction: a re-run may still make it good
   if (worked || (kind == Kind::more_work && requested)) {
     end_episode(stripe, counters_.done);
   } else if (kind == Kind::more_work && !closed_) {
     append(id);  // the same episode goes on
     return;
   } else if (kind == Kind::more_work) {
-    stripe.unfinished = true;
     end_episode(stripe, counters_.discarded);
   } else {
-    stripe.unfinished = stripe.unfinished || closed_;
     end_episode(stripe, kind == Kind::stopped ? counters_.cancelled : counters_.failed);
   }
   if (requested) {
@@ -160,7 +159,6 @@ void SchedulingCore::admit(std::uint32_t id) {
 void SchedulingCore::append(std::uint32_t id) {
   auto& stripe = stripes_[id];
   stripe.state = State::queued;
-  stripe.next = none;
   (tail_ == none ? head_ : stripes_[tail_].next) = id;
   tail_ = id;
   ++queued_;

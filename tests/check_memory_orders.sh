@@ -79,6 +79,6 @@ plant() {  # plant <file> <sed expression>
 }
 plant docs/memory-orders.md '/^| T2 /d'
 plant docs/memory-orders.md 's/^| T1 \(.*\)| acquire |/| T1 \1| relaxed |/'
-plant docs/memory-orders.md 's/T1, C2, F1, F2/T1, C2, F1/'
+plant docs/memory-orders.md 's/T1, C2, F1/T1, C2/'
 plant include/kstone/background_worker.h 's/\[L1\] release/release/'
 plant include/kstone/background_worker_impl.h 's/\[T2\] acquire/[T1] acquire/'

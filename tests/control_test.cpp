@@ -18,6 +18,8 @@ using std::chrono::nanoseconds;
 struct Held {
   Journal<std::uint32_t> started;
   Gate end;
+  Gate end_of_stripe_0;  // lets stripe 0 go alone, where `separately` is set
+  std::atomic<bool> separately{false};
   std::atomic<bool> obey_stop{false};
   std::vector<CompactionOutcome> outcomes;  // by stripe; `done` where absent
   BackgroundWorker worker;
@@ -32,7 +34,11 @@ struct Held {
                    }
                    return CompactionOutcome::stopped();
                  }
-                 end.pass();
+                 if (context.stripe_id() == 0 && separately) {
+                   end_of_stripe_0.pass();
+                 } else {
+                   end.pass();
+                 }
                  return context.stripe_id() < outcomes.size() ? outcomes[context.stripe_id()]
                                                               : CompactionOutcome::done();
                }) {}
@@ -93,6 +99,7 @@ TEST(Start, with_fewer_threads_than_configured_runs_and_says_so) {
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(runs, 8);
   EXPECT_EQ(worker.snapshot().worker_threads, 2U);
+  EXPECT_TRUE(worker.shutdown().complete);
 }
 
 TEST(Start, without_any_thread_is_an_error_and_may_be_tried_again) {
@@ -231,6 +238,28 @@ TEST(Shutdown, again_gives_the_same_report) {
   EXPECT_EQ(again.duration, first.duration);
 }
 
+TEST(Shutdown, a_rerun_that_is_done_makes_good_what_failed_before_it) {
+  Journal<int> runs;
+  Gate started;
+  Gate end;
+  BackgroundWorker worker(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 1, [&](CompactionContext&) {
+    runs.add(0);
+    started.open();
+    end.pass();
+    return runs.events().size() == 1 ? CompactionOutcome::failed("first") : CompactionOutcome::done();
+  });
+  worker.start();
+  worker.queue_compaction(0);
+  started.pass();
+  worker.queue_compaction(0);
+  worker.shutdown(ShutdownMode::drain, nanoseconds(0));
+  end.open();
+  const auto report = worker.shutdown(ShutdownMode::drain);
+  EXPECT_EQ(runs.events().size(), 2U);
+  EXPECT_TRUE(report.unfinished.empty());
+  EXPECT_EQ(report.first_error, "first");
+}
+
 TEST(Shutdown, from_many_threads_at_once_gives_all_the_same_report) {
   Held held(2);
   held.end.open();
@@ -340,6 +369,40 @@ TEST(WaitIdle, does_not_wait_for_requests_that_come_later) {
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
 }
 
+TEST(WaitIdle, does_not_wait_for_stripes_requested_after_the_call) {
+  Held held(2);
+  held.separately = true;
+  held.worker.start();
+  held.worker.queue_compaction(0);
+  held.started.await(1);
+  IdleResult result = IdleResult::refused;
+  std::thread waiter([&] { result = held.worker.wait_idle(); });
+  while (held.worker.snapshot().waiting_callers == 0) {
+    std::this_thread::yield();
+  }
+  // Stripe 1 comes later, and its job ends only when the test lets it.
+  held.worker.queue_compaction(1);
+  held.started.await(2);
+  held.end_of_stripe_0.open();
+  waiter.join();
+  EXPECT_EQ(result, IdleResult::idle);
+  held.end.open();
+}
+
+TEST(WaitIdle, a_limit_beyond_the_clock_is_none) {
+  BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 1, do_nothing);
+  worker.queue_compaction(0);
+  std::thread starter([&] {
+    while (worker.snapshot().waiting_callers == 0) {
+      std::this_thread::yield();
+    }
+    worker.start();
+  });
+  EXPECT_EQ(worker.wait_idle(std::chrono::seconds::max()), IdleResult::idle);
+  starter.join();
+  EXPECT_EQ(worker.wait_idle(std::chrono::seconds::min()), IdleResult::idle);
+}
+
 TEST(WaitIdle, is_interrupted_by_shutdown) {
   Held held;
   held.worker.queue_compaction(0);  // never started: idle would take for ever
@@ -374,7 +437,7 @@ TEST(Refusal, waits_from_inside_a_job_are_refused) {
   worker.queue_compaction(0);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(idle, IdleResult::refused);
-  EXPECT_FALSE(report.performed);
+  EXPECT_TRUE(report.refused);
   EXPECT_FALSE(report.complete);
   EXPECT_EQ(start, StartResult::already_running);
   EXPECT_TRUE(worker.is_running());

@@ -60,6 +60,22 @@ TEST(Log, the_end_is_told_once_also_from_the_destructor) {
   EXPECT_EQ(ends, 1);
 }
 
+TEST(Log, a_sink_may_call_shutdown_when_it_hears_of_the_end) {
+  BackgroundWorker* self = nullptr;
+  bool complete = false;
+  BackgroundWorker::Options options;
+  options.log = [&](LogLevel, std::string_view text) {
+    if (text.rfind("shut down;", 0) == 0) {
+      complete = self->shutdown().complete;
+    }
+  };
+  BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing, options);
+  self = &worker;
+  worker.start();
+  EXPECT_TRUE(worker.shutdown().complete);
+  EXPECT_TRUE(complete);
+}
+
 TEST(Log, a_sink_that_throws_is_contained_and_one_that_requests_is_served) {
   Journal<std::uint32_t> compacted;
   BackgroundWorker* self = nullptr;

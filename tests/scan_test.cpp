@@ -109,7 +109,7 @@ TEST(Scan, may_not_wait_for_its_own_worker) {
   Scene scene;
   scene.options.scan = [&](Worker& worker) {
     answers.add(worker.wait_idle());
-    EXPECT_FALSE(worker.shutdown().performed);
+    EXPECT_TRUE(worker.shutdown().refused);
   };
   Worker worker(CompactionConfig(), {}, 8, scene.job(), scene.options);
   worker.start();

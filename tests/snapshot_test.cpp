@@ -38,6 +38,13 @@ TEST(Stats, each_record_raises_its_own_counter) {
   EXPECT_EQ(stats.snapshot().active_compactions, 0U);
 }
 
+TEST(Stats, a_moved_from_one_still_shows_the_counters) {
+  CompactionStatsAtomic stats;
+  const auto copy = std::move(stats);
+  copy.record_ssts_merged(3);
+  EXPECT_EQ(stats.snapshot().total_ssts_merged, 3U);  // NOLINT(bugprone-use-after-move)
+}
+
 TEST(Snapshot, counts_what_the_core_has_not_learnt_of_yet) {
   BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing);
   worker.queue_compaction(0);

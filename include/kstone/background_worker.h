@@ -6,12 +6,13 @@
 //
 // Invariants (I1 to I4 hold whenever the mutex is free, I5 and I6 always):
 //   I1  A stripe is never compacted by two threads at the same time.
-//   I2  A stripe whose word holds requests is in the list, in the core's queue, running, or claimed: between the two steps
-//       of the call that answered `queued`.
-//   I3  If the list or the core's queue holds a stripe, no worker thread that could take it stays asleep: either none
-//       sleeps, or one that is awake, or has been handed a token, looks at both before it sleeps.
+//   I2  A stripe whose word holds requests and is not closed is in the list, in the core's queue, running, or claimed:
+//       between the two steps of the call that answered `queued`.
+//   I3  While some worker thread sleeps, those that are awake and run no job, or are owed a token, are at least as many as
+//       the stripes that wait in the list and the queue. A thread goes to sleep only when none waits; who lists a stripe
+//       claims a sleeper in the same step; who puts a stripe back is awake itself. So no stripe waits for a wake-up.
 //   I4  Once the core is closed, every stripe word is closed, and so is the list.
-//   I5  Each decrement of the sleeper count is followed by one token, and each sleeper consumes one.
+//   I5  Each sleeper that is claimed is posted one token, and each sleeper consumes one; there are never more than threads.
 //   I6  A stripe has one node. Only the call that found its word without requests and not running links it, and only the
 //       thread that took the list touches it until the stripe is idle again.
 
@@ -25,6 +26,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "kstone/atomic_words.h"
 #include "kstone/compaction_config.h"
@@ -142,7 +144,7 @@ class basic_background_worker {
   // for the start. O(stripes).
   //
   // Memory ordering: after `idle`, what those compactions wrote is visible to the caller.
-  IdleResult wait_idle(std::optional<std::chrono::nanoseconds> limit = std::nullopt);
+  IdleResult wait_idle(Limit limit = {});
 
   // Ends the worker for good, and waits for its threads. Every request from now on is rejected. Called again, or from
   // several threads, it joins the shutdown under way; a stronger mode takes effect, a weaker one does not. With a limit it
@@ -150,8 +152,7 @@ class basic_background_worker {
   // cannot be built; the shutdown goes on.
   //
   // Memory ordering: when `complete`, what every compaction wrote is visible to the caller.
-  ShutdownReport shutdown(ShutdownMode mode = ShutdownMode::finish_running,
-                          std::optional<std::chrono::nanoseconds> limit = std::nullopt);
+  ShutdownReport shutdown(ShutdownMode mode = ShutdownMode::finish_running, Limit limit = {});
 
   // One moment of all counters. O(stripes).
   WorkerSnapshot snapshot() const;
@@ -167,45 +168,79 @@ class basic_background_worker {
   using Cell = typename Sync::template cell<T>;
   using Deadline = std::optional<std::chrono::nanoseconds>;
 
-  // A thread of the worker. `self` and `thread` are written before the thread starts; the rest is guarded by the mutex.
+  // A thread of the worker, as it itself sees it: written before it starts, joined by the one caller that set `joining`.
   struct Slot {
     basic_background_worker* self = nullptr;
+    std::uint32_t index = 0;  // into State::threads
     typename Sync::thread thread;
+    Atomic<bool> stop_flag{false};
+  };
+
+  // ... and as the others see it.
+  struct ThreadState {
     typename Sync::thread::id_type id{};
     bool alive = false;
-    bool running = false;
-    std::uint32_t stripe = 0;
-    Atomic<bool> stop_flag{false};
+  };
+
+  // Everything that the mutex guards, in one cell: whoever touches any of it without the mutex is a race that is found.
+  struct State {
+    State(std::uint32_t stripe_count, std::uint32_t worker_threads)
+        : core(stripe_count), threads(std::size_t{worker_threads} + 1) {}
+
+    bool all_threads_left() const { return alive_workers == 0 && !threads.back().alive; }
+
+    SchedulingCore core;
+    std::vector<ThreadState> threads;  // the worker threads, then the scan's
+    std::uint32_t alive_workers = 0;
+    bool started = false;
+    bool joining = false;  // a caller of shutdown joins the threads
+    bool joined = false;
+    std::uint32_t idle_waiters = 0;
+    std::uint32_t shutdown_callers = 0;
+    std::chrono::nanoseconds closed_at{0};
+    std::optional<std::chrono::nanoseconds> stopped_at;
   };
 
   void link(std::uint32_t stripe_id) noexcept;
 
-  // The threads. compact() and join_threads() release the mutex and take it again.
+  // What wait_idle waits for: `stripe_id` has ended that many episodes.
+  struct Goal {
+    std::uint32_t stripe_id;
+    std::uint32_t ended;
+  };
+
+  // The threads. compact(), join_threads() and log_end() release the mutex and take it again.
   void start_threads() KSTONE_REQUIRES(mutex_);
-  bool start_thread(Slot& slot, void (*entry)(void*)) KSTONE_REQUIRES(mutex_);
+  bool start_thread(std::uint32_t index, void (*entry)(void*)) KSTONE_REQUIRES(mutex_);
   void work(Slot& slot) KSTONE_EXCLUDES(mutex_);
   void scan(Slot& slot) KSTONE_EXCLUDES(mutex_);
   ControlWord admit_listed() KSTONE_REQUIRES(mutex_);
   void link_taken(std::uint32_t head) KSTONE_REQUIRES(mutex_);
-  void compact(Slot& slot, ControlWord control) KSTONE_REQUIRES(mutex_);
-  bool claim_sleeper(ControlWord control) KSTONE_REQUIRES(mutex_);
+  void compact(Slot& slot) KSTONE_REQUIRES(mutex_);
+  CompactionOutcome run_job(Slot& slot, std::uint32_t stripe_id, std::uint32_t attempt) KSTONE_EXCLUDES(mutex_);
   template <class Call>
-  bool contained(Slot& slot, std::string& error, const Call& call) KSTONE_EXCLUDES(mutex_);
+  bool contained(Slot& slot, std::optional<std::uint32_t> stripe_id, std::string& error, const Call& call)
+      KSTONE_EXCLUDES(mutex_);
   bool release_word(std::uint32_t stripe_id, CompactionOutcome::Kind kind) KSTONE_REQUIRES(mutex_);
-  void finish(Slot& slot, CompactionOutcome&& outcome) KSTONE_REQUIRES(mutex_);
+  void finish(std::uint32_t stripe_id, CompactionOutcome&& outcome) KSTONE_REQUIRES(mutex_);
   void leave(Slot& slot) KSTONE_REQUIRES(mutex_);
-  void leave_unwound(Slot& slot) KSTONE_EXCLUDES(mutex_);
+  void leave_unwound(Slot& slot, std::optional<std::uint32_t> stripe_id) KSTONE_EXCLUDES(mutex_);
+  bool claim_sleeper() KSTONE_REQUIRES(mutex_);
 
   void check_destructible() const KSTONE_EXCLUDES(mutex_);
   void await_callers() KSTONE_EXCLUDES(mutex_);
+  void stop(ShutdownMode mode, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
   void close() KSTONE_REQUIRES(mutex_);
   bool await_threads(const Deadline& deadline) KSTONE_REQUIRES(mutex_);
-  bool join_threads(const Deadline& deadline) KSTONE_REQUIRES(mutex_);
-  IdleResult await_stripe(std::uint32_t stripe_id, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
+  void join_threads(const Deadline& deadline) KSTONE_REQUIRES(mutex_);
+  void log_end() KSTONE_REQUIRES(mutex_);
+  std::vector<Goal> goals_of_all_stripes() const KSTONE_REQUIRES(mutex_);
+  IdleResult await_goal(Goal goal, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
+  std::size_t waiting_stripes() const KSTONE_REQUIRES(mutex_);
   bool on_own_thread() const KSTONE_REQUIRES(mutex_);
   ShutdownReport report() const KSTONE_REQUIRES(mutex_);
   bool wait(typename Sync::condition_variable& change, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
-  static Deadline deadline_after(std::optional<std::chrono::nanoseconds> limit);
+  static Deadline deadline_after(Limit limit);
   template <class... Arguments>
   void log(LogLevel level, const char* format, Arguments... arguments) const noexcept KSTONE_EXCLUDES(mutex_);
 
@@ -231,18 +266,10 @@ class basic_background_worker {
   typename Sync::condition_variable thread_left_;    // or the threads were joined, or a wait has been left
   typename Sync::condition_variable closed_;         // ends the scan's wait
 
-  // Guarded by mutex_; the slots' threads are joined without it, by the one caller that set `joining_`.
-  Cell<SchedulingCore> core_ KSTONE_GUARDED_BY(mutex_);
-  const std::unique_ptr<Slot[]> slots_;  // the worker threads, then the scan's
-  bool started_ KSTONE_GUARDED_BY(mutex_) = false;
-  bool joining_ KSTONE_GUARDED_BY(mutex_) = false;
-  bool joined_ KSTONE_GUARDED_BY(mutex_) = false;
-  std::uint32_t alive_workers_ KSTONE_GUARDED_BY(mutex_) = 0;
-  std::uint32_t alive_threads_ KSTONE_GUARDED_BY(mutex_) = 0;  // with the scan's
-  std::uint32_t idle_waiters_ KSTONE_GUARDED_BY(mutex_) = 0;
-  std::uint32_t shutdown_callers_ KSTONE_GUARDED_BY(mutex_) = 0;
-  std::chrono::nanoseconds closed_at_ KSTONE_GUARDED_BY(mutex_){0};
-  std::optional<std::chrono::nanoseconds> stopped_at_ KSTONE_GUARDED_BY(mutex_);
+  Cell<State> state_ KSTONE_GUARDED_BY(mutex_);
+
+  // As State::threads.
+  const std::unique_ptr<Slot[]> slots_;
 };
 
 template <class Sync>

@@ -51,12 +51,12 @@ basic_background_worker<Sync>::basic_background_worker(CompactionConfig config, 
       options_(std::move(options)),
       words_(new Atomic<std::uint64_t>[stripe_count]{}),
       links_(new Cell<std::uint32_t>[stripe_count]),
-      core_(stripe_count),
+      state_(State(stripe_count, config.max_concurrent_compactions)),
       slots_(new Slot[std::size_t{config.max_concurrent_compactions} + 1]) {
   Sync::name(control_, "control");
   Sync::name(sleepers_, "sleepers");
   Sync::name(mutex_, "mutex");
-  Sync::name(core_, "core");
+  Sync::name(state_, "state");
   Sync::name(episode_ended_, "episode_ended");
   Sync::name(thread_left_, "thread_left");
   Sync::name(closed_, "closed");
@@ -69,7 +69,9 @@ basic_background_worker<Sync>::basic_background_worker(CompactionConfig config, 
 template <class Sync>
 basic_background_worker<Sync>::~basic_background_worker() {
   check_destructible();
-  shutdown(ShutdownMode::finish_running);
+  mutex_.lock();
+  stop(ShutdownMode::finish_running, std::nullopt);
+  mutex_.unlock();
   await_callers();
 }
 
@@ -84,7 +86,7 @@ void basic_background_worker<Sync>::check_destructible() const {
 template <class Sync>
 void basic_background_worker<Sync>::await_callers() {
   detail::ScopedLock lock(mutex_);
-  while (idle_waiters_ + shutdown_callers_ != 0) {
+  while (state_.read().idle_waiters + state_.read().shutdown_callers != 0) {
     thread_left_.wait(mutex_);
   }
 }
@@ -98,19 +100,20 @@ StartResult basic_background_worker<Sync>::start() {
   bool scan_missing = false;
   {
     detail::ScopedLock lock(mutex_);
-    if (core_.read().closed()) {
+    auto& state = state_.write();
+    if (state.core.closed()) {
       result = StartResult::shut_down;
-    } else if (started_) {
+    } else if (state.started) {
       result = StartResult::already_running;
-    } else if (config_.enabled) {
-      start_threads();
-      started_ = alive_workers_ != 0;
-      result = started_ ? StartResult::started : StartResult::no_threads;
-      scan_missing = started_ && options_.scan && alive_threads_ == alive_workers_;
     } else {
-      started_ = true;
+      if (config_.enabled) {
+        start_threads();
+      }
+      state.started = state.alive_workers != 0 || !config_.enabled;
+      result = state.started ? StartResult::started : StartResult::no_threads;
     }
-    workers = alive_workers_;
+    workers = state.alive_workers;
+    scan_missing = workers != 0 && options_.scan && !state.threads.back().alive;
   }
   if (result == StartResult::already_running) {
     log(LogLevel::warn, "start: the worker runs already");
@@ -132,28 +135,28 @@ StartResult basic_background_worker<Sync>::start() {
 
 template <class Sync>
 void basic_background_worker<Sync>::start_threads() {
+  auto& state = state_.write();
   const auto workers = config_.max_concurrent_compactions;
-  for (std::uint32_t i = 0; i < workers; ++i) {
-    // Captureless, so that `Sync::thread` needs no allocation for what it runs.
-    if (!start_thread(slots_[i], [](void* slot) { static_cast<Slot*>(slot)->self->work(*static_cast<Slot*>(slot)); })) {
-      break;
-    }
-    ++alive_workers_;
+  // Captureless, so that `Sync::thread` needs no allocation for what it runs.
+  while (state.alive_workers < workers && start_thread(state.alive_workers, [](void* slot) {
+           static_cast<Slot*>(slot)->self->work(*static_cast<Slot*>(slot));
+         })) {
+    ++state.alive_workers;
   }
-  if (options_.scan && alive_workers_ != 0) {
-    start_thread(slots_[workers], [](void* slot) { static_cast<Slot*>(slot)->self->scan(*static_cast<Slot*>(slot)); });
+  if (options_.scan && state.alive_workers != 0) {
+    start_thread(workers, [](void* slot) { static_cast<Slot*>(slot)->self->scan(*static_cast<Slot*>(slot)); });
   }
 }
 
 template <class Sync>
-bool basic_background_worker<Sync>::start_thread(Slot& slot, void (*entry)(void*)) {
+bool basic_background_worker<Sync>::start_thread(std::uint32_t index, void (*entry)(void*)) {
+  auto& slot = slots_[index];
   slot.self = this;
+  slot.index = index;
   if (!slot.thread.start(entry, &slot)) {
     return false;
   }
-  slot.id = slot.thread.id();
-  slot.alive = true;
-  ++alive_threads_;
+  state_.write().threads[index] = ThreadState{slot.thread.id(), true};
   return true;
 }
 
@@ -164,12 +167,12 @@ void basic_background_worker<Sync>::work(Slot& slot) {
   mutex_.lock();  // no guard: a job that ends its thread leaves this function without the mutex
   for (;;) {
     ControlWord control = admit_listed();
-    if (core_.read().has_queued()) {
-      compact(slot, control);
+    if (state_.read().core.has_queued()) {
+      compact(slot);
       continue;
     }
     // The core, not the list: between the two, shutdown still moves claimed stripes into the queue.
-    if (core_.read().closed()) {
+    if (state_.read().core.closed()) {
       break;
     }
     // Relaxed: who claims the sleeper hands over a token and nothing else. The exchange fails if a stripe was listed since
@@ -178,6 +181,7 @@ void basic_background_worker<Sync>::work(Slot& slot) {
                                         std::memory_order_relaxed)) {
       continue;
     }
+    Sync::check(control.sleepers() < config_.max_concurrent_compactions, "work: this thread was awake, so not all slept");
     // Between unlocking and sleeping a requester may claim this sleeper; its token is then there before the wait.
     mutex_.unlock();
     sleepers_.wait();
@@ -213,7 +217,7 @@ void basic_background_worker<Sync>::link_taken(std::uint32_t head) {
     auto& link = links_[head - 1].write();
     oldest = std::exchange(head, std::exchange(link, oldest));
   }
-  auto& core = core_.write();
+  auto& core = state_.write().core;
   while (oldest != 0) {
     core.link(oldest - 1);
     oldest = links_[oldest - 1].read();
@@ -221,8 +225,8 @@ void basic_background_worker<Sync>::link_taken(std::uint32_t head) {
 }
 
 template <class Sync>
-void basic_background_worker<Sync>::compact(Slot& slot, ControlWord control) {
-  auto& core = core_.write();
+void basic_background_worker<Sync>::compact(Slot& slot) {
+  auto& core = state_.write().core;
   const auto stripe_id = core.take();
   if (!core.closed()) {
     // [T1] acquire; pairs with [Q1]. What every requester of the episode wrote. From here on a request is for the next
@@ -231,58 +235,47 @@ void basic_background_worker<Sync>::compact(Slot& slot, ControlWord control) {
     Sync::check(before.requests() != 0 && !before.running(), "compact: a queued stripe has requests and does not run");
     core.count_coalesced(before.requests() - 1);
   }
-  slot.stripe = stripe_id;
-  slot.running = true;
-  slot.stop_flag.store(false, std::memory_order_relaxed);  // relaxed: set and cleared under the mutex
-  auto active = stats_.start_compaction();
-  const bool wake_another = core.has_queued() && claim_sleeper(control);
   const auto attempt = core.stripe(stripe_id).attempts;
+  auto active = stats_.start_compaction();
   mutex_.unlock();
 
-  if (wake_another) {
-    sleepers_.post(1);  // the sleeper claimed above; it looks for what this thread left in the queue
-  }
+  auto outcome = run_job(slot, stripe_id, attempt);
+
+  mutex_.lock();
+  active.end();
+  finish(stripe_id, std::move(outcome));
+}
+
+template <class Sync>
+CompactionOutcome basic_background_worker<Sync>::run_job(Slot& slot, std::uint32_t stripe_id, std::uint32_t attempt) {
+  using Kind = CompactionOutcome::Kind;
   log(LogLevel::debug, "compaction of stripe %u starts", stripe_id);
   Context context(CompactionRequest{stripe_id}, attempt, slot.stop_flag, stats_);
   auto outcome = CompactionOutcome::failed({});
   std::string error;
-  if (!contained(slot, error, [&] { outcome = job_(context); })) {
+  if (!contained(slot, stripe_id, error, [&] { outcome = job_(context); })) {
     outcome = CompactionOutcome::failed(std::move(error));
   }
-  const auto kind = outcome.kind();
-  if (kind == CompactionOutcome::Kind::failed || kind == CompactionOutcome::Kind::retry) {
+  if (outcome.kind() == Kind::failed || outcome.kind() == Kind::retry) {
     log(LogLevel::warn, "compaction of stripe %u failed: %s", stripe_id, outcome.error().c_str());
   } else {
-    log(LogLevel::debug, "compaction of stripe %u ends: %s", stripe_id, to_string(kind).data());
+    log(LogLevel::debug, "compaction of stripe %u ends: %s", stripe_id, to_string(outcome.kind()).data());
   }
-
-  mutex_.lock();
-  active.end();
-  finish(slot, std::move(outcome));
-}
-
-// True if a sleeper was claimed; the caller owes it a token.
-template <class Sync>
-bool basic_background_worker<Sync>::claim_sleeper(ControlWord control) {
-  // Relaxed: as for going to sleep.
-  while (control.sleepers() != 0 &&
-         !control_.compare_exchange_weak(control.bits, control.with_sleeper_claimed().bits, std::memory_order_relaxed,
-                                         std::memory_order_relaxed)) {
-  }
-  return control.sleepers() != 0;
+  return outcome;
 }
 
 // Calls code of the user. False, with the text, if it threw. Nothing here synchronizes inside a handler, where a fiber of
 // the model checker must not be switched; the one that does is the C library's, which the models never meet.
 template <class Sync>
 template <class Call>
-bool basic_background_worker<Sync>::contained(Slot& slot, std::string& error, const Call& call) {
+bool basic_background_worker<Sync>::contained(Slot& slot, std::optional<std::uint32_t> stripe_id, std::string& error,
+                                              const Call& call) {
   try {
     call();
     return true;
 #if defined(__GLIBCXX__)
   } catch (const abi::__forced_unwind&) {  // the thread was cancelled, or ended itself: not ours to stop
-    leave_unwound(slot);
+    leave_unwound(slot, stripe_id);
     throw;
 #endif
   } catch (const std::exception& exception) {
@@ -294,22 +287,22 @@ bool basic_background_worker<Sync>::contained(Slot& slot, std::string& error, co
 }
 
 template <class Sync>
-void basic_background_worker<Sync>::finish(Slot& slot, CompactionOutcome&& outcome) {
+void basic_background_worker<Sync>::finish(std::uint32_t stripe_id, CompactionOutcome&& outcome) {
   using Kind = CompactionOutcome::Kind;
   const auto kind = outcome.kind();
-  auto& core = core_.write();
-  const bool requested = core.closed() ? core.rerun_owed(slot.stripe) : release_word(slot.stripe, kind);
+  const bool requested = state_.read().core.closed() ? state_.read().core.rerun_owed(stripe_id)
+                                                     : release_word(stripe_id, kind);
   if (requested || kind == Kind::more_work) {
     admit_listed();  // the tail of the queue is behind every stripe that was listed before
   }
-  core.finish(slot.stripe, kind, requested);
-  slot.running = false;
+  auto& state = state_.write();
+  state.core.finish(stripe_id, kind, requested);
   if (kind == Kind::done || kind == Kind::more_work) {
     stats_.record_compaction();
   } else if (kind == Kind::failed || kind == Kind::retry) {
-    core.record_error(outcome.take_error());
+    state.core.record_error(outcome.take_error());
   }
-  if (idle_waiters_ != 0) {
+  if (state.idle_waiters != 0) {
     episode_ended_.notify_all();  // wait_idle, which looks at the core under the mutex held here
   }
 }
@@ -324,9 +317,9 @@ bool basic_background_worker<Sync>::release_word(std::uint32_t stripe_id, Compac
     return StripeWord{word.fetch_sub(StripeWord::running_bit, std::memory_order_release)}.requests() != 0;
   }
   // The worker requests the rest of the work itself, in the same step: the word must not look idle in between.
-  // [F2] release; pairs with [Q1]. As [F1].
+  // Relaxed: it publishes nothing. The word keeps a request, so nobody links the stripe before a later [F1].
   const StripeWord before{
-      word.fetch_add(StripeWord::one_request - StripeWord::running_bit, std::memory_order_release)};
+      word.fetch_add(StripeWord::one_request - StripeWord::running_bit, std::memory_order_relaxed)};
   if (before.requests() != 0) {
     // Others asked as well: theirs is enough. Relaxed: a count, and the word keeps at least one request.
     word.fetch_sub(StripeWord::one_request, std::memory_order_relaxed);
@@ -336,44 +329,57 @@ bool basic_background_worker<Sync>::release_word(std::uint32_t stripe_id, Compac
 
 template <class Sync>
 void basic_background_worker<Sync>::leave(Slot& slot) {
-  slot.alive = false;
-  --alive_threads_;
-  if (&slot != &slots_[config_.max_concurrent_compactions]) {
-    --alive_workers_;
+  auto& state = state_.write();
+  state.threads[slot.index].alive = false;
+  if (slot.index < config_.max_concurrent_compactions) {
+    --state.alive_workers;
   }
-  if (shutdown_callers_ != 0) {
+  if (state.shutdown_callers != 0) {
     thread_left_.notify_all();  // shutdown, which waits under the mutex held here for the last one
   }
 }
 
-// The thread is being unwound out of a job or scan. Its compaction has failed; the other threads go on.
+// The thread is being unwound out of a job or scan. Its compaction has failed; the other threads go on. It is the one case
+// in which an awake thread goes without having looked at the queue, so it wakes another.
 template <class Sync>
-void basic_background_worker<Sync>::leave_unwound(Slot& slot) {
+void basic_background_worker<Sync>::leave_unwound(Slot& slot, std::optional<std::uint32_t> stripe_id) {
   mutex_.lock();
-  if (slot.running) {
-    finish(slot, CompactionOutcome::failed("the job ended its thread"));
+  if (stripe_id) {
+    finish(*stripe_id, CompactionOutcome::failed("the job ended its thread"));
   }
   leave(slot);
-  const bool wake_another = core_.read().has_queued() && claim_sleeper(ControlWord{control_.load(std::memory_order_relaxed)});
+  const bool wake_another = claim_sleeper();
   mutex_.unlock();
   if (wake_another) {
-    sleepers_.post(1);  // what this thread would have taken next
+    sleepers_.post(1);
   }
+}
+
+// True if a sleeper was claimed; the caller owes it a token.
+template <class Sync>
+bool basic_background_worker<Sync>::claim_sleeper() {
+  // Relaxed: as for going to sleep.
+  ControlWord control{control_.load(std::memory_order_relaxed)};
+  while (control.sleepers() != 0 &&
+         !control_.compare_exchange_weak(control.bits, control.with_sleeper_claimed().bits, std::memory_order_relaxed,
+                                         std::memory_order_relaxed)) {
+  }
+  return control.sleepers() != 0;
 }
 
 template <class Sync>
 void basic_background_worker<Sync>::scan(Slot& slot) {
   const auto interval = std::chrono::nanoseconds(std::chrono::seconds(config_.check_interval_secs));
   mutex_.lock();  // no guard: as in work()
-  while (!core_.read().closed()) {
+  while (!state_.read().core.closed()) {
     mutex_.unlock();
     std::string error;
-    if (!contained(slot, error, [&] { options_.scan(*this); })) {
+    if (!contained(slot, std::nullopt, error, [&] { options_.scan(*this); })) {
       log(LogLevel::warn, "the periodic scan failed: %s", error.c_str());
     }
     mutex_.lock();
     const Deadline next = Sync::clock::now() + interval;
-    while (!core_.read().closed() && wait(closed_, next)) {
+    while (!state_.read().core.closed() && wait(closed_, next)) {
     }
   }
   leave(slot);
@@ -383,71 +389,84 @@ void basic_background_worker<Sync>::scan(Slot& slot) {
 // -- Waiting and shutting down ----------------------------------------------------------------------------------------
 
 template <class Sync>
-IdleResult basic_background_worker<Sync>::wait_idle(std::optional<std::chrono::nanoseconds> limit) {
+IdleResult basic_background_worker<Sync>::wait_idle(Limit limit) {
   const auto deadline = deadline_after(limit);
   detail::ScopedLock lock(mutex_);
   if (on_own_thread()) {
     return IdleResult::refused;
   }
-  ++idle_waiters_;
-  auto result = core_.read().closed() ? IdleResult::shut_down : IdleResult::idle;
-  // One stripe after the other: each is seen without an episode from before the call at some moment of the call, and an
-  // episode from before the call cannot come back.
-  for (std::uint32_t i = 0; i < stripe_count_ && result == IdleResult::idle; ++i) {
-    result = await_stripe(i, deadline);
+  if (state_.read().core.closed()) {
+    return IdleResult::shut_down;
   }
-  --idle_waiters_;
-  if (core_.read().closed()) {
+  const auto goals = goals_of_all_stripes();
+  ++state_.write().idle_waiters;
+  auto result = IdleResult::idle;
+  for (auto goal = goals.begin(); goal != goals.end() && result == IdleResult::idle; ++goal) {
+    result = await_goal(*goal, deadline);
+  }
+  --state_.write().idle_waiters;
+  if (state_.read().core.closed()) {
     thread_left_.notify_all();  // the destructor, which waits under the mutex held here for the last wait
   }
   return result;
 }
 
+// The stripes with an episode alive at this moment, each with what its count of ended episodes will then have reached. A
+// stripe that is claimed and not yet linked has one: it shows in its word.
 template <class Sync>
-IdleResult basic_background_worker<Sync>::await_stripe(std::uint32_t stripe_id, const Deadline& deadline) {
-  // Relaxed: the compaction that left the word idle did so under the mutex held here, which carries what it wrote.
-  const StripeWord word{words_[stripe_id].load(std::memory_order_relaxed)};
-  const auto alive = core_.read().alive_episodes(stripe_id, word.requests());
-  const auto target = core_.read().stripe(stripe_id).ended + alive;
+auto basic_background_worker<Sync>::goals_of_all_stripes() const -> std::vector<Goal> {
+  std::vector<Goal> goals;
+  for (std::uint32_t i = 0; i < stripe_count_; ++i) {
+    // Relaxed: the compaction that left the word idle did so under the mutex held here, which carries what it wrote.
+    const StripeWord word{words_[i].load(std::memory_order_relaxed)};
+    const auto alive = state_.read().core.alive_episodes(i, word.requests());
+    if (alive != 0) {
+      goals.push_back(Goal{i, state_.read().core.stripe(i).ended + alive});
+    }
+  }
+  return goals;
+}
+
+template <class Sync>
+IdleResult basic_background_worker<Sync>::await_goal(Goal goal, const Deadline& deadline) {
   // The counter wraps; at most two episodes of a stripe are alive, so the distance tells.
   const auto reached = [&]() KSTONE_REQUIRES(mutex_) {
-    return static_cast<std::int32_t>(core_.read().stripe(stripe_id).ended - target) >= 0;
+    return static_cast<std::int32_t>(state_.read().core.stripe(goal.stripe_id).ended - goal.ended) >= 0;
   };
   while (!reached()) {
-    if (!wait(episode_ended_, deadline)) {
-      return reached() ? IdleResult::idle : IdleResult::timed_out;
+    const bool in_time = wait(episode_ended_, deadline);
+    if (state_.read().core.closed()) {
+      return IdleResult::shut_down;  // whatever became of the episode: it may have been discarded
     }
-    if (core_.read().closed()) {
-      return IdleResult::shut_down;
+    if (!in_time) {
+      return reached() ? IdleResult::idle : IdleResult::timed_out;
     }
   }
   return IdleResult::idle;
 }
 
 template <class Sync>
-ShutdownReport basic_background_worker<Sync>::shutdown(ShutdownMode mode,
-                                                       std::optional<std::chrono::nanoseconds> limit) {
+ShutdownReport basic_background_worker<Sync>::shutdown(ShutdownMode mode, Limit limit) {
   const auto deadline = deadline_after(limit);
   detail::ScopedLock lock(mutex_);
   if (on_own_thread()) {
-    auto refused = report();
-    refused.performed = false;
+    ShutdownReport refused;
+    refused.refused = true;
     return refused;
   }
-  // Leaves also when the report cannot be built.
-  struct Caller {
-    basic_background_worker& worker;
-    explicit Caller(basic_background_worker& entered) : worker(entered) { ++worker.shutdown_callers_; }
-    ~Caller() {
-      --worker.shutdown_callers_;
-      worker.thread_left_.notify_all();  // the destructor, which waits under the mutex held here
-    }
-  } caller(*this);
-  if (!core_.read().closed()) {
+  stop(mode, deadline);
+  return report();
+}
+
+// All of a shutdown but its report, which may lack the memory to be built.
+template <class Sync>
+void basic_background_worker<Sync>::stop(ShutdownMode mode, const Deadline& deadline) {
+  ++state_.write().shutdown_callers;
+  if (!state_.read().core.closed()) {
     close();
   }
-  core_.write().apply(mode);
-  if (core_.read().mode() == ShutdownMode::cancel) {
+  state_.write().core.apply(mode);
+  if (state_.read().core.mode() == ShutdownMode::cancel) {
     for (std::uint32_t i = 0; i < config_.max_concurrent_compactions; ++i) {
       slots_[i].stop_flag.store(true, std::memory_order_relaxed);  // relaxed: asks, publishes nothing
     }
@@ -455,19 +474,20 @@ ShutdownReport basic_background_worker<Sync>::shutdown(ShutdownMode mode,
   if (await_threads(deadline)) {
     join_threads(deadline);
   }
-  return report();
+  --state_.write().shutdown_callers;
+  thread_left_.notify_all();  // the destructor, which waits under the mutex held here
 }
 
 // The list is closed before the stripe words: in the other order a stripe could be claimed, its word then found closed,
 // and nobody would know of it. Who claims a stripe before its word closes finds the list closed and leaves it to us.
 template <class Sync>
 void basic_background_worker<Sync>::close() {
-  closed_at_ = Sync::clock::now();
+  state_.write().closed_at = Sync::clock::now();
   // [C1] acquire; pairs with [L1]. The links of the list that is taken here. model/worker/shutdown.cpp
   const ControlWord control{
       control_.exchange(ControlWord::closed_and_empty().bits, std::memory_order_acquire)};
   link_taken(control.head());
-  auto& core = core_.write();
+  auto& core = state_.write().core;
   core.close();
   for (std::uint32_t i = 0; i < stripe_count_; ++i) {
     // [C2] acquire; pairs with [Q1]. What the requesters of a claimed stripe wrote; the thread that takes it gets it
@@ -477,59 +497,63 @@ void basic_background_worker<Sync>::close() {
   }
   // A token for every thread, not for every sleeper: one whose claimed token its requester has yet to post must not keep
   // the shutdown waiting. Tokens that remain are of no account, since nobody sleeps any more.
-  if (alive_workers_ != 0) {
-    sleepers_.post(alive_workers_);
+  if (state_.read().alive_workers != 0) {
+    sleepers_.post(state_.read().alive_workers);
   }
   closed_.notify_one();  // the scan
-  if (idle_waiters_ != 0) {
+  if (state_.read().idle_waiters != 0) {
     episode_ended_.notify_all();  // wait_idle
   }
 }
 
 template <class Sync>
 bool basic_background_worker<Sync>::await_threads(const Deadline& deadline) {
-  while (alive_threads_ != 0) {
-    if (!wait(thread_left_, deadline) && alive_threads_ != 0) {
+  while (!state_.read().all_threads_left()) {
+    if (!wait(thread_left_, deadline) && !state_.read().all_threads_left()) {
       return false;
     }
   }
-  core_.write().discard_queue();  // never started, or every thread was ended by its job
+  state_.write().core.discard_queue();  // never started, or every thread was ended by its job
   return true;
 }
 
 template <class Sync>
-bool basic_background_worker<Sync>::join_threads(const Deadline& deadline) {
-  if (!joining_) {
-    joining_ = true;
-    const auto counters = core_.read().counters();
+void basic_background_worker<Sync>::join_threads(const Deadline& deadline) {
+  if (!state_.read().joining) {
+    state_.write().joining = true;
     mutex_.unlock();
     for (std::uint32_t i = 0; i <= config_.max_concurrent_compactions; ++i) {
       if (slots_[i].thread.joinable()) {
         slots_[i].thread.join();
       }
     }
-    log(LogLevel::info, "shut down; of %llu episodes %llu were done, %llu failed, %llu cancelled, %llu discarded",
-        static_cast<unsigned long long>(counters.opened), static_cast<unsigned long long>(counters.done),
-        static_cast<unsigned long long>(counters.failed), static_cast<unsigned long long>(counters.cancelled),
-        static_cast<unsigned long long>(counters.discarded));
     mutex_.lock();
-    joined_ = true;
-    stopped_at_ = Sync::clock::now();
+    state_.write().joined = true;
+    state_.write().stopped_at = Sync::clock::now();
     thread_left_.notify_all();  // other callers of shutdown
+    log_end();                  // last, since a sink may call shutdown, which then finds everything done
   }
-  while (!joined_) {
-    if (!wait(thread_left_, deadline)) {
-      return joined_;
-    }
+  while (!state_.read().joined && wait(thread_left_, deadline)) {
   }
-  return true;
+}
+
+template <class Sync>
+void basic_background_worker<Sync>::log_end() {
+  const auto counters = state_.read().core.counters();
+  mutex_.unlock();
+  log(LogLevel::info, "shut down; of %llu episodes %llu were done, %llu failed, %llu cancelled, %llu discarded",
+      static_cast<unsigned long long>(counters.opened), static_cast<unsigned long long>(counters.done),
+      static_cast<unsigned long long>(counters.failed), static_cast<unsigned long long>(counters.cancelled),
+      static_cast<unsigned long long>(counters.discarded));
+  mutex_.lock();
 }
 
 template <class Sync>
 ShutdownReport basic_background_worker<Sync>::report() const {
-  const auto& core = core_.read();
+  const auto& state = state_.read();
+  const auto& core = state.core;
   ShutdownReport result;
-  result.complete = joined_;
+  result.complete = state.joined;
   result.mode = core.mode();
   for (std::uint32_t i = 0; i < stripe_count_; ++i) {
     if (core.stripe(i).discarded) {
@@ -543,7 +567,7 @@ ShutdownReport basic_background_worker<Sync>::report() const {
     }
   }
   if (core.closed()) {
-    result.duration = stopped_at_.value_or(Sync::clock::now()) - closed_at_;
+    result.duration = state.stopped_at.value_or(Sync::clock::now()) - state.closed_at;
   }
   result.first_error = core.first_error();
   return result;
@@ -554,14 +578,20 @@ ShutdownReport basic_background_worker<Sync>::report() const {
 template <class Sync>
 std::size_t basic_background_worker<Sync>::queue_size() const {
   detail::ScopedLock lock(mutex_);
+  return waiting_stripes();
+}
+
+template <class Sync>
+std::size_t basic_background_worker<Sync>::waiting_stripes() const {
   // Relaxed: a count; calls that overlap may be missed.
-  return core_.read().queued() + ControlWord{control_.load(std::memory_order_relaxed)}.listed();
+  return state_.read().core.queued() + ControlWord{control_.load(std::memory_order_relaxed)}.listed();
 }
 
 template <class Sync>
 bool basic_background_worker<Sync>::is_running() const {
   detail::ScopedLock lock(mutex_);
-  return started_ && !core_.read().closed() && (alive_workers_ != 0 || !config_.enabled);
+  const auto& state = state_.read();
+  return state.started && !state.core.closed() && (state.alive_workers != 0 || !config_.enabled);
 }
 
 template <class Sync>
@@ -569,7 +599,8 @@ WorkerSnapshot basic_background_worker<Sync>::snapshot() const {
   WorkerSnapshot result;
   result.stats = stats_.snapshot();
   detail::ScopedLock lock(mutex_);
-  const auto& core = core_.read();
+  const auto& state = state_.read();
+  const auto& core = state.core;
   const auto& counters = core.counters();
   result.queued = counters.queued;
   result.coalesced = counters.coalesced;
@@ -589,11 +620,11 @@ WorkerSnapshot basic_background_worker<Sync>::snapshot() const {
   result.outcomes_stopped = counters.outcomes[5];
   result.running = core.running();
   result.running_max = core.running_max();
-  result.worker_threads = alive_workers_;
-  result.waiting_callers = idle_waiters_ + shutdown_callers_;
+  result.worker_threads = state.alive_workers;
+  result.waiting_callers = state.idle_waiters + state.shutdown_callers;
   result.first_error = core.first_error();
+  result.queue_size = waiting_stripes();
   // Relaxed, here and below: counts of calls; those that overlap may be missed.
-  result.queue_size = core.queued() + ControlWord{control_.load(std::memory_order_relaxed)}.listed();
   result.rejected_unknown_stripe = rejected_unknown_stripe_.load(std::memory_order_relaxed);
   result.rejected_disabled = rejected_disabled_.load(std::memory_order_relaxed);
   for (std::uint32_t i = 0; i < stripe_count_; ++i) {
@@ -605,12 +636,9 @@ WorkerSnapshot basic_background_worker<Sync>::snapshot() const {
 template <class Sync>
 bool basic_background_worker<Sync>::on_own_thread() const {
   const auto current = Sync::thread::current_id();
-  for (std::uint32_t i = 0; i <= config_.max_concurrent_compactions; ++i) {
-    if (slots_[i].alive && slots_[i].id == current) {
-      return true;
-    }
-  }
-  return false;
+  const auto& threads = state_.read().threads;
+  return std::any_of(threads.begin(), threads.end(),
+                     [&](const ThreadState& thread) { return thread.alive && thread.id == current; });
 }
 
 // False once the deadline has passed. May wake spuriously.
@@ -624,15 +652,11 @@ bool basic_background_worker<Sync>::wait(typename Sync::condition_variable& chan
 }
 
 template <class Sync>
-auto basic_background_worker<Sync>::deadline_after(std::optional<std::chrono::nanoseconds> limit) -> Deadline {
-  if (!limit) {
-    return std::nullopt;
-  }
+auto basic_background_worker<Sync>::deadline_after(Limit limit) -> Deadline {
+  const auto most = limit.nanoseconds();
   const auto now = Sync::clock::now();
-  if (*limit >= std::chrono::nanoseconds::max() - now) {
-    return std::nullopt;  // beyond what the clock can say
-  }
-  return now + std::max(*limit, std::chrono::nanoseconds(0));
+  // None, or beyond what the clock can say.
+  return !most || *most >= std::chrono::nanoseconds::max() - now ? Deadline() : now + *most;
 }
 
 template <class Sync>

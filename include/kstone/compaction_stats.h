@@ -56,6 +56,9 @@ class basic_compaction_stats_atomic {
   };
 
   basic_compaction_stats_atomic() : counters_(std::make_shared<Counters>()) {}
+  // Copies only: a moved-from one would have no counters to show.
+  basic_compaction_stats_atomic(const basic_compaction_stats_atomic&) = default;
+  basic_compaction_stats_atomic& operator=(const basic_compaction_stats_atomic&) = default;
 
   // Raises `active_compactions` until the guard is destroyed.
   [[nodiscard]] CompactionGuard start_compaction() const {

@@ -47,9 +47,9 @@ class CompactionOutcome {
     done,           // work was done and none is left
     nothing_to_do,  // there was nothing to compact; no success, no failure
     more_work,      // work was done and some is left: the stripe goes to the tail of the queue
-    retry,          // failed, and trying again later makes sense (a full disk)
+    retry,          // failed, and trying again later makes sense (a full disk); it is the next request that tries
     failed,         // failed
-    stopped,        // gave up because its stop token asked for it
+    stopped,        // gave up because it was asked to stop
   };
 
   static CompactionOutcome done() { return CompactionOutcome(Kind::done); }
@@ -85,15 +85,36 @@ enum class IdleResult : std::uint8_t {
   idle,       // every request answered before the call has reached its end
   timed_out,  // the limit passed first
   shut_down,  // `shutdown` was called before or meanwhile
-  refused,    // called from a job, scan or log sink of this worker, where waiting would wait for itself
+  refused,    // called on a thread of this worker (job, scan, log sink), where it would wait for itself
 };
 
 std::string_view to_string(IdleResult result) noexcept;
 
+// How long a call may wait: any std::chrono duration. None waits as long as it takes; zero or less asks without waiting;
+// more than a clock of nanoseconds can say (292 years) is none.
+class Limit {
+ public:
+  Limit() = default;
+  template <class Rep, class Period>
+  Limit(std::chrono::duration<Rep, Period> limit) {  // implicit: a duration is what callers have
+    const double seconds = std::chrono::duration<double>(limit).count();
+    if (!(seconds > 0)) {
+      nanoseconds_ = std::chrono::nanoseconds(0);
+    } else if (seconds < 9e9) {
+      nanoseconds_ = std::chrono::duration_cast<std::chrono::nanoseconds>(limit);
+    }
+  }
+
+  std::optional<std::chrono::nanoseconds> nanoseconds() const noexcept { return nanoseconds_; }
+
+ private:
+  std::optional<std::chrono::nanoseconds> nanoseconds_;
+};
+
 // What `shutdown` does with work that was accepted before it. Each mode does less than the one before it; a later call may
 // only move to the right.
 enum class ShutdownMode : std::uint8_t {
-  drain,           // every accepted stripe is compacted once more, then the threads end
+  drain,           // every accepted stripe is compacted once more, then the threads end; without threads, all is discarded
   finish_running,  // running compactions end by themselves; what is queued is discarded
   cancel,          // as finish_running, and running compactions are asked to stop
 };
@@ -102,8 +123,8 @@ std::string_view to_string(ShutdownMode mode) noexcept;
 
 // What `shutdown` did. Every caller gets the same cumulative report, as of the moment its call returns.
 struct ShutdownReport {
-  // False: the call was made from a job, scan or log sink of this worker, and did nothing.
-  bool performed = true;
+  // True: the call was made on a thread of this worker, from a job, scan or log sink, and did nothing. The rest is empty.
+  bool refused = false;
 
   // All threads have ended. False only when the caller's limit passed first.
   bool complete = false;
@@ -114,7 +135,7 @@ struct ShutdownReport {
   // Accepted stripes that were not compacted (again), in ascending order.
   std::vector<CompactionRequest> discarded;
 
-  // Stripes whose last compaction, ending after `shutdown` was called, left work undone: `more_work`, `retry`, `failed`
+  // Stripes whose last compaction ended after `shutdown` was called and left work undone: `more_work`, `retry`, `failed`
   // or `stopped`. In ascending order.
   std::vector<CompactionRequest> unfinished;
 

@@ -102,7 +102,6 @@ class SchedulingCore {
   std::uint64_t alive() const noexcept { return alive_; }
   const std::string& first_error() const noexcept { return first_error_; }
   const Counters& counters() const noexcept { return counters_; }
-  std::uint32_t stripe_count() const noexcept { return static_cast<std::uint32_t>(stripes_.size()); }
   const Stripe& stripe(std::uint32_t id) const { return stripes_[id]; }
 
   // Episodes of `stripe` that have not ended, when its word holds `requests` calls that the core has not learnt of.

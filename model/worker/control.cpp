@@ -93,6 +93,11 @@ struct StartRace : Scene<Size, Sync> {
     }
     check(started <= 1, "one call starts the worker");
     if (!shuts_down && started == 1) {
+      for (const auto result : results) {
+        check(result == StartResult::started || result == StartResult::already_running, "the others are told so");
+      }
+    }
+    if (!shuts_down && started == 1) {
       check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
       this->check_served();
     }
@@ -150,8 +155,9 @@ struct WaitFromInside : Scene<Size<1, 1>, Sync> {
   void before() {
     this->make([this](typename Scene<Size<1, 1>, Sync>::Context& context) {
       this->note(context);
+      check(context.stats().snapshot().active_compactions == 1, "a running job is active");
       check(this->worker->wait_idle() == IdleResult::refused, "wait_idle is refused from inside a job");
-      check(!this->worker->shutdown().performed, "shutdown is refused from inside a job");
+      check(this->worker->shutdown().refused, "shutdown is refused from inside a job");
       return CompactionOutcome::done();
     });
     this->worker->start();
@@ -164,6 +170,36 @@ struct WaitFromInside : Scene<Size<1, 1>, Sync> {
     this->check_accounts();
     this->worker.reset();
   }
+};
+
+// What is answered without a look at any word: an unknown stripe, and a worker whose configuration is disabled.
+struct EarlyAnswers : Scene<Size<1, 1>> {
+  static constexpr int threads = 1;
+
+  void before() {
+    this->make();
+    disabled = std::make_unique<Worker>(CompactionConfig::disabled(), Worker::StatsAtomic(), 1U,
+                                        [](Context&) { return CompactionOutcome::done(); });
+  }
+  void thread(int) {
+    check(worker->queue_compaction(1) == Submission::rejected_unknown_stripe, "stripe 1 of 1 is unknown");
+    check(disabled->start() == StartResult::started, "a disabled worker starts");
+    check(disabled->is_running() && disabled->snapshot().worker_threads == 0, "it runs without threads");
+    check(disabled->queue_compaction(0) == Submission::rejected_disabled, "a disabled worker rejects");
+  }
+  void after() {
+    const auto s = worker->snapshot();
+    check(s.rejected_unknown_stripe == 1 && s.requests() == 1 && s.queue_size == 0, "an unknown stripe has no effect");
+    const auto d = disabled->snapshot();
+    check(d.rejected_disabled == 1 && d.requests() == 1 && d.queue_size == 0, "a rejected request has no effect");
+    check(disabled->wait_idle() == IdleResult::idle, "a disabled worker is idle");
+    check_complete(disabled->shutdown());
+    check(!disabled->is_running() && disabled->start() == StartResult::shut_down, "the end is final");
+    disabled.reset();
+    worker.reset();
+  }
+
+  std::unique_ptr<Worker> disabled;
 };
 
 template <class Scenario, class Size>
@@ -213,6 +249,7 @@ const Registered failing_threads = suite<StartRace<Size<1, 2>, 1, false>>(with_f
 const Proved<ScanAgainstDrain<>, Size<1, 1>> scan(
     {"scan_against_drain", "P7 P16", {"closed before the first scan", "accepted"}});
 const Registered scan_repeats = suite<ScanAgainstDrain<>>(with_one_timeout());
+const Proved<EarlyAnswers, Size<1, 1>> early_answers({"early_answers", "P7"});
 const Proved<WaitFromInside<>, Size<1, 1>> wait_from_inside({"wait_from_inside_a_job", "P17"});
 
 const Refuted<SnapshotInTheMiddle<Size<1, 1>, LocksWithoutOrder>, Size<1, 1>> snapshot_unordered(

@@ -21,7 +21,9 @@ struct RequestThenIdle : Scene<Size, Sync> {
   void after() {
     check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
     this->check_served();
-    this->check_complete(this->worker->shutdown());
+    const auto report = this->worker->shutdown();
+    this->check_complete(report);
+    check(report.first_error.empty(), "nothing failed");
     this->check_accounts();
     this->worker.reset();
   }

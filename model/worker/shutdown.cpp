@@ -47,6 +47,30 @@ struct RequestAgainstShutdown : Scene<Size, Sync> {
   }
 };
 
+// Nobody calls shutdown: the destructor lets the running job end, and does not ask it to stop.
+template <class Size, class Sync = RelacySync>
+struct Destroyed : Scene<Size, Sync> {
+  static constexpr int threads = Size::requesters;
+
+  void before() {
+    this->make([this](typename Scene<Size, Sync>::Context& context) {
+      check(!context.stop_requested(), "the destructor does not cancel");
+      this->note(context);
+      ended = true;
+      return CompactionOutcome::done();
+    });
+    this->worker->start();
+  }
+  void thread(int index) { this->request(index); }
+  void after() {
+    this->worker.reset();
+    this->cover_if(ended, "the job ran");
+    check(!ended || this->was_served(0), "a job that began has ended");
+  }
+
+  bool ended = false;  // of the one thread, read after its join
+};
+
 template <class Size, ShutdownMode mode, class Sync = RelacySync>
 using OneCaller = RequestAgainstShutdown<Size, 1, mode, mode, Sync>;
 
@@ -78,6 +102,10 @@ const Proved<RequestAgainstShutdown<Size<1, 1>, 2, finish_running>, Size<1, 1>> 
 const Proved<RequestAgainstShutdown<Size<1, 1>, 2, drain, cancel>, Size<1, 1>> stronger(
     {"request_against_drain_and_cancel_1_1", "P5 P7 P8 P10", {"served", "rejected", "discarded"}});
 
+const Proved<Destroyed<Size<1, 1>>, Size<1, 1>> destroyed({"destroyed_without_shutdown_1_1", "P10", {"the job ran"}});
+
+const Refuted<Destroyed<Size<1, 1>, JoinsNothing>, Size<1, 1>> destroyed_unjoined(
+    {"destroyed_without_shutdown_and_join", "P10"}, {Failure::use_after_free, Failure::thread_misuse});
 const Refuted<OneCaller<Size<1, 1>, drain, ForgetsWhatItCloses>, Size<1, 1>> forgets(
     {"request_against_drain_that_forgets", "P7"}, {Failure::check_failed});
 const Refuted<OneCaller<Size<1, 1>, drain, LosesTokens>, Size<1, 1>> loses_tokens(
