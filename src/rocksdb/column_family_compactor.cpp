@@ -51,7 +51,7 @@ void use_worker_compactions(::rocksdb::ColumnFamilyOptions& options, const Compa
       std::max(options.level0_stop_writes_trigger, options.level0_slowdown_writes_trigger + 1);
 }
 
-void record_compaction(const CompactionStatsAtomic& stats, const ::rocksdb::CompactionJobStats& job) {
+void record_job_stats(const CompactionStatsAtomic& stats, const ::rocksdb::CompactionJobStats& job) {
   const auto read = job.total_input_bytes + job.total_blob_bytes_read;
   const auto written = job.total_output_bytes + job.total_output_bytes_blob;
   stats.record_ssts_merged(job.num_input_files);
@@ -134,7 +134,7 @@ std::optional<CompactionStep> ColumnFamilyCompactor::next_step(std::uint32_t str
   ::rocksdb::CompactionJobInfo info;
   auto status = db_->CompactFiles(options, stripe.handle, step.inputs, step.output_level, -1, nullptr, &info);
   if (status.ok()) {
-    record_compaction(stats, info.stats);
+    record_job_stats(stats, info.stats);
   }
   return status;
 }

@@ -6,17 +6,20 @@
 namespace kstone::rocksdb {
 
 void DatabaseListener::attach(BackgroundWorker& worker, const std::vector<::rocksdb::ColumnFamilyHandle*>& handles) {
+  // Relaxed: only this thread attaches and detaches.
+  ProductionSync::check((state_.load(std::memory_order_relaxed) & attached_bit) == 0,
+                        "DatabaseListener::attach: a worker is attached already; call detach first");
   worker_ = &worker;
   stripes_.clear();
   for (std::uint32_t stripe = 0; stripe < handles.size(); ++stripe) {
     stripes_.emplace(handles[stripe]->GetID(), stripe);
   }
-  // [D1] release; pairs with [D2]. Publishes worker_ and stripes_ to the callbacks.
+  // [A1] release; pairs with [A2]. Publishes worker_ and stripes_ to the callbacks.
   state_.fetch_or(attached_bit, std::memory_order_release);
 }
 
 void DatabaseListener::detach() noexcept {
-  // [D3] acquire; pairs with [D4], as does the load below: what callbacks read of worker_ and stripes_, they have read
+  // [A3] acquire; pairs with [A4], as does the load below. What callbacks read of worker_ and stripes_, they have read
   // before the caller goes on to destroy the worker or to attach another.
   auto state = state_.fetch_and(~attached_bit, std::memory_order_acquire) & ~attached_bit;
   while (state != 0) {
@@ -27,13 +30,13 @@ void DatabaseListener::detach() noexcept {
 }
 
 void DatabaseListener::OnFlushCompleted(::rocksdb::DB*, const ::rocksdb::FlushJobInfo& info) {
-  // [D2] acquire; pairs with [D1].
+  // [A2] acquire; pairs with [A1].
   if ((state_.fetch_add(one_callback, std::memory_order_acquire) & attached_bit) != 0) {
     if (const auto found = stripes_.find(info.cf_id); found != stripes_.end()) {
       worker_->queue_compaction(found->second);
     }
   }
-  // [D4] release; pairs with [D3].
+  // [A4] release; pairs with [A3].
   state_.fetch_sub(one_callback, std::memory_order_release);
 }
 

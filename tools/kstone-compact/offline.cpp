@@ -31,7 +31,7 @@ class CompactionCounter final : public ::rocksdb::EventListener {
   void OnCompactionCompleted(::rocksdb::DB*, const ::rocksdb::CompactionJobInfo& info) override {
     // A file that only moved to another level was not merged.
     if (info.status.ok() && info.stats.num_input_records > 0) {
-      rocksdb::record_compaction(stats_, info.stats);
+      rocksdb::record_job_stats(stats_, info.stats);
     }
   }
 

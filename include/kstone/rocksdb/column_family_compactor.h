@@ -28,8 +28,8 @@ void use_worker_compactions(::rocksdb::ColumnFamilyOptions& options, const Compa
 
 // Adds what RocksDB reports of one compaction to the counters that the job keeps. A record is *deduplicated* when a newer
 // one of its key hid it (`num_records_replaced`); a deletion marker is *removed* when nothing was left for it to hide
-// (`num_expired_deletion_records`). Together they are the input records that did not become output records.
-void record_compaction(const CompactionStatsAtomic& stats, const ::rocksdb::CompactionJobStats& job);
+// (`num_expired_deletion_records`). Records dropped by range deletions or compaction filters are in neither.
+void record_job_stats(const CompactionStatsAtomic& stats, const ::rocksdb::CompactionJobStats& job);
 
 // What a status that is not OK means to the worker.
 //   ColumnFamilyDropped   nothing_to_do: there is nothing left to compact, and nobody did anything wrong
@@ -43,10 +43,13 @@ CompactionOutcome outcome_of(const ::rocksdb::Status& status, bool stop_requeste
 // *Requires*
 //   - The database and the handles outlive the compactor, and the compactor outlives the worker's threads.
 //   - The column families were opened with options that `use_worker_compactions` has set.
-//   - Nobody else needs to compact them. Who does it nevertheless (CompactRange, CompactFiles) does no harm.
+//   - Nobody else compacts them. Who does it nevertheless (CompactRange, CompactFiles) harms no data; a compaction that finds
+//     its SSTs taken tries three other picks and then answers `retry`, which the next request or scan takes up.
+//   - The worker has the scan. A failed compaction is tried again by the next request or the scan; a database whose writers
+//     are stopped makes no flush, and so no request, by itself.
+//   - Level targets and SST sizes are not changed by SetOptions while the compactor lives: it read them at construction.
 // *Guarantees*
-//   - A compaction is one step: one call of CompactFiles, of at most `max_step_bytes` unless a single SST with its overlap
-//     is more. It answers `more_work` while a level is due, so other stripes get their turn. RocksDB cannot cancel a single
+//   - A compaction is one step: one call of CompactFiles, bounded as `pick_step` says. It answers `more_work` while a level is due, so other stripes get their turn. RocksDB cannot cancel a single
 //     CompactFiles, so a request to stop takes effect after at most one step.
 //   - It runs on the worker's threads: `max_concurrent_compactions` stripes really merge at the same time, however many
 //     threads RocksDB has.

@@ -7,8 +7,8 @@
 // `detach` are called by one thread at a time.
 //
 // Invariants:
-//   A1  Only callbacks that found `attached_bit` in `state_` touch `worker_` and `stripes_`.
-//   A2  `worker_` and `stripes_` change only while `attached_bit` is clear and no callback is inside.
+//   L1  Only callbacks that found `attached_bit` in `state_` touch `worker_` and `stripes_`.
+//   L2  `worker_` and `stripes_` change only while `attached_bit` is clear and no callback is inside.
 
 #ifndef KSTONE_ROCKSDB_DATABASE_LISTENER_H_
 #define KSTONE_ROCKSDB_DATABASE_LISTENER_H_
@@ -39,7 +39,7 @@ class DatabaseListener final : public ::rocksdb::EventListener {
 
   // From now on a flush of `handles[i]` requests a compaction of stripe i; flushes of other column families request none.
   // A flush before this call requested nothing: queue every stripe once, or let the scan find them.
-  // *Requires* that nothing is attached.
+  // *Requires* that nothing is attached; otherwise it aborts with a sentence.
   void attach(BackgroundWorker& worker, const std::vector<::rocksdb::ColumnFamilyHandle*>& handles);
 
   // Ends that. Waits for callbacks that are in the middle of a request, which takes no longer than `queue_compaction`.
@@ -67,7 +67,7 @@ class DatabaseListener final : public ::rocksdb::EventListener {
   // One word for both: with two, a callback could read "attached" and count itself in only after `detach` has looked.
   std::atomic<std::uint64_t> state_{0};
 
-  // See A2.
+  // See L2.
   BackgroundWorker* worker_ = nullptr;
   std::unordered_map<std::uint32_t, std::uint32_t> stripes_;  // by the id of the column family
 

@@ -48,9 +48,10 @@ double level_score(const Levels& levels, std::size_t level, const LevelLimits& l
 // The step for the level that is most due, or none if no level is.
 //
 // From L0 the oldest SSTs go first: a newer one below an older one would hide the wrong value. As many are taken as fit
-// into `max_step_bytes` together with what they overlap in L1, and at least one. From another level it is the SST with the
-// least overlap below for its size, since that writes the fewest bytes for each byte moved. A step exceeds
-// `max_step_bytes` only if one SST with its overlap does.
+// into `max_step_bytes` together with what they overlap in L1, and at least one; beyond that, as many as share the same
+// overlap, until they are as large as it is. From another level it is the SST with the least overlap below for its size,
+// since that writes the fewest bytes for each byte moved. So a step is at most `max_step_bytes`, or one SST with its overlap,
+// or, from L0, twice the overlap and one SST.
 std::optional<CompactionStep> pick_step(const Levels& levels, const LevelLimits& limits,
                                         const ::rocksdb::Comparator& order);
 
