@@ -36,3 +36,4 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/kstone-config-version.cma
 install(FILES ${PROJECT_BINARY_DIR}/kstone-config.cmake ${PROJECT_BINARY_DIR}/kstone-config-version.cmake
         DESTINATION ${kstone_config_dir}
 )
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/licenses/kstone)

@@ -22,8 +22,6 @@ for line in (root / "docs/memory-orders.md").read_text().splitlines():
 labels = {}
 files = sorted(p for folder in ("include", "src") for p in (root / folder).rglob("*") if p.suffix in (".h", ".cpp"))
 for path in files:
-    if "rocksdb" in path.parts:
-        continue
     lines = path.read_text().splitlines()
     for number, line in enumerate(lines, 1):
         for match in re.finditer(r"\[([A-Z]\d+)\] (acq_rel|acquire|release|seq_cst)\b", line):

@@ -12,7 +12,10 @@ endfunction()
 
 set(configure ${CMAKE_COMMAND} -S ${CONSUMER} -B ${WORK}/build -DCMAKE_CXX_COMPILER=${CXX})
 if(WAY STREQUAL "subdirectory")
-  run(${configure} -DKSTONE_SOURCE_DIR=${KSTONE})
+  # As an engine might that hides its own symbols and is built shared: kstone's stay visible, and install nothing.
+  run(${configure} -DKSTONE_SOURCE_DIR=${KSTONE} -DBUILD_SHARED_LIBS=ON -DCMAKE_CXX_VISIBILITY_PRESET=hidden
+      -DCMAKE_VISIBILITY_INLINES_HIDDEN=ON
+  )
 else()
   run(${CMAKE_COMMAND} --install ${KSTONE_BUILD} --prefix ${WORK}/prefix)
   if(WAY STREQUAL "missing_component")
