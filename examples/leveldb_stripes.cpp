@@ -1,10 +1,10 @@
 // Another engine in under 60 lines: LevelDB, where a stripe is a database. Writers ask for a compaction every thousand
-// writes; the worker compacts two databases at a time, and never one of them twice at once.
+// writes. The worker asks two databases at a time to compact; LevelDB merges on one thread of its own for the process.
 
 #include <leveldb/db.h>
 
-#include <cstdio>
 #include <filesystem>
+#include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,7 +13,7 @@
 
 int main(int argc, char** argv) {
   if (argc != 2) {
-    std::fprintf(stderr, "usage: leveldb_stripes FOLDER\n");
+    std::cerr << "usage: leveldb_stripes FOLDER\n";
     return 2;
   }
   constexpr std::uint32_t stripes = 4;
@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
     std::filesystem::create_directories(argv[1]);
     const auto status = leveldb::DB::Open(options, std::string(argv[1]) + "/" + std::to_string(i), &database);
     if (!status.ok()) {
-      std::fprintf(stderr, "leveldb_stripes: %s\n", status.ToString().c_str());
+      std::cerr << "leveldb_stripes: " << status.ToString() << "\n";
       return 2;
     }
     databases.emplace_back(database);
@@ -37,7 +37,10 @@ int main(int argc, char** argv) {
     return kstone::CompactionOutcome::done();
   };
   kstone::BackgroundWorker worker(kstone::CompactionConfig().with_max_concurrent(2), {}, stripes, compact);
-  worker.start();
+  if (worker.start() != kstone::StartResult::started) {
+    std::cerr << "leveldb_stripes: no thread could be created\n";
+    return 1;
+  }
 
   const std::string value(100, 'v');
   for (int i = 1; i <= 40'000; ++i) {
@@ -50,8 +53,7 @@ int main(int argc, char** argv) {
 
   const auto report = worker.shutdown(kstone::ShutdownMode::drain);  // before the databases close
   const auto counts = worker.snapshot();
-  std::printf("%llu requests, %llu compactions, %zu stripes unfinished\n",
-              static_cast<unsigned long long>(counts.requests()),
-              static_cast<unsigned long long>(counts.stats.total_compactions), report.unfinished.size());
-  return report.complete && report.unfinished.empty() ? 0 : 1;
+  std::cout << counts.requests() << " requests, " << counts.stats.total_compactions << " compactions, "
+            << report.unfinished.size() + report.discarded.size() << " stripes not done\n";
+  return report.complete && report.unfinished.empty() && report.discarded.empty() ? 0 : 1;
 }

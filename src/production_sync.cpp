@@ -73,6 +73,9 @@ void ProductionSync::semaphore::wait() noexcept {
 bool ProductionSync::thread::start(void (*entry)(void*), void* argument) noexcept {
   try {
     native_ = std::thread(entry, argument);
+#if defined(__linux__)
+    pthread_setname_np(native_.native_handle(), "kstone");  // for debuggers and top; without it all is the same
+#endif
     return true;
   } catch (const std::exception&) {  // std::system_error, or no memory for the thread's state
     return false;

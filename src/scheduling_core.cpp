@@ -65,7 +65,7 @@ void SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, bool
 
 void SchedulingCore::record_error(std::string&& error) {
   if (first_error_.empty()) {
-    first_error_ = std::move(error);
+    first_error_ = error.empty() ? "no text" : std::move(error);
   }
 }
 

@@ -18,7 +18,8 @@ namespace kstone {
 
 // | requests : 62 | running : 1 | closed : 1 |
 //
-// `requests` counts the calls since a worker thread last took the stripe; *wanted* is `requests != 0`. A count instead of a
+// `requests` counts the calls since a worker thread last took the stripe, or, once closed, those rejected since; while the
+// word is open, *wanted* is `requests != 0`. A count instead of a
 // bit costs nothing (one `lock xadd`) and gives the number of coalesced requests without a second counter. At one request
 // a nanosecond it would overflow after 146 years.
 struct StripeWord {

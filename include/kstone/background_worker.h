@@ -58,10 +58,12 @@ class basic_compaction_context {
   // Relaxed: it asks for something, and publishes nothing.
   bool stop_requested() const noexcept { return stop_flag_.load(std::memory_order_relaxed); }
 
-  // The flag behind `stop_requested`, for engines that poll an atomic of their caller (RocksDB's `canceled`).
+  // The flag behind `stop_requested`, for engines that poll an atomic of their caller. Not to be written; RocksDB's `canceled`
+  // is a pointer to a non-const one that RocksDB only reads, so a const_cast is in order there.
   const typename Sync::template atomic<bool>& stop_flag() const noexcept { return stop_flag_; }
 
-  // Where the job records what it merged.
+  // Where the job records what it merged. `total_compactions` and `active_compactions` are the worker's to keep: a job that
+  // calls `record_compaction` or `start_compaction` counts twice.
   const StatsAtomic& stats() const noexcept { return stats_; }
 
  private:
@@ -72,8 +74,10 @@ class basic_compaction_context {
 };
 
 // *Requires*
-//   - The job, the scan and the log sink may be called from several threads at once.
-//   - Nobody calls a method once the destructor has begun, and none but waits is under way.
+//   - The job and the log sink tolerate being called from several threads at once: one job object serves all threads.
+//   - Nobody calls a method once the destructor has begun, and none but waits is under way. Flush callbacks and writers
+//     have been stopped by then.
+//   - Nobody calls `shutdown`, `wait_idle` or the destructor while holding a lock that a job needs.
 // *Guarantees*
 //   - One at a time: never two compactions of one stripe at the same time; of different stripes, as many as configured.
 //   - No lost request: an accepted request is followed by a compaction of its stripe that starts after the request's
@@ -84,15 +88,17 @@ class basic_compaction_context {
 //     and to whoever learns of its end through `wait_idle` or `shutdown`.
 //   - Nobody waits for a timer: a request wakes a sleeping thread, and every wait ends when `shutdown` is called.
 // *Lifetime*
-//   - The destructor calls `shutdown(ShutdownMode::finish_running)`: running compactions end by themselves, queued ones are
-//     discarded. Call `shutdown(ShutdownMode::drain)` first to have them done.
+//   - The destructor ends what `shutdown(ShutdownMode::finish_running)` would: running compactions end by themselves, queued
+//     ones are discarded, also those of a drain whose limit had passed. Call `shutdown(ShutdownMode::drain)` first to have
+//     them done, and look at its report.
+//   - What the job, the scan and the sink captured lives until the destructor has returned, not only until `shutdown` has.
 //
 //     auto compact = [&](CompactionContext& context) {
 //       engine.compact(context.stripe_id());
 //       return CompactionOutcome::done();
 //     };
 //     BackgroundWorker worker(CompactionConfig().with_max_concurrent(2), CompactionStatsAtomic(), 16, compact);
-//     worker.start();
+//     if (worker.start() != StartResult::started) { return error; }
 //     worker.queue_compaction(7);                                    // from any writer, any number of times
 //     auto report = worker.shutdown(ShutdownMode::drain);
 template <class Sync>
@@ -104,10 +110,10 @@ class basic_background_worker {
   using Scan = std::function<void(basic_background_worker&)>;
 
   struct Options {
-    // Called on a thread of its own when the worker starts and then every `check_interval_secs`; it may queue stripes. A
-    // backstop for what an engine forgot to request: nothing here depends on it. None by default.
+    // Called on a thread of its own when the worker starts, and again `check_interval_secs` after each call has ended; it may
+    // queue stripes. A backstop for what an engine forgot to request: nothing here depends on it. None by default.
     Scan scan;
-    // None by default: failures then show in the snapshot and in the report only.
+    // None by default: failures then show in the snapshot and in the report only. It must not end its thread.
     LogSink log;
   };
 
@@ -128,7 +134,8 @@ class basic_background_worker {
   // all is an error. Does not wait for jobs.
   StartResult start();
 
-  // Asks for a compaction of the stripe. Takes no lock, allocates nothing, calls no code of the user, never waits.
+  // Asks for a compaction of the stripe. Takes no lock, allocates nothing, calls no code of the user, never waits. (Where
+  // there is no futex, that is on systems other than Linux, waking a sleeping thread takes a lock for a moment.)
   //
   // Memory ordering: what the caller wrote before is visible to the compaction that serves the request.
   Submission queue_compaction(std::uint32_t stripe_id) noexcept;
@@ -154,7 +161,7 @@ class basic_background_worker {
   // Memory ordering: when `complete`, what every compaction wrote is visible to the caller.
   ShutdownReport shutdown(ShutdownMode mode = ShutdownMode::finish_running, Limit limit = {});
 
-  // One moment of all counters. O(stripes).
+  // One moment of all counters but `stats`. O(stripes), during which no thread takes up a stripe; requests go on.
   WorkerSnapshot snapshot() const;
 
   std::uint32_t stripe_count() const noexcept { return stripe_count_; }

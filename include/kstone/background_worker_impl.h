@@ -209,7 +209,7 @@ ControlWord basic_background_worker<Sync>::admit_listed() {
   return control;
 }
 
-// The list is newest first; linking in the order of the calls needs it turned round, in place.
+// The list is newest first; it is turned round, in place, and linked in the order in which it was listed.
 template <class Sync>
 void basic_background_worker<Sync>::link_taken(std::uint32_t head) {
   std::uint32_t oldest = 0;

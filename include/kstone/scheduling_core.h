@@ -75,7 +75,7 @@ class SchedulingCore {
   // Requests that merged into an episode that is already counted.
   void count_coalesced(std::uint64_t requests) { counters_.coalesced += requests; }
 
-  // Keeps the text of the first failure only.
+  // Keeps the text of the first failure only; one without a text is given one.
   void record_error(std::string&& error);
 
   // Closing takes three steps. `close`: no stripe is linked from here on. Then `close_stripe` for each: `requests` calls

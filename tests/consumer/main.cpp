@@ -10,7 +10,9 @@ int main() {
                                     compacted += static_cast<int>(context.stripe_id());
                                     return kstone::CompactionOutcome::done();
                                   });
-  worker.start();
+  if (worker.start() != kstone::StartResult::started) {
+    return 1;
+  }
   worker.queue_compaction(7);
   const auto report = worker.shutdown(kstone::ShutdownMode::drain);
   std::printf("compacted %d, complete %d\n", compacted.load(), report.complete);
