@@ -37,7 +37,7 @@ void validate(const CompactionConfig& config, std::uint32_t stripe_count, bool h
 
 void assign_or_truncate(std::string& target, const char* text) noexcept {
   try {
-    target = text;
+    target = text != nullptr ? text : "no text";
   } catch (...) {
     target.assign("out of memory", 13);  // short enough to need none
   }

@@ -72,7 +72,11 @@ void ProductionSync::semaphore::wait() noexcept {
 
 bool ProductionSync::thread::start(void (*entry)(void*), void* argument) noexcept {
   try {
-    native_ = std::thread(entry, argument);
+    native_ = std::thread([entry, argument] {
+      // A thread that is cancelled while it waits would leave the worker without a word. A job may allow it for itself.
+      const detail::CancellationOff off;
+      entry(argument);
+    });
 #if defined(__linux__)
     pthread_setname_np(native_.native_handle(), "kstone");  // for debuggers and top; without it all is the same
 #endif

@@ -4,6 +4,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <exception>
+#include <functional>
+#include <memory>
 #include <thread>
 
 #include "kstone/background_worker_impl.h"
@@ -441,6 +444,64 @@ TEST(Refusal, waits_from_inside_a_job_are_refused) {
   EXPECT_FALSE(report.complete);
   EXPECT_EQ(start, StartResult::already_running);
   EXPECT_TRUE(worker.is_running());
+}
+
+// An object of the engine that lives as long as the worker's thread, and calls back when that ends.
+struct CallsAtThreadEnd {
+  std::function<void()> call;
+  ~CallsAtThreadEnd() {
+    if (call) {
+      call();
+    }
+  }
+};
+
+TEST(Refusal, waits_from_destructors_of_a_worker_thread_are_refused) {
+  std::atomic<int> refused{0};
+  BackgroundWorker* self = nullptr;
+  BackgroundWorker worker(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 1, [&](CompactionContext&) {
+    thread_local CallsAtThreadEnd at_end;
+    at_end.call = [&] { refused += self->shutdown().refused && self->wait_idle() == IdleResult::refused ? 1 : 0; };
+    return CompactionOutcome::done();
+  });
+  self = &worker;
+  worker.start();
+  worker.queue_compaction(0);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_TRUE(worker.shutdown().complete);
+  EXPECT_EQ(refused, 1);
+}
+
+TEST(Cancellation, of_a_thread_in_wait_idle_waits_for_its_end) {
+  Held held;
+  held.worker.start();
+  held.worker.queue_compaction(0);
+  held.started.await(1);
+  std::atomic<bool> returned{false};
+  std::thread waiter([&] {
+    EXPECT_EQ(held.worker.wait_idle(), IdleResult::idle);
+    returned = true;
+  });
+  while (held.worker.snapshot().waiting_callers == 0) {
+    std::this_thread::yield();
+  }
+  pthread_cancel(waiter.native_handle());
+  held.end.open();
+  waiter.join();
+  EXPECT_TRUE(returned);
+  EXPECT_EQ(held.worker.snapshot().waiting_callers, 0U);
+}
+
+TEST(Jobs, an_exception_without_a_text_is_contained) {
+  struct Silent : std::exception {
+    const char* what() const noexcept override { return nullptr; }
+  };
+  BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 1,
+                          [](CompactionContext&) -> CompactionOutcome { throw Silent(); });
+  worker.start();
+  worker.queue_compaction(0);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_EQ(worker.snapshot().first_error, "no text");
 }
 
 TEST(Refusal, a_job_of_another_worker_may_wait) {

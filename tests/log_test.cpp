@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <stdexcept>
 #include <thread>
 
@@ -60,20 +61,38 @@ TEST(Log, the_end_is_told_once_also_from_the_destructor) {
   EXPECT_EQ(ends, 1);
 }
 
-TEST(Log, a_sink_may_call_shutdown_when_it_hears_of_the_end) {
+TEST(Log, a_sink_on_a_callers_thread_is_refused_too) {
   BackgroundWorker* self = nullptr;
-  bool complete = false;
+  std::vector<bool> refused;
   BackgroundWorker::Options options;
-  options.log = [&](LogLevel, std::string_view text) {
-    if (text.rfind("shut down;", 0) == 0) {
-      complete = self->shutdown().complete;
-    }
+  options.log = [&](LogLevel, std::string_view) {
+    refused.push_back(self->shutdown().refused && self->wait_idle() == IdleResult::refused);
   };
   BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing, options);
   self = &worker;
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
+  EXPECT_TRUE(worker.is_running());
   EXPECT_TRUE(worker.shutdown().complete);
-  EXPECT_TRUE(complete);
+  EXPECT_EQ(refused, (std::vector<bool>{true, true}));  // the lines of start and of the end
+  EXPECT_TRUE(worker.shutdown().complete);
+}
+
+TEST(LogDeathTest, destruction_from_a_sink_aborts_with_a_sentence) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_DEATH(
+      {
+        std::unique_ptr<BackgroundWorker> worker;
+        BackgroundWorker::Options options;
+        options.log = [&](LogLevel, std::string_view text) {
+          if (text.rfind("shut down;", 0) == 0) {
+            worker.reset();
+          }
+        };
+        worker = std::make_unique<BackgroundWorker>(CompactionConfig(), CompactionStatsAtomic(), 1, do_nothing, options);
+        worker->start();
+        worker->shutdown();
+      },
+      "kstone: ~BackgroundWorker: called from a job");
 }
 
 TEST(Log, a_sink_that_throws_is_contained_and_one_that_requests_is_served) {

@@ -10,7 +10,8 @@
 //       between the two steps of the call that answered `queued`.
 //   I3  While some worker thread sleeps, those that are awake and run no job, or are owed a token, are at least as many as
 //       the stripes that wait in the list and the queue. A thread goes to sleep only when none waits; who lists a stripe
-//       claims a sleeper in the same step; who puts a stripe back is awake itself. So no stripe waits for a wake-up.
+//       claims a sleeper in the same step; who puts a stripe back is awake itself. So no stripe waits for a wake-up but one
+//       that is owed; and while a requester is suspended before it posts, who leaves stripes in the queue wakes another.
 //   I4  Once the core is closed, every stripe word is closed, and so is the list.
 //   I5  Each sleeper that is claimed is posted one token, and each sleeper consumes one; there are never more than threads.
 //   I6  A stripe has one node. Only the call that found its word without requests and not running links it, and only the
@@ -123,8 +124,8 @@ class basic_background_worker {
   basic_background_worker(CompactionConfig config, StatsAtomic stats, std::uint32_t stripe_count, Job job,
                           Options options = {});
 
-  // Never blocks for longer than the running jobs take. Called from a job, scan or log sink of this worker it aborts with
-  // a sentence, since it would wait for itself.
+  // Blocks for no longer than the running jobs and a scan take. Called from a job, scan or log sink of this worker it aborts
+  // with a sentence, since it would wait for itself.
   ~basic_background_worker();
 
   basic_background_worker(const basic_background_worker&) = delete;
@@ -148,14 +149,15 @@ class basic_background_worker {
 
   // Waits until every request answered before the call has reached its end; requests that come later are not waited for.
   // Without a limit it waits as long as that takes; a limit of zero or less asks without waiting. Before `start` it waits
-  // for the start. O(stripes).
+  // for the start. O(stripes). Throws std::bad_alloc if there is no memory to note what to wait for.
   //
   // Memory ordering: after `idle`, what those compactions wrote is visible to the caller.
   IdleResult wait_idle(Limit limit = {});
 
   // Ends the worker for good, and waits for its threads. Every request from now on is rejected. Called again, or from
   // several threads, it joins the shutdown under way; a stronger mode takes effect, a weaker one does not. With a limit it
-  // returns when that has passed, `complete` being false, and what was begun goes on. Throws std::bad_alloc if the report
+  // returns when that has passed, `complete` being false, and what was begun goes on. (The limit does not bound what runs
+  // after a thread's last job, destructors of the engine's thread_local objects, nor the log sink.) Throws std::bad_alloc if the report
   // cannot be built; the shutdown goes on.
   //
   // Memory ordering: when `complete`, what every compaction wrote is visible to the caller.
@@ -185,19 +187,22 @@ class basic_background_worker {
 
   // ... and as the others see it.
   struct ThreadState {
-    typename Sync::thread::id_type id{};
+    std::optional<typename Sync::thread::id_type> id;  // once it was started
     bool alive = false;
   };
 
   // Everything that the mutex guards, in one cell: whoever touches any of it without the mutex is a race that is found.
   struct State {
     State(std::uint32_t stripe_count, std::uint32_t worker_threads)
-        : core(stripe_count), threads(std::size_t{worker_threads} + 1) {}
+        : core(stripe_count), threads(std::size_t{worker_threads} + 1) {
+      in_sink.reserve(16);  // so that the destructor's line needs no memory
+    }
 
     bool all_threads_left() const { return alive_workers == 0 && !threads.back().alive; }
 
     SchedulingCore core;
     std::vector<ThreadState> threads;  // the worker threads, then the scan's
+    std::vector<typename Sync::thread::id_type> in_sink;  // callers of the worker on whose threads the sink runs
     std::uint32_t alive_workers = 0;
     bool started = false;
     bool joining = false;  // a caller of shutdown joins the threads
@@ -248,6 +253,8 @@ class basic_background_worker {
   ShutdownReport report() const KSTONE_REQUIRES(mutex_);
   bool wait(typename Sync::condition_variable& change, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
   static Deadline deadline_after(Limit limit);
+  template <class... Arguments>
+  void log_on_caller(LogLevel level, const char* format, Arguments... arguments) KSTONE_EXCLUDES(mutex_);
   template <class... Arguments>
   void log(LogLevel level, const char* format, Arguments... arguments) const noexcept KSTONE_EXCLUDES(mutex_);
 

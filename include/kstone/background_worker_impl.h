@@ -116,19 +116,19 @@ StartResult basic_background_worker<Sync>::start() {
     scan_missing = workers != 0 && options_.scan && !state.threads.back().alive;
   }
   if (result == StartResult::already_running) {
-    log(LogLevel::warn, "start: the worker runs already");
+    log_on_caller(LogLevel::warn, "start: the worker runs already");
   } else if (result != StartResult::started) {
-    log(LogLevel::warn, "start: failed, %s",
+    log_on_caller(LogLevel::warn, "start: failed, %s",
         result == StartResult::shut_down ? "the worker was shut down" : "no thread could be created");
   } else if (!config_.enabled) {
-    log(LogLevel::info, "started without threads, since the configuration is disabled");
+    log_on_caller(LogLevel::info, "started without threads, since the configuration is disabled");
   } else {
-    log(workers == config_.max_concurrent_compactions ? LogLevel::info : LogLevel::warn,
+    log_on_caller(workers == config_.max_concurrent_compactions ? LogLevel::info : LogLevel::warn,
         "started with %u of %u worker threads for %u stripes", workers, config_.max_concurrent_compactions,
         stripe_count_);
   }
   if (scan_missing) {
-    log(LogLevel::warn, "start: no thread could be created for the periodic scan; it will not run");
+    log_on_caller(LogLevel::warn, "start: no thread could be created for the periodic scan; it will not run");
   }
   return result;
 }
@@ -237,8 +237,12 @@ void basic_background_worker<Sync>::compact(Slot& slot) {
   }
   const auto attempt = core.stripe(stripe_id).attempts;
   auto active = stats_.start_compaction();
+  const bool wake_another = core.has_queued() && claim_sleeper();
   mutex_.unlock();
 
+  if (wake_another) {
+    sleepers_.post(1);  // for what stays in the queue: whoever owes the token for it may be suspended
+  }
   auto outcome = run_job(slot, stripe_id, attempt);
 
   mutex_.lock();
@@ -339,13 +343,13 @@ void basic_background_worker<Sync>::leave(Slot& slot) {
   }
 }
 
-// The thread is being unwound out of a job or scan. Its compaction has failed; the other threads go on. It is the one case
-// in which an awake thread goes without having looked at the queue, so it wakes another.
+// The thread is being unwound out of a job or scan. Its compaction has failed; the other threads go on. It goes without having
+// looked at the queue, so it wakes another.
 template <class Sync>
 void basic_background_worker<Sync>::leave_unwound(Slot& slot, std::optional<std::uint32_t> stripe_id) {
   mutex_.lock();
   if (stripe_id) {
-    finish(*stripe_id, CompactionOutcome::failed("the job ended its thread"));
+    finish(*stripe_id, CompactionOutcome::failed("thread ended"));  // a text that needs no memory
   }
   leave(slot);
   const bool wake_another = claim_sleeper();
@@ -531,7 +535,7 @@ void basic_background_worker<Sync>::join_threads(const Deadline& deadline) {
     state_.write().joined = true;
     state_.write().stopped_at = Sync::clock::now();
     thread_left_.notify_all();  // other callers of shutdown
-    log_end();                  // last, since a sink may call shutdown, which then finds everything done
+    log_end();
   }
   while (!state_.read().joined && wait(thread_left_, deadline)) {
   }
@@ -541,7 +545,7 @@ template <class Sync>
 void basic_background_worker<Sync>::log_end() {
   const auto counters = state_.read().core.counters();
   mutex_.unlock();
-  log(LogLevel::info, "shut down; of %llu episodes %llu were done, %llu failed, %llu cancelled, %llu discarded",
+  log_on_caller(LogLevel::info, "shut down; of %llu episodes %llu were done, %llu failed, %llu cancelled, %llu discarded",
       static_cast<unsigned long long>(counters.opened), static_cast<unsigned long long>(counters.done),
       static_cast<unsigned long long>(counters.failed), static_cast<unsigned long long>(counters.cancelled),
       static_cast<unsigned long long>(counters.discarded));
@@ -633,12 +637,33 @@ WorkerSnapshot basic_background_worker<Sync>::snapshot() const {
   return result;
 }
 
+// On a thread of the worker, also when it has left and runs destructors of the engine's thread_local objects; or in a sink
+// that was called on the thread of a caller. Waiting there would wait for itself.
 template <class Sync>
 bool basic_background_worker<Sync>::on_own_thread() const {
   const auto current = Sync::thread::current_id();
-  const auto& threads = state_.read().threads;
-  return std::any_of(threads.begin(), threads.end(),
-                     [&](const ThreadState& thread) { return thread.alive && thread.id == current; });
+  const auto& state = state_.read();
+  const auto is_current = [&](const ThreadState& thread) { return thread.id == current; };
+  return (!state.joined && std::any_of(state.threads.begin(), state.threads.end(), is_current)) ||
+         std::find(state.in_sink.begin(), state.in_sink.end(), current) != state.in_sink.end();
+}
+
+// As log, on the thread of a caller of the worker, which is known as such while the sink runs.
+template <class Sync>
+template <class... Arguments>
+void basic_background_worker<Sync>::log_on_caller(LogLevel level, const char* format, Arguments... arguments) {
+  if (!options_.log) {
+    return;
+  }
+  const auto current = Sync::thread::current_id();
+  {
+    detail::ScopedLock lock(mutex_);
+    state_.write().in_sink.push_back(current);
+  }
+  log(level, format, arguments...);
+  detail::ScopedLock lock(mutex_);
+  auto& in_sink = state_.write().in_sink;
+  in_sink.erase(std::find(in_sink.begin(), in_sink.end(), current));
 }
 
 // False once the deadline has passed. May wake spuriously.
@@ -654,9 +679,12 @@ bool basic_background_worker<Sync>::wait(typename Sync::condition_variable& chan
 template <class Sync>
 auto basic_background_worker<Sync>::deadline_after(Limit limit) -> Deadline {
   const auto most = limit.nanoseconds();
+  if (!most) {
+    return std::nullopt;
+  }
   const auto now = Sync::clock::now();
-  // None, or beyond what the clock can say.
-  return !most || *most >= std::chrono::nanoseconds::max() - now ? Deadline() : now + *most;
+  // Beyond what the clock can say is none.
+  return *most >= std::chrono::nanoseconds::max() - now ? Deadline() : now + *most;
 }
 
 template <class Sync>

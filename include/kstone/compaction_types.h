@@ -85,7 +85,7 @@ enum class IdleResult : std::uint8_t {
   idle,       // every request answered before the call has reached its end
   timed_out,  // the limit passed first
   shut_down,  // `shutdown` was called before or meanwhile
-  refused,    // called on a thread of this worker (job, scan, log sink), where it would wait for itself
+  refused,    // called from a job, scan or log sink of this worker, where it would wait for itself
 };
 
 std::string_view to_string(IdleResult result) noexcept;
@@ -123,7 +123,7 @@ std::string_view to_string(ShutdownMode mode) noexcept;
 
 // What `shutdown` did. Every caller gets the same cumulative report, as of the moment its call returns.
 struct ShutdownReport {
-  // True: the call was made on a thread of this worker, from a job, scan or log sink, and did nothing. The rest is empty.
+  // True: the call was made from a job, scan or log sink of this worker, and did nothing. The rest is empty.
   bool refused = false;
 
   // All threads have ended. False only when the caller's limit passed first.

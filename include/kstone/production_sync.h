@@ -30,9 +30,34 @@
 #include <thread>
 #include <utility>
 
+#if defined(__linux__)
+#include <pthread.h>
+#endif
+
 #include "kstone/thread_annotations.h"
 
 namespace kstone {
+namespace detail {
+
+// While it lives, pthread_cancel of this thread has to wait: an unwinding out of the middle of a wait would leave the worker's
+// accounts wrong and a mutex unlocked twice.
+class CancellationOff {
+#if defined(__linux__)
+ public:
+  CancellationOff() noexcept { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
+  ~CancellationOff() { pthread_setcancelstate(before_, nullptr); }
+  CancellationOff(const CancellationOff&) = delete;
+  CancellationOff& operator=(const CancellationOff&) = delete;
+
+ private:
+  int before_ = 0;
+#else
+ public:
+  ~CancellationOff() {}
+#endif
+};
+
+}  // namespace detail
 
 struct ProductionSync {
   template <class T>
@@ -58,6 +83,7 @@ struct ProductionSync {
   class condition_variable {
    public:
     void wait(mutex& held) KSTONE_REQUIRES(held) {
+      const detail::CancellationOff off;
       std::unique_lock<std::mutex> lock(held.native_, std::adopt_lock);
       native_.wait(lock);
       lock.release();
@@ -65,6 +91,7 @@ struct ProductionSync {
 
     // False once `deadline` (on `clock`) has passed.
     bool wait_until(mutex& held, std::chrono::nanoseconds deadline) KSTONE_REQUIRES(held) {
+      const detail::CancellationOff off;
       std::unique_lock<std::mutex> lock(held.native_, std::adopt_lock);
       const auto status = native_.wait_until(lock, std::chrono::steady_clock::time_point(deadline));
       lock.release();
@@ -113,7 +140,10 @@ struct ProductionSync {
     bool start(void (*entry)(void*), void* argument) noexcept;
 
     bool joinable() const noexcept { return native_.joinable(); }
-    void join() { native_.join(); }
+    void join() {
+      const detail::CancellationOff off;
+      native_.join();
+    }
     id_type id() const noexcept { return native_.get_id(); }
     static id_type current_id() noexcept { return std::this_thread::get_id(); }
 

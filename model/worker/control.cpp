@@ -70,6 +70,63 @@ struct SnapshotWhileOthersAreFrozen : RequestWhileOthersAreFrozen<Size<1, 1>> {
   }
 };
 
+// A requester that is suspended between claiming a sleeper and posting its token costs one thread and not more: while it is,
+// and while the compaction of its stripe does not end, another stripe is compacted. The suspension is a post that waits, which
+// only the compaction of the other stripe ends.
+struct SuspendsFirstRequester : RelacySync {
+  struct Hold {
+    RelacySync::semaphore post;
+    RelacySync::semaphore job;
+    int first = -1;      // the requester's thread
+  };
+  static inline Hold* hold = nullptr;  // of the one execution that runs
+
+  struct semaphore : RelacySync::semaphore {
+    void post(std::uint32_t count, KSTONE_MODEL_SITE) {
+      if (hold != nullptr && RelacySync::thread::current_id() == hold->first) {
+        hold->post.wait();
+      }
+      RelacySync::semaphore::post(count, file, line, function);
+    }
+  };
+};
+
+template <class Size>
+struct OtherStripeWhileRequesterIsSuspended : Scene<Size, SuspendsFirstRequester> {
+  static constexpr int threads = 2;
+
+  SuspendsFirstRequester::Hold hold;
+
+  void before() {
+    SuspendsFirstRequester::hold = &hold;
+    this->make([this](typename Scene<Size, SuspendsFirstRequester>::Context& context) {
+      if (context.stripe_id() == 0) {
+        hold.job.wait();
+      } else {
+        hold.job.post(1);
+        hold.post.post(1);
+      }
+      this->note(context);
+      return CompactionOutcome::done();
+    });
+    this->worker->start();
+  }
+  void thread(int index) {
+    if (index == 0) {
+      hold.first = RelacySync::thread::current_id();
+    }
+    this->request(index);
+  }
+  void after() {
+    SuspendsFirstRequester::hold = nullptr;
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    this->check_served();
+    this->check_complete(this->worker->shutdown());
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
 template <class Size, int starters, bool shuts_down, class Sync = RelacySync>
 struct StartRace : Scene<Size, Sync> {
   static constexpr int threads = Size::requesters + starters + (shuts_down ? 1 : 0);
@@ -203,10 +260,10 @@ struct EarlyAnswers : Scene<Size<1, 1>> {
 };
 
 template <class Scenario, class Size>
-SuiteOptions without_reduction(Claim claim, Mode mode, std::vector<Failure> expected = {}) {
+SuiteOptions without_reduction(Claim claim, Mode mode, std::uint32_t bound = 2, std::vector<Failure> expected = {}) {
   auto options = suite_options<Scenario, Size>(std::move(claim), "");
   options.limits.mode = mode;
-  options.limits.preemption_bound = 2;
+  options.limits.preemption_bound = bound;
   options.expected = std::move(expected);
   return options;
 }
@@ -238,7 +295,15 @@ const Registered frozen_2_1 = suite<RequestWhileOthersAreFrozen<Size<2, 1>>>(
                                                                             Mode::bounded));
 const Registered frozen_snapshot = suite<SnapshotWhileOthersAreFrozen>(
     without_reduction<SnapshotWhileOthersAreFrozen, Size<1, 1>>({"snapshot_while_others_are_frozen", "P13"}, Mode::bounded,
-                                                                {Failure::blocked}));
+                                                                2, {Failure::blocked}));
+
+const Registered suspended_requester = suite<OtherStripeWhileRequesterIsSuspended<Size<2, 3, 2>>>(
+    without_reduction<OtherStripeWhileRequesterIsSuspended<Size<2, 3, 2>>, Size<2, 3, 2>>(
+        {"other_stripe_while_requester_is_suspended_2_3", "P2 P13", {}, {}, true}, Mode::bounded, 0));
+// With two threads, one lost to the suspended requester and one to the compaction that waits are all there are.
+const Registered suspended_requester_two = suite<OtherStripeWhileRequesterIsSuspended<Size<2, 2, 2>>>(
+    without_reduction<OtherStripeWhileRequesterIsSuspended<Size<2, 2, 2>>, Size<2, 2, 2>>(
+        {"other_stripe_while_requester_is_suspended_2_2", "P2 P13"}, Mode::bounded, 0, {Failure::deadlock}));
 
 const Proved<StartRace<Size<1, 1>, 1, false>, Size<1, 1>> start_race({"start_against_request_1_1", "P2 P14"});
 const Proved<StartRace<Size<1, 1>, 1, true>, Size<1, 1>> start_shutdown_race(
