@@ -47,6 +47,33 @@ struct RequestAgainstShutdown : Scene<Size, Sync> {
   }
 };
 
+// What was listed before a drain runs in that order, whether a thread or the shutdown takes the list.
+template <class Size, class Sync = RelacySync>
+struct DrainKeepsTheOrder : Scene<Size, Sync> {
+  static constexpr int threads = 2;
+
+  void before() {
+    this->make([this](typename Scene<Size, Sync>::Context& context) {
+      this->note(context);
+      check(context.stripe_id() == 1 || this->compactions[1].read() == 1, "the stripe that was listed first runs first");
+      return CompactionOutcome::done();
+    });
+    this->request(1);
+    this->request(0);
+  }
+  void thread(int index) {
+    if (index == 0) {
+      this->cover_if(this->worker->start() == StartResult::started, "started in time");
+    } else {
+      this->check_complete(this->worker->shutdown(ShutdownMode::drain));
+    }
+  }
+  void after() {
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
 // Nobody calls shutdown: the destructor lets the running job end, and does not ask it to stop.
 template <class Size, class Sync = RelacySync>
 struct Destroyed : Scene<Size, Sync> {
@@ -102,6 +129,10 @@ const Proved<RequestAgainstShutdown<Size<1, 1>, 2, finish_running>, Size<1, 1>> 
 const Proved<RequestAgainstShutdown<Size<1, 1>, 2, drain, cancel>, Size<1, 1>> stronger(
     {"request_against_drain_and_cancel_1_1", "P5 P7 P8 P10", {"served", "rejected", "discarded"}});
 
+const Proved<DrainKeepsTheOrder<Size<2, 1, 2>>, Size<2, 1, 2>> drain_order(
+    {"drain_keeps_the_order", "P7", {"started in time"}});
+const Refuted<DrainKeepsTheOrder<Size<2, 1, 2>, ForgetsWhatItCloses>, Size<2, 1, 2>> drain_order_forgets(
+    {"drain_that_forgets_keeps_no_account", "P7"}, {Failure::check_failed});
 const Proved<Destroyed<Size<1, 1>>, Size<1, 1>> destroyed({"destroyed_without_shutdown_1_1", "P10", {"the job ran"}});
 
 const Refuted<Destroyed<Size<1, 1>, JoinsNothing>, Size<1, 1>> destroyed_unjoined(

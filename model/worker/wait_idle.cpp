@@ -80,22 +80,61 @@ struct WaitAgainstDestructor : Scene<Size<1, 1>, Sync> {
   void after() { this->worker.reset(); }
 };
 
-// A wait with a limit may end by it, whatever else goes on.
+// As above, and what the owner overtakes is a shutdown.
+template <class Sync = RelacySync>
+struct ShutdownAgainstDestructor : Scene<Size<1, 1>, Sync> {
+  static constexpr int threads = 2;
+
+  void before() {
+    this->make();
+    this->worker->start();
+    this->request(0);
+  }
+  void thread(int index) {
+    auto* used = this->worker.get();
+    if (index == 0) {
+      this->check_complete(used->shutdown());
+    } else if (used->snapshot().waiting_callers == 1) {
+      cover("destroyed while somebody waits");
+      this->worker.reset();
+    }
+  }
+  void after() { this->worker.reset(); }
+};
+
+// Two threads wait, and a shutdown wakes both. The worker was never started, so nothing else does.
+template <class Sync = RelacySync>
+struct TwoWaitsAgainstShutdown : Scene<Size<1, 1>, Sync> {
+  static constexpr int threads = 3;
+
+  void before() {
+    this->make();
+    this->request(0);
+  }
+  void thread(int index) {
+    if (index < 2) {
+      check(this->worker->wait_idle() == IdleResult::shut_down, "wait_idle is interrupted by shutdown");
+    } else {
+      this->check_complete(this->worker->shutdown());
+    }
+  }
+  void after() { this->worker.reset(); }
+};
+
+// A wait with a limit may end by it, and says `idle` only if it is.
 template <class Size>
 struct WaitWithLimit : Scene<Size> {
-  static constexpr int threads = Size::requesters + 1;
+  static constexpr int threads = 1;
 
   void before() {
     this->make();
     this->worker->start();
   }
-  void thread(int index) {
-    if (index < Size::requesters) {
-      this->request(index);
-      return;
-    }
+  void thread(int) {
+    this->request(0);
     const auto result = this->worker->wait_idle(std::chrono::seconds(1));
     check(result == IdleResult::idle || result == IdleResult::timed_out, "wait_idle answers idle or timed_out");
+    check(result == IdleResult::timed_out || this->was_served(0), "idle means that the request was served");
     this->cover_if(result == IdleResult::timed_out, "timed out");
   }
   void after() {
@@ -115,6 +154,10 @@ const Proved<WaitAgainstShutdown<Size<1, 1>>, Size<1, 1>> against_shutdown(
 const Proved<WaitAgainstDestructor<>, Size<1, 1>> against_destructor(
     {"wait_idle_against_destructor", "P10", {"destroyed while somebody waits"}});
 
+const Proved<ShutdownAgainstDestructor<>, Size<1, 1>> shutdown_against_destructor(
+    {"shutdown_against_destructor", "P10", {"destroyed while somebody waits"}});
+const Proved<TwoWaitsAgainstShutdown<>, Size<1, 1>> two_waits_against_shutdown({"two_waits_against_shutdown", "P9"});
+
 SuiteOptions with_one_timeout() {
   auto options = suite_options<WaitWithLimit<Size<1, 1>>, Size<1, 1>>({"wait_idle_with_limit_1_1", "P9", {"timed out"}}, "");
   options.limits.timeouts = 1;
@@ -126,6 +169,10 @@ const Refuted<EachWaitsForItsOwn<Size<2, 1>, OrdersNothing>, Size<2, 1>> orders_
     {"each_waits_for_its_own_without_order", "P4"}, {Failure::check_failed, Failure::data_race});
 const Refuted<WaitAgainstShutdown<Size<1, 1>, LosesNotifications>, Size<1, 1>> loses_notifications(
     {"wait_idle_against_shutdown_without_notifications", "P9"}, {Failure::deadlock});
+const Refuted<TwoWaitsAgainstShutdown<LosesNotifications>, Size<1, 1>> two_waits_lost(
+    {"two_waits_against_shutdown_without_notifications", "P9"}, {Failure::deadlock});
+const Refuted<ShutdownAgainstDestructor<LosesNotifications>, Size<1, 1>> shutdown_against_destructor_lost(
+    {"shutdown_against_destructor_without_notifications", "P10"}, {Failure::deadlock});
 const Refuted<WaitAgainstDestructor<LosesNotifications>, Size<1, 1>> against_destructor_lost(
     {"wait_idle_against_destructor_without_notifications", "P10"}, {Failure::deadlock});
 
