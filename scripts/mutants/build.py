@@ -90,11 +90,11 @@ class Builder:
             raise Failed("the model checker does not compile:\n" + "\n".join(errors)[:4000])
         return [folder / f"{name}.o" for name in MODEL_OBJECTS]
 
-    def executable(self, name, overlay=None, level="-O1"):
-        """The suites of model/worker against the sources, those in `overlay` first. (path, errors)"""
+    def executable(self, name, overlay=None, level="-O1", files=None):
+        """The suites of model/worker, or of some files of it, against the sources, those in `overlay` first. (path, errors)"""
         folder = self.directory / name
         folder.mkdir(exist_ok=True)
-        scenarios = [str(path.relative_to(self.tree.directory)) for path in self.tree.scenarios()]
+        scenarios = [str(path.relative_to(self.tree.directory)) for path in files or self.tree.scenarios()]
         sources = ["model/worker/main.cpp", *scenarios, "src/scheduling_core.cpp"]
         includes = [overlay / "include"] if overlay else []
         includes += ["include", "model", "model/worker"]

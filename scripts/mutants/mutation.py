@@ -246,21 +246,30 @@ class Campaign:
         """A mutant that cannot share an executable."""
         folder = self.directory / "single"
         write_single(folder, self.texts, mutant)
-        path, errors = self.builder.executable(f"single-{mutant.number}", folder, "-O0")
-        if not path:
-            self.result(mutant, verdict="stillborn", message=next(
-                (line for line in errors.splitlines() if "error" in line), errors[:300])[:300])
-            return
-        shared, self.suites = self.suites, Suites(path, self.directory)
-        try:
-            mutant_number, mutant.number = mutant.number, 0
-            self.quick(mutant)
-            mutant.number = mutant_number
-            if self.results[mutant.name]["verdict"] == "survived" and not self.arguments.no_deep:
-                self.deep(mutant)
-        finally:
-            self.suites = shared
-            shutil.rmtree(self.directory / f"single-{mutant.number}", ignore_errors=True)
+        scenarios = sorted(self.tree.scenarios(), key=lambda path: path.stat().st_size)
+        number, shared = mutant.number, self.suites
+        # The smallest file kills most of these; all of them are compiled for what lives.
+        for files in (scenarios[:1], scenarios):
+            path, errors = self.builder.executable(f"single-{number}", folder, "-O0", files)
+            if not path:
+                self.result(mutant, verdict="stillborn", message=next(
+                    (line for line in errors.splitlines() if "error" in line), errors[:300])[:300])
+                break
+            self.suites = Suites(path, self.directory)
+            present = {name for name, _, _ in self.suites.names()}
+            times, self.times = self.times, {name: time for name, time in self.times.items() if name in present}
+            order, self.order = self.order, [name for name in self.order if name in present]
+            unfinished, self.unfinished = self.unfinished, [name for name in self.unfinished if name in present]
+            try:
+                mutant.number = 0
+                self.quick(mutant)
+                if self.results[mutant.name]["verdict"] == "survived" and files is scenarios and not self.arguments.no_deep:
+                    self.deep(mutant)
+            finally:
+                mutant.number, self.suites, self.times, self.order, self.unfinished = number, shared, times, order, unfinished
+            if self.results[mutant.name]["verdict"] == "killed":
+                break
+        shutil.rmtree(self.directory / f"single-{number}", ignore_errors=True)
 
     # -- The compiler's opinion ---------------------------------------------------------------------------------------
 
@@ -290,14 +299,21 @@ class Campaign:
     # -- Tests as a second line ---------------------------------------------------------------------------------------
 
     def second_line(self, survivors):
-        """The property tests of the core and the contract tests, each compiled once with all survivors."""
-        write_overlay(self.directory / "overlay2", self.texts, self.sources, survivors)
+        """The property tests of the core and the contract tests, each compiled once with all survivors, or with one that
+        cannot share an executable."""
         overlay = self.directory / "overlay2"
+        alone = len(survivors) == 1 and not operators.is_selectable(survivors[0], self.sources)
+        if alone:
+            write_single(overlay, self.texts, survivors[0])
+        else:
+            write_overlay(overlay, self.texts, self.sources, survivors)
         folder = self.directory / "tests"
         folder.mkdir(exist_ok=True)
         tests = sorted(path.name for path in (self.tree.directory / "tests").glob("*_test.cpp"))
         programs = {"properties": ["proptests/core_properties.cpp"], "contract": [f"tests/{name}" for name in tests]}
-        flags = ["-std=c++20", "-O1", "-w", "-Wno-narrowing", "-include", str(overlay / "selector.h")]
+        flags = ["-std=c++20", "-O1", "-w"]
+        if not alone:
+            flags += ["-Wno-narrowing", "-include", str(overlay / "selector.h")]
         includes = [overlay / "include", "include", "tests", "proptests"]
         library = [f"src/{name}.cpp" for name in ("background_worker", "compaction_types", "production_sync",
                                                    "scheduling_core")]
@@ -308,7 +324,12 @@ class Campaign:
 
         errors = in_parallel(self.arguments.jobs, one, library + programs["properties"] + programs["contract"])
         if any(errors):
-            self.log("the second line does not compile: " + next(filter(None, errors))[:2000])
+            if alone:
+                self.keep(survivors[0], {"suite": "contract:compilation", "outcome": "failed", "replay": "",
+                                         "message": "the tests do not compile", "history": next(filter(None, errors))[:2000]},
+                          "contract")
+            else:
+                self.log("the second line does not compile: " + next(filter(None, errors))[:2000])
             return
         libraries = {"properties": ["-lrapidcheck", "-lgtest"], "contract": ["-lgtest", "-lgtest_main"]}
         commands = {}
@@ -323,11 +344,12 @@ class Campaign:
             options = ["--gtest_fail_fast", "--gtest_brief=1"] if kind == "contract" else []
             started = time.monotonic()
             status, output = run([str(path), *options], env=dict(os.environ, KSTONE_MUTANT="0", **env), timeout=300)
-            if status != 0:
+            if status != 0 and not alone:
                 self.log(f"the {kind} tests fail on the sources as they are, and so are no judge: {last_line(output)}")
                 continue
             commands[kind] = ([str(path), *options], env, time.monotonic() - started)
-            self.log(f"second line: the {kind} tests take {commands[kind][2]:.1f} s")
+            if not alone:
+                self.log(f"second line: the {kind} tests take {commands[kind][2]:.1f} s")
 
         def judge(mutant):
             for kind, (command, env, seconds) in commands.items():
@@ -376,10 +398,15 @@ class Campaign:
             else:
                 self.alone(mutant)
         self.save()
-        living = [m for m in self.survivors(self.together) if not self.results[m.name].get("tested")]
+        living = [m for m in self.survivors(chosen) if not self.results[m.name].get("tested")]
         if not arguments.no_second_line and living:
             log(f"{len(living)} live; the property tests and the contract tests")
-            self.second_line(living)
+            shared = [m for m in living if m in self.together]
+            if shared:
+                self.second_line(shared)
+            for mutant in living:
+                if mutant not in shared:
+                    self.second_line([mutant])
             self.save()
         living = [m for m in self.survivors(chosen) if not self.results[m.name].get("compiled")]
         log(f"{len(living)} live; asking the compiler which of them make no difference")

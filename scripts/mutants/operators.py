@@ -522,7 +522,8 @@ class Engine:
 
 
 def is_check(text):
-    return text.startswith(("Sync::check(", "assert(", "static_assert"))
+    """Assertions, and names for the histories of the model checker: no behaviour."""
+    return text.startswith(("Sync::check(", "Sync::name(", "assert(", "static_assert"))
 
 
 # What other threads, or the caller's code, see the order of.
