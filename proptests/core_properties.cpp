@@ -42,7 +42,7 @@ struct System {
     core.finish(id, fault == Fault::swap_ends && kind == CompactionOutcome::Kind::stopped
                         ? CompactionOutcome::Kind::failed
                         : kind,
-                requested && fault != Fault::forget_rerun);
+                requested && (fault != Fault::forget_rerun || core.closed()));  // closed, the core itself would object
   }
   void apply(ShutdownMode mode) {
     core.apply(fault == Fault::run_after_finish_running && mode == ShutdownMode::finish_running ? ShutdownMode::drain
