@@ -565,7 +565,7 @@ def main(arguments):
             print(f"SURVIVED {entry['file']}:{entry['line']}: {entry['name']}")
     for problem in result["problems"]:
         print(f"PROBLEM {problem}")
-    if result["never_first"]:
+    if result["never_first"] and not arguments.only:
         print("suites that noticed no mutant before another did: " + " ".join(result["never_first"]))
     log(f"mutants: {result['total']} ({result['stillborn']} more did not compile): {result['killed']} killed "
         f"{result['killed_by']}, {result['equivalent']} equivalent {result['equivalent_by']}, {result['survived']} survived")
