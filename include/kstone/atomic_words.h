@@ -79,7 +79,8 @@ struct ControlWord {
 
 static_assert(max_stripe_count < (1U << ControlWord::head_width), "head holds a stripe plus one");
 static_assert(max_worker_threads < (1U << ControlWord::sleepers_width), "every worker thread may sleep");
-static_assert(ControlWord::head_shift + ControlWord::head_width <= 64);
+static_assert(ControlWord::head_shift >= ControlWord::listed_shift + ControlWord::head_width, "listed does not reach head");
+static_assert(ControlWord::head_shift <= 64 - ControlWord::head_width, "head fits, and no subtraction has wrapped");
 
 }  // namespace kstone
 

@@ -171,7 +171,7 @@ void basic_background_worker<Sync>::work(Slot& slot) {
       compact(slot);
       continue;
     }
-    // The core, not the list: between the two, shutdown still moves claimed stripes into the queue.
+    // The core is what says that nothing will be queued any more; shutdown closes it and the list under one hold of the mutex.
     if (state_.read().core.closed()) {
       break;
     }
