@@ -51,7 +51,6 @@ void SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, bool
     end_episode(stripe, counters_.done);
   } else if (kind == Kind::more_work && !closed_) {
     append(id);  // the same episode goes on
-    return;
   } else if (kind == Kind::more_work) {
     end_episode(stripe, counters_.discarded);
   } else {

@@ -479,7 +479,7 @@ void basic_background_worker<Sync>::stop(ShutdownMode mode, const Deadline& dead
     join_threads(deadline);
   }
   --state_.write().shutdown_callers;
-  thread_left_.notify_all();  // the destructor, which waits under the mutex held here
+  thread_left_.notify_all();  // other callers of shutdown, and the destructor, which wait under the mutex held here
 }
 
 // The list is closed before the stripe words: in the other order a stripe could be claimed, its word then found closed,
@@ -534,7 +534,6 @@ void basic_background_worker<Sync>::join_threads(const Deadline& deadline) {
     mutex_.lock();
     state_.write().joined = true;
     state_.write().stopped_at = Sync::clock::now();
-    thread_left_.notify_all();  // other callers of shutdown
     log_end();
   }
   while (!state_.read().joined && wait(thread_left_, deadline)) {

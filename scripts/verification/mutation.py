@@ -26,8 +26,8 @@ QUICK_SECONDS = 0.25
 def add_arguments(parts):
     parser = parts.add_parser(
         "mutants", help="changes to the worker that a suite must notice",
-        description="Changes the worker in every way that scripts/mutants/operators.py knows and in those of "
-                    "scripts/mutants/handwritten.txt, and runs the suites against each until one is red.")
+        description="Changes the worker in every way that scripts/verification/operators.py knows and in those of "
+                    "scripts/verification/handwritten.txt, and runs the suites against each until one is red.")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "verify" / "mutants")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--only", action="append", default=[], metavar="PATTERN",
