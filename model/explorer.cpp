@@ -866,6 +866,10 @@ Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
   result.stale_reads = e.stale_executions;
   result.spurious_wakeups = e.spurious_executions;
   result.timeouts = e.timeout_executions;
+  if (limits.mode == Mode::estimate) {
+    result.estimate = search.estimate();
+    result.estimate_error = search.estimate_error();
+  }
   result.seconds = seconds_now() - e.started;
   for (int i = 0; i < e.cover_count; ++i) {
     result.covers.push_back(
@@ -889,6 +893,8 @@ Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
     result.verdict = Verdict::refuted;
   } else if (limits.mode == Mode::random) {
     result.reason = "a random search proves nothing";
+  } else if (limits.mode == Mode::estimate) {
+    result.reason = "an estimate proves nothing";
   } else if (!limits.replay.empty()) {
     result.reason = "one execution replayed";
   } else if (search.out_of_budget()) {

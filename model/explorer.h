@@ -35,6 +35,7 @@ enum class Mode {
   plain,        // exhaustive, no reduction: the reference of the soundness comparison
   bounded,      // exhaustive within `preemption_bound`; no reduction, since the two do not mix
   random,       // `max_executions` executions by random priorities with a few random changes; never proves
+  estimate,     // `max_executions` random walks, to estimate how many executions `plain` would take; never proves
 };
 
 enum class Verdict { proved, refuted, unknown };
@@ -104,7 +105,7 @@ struct Limits {
   std::uint32_t stale_depth = 2;            // how many stores back a load may read: 0, 1 or 2 (Relacy keeps 3)
   std::uint64_t max_executions = 0;         // 0: no limit
   double max_seconds = 0;                   // 0: no limit
-  std::uint64_t seed = 1;                   // Mode::random
+  std::uint64_t seed = 1;                   // Mode::random, Mode::estimate
   std::uint32_t priority_changes = 2;       // Mode::random: the "depth" of PCT, less one
   ShardOf shard;
   std::uint32_t shard_depth = 6;            // branching choices above the roots of the shards
@@ -143,6 +144,8 @@ struct Result {
   std::uint64_t stale_reads = 0;        // executions in which some load read a superseded store
   std::uint64_t spurious_wakeups = 0;   // executions with one
   std::uint64_t timeouts = 0;           // executions with one
+  double estimate = 0;        // Mode::estimate: executions of the plain search, and
+  double estimate_error = 0;  // the standard error of that mean
   double seconds = 0;
   std::string replay;   // the choices of the counter-example, one line
   std::string history;  // the counter-example in columns

@@ -117,12 +117,13 @@ const char* operation_name(Operation operation) {
 }
 
 const char* mode_name(Mode mode) {
-  static const char* const names[] = {"source_sets", "sleep_sets", "plain", "bounded", "random"};
+  static const char* const names[] = {"source_sets", "sleep_sets", "plain", "bounded", "random", "estimate"};
   return names[static_cast<std::size_t>(mode)];
 }
 
 std::optional<Mode> parse_mode(const std::string& text) {
-  for (const Mode mode : {Mode::source_sets, Mode::sleep_sets, Mode::plain, Mode::bounded, Mode::random}) {
+  for (const Mode mode : {Mode::source_sets, Mode::sleep_sets, Mode::plain, Mode::bounded, Mode::random,
+                          Mode::estimate}) {
     if (text == mode_name(mode)) {
       return mode;
     }

@@ -43,6 +43,8 @@ json to_json(const Result& result) {
           {"stale_reads", result.stale_reads},
           {"spurious_wakeups", result.spurious_wakeups},
           {"timeouts", result.timeouts},
+          {"estimate", result.estimate},
+          {"estimate_error", result.estimate_error},
           {"seconds", result.seconds},
           {"replay", result.replay},
           {"history", result.history},
@@ -75,6 +77,8 @@ Result from_json(const json& text) {
   result.stale_reads = text.at("stale_reads");
   result.spurious_wakeups = text.at("spurious_wakeups");
   result.timeouts = text.at("timeouts");
+  result.estimate = text.at("estimate");
+  result.estimate_error = text.at("estimate_error");
   result.seconds = text.at("seconds");
   result.replay = text.at("replay");
   result.history = text.at("history");
@@ -107,7 +111,7 @@ json report(const Suite& suite, const Limits& limits, const Result& result, bool
   entry["workers"] = suite.options.workers;
   entry["threads"] = suite.table.threads + suite.table.dynamic_threads;
   entry["mode"] = mode_name(limits.mode);
-  entry["exhaustive"] = limits.mode != Mode::random && result.verdict != Verdict::unknown && !bounded;
+  entry["exhaustive"] = result.verdict != Verdict::unknown && !bounded;
   entry["bound"] = bounded ? json(limits.preemption_bound) : json(nullptr);
   entry["stale_depth"] = limits.stale_depth;
   entry["spurious"] = limits.spurious;
@@ -156,6 +160,9 @@ void print(const Suite& suite, const Limits& limits, const Result& result, bool 
               suite.options.name.c_str(), verdict_name(result.verdict), result.failure == Failure::none ? "" : ": ",
               result.failure == Failure::none ? "" : failure_name(result.failure), result.executions_complete,
               result.executions_redundant, result.seconds, why.empty() ? "" : "\n     ", why.c_str());
+  if (limits.mode == Mode::estimate) {
+    std::printf("     the plain search: about %.3g executions, standard error %.2g\n", result.estimate, result.estimate_error);
+  }
   if (result.verdict == Verdict::refuted && (with_history || !green)) {
     std::printf("%sreplay: --replay '%s'\n", result.history.c_str(),
                 replay_line(suite.options.name, limits, result.replay).c_str());
@@ -285,11 +292,11 @@ int run_suites(int argc, char** argv) {
   app.add_flag("--no-minimize", no_minimize, "do not search for a counter-example with fewer preemptions");
   app.add_flag("--progress", progress, "a line on stderr every ten seconds");
   app.add_option("--replay", replay, "the execution of a replay line, with its history");
-  app.add_option("--mode", mode, "source_sets, sleep_sets, plain, bounded, random");
+  app.add_option("--mode", mode, "source_sets, sleep_sets, plain, bounded, random, estimate");
   app.add_option("--bound", bound, "preemptions; implies --mode bounded");
   app.add_option("--max-executions", max_executions, "budget; a search that it cuts short is unknown");
   app.add_option("--max-seconds", max_seconds, "likewise, for each suite");
-  app.add_option("--seed", seed, "of --mode random");
+  app.add_option("--seed", seed, "of --mode random and estimate");
   app.add_option("--spurious", spurious, "spurious wake-ups in one execution");
   app.add_option("--timeouts", timeouts, "timeouts in one execution");
   app.add_option("--weak-cas-failures", weak, "spurious failures of weak compare-exchanges in one execution");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 
 namespace kstone::model {
@@ -78,6 +79,7 @@ void Search::begin_execution() {
   branches_above_ = 0;
   steps_ = 0;
   trail_.clear();
+  weight_ = 1;
   replay_position_ = limits_.replay == "-" ? 1 : 0;  // a counter-example without a choice
   taken_ = Accesses{};
   for (int i = 0; i < max_threads; ++i) {
@@ -253,6 +255,13 @@ int Search::choose_thread(ThreadSet enabled, const ThreadView* views) {
     }
   } else if (limits_.mode == Mode::random) {
     chosen = choose_random(enabled);
+  } else if (limits_.mode == Mode::estimate) {
+    ThreadSet left = enabled;
+    for (auto skip = next_random() % static_cast<std::uint64_t>(std::popcount(enabled)); skip != 0; --skip) {
+      left &= left - 1;
+    }
+    chosen = lowest(left);
+    weight_ *= std::popcount(enabled);
   } else if (draining_ || skipping_) {
     thread_node_ = -1;
     for (int i = 1; i <= threads_ && chosen < 0; ++i) {  // in turn, so that a loop that waits for another ends
@@ -312,8 +321,9 @@ std::uint32_t Search::choose_data(std::uint32_t count) {
         chosen = 0;
       }
     }
-  } else if (limits_.mode == Mode::random) {
+  } else if (limits_.mode == Mode::random || limits_.mode == Mode::estimate) {
     chosen = static_cast<std::uint32_t>(next_random() % count);
+    weight_ *= count;
   } else if (draining_ || skipping_) {
     chosen = 0;
   } else if (depth_ < stack_.size()) {
@@ -526,7 +536,9 @@ bool Search::end_execution(bool complete) {
   if (!limits_.replay.empty()) {
     return false;
   }
-  if (limits_.mode == Mode::random) {
+  weights_ += weight_;
+  squared_weights_ += weight_ * weight_;
+  if (limits_.mode == Mode::random || limits_.mode == Mode::estimate) {
     return total < std::max<std::uint64_t>(limits_.max_executions, 1);
   }
   if (!advance()) {
@@ -538,6 +550,14 @@ bool Search::end_execution(bool complete) {
     return false;
   }
   return true;
+}
+
+double Search::estimate() const { return weights_ / static_cast<double>(std::max<std::uint64_t>(complete_, 1)); }
+
+double Search::estimate_error() const {
+  const auto walks = static_cast<double>(std::max<std::uint64_t>(complete_, 2));
+  const double mean = estimate();
+  return std::sqrt(std::max(0.0, squared_weights_ / walks - mean * mean) / (walks - 1));
 }
 
 bool Search::advance() {

@@ -114,6 +114,9 @@ class Search {
   std::uint64_t executions_complete() const { return complete_; }
   std::uint64_t executions_redundant() const { return redundant_; }
   std::uint32_t preemptions() const { return preemptions_; }
+  // The mean of the walks' weights, and its standard error.
+  double estimate() const;
+  double estimate_error() const;
   const MallocString& trail() const { return trail_; }
 
  private:
@@ -209,6 +212,8 @@ class Search {
 
   std::uint64_t random_state_ = 1;
   int priority_[max_threads] = {};
+  double weight_ = 1;  // the product of the numbers of choices on the walk (Knuth 1975)
+  double weights_ = 0, squared_weights_ = 0;
   std::uint64_t change_at_[16] = {};
 };
 
