@@ -39,6 +39,21 @@ SuiteOptions options(const char* name, int requesters, int workers, std::vector<
   return options;
 }
 
+// Has not been seen to end: cut short, and the same within a bound stands in.
+SuiteOptions too_large(SuiteOptions options) {
+  options.large = true;
+  options.limits.max_executions = 1'000'000;
+  options.fallback = options.name + "_bound_1";
+  return options;
+}
+
+SuiteOptions within_one(SuiteOptions options) {
+  options.large = true;
+  options.limits.mode = Mode::bounded;
+  options.limits.preemption_bound = 1;
+  return options;
+}
+
 SuiteOptions must_fail(const char* name, Failure failure) {
   SuiteOptions options;
   options.name = name;
@@ -59,7 +74,8 @@ const Registered suites[] = {
     suite<OneWord<2, 1, 2>>(options("one_word_2_1_two_stripes", 2, 1, {"slept"})),
     suite<OneWord<1, 2, 1>>(options("one_word_1_2", 1, 2, {"slept"})),
     suite<OneWord<3, 1, 1>>(options("one_word_3_1", 3, 1, {"slept", "coalesced", "again"})),
-    suite<OneWord<2, 2, 1>>(options("one_word_2_2", 2, 2, {"slept", "coalesced", "again"})),
+    suite<OneWord<2, 2, 1>>(too_large(options("one_word_2_2", 2, 2, {"slept", "coalesced", "again"}))),
+    suite<OneWord<2, 2, 1>>(within_one(options("one_word_2_2_bound_1", 2, 2, {"slept", "coalesced", "again"}))),
     suite<LoopWithoutStep>(must_fail("loop_without_step", Failure::livelock)),
     suite<OneWord<2, 1, 1, false>>(must_fail("one_word_2_1_without_post", Failure::deadlock)),
 };

@@ -13,6 +13,7 @@ from mutation import Log, merge_into_model_json
 import weakening
 
 PROGRAMS = 5000
+PARTS = ["litmus", "scenarios", "comparison", "soundness", "weakening"]
 
 LEFT_OUT = [
     "the memory model is Relacy's: a load reads one of the newest three stores (stale_depth 2), so what needs an older one is not seen",
@@ -22,6 +23,17 @@ LEFT_OUT = [
     "spurious wake-ups, timeouts, failing weak compare-exchanges and refused threads: as many in one execution as the row says",
     "the semaphore is modelled as its contract; the futex below it (S1, S2) is not explored here",
 ]
+
+
+# What an optimal checker for C takes (reads-from equivalence, RC11) for its rendering of the one-word kernel: complete and
+# blocked executions. Measured elsewhere; the kernels are the same in design, not step for step.
+OPTIMAL = {"one_word_1_1": (40, 9), "one_word_2_1": (784, 215), "one_word_1_2": (3552, 2316),
+           "one_word_3_1": (37488, 15615), "one_word_2_2": (702336, 535400)}
+
+# Scenarios of the worker itself beside the search without any reduction.
+COMPARED = ["request_then_idle_1_1", "request_then_idle_2_1", "request_then_idle_2_1_two_stripes", "request_then_idle_1_2",
+            "request_then_idle_3_1", "request_then_idle_2_2", "request_twice_then_idle_2_1", "request_against_drain_2_1"]
+WALKS = 100_000
 
 
 def add_arguments(parts):
@@ -34,7 +46,7 @@ def add_arguments(parts):
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--quick-seconds", type=float, default=20, help="first try, one process for each suite (20)")
     parser.add_argument("--seconds", type=float, default=900, help="second try, all processes for one suite (900)")
-    parser.add_argument("--only", action="append", default=[], choices=["litmus", "scenarios", "soundness", "weakening"],
+    parser.add_argument("--only", action="append", default=[], choices=PARTS,
                         help="leave the other parts out; they show as not run")
     parser.add_argument("--programs", type=int, default=PROGRAMS, help=f"of the soundness comparison ({PROGRAMS})")
     parser.set_defaults(run=main)
@@ -135,14 +147,70 @@ def statement(rows):
     return "\n".join(lines) + "\n"
 
 
+def compare(arguments, log, scenarios):
+    """The explorer beside Relacy's own search of the kernels, and beside the worker's scenarios without a reduction."""
+    path = arguments.output / "relacy_search.json"
+    status, output = run([str(executable(arguments, "model_relacy_search")), "--json", str(path)], timeout=1800)
+    if status != 0:
+        raise Failed(f"model_relacy_search: {last_line(output)}")
+    native = {row["name"]: row for row in json.loads(path.read_text())}
+    ours = {row["name"]: row for row in scenarios if row.get("exhaustive")}
+
+    def estimated(name):
+        path = arguments.output / f"estimate_{name}.json"
+        status, output = run([str(executable(arguments, "model_worker")), name, "--mode", "estimate", "--max-executions",
+                              str(WALKS), "--json", str(path)], timeout=1800)
+        if not path.exists():
+            raise Failed(f"no estimate of {name}: {last_line(output)}")
+        entry = json.loads(path.read_text())["scenarios"][0]
+        path.unlink()
+        return entry
+
+    rows, problems = [], []
+    for name in [*native, *COMPARED]:
+        row = {"name": name, "complete": None, "redundant": None, "optimal": OPTIMAL.get(name)}
+        if name in ours:
+            row.update(complete=ours[name]["executions_complete"], redundant=ours[name]["executions_redundant"])
+        if name in native:
+            other = native[name]
+            row.update(search="Relacy's sched_full", executions=other["executions"], estimate=other["estimate"],
+                       estimate_error=other["estimate_error"])
+        else:
+            other = estimated(name)
+            row.update(search="no reduction", executions=None, estimate=other["estimate"],
+                       estimate_error=other["estimate_error"])
+        if row["complete"] is not None:
+            row["ratio"] = (row["executions"] or row["estimate"]) / (row["complete"] + row["redundant"])
+            if name in native and (row["executions"] or row["estimate"]) > 1e8 and row["ratio"] < 1000:
+                problems.append(f"comparison: {name} takes only {row['ratio']:.0f} times fewer executions")
+        rows.append(row)
+    log(f"comparison: {len(rows)} rows, fewer executions by a factor of up to {max(row.get('ratio', 0) for row in rows):.2g}")
+    return rows, problems
+
+
+def comparison_table(rows):
+    lines = ["", "## Beside other searches", "",
+             "Executions. \"Estimated\" is the mean of random walks through the other search's tree, with its standard error.",
+             "The optimal checker's counts were measured elsewhere, on a kernel of the same design.", "",
+             "| | Ours, complete + redundant | Other search | Its executions | Ratio | Optimal checker |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        theirs = f"{row['executions']:,}" if row["executions"] else \
+            f"estimated {row['estimate']:.2g} ± {row['estimate_error']:.1g}"
+        ours = "not finished" if row["complete"] is None else f"{row['complete']:,} + {row['redundant']:,}"
+        optimal = "{:,} + {:,}".format(*row["optimal"]) if row["optimal"] else ""
+        ratio = f"{row['ratio']:.2g}" if "ratio" in row else ""
+        lines.append(f"| {row['name']} | {ours} | {row['search']} | {theirs} | {ratio} | {optimal} |")
+    return "\n".join(lines) + "\n"
+
+
 def main(arguments):
     log = Log()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    wanted = arguments.only or ["litmus", "scenarios", "soundness", "weakening"]
+    wanted = arguments.only or PARTS
     results, red, seconds = {}, [], {}
-    for part in ("litmus", "scenarios", "soundness", "weakenings"):
-        merge_into_model_json(part, [] if part == "scenarios" else {"ran": False, "why": "not run"}, arguments.output)
-    executables = ["model_worker", "model_kernels", "model_litmus", "model_soundness"]
+    for part in ("litmus", "scenarios", "comparison", "soundness", "weakenings"):
+        merge_into_model_json(part, [] if part in ("scenarios", "comparison") else {"ran": False, "why": "not run"}, arguments.output)
+    executables = ["model_worker", "model_kernels", "model_litmus", "model_relacy_search", "model_soundness"]
     try:
         missing = build(arguments, log, executables)
     except Failed as failure:
@@ -170,18 +238,26 @@ def main(arguments):
         if status != 0:
             red.append(f"litmus: {last_line(output)}")
 
+    rows = []
+
     def scenarios():
-        rows = []
         for name in ("model_worker", "model_kernels"):
             if name not in missing:
                 more, problems = explore(arguments, log, name)
-                rows += more
+                rows.extend(more)
                 red.extend(problems)
         merge_into_model_json("scenarios", rows, arguments.output)
         (arguments.output / "coverage.md").write_text(statement(rows))
         merge_into_model_json("left_out", LEFT_OUT, arguments.output)
         counts = collections.Counter(row["verdict"] for row in rows)
         log(f"{len(rows)} suites: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
+
+    def comparison():
+        compared, problems = compare(arguments, log, rows)
+        red.extend(problems)
+        merge_into_model_json("comparison", compared, arguments.output)
+        with (arguments.output / "coverage.md").open("a") as statement_file:
+            statement_file.write(comparison_table(compared))
 
     def soundness():
         path = arguments.output / "soundness.json"
@@ -213,6 +289,7 @@ def main(arguments):
 
     part("litmus", litmus)
     part("scenarios", scenarios)
+    part("comparison", comparison)
     part("soundness", soundness)
     part("weakening", weaken)
     merge_into_model_json("seconds", seconds, arguments.output)
