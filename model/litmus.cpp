@@ -452,6 +452,32 @@ struct DoubleJoin : Joining<true> {
   }
 };
 
+// Two threads join one thread object, or one joins while the other asks whether it is joinable.
+template <bool joins>
+struct JoiningAtOnce : Joining<true> {
+  static constexpr int threads = 2;
+  void thread(int index) {
+    if (index == 0 || (worker.joinable() && joins)) {
+      worker.join();
+    }
+  }
+  void after() {}
+};
+
+// The same behind a lock, one after the other.
+struct JoiningInTurn : Joining<true> {
+  static constexpr int threads = 2;
+  void thread(int) {
+    m.lock();
+    if (worker.joinable()) {
+      worker.join();
+    }
+    m.unlock();
+  }
+  void after() { report({data.read()}); }
+  Sync::mutex m;
+};
+
 struct Leak : Base<1> {
   void thread(int) { leaked = new int(0); }
   void after() {}
@@ -579,6 +605,9 @@ std::vector<Row> table() {
       row<Joining<true>>("join", {"7", "7", "7"}),
       row<Joining<false>>("no join", {"!thread misuse", "!thread misuse", "!thread misuse"}),
       row<DoubleJoin>("double join", {"!thread misuse", "!thread misuse", "!thread misuse"}),
+      row<JoiningAtOnce<true>>("two joins at once", {"!data race", "!data race", "!data race"}),
+      row<JoiningAtOnce<false>>("joinable during a join", {"!data race", "!data race", "!data race"}),
+      row<JoiningInTurn>("two joins in turn", {"7", "7", "7"}),
       row<RefusedThread>("a refused thread", {"01 10 11", "01 10 11", "01 10 11"}, with(0, 0, 0, 1)),
       row<Leak>("a leak", {"!memory leak", "!memory leak", "!memory leak"}),
       row<Spin>("a spin loop", {"!livelock", "!livelock", "!livelock"}),

@@ -187,46 +187,6 @@ struct RelacySync {
     runtime::ObjectId object_;
   };
 
-  class thread {
-   public:
-    using id_type = int;
-
-    thread() : object_(runtime::create(ObjectKind::thread, this)) {}
-    ~thread() {
-      if (joinable()) {
-        runtime::fail_thread("a thread is destroyed that was never joined", Site{});
-      }
-      runtime::destroy(object_, this);
-    }
-    thread(const thread&) = delete;
-    thread& operator=(const thread&) = delete;
-
-    // False if the system refuses: a choice, allowed `Limits::thread_start_failures` times in an execution.
-    bool start(void (*entry)(void*), void* argument, KSTONE_MODEL_SITE) {
-      if (joinable()) {
-        runtime::fail_thread("a thread is started twice", KSTONE_MODEL_HERE);
-      }
-      index_ = runtime::thread_start(object_, this, entry, argument, KSTONE_MODEL_HERE);
-      return index_ >= 0;
-    }
-    bool joinable() const { return index_ >= 0; }
-    void join(KSTONE_MODEL_SITE) {
-      if (!joinable()) {
-        runtime::fail_thread("a thread is joined that is not joinable", KSTONE_MODEL_HERE);
-      }
-      runtime::thread_join(object_, this, index_, KSTONE_MODEL_HERE);
-      index_ = -1;
-    }
-    id_type id() const { return index_; }
-    static id_type current_id() { return runtime::thread_current(); }
-
-    runtime::ObjectId model_object() const { return object_; }
-
-   private:
-    runtime::ObjectId object_;
-    int index_ = -1;
-  };
-
   template <class T>
   class cell {
    public:
@@ -251,6 +211,49 @@ struct RelacySync {
    private:
     runtime::ObjectId object_;
     T value_;
+  };
+
+  // Its index is in a cell: joining writes the object, so that whoever touches it at the same time is a race.
+  class thread {
+   public:
+    using id_type = int;
+
+    thread() : object_(runtime::create(ObjectKind::thread, this)) {}
+    ~thread() {
+      if (joinable()) {
+        runtime::fail_thread("a thread is destroyed that was never joined", Site{});
+      }
+      runtime::destroy(object_, this);
+    }
+    thread(const thread&) = delete;
+    thread& operator=(const thread&) = delete;
+
+    // False if the system refuses: a choice, allowed `Limits::thread_start_failures` times in an execution.
+    bool start(void (*entry)(void*), void* argument, KSTONE_MODEL_SITE) {
+      int& index = index_.write(file, line, function);
+      if (index >= 0) {
+        runtime::fail_thread("a thread is started twice", KSTONE_MODEL_HERE);
+      }
+      index = runtime::thread_start(object_, this, entry, argument, KSTONE_MODEL_HERE);
+      return index >= 0;
+    }
+    bool joinable(KSTONE_MODEL_SITE) const { return index_.read(file, line, function) >= 0; }
+    void join(KSTONE_MODEL_SITE) {
+      const int index = index_.write(file, line, function);  // from the beginning of the call
+      if (index < 0) {
+        runtime::fail_thread("a thread is joined that is not joinable", KSTONE_MODEL_HERE);
+      }
+      runtime::thread_join(object_, this, index, KSTONE_MODEL_HERE);
+      index_.write(file, line, function) = -1;  // ... to its end
+    }
+    id_type id(KSTONE_MODEL_SITE) const { return index_.read(file, line, function); }
+    static id_type current_id() { return runtime::thread_current(); }
+
+    runtime::ObjectId model_object() const { return object_; }
+
+   private:
+    runtime::ObjectId object_;
+    cell<int> index_{-1};
   };
 
   // Stands still but for a timeout, which moves it to the deadline, and model::advance_clock.
