@@ -24,6 +24,13 @@ struct LosesNotifications : RelacySync {
   };
 };
 
+// Notifying wakes one of those who wait.
+struct NotifiesOne : RelacySync {
+  struct condition_variable : RelacySync::condition_variable {
+    void notify_all(KSTONE_MODEL_SITE) { notify_one(file, line, function); }
+  };
+};
+
 // The mutex excludes others, and orders nothing: what one holder writes is not published to the next.
 struct LocksWithoutOrder : RelacySync {
   class mutex {

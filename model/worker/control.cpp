@@ -73,24 +73,6 @@ struct SnapshotWhileOthersAreFrozen : RequestWhileOthersAreFrozen<Size<1, 1>> {
 // A requester that is suspended between claiming a sleeper and posting its token costs one thread and not more: while it is,
 // and while the compaction of its stripe does not end, another stripe is compacted. The suspension is a post that waits, which
 // only the compaction of the other stripe ends.
-struct SuspendsFirstRequester : RelacySync {
-  struct Hold {
-    RelacySync::semaphore post;
-    RelacySync::semaphore job;
-    int first = -1;      // the requester's thread
-  };
-  static inline Hold* hold = nullptr;  // of the one execution that runs
-
-  struct semaphore : RelacySync::semaphore {
-    void post(std::uint32_t count, KSTONE_MODEL_SITE) {
-      if (hold != nullptr && RelacySync::thread::current_id() == hold->first) {
-        hold->post.wait();
-      }
-      RelacySync::semaphore::post(count, file, line, function);
-    }
-  };
-};
-
 template <class Size>
 struct OtherStripeWhileRequesterIsSuspended : Scene<Size, SuspendsFirstRequester> {
   static constexpr int threads = 2;
@@ -118,7 +100,6 @@ struct OtherStripeWhileRequesterIsSuspended : Scene<Size, SuspendsFirstRequester
     this->request(index);
   }
   void after() {
-    SuspendsFirstRequester::hold = nullptr;
     check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
     this->check_served();
     this->check_complete(this->worker->shutdown());
@@ -179,6 +160,9 @@ struct ScanAgainstDrain : Scene<Size<1, 1>, Sync> {
   void before() {
     typename Base::Worker::Options options;
     options.scan = [this](typename Base::Worker&) {
+      const auto now = RelacySync::clock::now();
+      check(scans == 0 || now >= last + std::chrono::seconds(60), "the scan waits for its interval");
+      last = now;
       ++scans;
       if (scans == 1) {
         this->request(0);
@@ -202,7 +186,74 @@ struct ScanAgainstDrain : Scene<Size<1, 1>, Sync> {
     this->cover_if(this->was_accepted(0), "accepted");
   }
 
-  int scans = 0;  // of one thread, read after its join
+  int scans = 0;                     // of one thread, read after its join
+  std::chrono::nanoseconds last{0};  // as scans
+};
+
+// A shutdown whose limit passes while the scan runs says so, and the next one waits for its end.
+template <class Sync = RelacySync>
+struct LimitPassesWhileTheScanRuns : Scene<Size<1, 1>, Sync> {
+  using Base = Scene<Size<1, 1>, Sync>;
+  static constexpr int threads = 1;
+  static constexpr int dynamic_threads = 2;
+
+  RelacySync::semaphore began;
+  RelacySync::semaphore end;
+
+  void before() {
+    typename Base::Worker::Options options;
+    options.scan = [this](typename Base::Worker&) {
+      began.post(1);
+      end.wait();
+    };
+    this->make([](typename Base::Context&) { return CompactionOutcome::done(); }, options);
+    this->worker->start();
+  }
+  void thread(int) {
+    began.wait();
+    const auto first = this->worker->shutdown(ShutdownMode::drain, std::chrono::seconds(1));
+    check(!first.complete && first.still_running.empty(), "the scan still runs, and no job");
+    end.post(1);
+    this->check_complete(this->worker->shutdown());
+  }
+  void after() {
+    this->check_quiet(this->worker->snapshot());
+    this->worker.reset();
+  }
+};
+
+// A compaction that is the only one runs while another stripe is queued in the core, and requests both.
+struct SnapshotFromAJob : Scene<Size<2, 1, 2>> {
+  static constexpr int threads = 1;
+
+  void before() {
+    make([this](Context& context) {
+      if (note(context) == 1 && context.stripe_id() == 0) {
+        check(worker->queue_compaction(1) == Submission::coalesced, "the other stripe is queued");
+        check(worker->queue_compaction(0) == Submission::rerun_pending, "its own stripe runs");
+        check(worker->queue_compaction(0) == Submission::coalesced, "its own stripe is requested");
+        const auto s = worker->snapshot();
+        check_laws(s);
+        check(s.queued == 2 && s.coalesced == 2 && s.rerun_pending == 1, "each answer is counted once");
+        check(s.episodes_opened == 3 && s.episodes_alive == 3, "two episodes, and the re-run");
+        check(s.queue_size == 1 && s.running == 1 && s.compactions_started == 1, "one is queued and one runs");
+      }
+      return CompactionOutcome::done();
+    });
+    request(0);
+    request(1);
+  }
+  void thread(int) { worker->start(); }
+  void after() {
+    check(worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    check(worker->wait_idle() == IdleResult::idle, "wait_idle answers idle again");
+    check(compactions[0].read() == 2 && compactions[1].read() == 1, "the re-run follows");
+    check_complete(worker->shutdown());
+    const auto s = worker->snapshot();
+    check(s.queued == 2 && s.coalesced == 2 && s.rerun_pending == 1, "the answers are counted once");
+    check_quiet(s);
+    worker.reset();
+  }
 };
 
 template <class Sync = RelacySync>
@@ -275,13 +326,6 @@ SuiteOptions with_failing_threads() {
   return options;
 }
 
-SuiteOptions with_one_timeout() {
-  auto options = suite_options<ScanAgainstDrain<>, Size<1, 1>>(
-      {"scan_that_repeats_against_drain", "P7 P16", {"scanned again", "closed before the first scan", "accepted"}}, "");
-  options.limits.timeouts = 1;
-  return options;
-}
-
 const Proved<SnapshotInTheMiddle<Size<1, 1>>, Size<1, 1>> snapshot_1_1(
     {"snapshot_in_the_middle_1_1", "P6", {"alive in the snapshot", "running in the snapshot"}});
 const Proved<SnapshotInTheMiddle<Size<2, 1>>, Size<2, 1>> snapshot_2_1(
@@ -313,7 +357,16 @@ const Registered failing_threads = suite<StartRace<Size<1, 2>, 1, false>>(with_f
 
 const Proved<ScanAgainstDrain<>, Size<1, 1>> scan(
     {"scan_against_drain", "P7 P16", {"closed before the first scan", "accepted"}});
-const Registered scan_repeats = suite<ScanAgainstDrain<>>(with_one_timeout());
+const Registered scan_repeats = suite<ScanAgainstDrain<>>(with_one_timeout<ScanAgainstDrain<>, Size<1, 1>>(
+    {"scan_that_repeats_against_drain", "P7 P16", {"scanned again", "closed before the first scan", "accepted"}}));
+const Registered scan_repeats_spurious = suite<ScanAgainstDrain<>>(with_one_timeout<ScanAgainstDrain<>, Size<1, 1>>(
+    {"scan_that_repeats_against_drain_spurious", "P16", {"scanned again"}}, 1));
+const Registered limit_while_scanning = suite<LimitPassesWhileTheScanRuns<>>(
+    with_one_timeout<LimitPassesWhileTheScanRuns<>, Size<1, 1>>({"limit_passes_while_the_scan_runs", "P7 P16"}));
+// Limits never pass.
+const Refuted<LimitPassesWhileTheScanRuns<>, Size<1, 1>> limit_while_scanning_never(
+    {"limit_never_passes_while_the_scan_runs", "P7"}, {Failure::deadlock});
+const Proved<SnapshotFromAJob, Size<2, 1, 2>> snapshot_from_a_job({"snapshot_from_a_job", "P6"});
 const Proved<EarlyAnswers, Size<1, 1>> early_answers({"early_answers", "P7"});
 const Proved<WaitFromInside<>, Size<1, 1>> wait_from_inside({"wait_from_inside_a_job", "P17"});
 

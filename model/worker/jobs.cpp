@@ -95,6 +95,77 @@ struct FirstJob : Scene<Size, Sync> {
   }
 };
 
+// A stripe that is listed during a compaction comes before the rest of that compaction's work.
+template <class Sync = RelacySync>
+struct ListedDuringMoreWork : Scene<Size<1, 1, 2>, Sync> {
+  static constexpr int threads = 1;
+
+  void before() {
+    this->make([this](typename Scene<Size<1, 1, 2>, Sync>::Context& context) {
+      const int number = this->note(context);
+      if (context.stripe_id() == 0 && number == 1) {
+        check(this->worker->queue_compaction(1) == Submission::queued, "the other stripe is listed");
+        return CompactionOutcome::more_work();
+      }
+      check(context.stripe_id() == 1 || this->compactions[1].read() == 1, "the rest waits behind what was listed");
+      return CompactionOutcome::done();
+    });
+    this->worker->start();
+  }
+  void thread(int) { this->request(0); }
+  void after() {
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    check(this->compactions[0].read() == 2 && this->compactions[1].read() == 1, "both are done");
+    this->check_complete(this->worker->shutdown());
+    this->check_quiet(this->worker->snapshot());
+    this->worker.reset();
+  }
+};
+
+// Attempts are counted within an episode and start again with the next: after more work and a request, after a failure.
+template <class Sync = RelacySync>
+struct AttemptsOfEachEpisode : Scene<Size<1, 1>, Sync> {
+  static constexpr int threads = 1;
+  static constexpr std::uint32_t expected[] = {1, 2, 1, 1, 1};
+
+  void before() {
+    this->make([this](typename Scene<Size<1, 1>, Sync>::Context& context) {
+      const int number = this->note(context);
+      check(number <= 5 && context.attempt() == expected[number - 1], "attempts start again with each episode");
+      if (number == 2) {
+        check(this->worker->queue_compaction(0) == Submission::rerun_pending, "its own stripe runs");
+      }
+      switch (number) {
+        case 1:
+          return CompactionOutcome::more_work();
+        case 2:
+          return CompactionOutcome::failed("broken");
+        case 3:
+          return CompactionOutcome::retry("broken");
+        default:
+          return CompactionOutcome::done();
+      }
+    });
+    this->worker->start();
+  }
+  void thread(int) {
+    for (int round = 0; round < 3; ++round) {
+      this->request(0);
+      for (int wait = 0; wait < 2; ++wait) {  // what the job requests is before the second
+        check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+      }
+    }
+  }
+  void after() {
+    const auto s = this->worker->snapshot();
+    check(s.episodes_failed == 2 && s.episodes_done == 2 && s.outcomes_retry == 1, "each episode has its end");
+    check(this->compactions[0].read() == 5, "three requests and a re-run");
+    this->check_complete(this->worker->shutdown());
+    this->check_quiet(this->worker->snapshot());
+    this->worker.reset();
+  }
+};
+
 // A compaction that looks twice whether it shall stop, while somebody cancels.
 template <class Size, class Sync = RelacySync>
 struct Cancelled : Scene<Size, Sync> {
@@ -152,6 +223,13 @@ const Proved<FirstJob<Size<1, 1>, First::throws_a_number>, Size<1, 1>> throws_nu
 const Proved<Cancelled<Size<1, 1>>, Size<1, 1>> cancelled_1_1(
     {"job_is_cancelled_1_1", "P7 P15", {"stopped", "served", "discarded", "rejected"}});
 
+const Proved<ListedDuringMoreWork<>, Size<1, 1, 2>> listed_during_more_work({"listed_during_more_work", "P11"});
+const ProvedCalm<AttemptsOfEachEpisode<>, Size<1, 1>> attempts({"attempts_of_each_episode", "P5 P12"});
+
+const Refuted<ListedDuringMoreWork<LosesTokens>, Size<1, 1, 2>> listed_during_more_work_lost(
+    {"listed_during_more_work_without_tokens", "P11"}, {Failure::deadlock});
+const Refuted<AttemptsOfEachEpisode<LosesNotifications>, Size<1, 1>> attempts_lost(
+    {"attempts_of_each_episode_without_notifications", "P12"}, {Failure::deadlock});
 const Refuted<JobRequests<Size<1, 1, 2>, LosesNotifications>, Size<1, 1, 2>> job_requests_lost(
     {"job_requests_without_notifications", "P11"}, {Failure::deadlock});
 const Refuted<FirstJob<Size<2, 1>, First::more_work, OrdersNothing>, Size<2, 1>> more_work_unordered(

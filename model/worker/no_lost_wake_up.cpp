@@ -1,5 +1,6 @@
 // P2 No lost wake-up: an accepted request is compacted although nobody calls shutdown.
 // P1, P3, P4 No lost request, one at a time, publication: a compaction that follows sees what each requester wrote.
+// P18 No thread is woken for nothing.
 // Covers: Q1/T1, Q1/F1, L1/T2, I1, I2, I3, I5, I6.
 //
 // The wait comes before any shutdown, since shutdown wakes everybody and would hide a lost wake-up.
@@ -39,6 +40,23 @@ struct RequestBeforeStart : RequestThenIdle<Size> {
   }
 };
 
+// A request wakes one thread, if one sleeps, and whoever compacts its stripe wakes no other: nothing else is queued.
+template <class Size>
+struct WakesOneThread : RequestThenIdle<Size, CountsTokens> {
+  void before() {
+    CountsTokens::posted = 0;
+    RequestThenIdle<Size, CountsTokens>::before();
+  }
+  void after() {
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    check(CountsTokens::posted <= 1, "no thread is woken for nothing");
+    this->cover_if(CountsTokens::posted == 1, "woke a thread");
+    this->check_served();
+    this->check_complete(this->worker->shutdown());
+    this->worker.reset();
+  }
+};
+
 // Each requester calls twice.
 template <class Size>
 struct RequestTwiceThenIdle : RequestThenIdle<Size> {
@@ -72,6 +90,10 @@ const Proved<RequestBeforeStart<Size<2, 1>>, Size<2, 1>> before_start(
 const Proved<RequestTwiceThenIdle<Size<1, 1>>, Size<1, 1>> twice_one({"request_twice_then_idle_1_1", properties});
 const ProvedCalm<RequestTwiceThenIdle<Size<2, 1>>, Size<2, 1>> twice_two(
     {"request_twice_then_idle_2_1", properties, {"coalesced", "requested while running"}, {}, true});
+
+const Proved<WakesOneThread<Size<1, 2>>, Size<1, 2>> wakes_one(
+    {"request_wakes_one_thread_1_2", "P18", {"woke a thread"}, {}, false, true});
+const Refuted<WakesOneThread<Size<2, 1>>, Size<2, 1>> wakes_twice({"two_requests_wake_twice", "P18"}, {Failure::check_failed});
 
 const Refuted<RequestThenIdle<Size<1, 1>, LosesTokens>, Size<1, 1>> loses_tokens(
     {"request_then_idle_without_tokens", "P2"}, {Failure::deadlock});

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "broken_sync.h"
+#include "held_sync.h"
 #include "kstone/background_worker.h"
 #include "kstone/background_worker_impl.h"
 #include "runner.h"
@@ -194,6 +195,15 @@ SuiteOptions suite_options(Claim claim, const std::string& suffix) {
   options.large = claim.large;
   options.requesters = Size::requesters;
   options.workers = Size::workers;
+  return options;
+}
+
+// ... with one wait that may end by its limit.
+template <class Scenario, class Size>
+SuiteOptions with_one_timeout(Claim claim, std::uint32_t spurious = 0) {
+  auto options = suite_options<Scenario, Size>(std::move(claim), "");
+  options.limits.timeouts = 1;
+  options.limits.spurious = spurious;
   return options;
 }
 

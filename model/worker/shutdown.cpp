@@ -98,6 +98,68 @@ struct Destroyed : Scene<Size, Sync> {
   bool ended = false;  // of the one thread, read after its join
 };
 
+struct LosesTokensAndTimesOutAtThreadEnd : TimesOutAtThreadEnd {
+  using semaphore = LosesTokens::semaphore;
+};
+
+// The limit of a shutdown passes, and before its caller has the mutex again the last thread has left: it is complete.
+template <class Sync = TimesOutAtThreadEnd>
+struct LimitPassesAsTheLastThreadLeaves : Scene<Size<1, 1>, Sync> {
+  static constexpr int threads = 1;
+
+  TimesOutLate::Hold hold;
+
+  void before() {
+    TimesOutLate::hold = &hold;
+    this->make();
+    this->worker->start();
+  }
+  void thread(int) {
+    const auto report = this->worker->shutdown(ShutdownMode::finish_running, std::chrono::seconds(1));
+    this->cover_if(hold.times_out, "timed out");
+    this->check_complete(report);
+  }
+  void after() { this->worker.reset(); }
+};
+
+// A shutdown whose limit passes while a job runs says so, and how long it has taken; the next one, how long it took in all.
+template <class Sync = RelacySync>
+struct LimitPassesWhileAJobRuns : Scene<Size<1, 1>, Sync> {
+  static constexpr int threads = 1;
+
+  RelacySync::semaphore began;
+  RelacySync::semaphore end;
+
+  void before() {
+    this->make([this](typename Scene<Size<1, 1>, Sync>::Context& context) {
+      this->note(context);
+      began.post(1);
+      end.wait();
+      return CompactionOutcome::done();
+    });
+    this->worker->start();
+  }
+  void thread(int) {
+    using std::chrono::seconds;
+    this->request(0);
+    began.wait();
+    advance_clock(seconds(8));  // before it closes: of no account
+    const auto first = this->worker->shutdown(ShutdownMode::finish_running, seconds(1));
+    check(!first.complete && this->lists(first.still_running, 0) && first.still_running.size() == 1, "the job still runs");
+    check(first.duration == seconds(1), "the shutdown has taken its limit so far");
+    advance_clock(seconds(2));
+    end.post(1);
+    this->check_complete(this->worker->shutdown());
+    advance_clock(seconds(4));  // after the last thread's end: of no account
+    check(this->worker->shutdown().duration == seconds(3), "a shutdown takes from closing to the last thread's end");
+  }
+  void after() {
+    this->check_served();
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
 template <class Size, ShutdownMode mode, class Sync = RelacySync>
 using OneCaller = RequestAgainstShutdown<Size, 1, mode, mode, Sync>;
 
@@ -134,6 +196,16 @@ const Proved<DrainKeepsTheOrder<Size<2, 1, 2>>, Size<2, 1, 2>> drain_order(
 const Refuted<DrainKeepsTheOrder<Size<2, 1, 2>, ForgetsWhatItCloses>, Size<2, 1, 2>> drain_order_forgets(
     {"drain_that_forgets_keeps_no_account", "P7"}, {Failure::check_failed});
 const Proved<Destroyed<Size<1, 1>>, Size<1, 1>> destroyed({"destroyed_without_shutdown_1_1", "P10", {"the job ran"}});
+
+const Proved<LimitPassesAsTheLastThreadLeaves<>, Size<1, 1>> limit_at_the_end(
+    {"limit_passes_as_the_last_thread_leaves", "P7", {}, {"timed out"}});
+const Registered limit_while_running = suite<LimitPassesWhileAJobRuns<>>(
+    with_one_timeout<LimitPassesWhileAJobRuns<>, Size<1, 1>>({"limit_passes_while_a_job_runs", "P7"}));
+// Limits never pass.
+const Refuted<LimitPassesWhileAJobRuns<>, Size<1, 1>> limit_never(
+    {"limit_never_passes_while_a_job_runs", "P7"}, {Failure::deadlock});
+const Refuted<LimitPassesAsTheLastThreadLeaves<LosesTokensAndTimesOutAtThreadEnd>, Size<1, 1>> limit_lost(
+    {"limit_passes_and_no_thread_leaves", "P7"}, {Failure::deadlock});
 
 const Refuted<Destroyed<Size<1, 1>, JoinsNothing>, Size<1, 1>> destroyed_unjoined(
     {"destroyed_without_shutdown_and_join", "P10"}, {Failure::use_after_free, Failure::thread_misuse});

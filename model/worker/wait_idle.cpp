@@ -121,6 +121,67 @@ struct TwoWaitsAgainstShutdown : Scene<Size<1, 1>, Sync> {
   void after() { this->worker.reset(); }
 };
 
+// Two threads wait for one request, and its end wakes both: nobody calls shutdown before they have returned.
+template <class Sync = RelacySync>
+struct TwoWaitsForOneRequest : Scene<Size<1, 1>, Sync> {
+  static constexpr int threads = 2;
+
+  void before() {
+    this->make();
+    this->request(0);
+    this->worker->start();
+  }
+  void thread(int) { check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle"); }
+  void after() {
+    this->check_served();
+    this->check_complete(this->worker->shutdown());
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
+// A wait and a shutdown are both overtaken by the owner. The worker was never started, so only these end the wait.
+template <class Sync = RelacySync>
+struct WaitAndShutdownAgainstDestructor : Scene<Size<1, 1>, Sync> {
+  static constexpr int threads = 3;
+
+  void before() {
+    this->make();
+    this->request(0);
+  }
+  void thread(int index) {
+    auto* used = this->worker.get();
+    if (index == 0) {
+      check(used->wait_idle() == IdleResult::shut_down, "wait_idle is interrupted");
+    } else if (index == 1) {
+      this->check_complete(used->shutdown());
+    } else if (used->snapshot().waiting_callers == 2) {
+      cover("destroyed while both wait");
+      this->worker.reset();
+    }
+  }
+  void after() { this->worker.reset(); }
+};
+
+// Three shutdowns are overtaken by the owner: a notification for one of those that wait for the join may reach the
+// destructor, and the other way round.
+template <class Sync = RelacySync>
+struct ThreeShutdownsAgainstDestructor : Scene<Size<1, 1>, Sync> {
+  static constexpr int threads = 4;
+
+  void before() { this->make(); }
+  void thread(int index) {
+    auto* used = this->worker.get();
+    if (index < 3) {
+      this->check_complete(used->shutdown());
+    } else if (used->snapshot().waiting_callers == 3) {
+      cover("destroyed while three wait");
+      this->worker.reset();
+    }
+  }
+  void after() { this->worker.reset(); }
+};
+
 // A wait with a limit may end by it, and says `idle` only if it is.
 template <class Size>
 struct WaitWithLimit : Scene<Size> {
@@ -146,6 +207,77 @@ struct WaitWithLimit : Scene<Size> {
   }
 };
 
+// The wait for the first stripe ends by its limit, since its job does not end before. That the second is done, changes nothing.
+template <class Sync = RelacySync>
+struct FirstOfTwoTimesOut : Scene<Size<2, 1, 2>, Sync> {
+  static constexpr int threads = 1;
+
+  RelacySync::semaphore end;
+
+  void before() {
+    this->make([this](typename Scene<Size<2, 1, 2>, Sync>::Context& context) {
+      if (context.stripe_id() == 0) {
+        end.wait();
+      }
+      this->note(context);
+      return CompactionOutcome::done();
+    });
+    this->request(1);
+    this->request(0);
+    this->worker->start();
+  }
+  void thread(int) {
+    check(this->worker->wait_idle(std::chrono::seconds(1)) == IdleResult::timed_out, "wait_idle answers timed_out");
+    const auto s = this->worker->snapshot();
+    this->cover_if(s.episodes_done == 1, "the second stripe is done");
+    end.post(1);
+  }
+  void after() {
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    this->check_served();
+    this->check_complete(this->worker->shutdown());
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
+// The limit passes, and before the caller has the mutex again what it waits for has happened: the answer says so. If both
+// the stripe's end and a shutdown have happened, shutdown comes first.
+template <bool shuts_down, class Sync = TimesOutLate>
+struct LimitPassesAtTheEnd : Scene<Size<1, 1>, Sync> {
+  static constexpr int threads = 2;
+
+  TimesOutLate::Hold hold;
+
+  void before() {
+    TimesOutLate::hold = &hold;
+    this->make();
+    this->request(0);
+    if (!shuts_down) {
+      this->worker->start();
+    }
+  }
+  void thread(int index) {
+    if (index == 0) {
+      const auto result = this->worker->wait_idle(std::chrono::seconds(1));
+      check(result == (shuts_down ? IdleResult::shut_down : IdleResult::idle), "what has happened is answered");
+    } else {
+      if (shuts_down) {
+        this->check_complete(this->worker->shutdown());
+      } else {
+        check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+      }
+      hold.late.post(1);
+    }
+  }
+  void after() {
+    this->cover_if(hold.times_out, "timed out");
+    this->check_complete(this->worker->shutdown());
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
 const Proved<EachWaitsForItsOwn<Size<1, 1>>, Size<1, 1>> one({"each_waits_for_its_own_1_1", "P4 P9"});
 const Proved<EachWaitsForItsOwn<Size<2, 1>>, Size<2, 1>> two(
     {"each_waits_for_its_own_2_1", "P4 P9", {"coalesced", "requested while running"}, {}, false, true});
@@ -158,17 +290,34 @@ const Proved<ShutdownAgainstDestructor<>, Size<1, 1>> shutdown_against_destructo
     {"shutdown_against_destructor", "P10", {"destroyed while somebody waits"}});
 const Proved<TwoWaitsAgainstShutdown<>, Size<1, 1>> two_waits_against_shutdown({"two_waits_against_shutdown", "P9"});
 
-SuiteOptions with_one_timeout() {
-  auto options = suite_options<WaitWithLimit<Size<1, 1>>, Size<1, 1>>({"wait_idle_with_limit_1_1", "P9", {"timed out"}}, "");
-  options.limits.timeouts = 1;
-  return options;
-}
-const Registered with_limit = suite<WaitWithLimit<Size<1, 1>>>(with_one_timeout());
+const Proved<TwoWaitsForOneRequest<>, Size<1, 1>> two_waits_for_one_request({"two_waits_for_one_request", "P9"});
+const Proved<WaitAndShutdownAgainstDestructor<>, Size<1, 1>> both_against_destructor(
+    {"wait_idle_and_shutdown_against_destructor", "P10", {"destroyed while both wait"}});
+const ProvedCalm<ThreeShutdownsAgainstDestructor<>, Size<1, 1>> three_against_destructor(
+    {"three_shutdowns_against_destructor", "P10", {"destroyed while three wait"}});
+
+const Registered with_limit = suite<WaitWithLimit<Size<1, 1>>>(
+    with_one_timeout<WaitWithLimit<Size<1, 1>>, Size<1, 1>>({"wait_idle_with_limit_1_1", "P9", {"timed out"}}));
+const Registered first_of_two = suite<FirstOfTwoTimesOut<>>(with_one_timeout<FirstOfTwoTimesOut<>, Size<2, 1, 2>>(
+    {"first_of_two_stripes_times_out", "P9", {"the second stripe is done"}}));
+const Proved<LimitPassesAtTheEnd<false>, Size<1, 1>> limit_at_the_end(
+    {"limit_passes_as_the_stripe_ends", "P9", {"timed out"}});
+const Proved<LimitPassesAtTheEnd<true>, Size<1, 1>> limit_at_shutdown(
+    {"limit_passes_as_shutdown_interrupts", "P9", {"timed out"}});
 
 const Refuted<EachWaitsForItsOwn<Size<2, 1>, OrdersNothing>, Size<2, 1>> orders_nothing(
     {"each_waits_for_its_own_without_order", "P4"}, {Failure::check_failed, Failure::data_race});
 const Refuted<WaitAgainstShutdown<Size<1, 1>, LosesNotifications>, Size<1, 1>> loses_notifications(
     {"wait_idle_against_shutdown_without_notifications", "P9"}, {Failure::deadlock});
+const Refuted<TwoWaitsForOneRequest<NotifiesOne>, Size<1, 1>> two_waits_notify_one(
+    {"two_waits_for_one_request_and_one_notified", "P9"}, {Failure::deadlock});
+const Refuted<ThreeShutdownsAgainstDestructor<NotifiesOne>, Size<1, 1>> three_notify_one(
+    {"three_shutdowns_against_destructor_and_one_notified", "P10"}, {Failure::deadlock});
+const Refuted<WaitAndShutdownAgainstDestructor<LosesNotifications>, Size<1, 1>> both_against_destructor_lost(
+    {"wait_idle_and_shutdown_against_destructor_without_notifications", "P10"}, {Failure::deadlock});
+// Limits never pass.
+const Refuted<FirstOfTwoTimesOut<>, Size<2, 1, 2>> first_of_two_never(
+    {"first_of_two_stripes_never_times_out", "P9"}, {Failure::deadlock});
 const Refuted<TwoWaitsAgainstShutdown<LosesNotifications>, Size<1, 1>> two_waits_lost(
     {"two_waits_against_shutdown_without_notifications", "P9"}, {Failure::deadlock});
 const Refuted<ShutdownAgainstDestructor<LosesNotifications>, Size<1, 1>> shutdown_against_destructor_lost(

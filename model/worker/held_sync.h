@@ -1,0 +1,82 @@
+// Policies that keep their contract and choose one moment: what the machine may do at any time, they do when the scene wants
+// it. Each has one `hold`, of the one execution that runs.
+
+#ifndef KSTONE_MODEL_WORKER_HELD_SYNC_H_
+#define KSTONE_MODEL_WORKER_HELD_SYNC_H_
+
+#include "relacy_sync.h"
+
+namespace kstone::model {
+
+// The first requester is suspended between claiming a sleeper and posting its token: a post that waits.
+struct SuspendsFirstRequester : RelacySync {
+  struct Hold {
+    RelacySync::semaphore post;  // ends the suspension
+    RelacySync::semaphore job;
+    int first = -1;              // the requester's thread
+  };
+  static inline Hold* hold = nullptr;
+
+  struct semaphore : RelacySync::semaphore {
+    void post(std::uint32_t count, KSTONE_MODEL_SITE) {
+      if (RelacySync::thread::current_id() == hold->first) {
+        hold->post.wait();
+      }
+      RelacySync::semaphore::post(count, file, line, function);
+    }
+  };
+};
+
+// A wait with a limit ends by it, and its thread has the mutex again only after `late` has a token.
+struct TimesOutLate : RelacySync {
+  struct Hold {
+    RelacySync::semaphore late;
+    bool times_out = false;          // of the one thread that waits
+    void (*entry)(void*) = nullptr;  // of the one worker thread
+    void* argument = nullptr;
+  };
+  static inline Hold* hold = nullptr;
+
+  struct condition_variable : RelacySync::condition_variable {
+    bool wait_until(RelacySync::mutex& held, std::chrono::nanoseconds, KSTONE_MODEL_SITE) {
+      hold->times_out = true;
+      held.unlock(file, line, function);
+      hold->late.wait(file, line, function);
+      held.lock(file, line, function);
+      return false;
+    }
+  };
+};
+
+// As above, and the one worker thread gives the token when it has ended.
+struct TimesOutAtThreadEnd : TimesOutLate {
+  struct thread : RelacySync::thread {
+    bool start(void (*entry)(void*), void* argument, KSTONE_MODEL_SITE) {
+      hold->entry = entry;
+      hold->argument = argument;
+      return RelacySync::thread::start(
+          [](void* of) {
+            auto& started = *static_cast<Hold*>(of);
+            started.entry(started.argument);
+            started.late.post(1);
+          },
+          hold, file, line, function);
+    }
+  };
+};
+
+// Counts the tokens that wake sleepers.
+struct CountsTokens : RelacySync {
+  static inline std::uint32_t posted = 0;  // a sum: the same in every order of independent steps
+
+  struct semaphore : RelacySync::semaphore {
+    void post(std::uint32_t count, KSTONE_MODEL_SITE) {
+      posted += count;
+      RelacySync::semaphore::post(count, file, line, function);
+    }
+  };
+};
+
+}  // namespace kstone::model
+
+#endif  // KSTONE_MODEL_WORKER_HELD_SYNC_H_
