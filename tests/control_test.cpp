@@ -107,11 +107,20 @@ TEST(Start, with_fewer_threads_than_configured_runs_and_says_so) {
 
 TEST(Start, without_any_thread_is_an_error_and_may_be_tried_again) {
   FewThreads::available = 0;
-  FewThreadsWorker worker(CompactionConfig(), {}, 8, [](auto&) { return CompactionOutcome::done(); });
+  std::vector<std::string> warnings;
+  FewThreadsWorker::Options options;
+  options.scan = [](FewThreadsWorker&) {};
+  options.log = [&](LogLevel level, std::string_view text) {
+    if (level == LogLevel::warn) {
+      warnings.emplace_back(text);
+    }
+  };
+  FewThreadsWorker worker(CompactionConfig(), {}, 8, [](auto&) { return CompactionOutcome::done(); }, options);
   worker.queue_compaction(1);
   EXPECT_EQ(worker.start(), StartResult::no_threads);
   EXPECT_FALSE(worker.is_running());
   EXPECT_EQ(worker.queue_size(), 1U);
+  EXPECT_EQ(warnings, std::vector<std::string>{"start: failed, no thread could be created"});
   FewThreads::available = 100;
   EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);

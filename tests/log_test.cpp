@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <stdexcept>
 #include <thread>
@@ -14,7 +15,10 @@ namespace {
 struct Line {
   LogLevel level;
   std::string text;
+  friend auto operator<=>(const Line&, const Line&) = default;
 };
+
+void PrintTo(const Line& line, std::ostream* out) { *out << static_cast<int>(line.level) << " " << line.text; }
 
 TEST(Log, tells_starts_ends_and_failures) {
   Journal<Line> lines;
@@ -42,6 +46,74 @@ TEST(Log, tells_starts_ends_and_failures) {
   EXPECT_EQ(has(LogLevel::debug, "compaction of stripe 0 ends: done"), 1);
   EXPECT_EQ(has(LogLevel::warn, "compaction of stripe 1 failed: disk on fire"), 1);
   EXPECT_EQ(has(LogLevel::info, "shut down; of 2 episodes 1 were done, 1 failed, 0 cancelled, 0 discarded"), 1);
+}
+
+TEST(Log, each_outcome_has_its_level_and_text) {
+  Journal<Line> lines;
+  BackgroundWorker::Options options;
+  options.log = [&](LogLevel level, std::string_view text) { lines.add({level, std::string(text)}); };
+  const std::vector<CompactionOutcome> outcomes = {CompactionOutcome::done(),          CompactionOutcome::nothing_to_do(),
+                                                   CompactionOutcome::more_work(),     CompactionOutcome::retry("disk full"),
+                                                   CompactionOutcome::failed("rotten"), CompactionOutcome::stopped()};
+  BackgroundWorker worker(
+      CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 6,
+      [&](CompactionContext& context) {
+        return context.attempt() == 1 ? outcomes[context.stripe_id()] : CompactionOutcome::done();
+      },
+      options);
+  for (std::uint32_t id = 0; id < 6; ++id) {
+    worker.queue_compaction(id);
+  }
+  worker.start();
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  worker.shutdown();
+  auto logged = lines.events();
+  std::sort(logged.begin(), logged.end());
+  std::vector<Line> expected = {
+      {LogLevel::info, "started with 1 of 1 worker threads for 6 stripes"},
+      {LogLevel::debug, "compaction of stripe 0 starts"},
+      {LogLevel::debug, "compaction of stripe 0 ends: done"},
+      {LogLevel::debug, "compaction of stripe 1 starts"},
+      {LogLevel::debug, "compaction of stripe 1 ends: nothing_to_do"},
+      {LogLevel::debug, "compaction of stripe 2 starts"},
+      {LogLevel::debug, "compaction of stripe 2 ends: more_work"},
+      {LogLevel::debug, "compaction of stripe 2 starts"},
+      {LogLevel::debug, "compaction of stripe 2 ends: done"},
+      {LogLevel::debug, "compaction of stripe 3 starts"},
+      {LogLevel::warn, "compaction of stripe 3 failed: disk full"},
+      {LogLevel::debug, "compaction of stripe 4 starts"},
+      {LogLevel::warn, "compaction of stripe 4 failed: rotten"},
+      {LogLevel::debug, "compaction of stripe 5 starts"},
+      {LogLevel::debug, "compaction of stripe 5 ends: stopped"},
+      {LogLevel::info, "shut down; of 6 episodes 3 were done, 2 failed, 1 cancelled, 0 discarded"}};
+  std::sort(expected.begin(), expected.end());
+  EXPECT_EQ(logged, expected);
+}
+
+TEST(Log, each_answer_of_start_has_its_line) {
+  Journal<Line> lines;
+  BackgroundWorker::Options options;
+  options.log = [&](LogLevel level, std::string_view text) { lines.add({level, std::string(text)}); };
+  {
+    BackgroundWorker worker(CompactionConfig().with_max_concurrent(2), CompactionStatsAtomic(), 4, do_nothing, options);
+    worker.start();
+    worker.start();
+    worker.shutdown();
+    worker.start();
+  }
+  {
+    BackgroundWorker worker(CompactionConfig::disabled(), CompactionStatsAtomic(), 4, do_nothing, options);
+    worker.start();
+  }
+  const std::string end = "shut down; of 0 episodes 0 were done, 0 failed, 0 cancelled, 0 discarded";
+  EXPECT_EQ(lines.events(), (std::vector<Line>{
+                                {LogLevel::info, "started with 2 of 2 worker threads for 4 stripes"},
+                                {LogLevel::warn, "start: the worker runs already"},
+                                {LogLevel::info, end},
+                                {LogLevel::warn, "start: failed, the worker was shut down"},
+                                {LogLevel::info, "started without threads, since the configuration is disabled"},
+                                {LogLevel::info, end},
+                            }));
 }
 
 TEST(Log, the_end_is_told_once_also_from_the_destructor) {

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "kstone/background_worker_impl.h"
 #include "test_support.h"
 
 namespace kstone::test {
@@ -198,6 +199,38 @@ TEST(OriginFault, f8_a_thread_that_its_job_ended_does_not_count_as_running) {
   EXPECT_EQ(ids(report.discarded), std::vector<std::uint32_t>{1});
   EXPECT_EQ(worker.snapshot().episodes_failed, 1U);
   EXPECT_EQ(stats.snapshot().active_compactions, 0U);
+}
+
+// The thread goes without having looked at the queue again, so another is woken for what it leaves there.
+TEST(OriginFault, f8_a_rerun_owed_by_a_thread_that_its_job_ended_runs) {
+  using Worker = basic_background_worker<WatchedSync>;
+  WatchedSync::Watch watch;
+  Journal<std::uint32_t> attempts;
+  Worker* self = nullptr;
+  Worker worker(CompactionConfig().with_max_concurrent(2), {}, 1, [&](Worker::Context& context) {
+    attempts.add(context.attempt());
+    if (attempts.events().size() == 1) {
+      self->queue_compaction(0);
+      pthread_exit(nullptr);
+    }
+    return CompactionOutcome::done();
+  });
+  self = &worker;
+  worker.start();
+  watch.sleeps.await(2);
+  worker.queue_compaction(0);
+  attempts.await(2);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_EQ(attempts.events(), (std::vector<std::uint32_t>{1, 1}));
+  EXPECT_EQ(watch.tokens, 2U);  // for the request and for the re-run
+  EXPECT_TRUE(worker.is_running());
+  const auto report = worker.shutdown();
+  EXPECT_TRUE(report.complete);
+  EXPECT_EQ(report.first_error, "thread ended");
+  const auto snapshot = worker.snapshot();
+  EXPECT_EQ(snapshot.episodes_failed, 1U);
+  EXPECT_EQ(snapshot.episodes_done, 1U);
+  EXPECT_EQ(snapshot.worker_threads, 0U);
 }
 
 TEST(OriginFault, f9_the_configuration_and_the_stats_are_not_used) {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <thread>
 
+#include "kstone/background_worker_impl.h"
 #include "test_support.h"
 
 namespace kstone::test {
@@ -99,6 +100,38 @@ TEST(Requests, a_job_may_request_its_own_and_other_stripes) {
   const auto events = compacted.events();
   EXPECT_EQ(std::count(events.begin(), events.end(), 0U), 2);
   EXPECT_EQ(std::count(events.begin(), events.end(), 3U), 1);
+}
+
+// A requester that is suspended between claiming a sleeper and posting its token holds up that one thread. Of the other two,
+// one compacts stripe 0, which waits for stripe 1, and wakes the last for it.
+TEST(Requests, of_a_suspended_caller_cost_one_thread_and_not_more) {
+  using Worker = basic_background_worker<WatchedSync>;
+  WatchedSync::Watch watch;
+  Gate other;
+  Worker worker(CompactionConfig().with_max_concurrent(3), {}, 2, [&](Worker::Context& context) {
+    if (context.stripe_id() == 0) {
+      other.pass();
+    } else {
+      other.open();
+    }
+    return CompactionOutcome::done();
+  });
+  worker.start();
+  watch.sleeps.await(3);
+  std::atomic<bool> returned{false};
+  std::thread suspended([&] {
+    watch.held = std::this_thread::get_id();
+    worker.queue_compaction(0);
+    returned = true;
+  });
+  watch.holding.pass();
+  worker.queue_compaction(1);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_FALSE(returned);
+  EXPECT_EQ(watch.tokens, 2U);
+  watch.resume.open();
+  suspended.join();
+  EXPECT_EQ(watch.tokens, 3U);
 }
 
 TEST(Requests, from_many_threads_are_each_served_by_a_later_compaction) {

@@ -104,6 +104,28 @@ TEST(Scan, that_throws_is_logged_and_runs_again) {
   scene.scans.await(2);
 }
 
+TEST(Scan, that_ends_its_thread_harms_nobody) {
+  Journal<int> scans;
+  Scene scene;
+  scene.options.scan = [&](Worker&) {
+    scans.add(0);
+    pthread_exit(nullptr);
+  };
+  Worker worker(CompactionConfig().with_max_concurrent(2), {}, 8, scene.job(), scene.options);
+  worker.queue_compaction(0);
+  worker.start();
+  scans.await(1);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_EQ(worker.queue_compaction(0), Submission::queued);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_EQ(worker.snapshot().worker_threads, 2U);
+  const auto report = worker.shutdown();
+  EXPECT_TRUE(report.complete);
+  EXPECT_EQ(report.first_error, "");
+  EXPECT_EQ(worker.snapshot().episodes_done, 2U);
+  EXPECT_EQ(worker.snapshot().outcomes_failed, 0U);
+}
+
 TEST(Scan, may_not_wait_for_its_own_worker) {
   Journal<IdleResult> answers;
   Scene scene;

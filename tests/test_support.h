@@ -3,10 +3,12 @@
 #ifndef KSTONE_TESTS_TEST_SUPPORT_H_
 #define KSTONE_TESTS_TEST_SUPPORT_H_
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -56,6 +58,35 @@ class Journal {
   mutable std::mutex mutex_;
   std::condition_variable added_;
   std::vector<Event> events_;
+};
+
+// The production policy, whose sleepers are seen: each entry into the sleep, each token, and a thread whose next token is held
+// back. One `watch` at a time.
+struct WatchedSync : ProductionSync {
+  struct Watch {
+    Watch() { watch = this; }
+    Journal<int> sleeps;
+    std::atomic<std::uint32_t> tokens{0};
+    std::atomic<std::thread::id> held;  // the thread whose tokens wait
+    Gate holding;
+    Gate resume;
+  };
+  static inline Watch* watch = nullptr;
+
+  struct semaphore : ProductionSync::semaphore {
+    void wait() noexcept {
+      watch->sleeps.add(0);
+      ProductionSync::semaphore::wait();
+    }
+    void post(std::uint32_t count) noexcept {
+      if (watch->held.load() == std::this_thread::get_id()) {
+        watch->holding.open();
+        watch->resume.pass();
+      }
+      watch->tokens += count;
+      ProductionSync::semaphore::post(count);
+    }
+  };
 };
 
 inline CompactionOutcome do_nothing(CompactionContext&) { return CompactionOutcome::done(); }
