@@ -1,14 +1,15 @@
-// What the scheduling core should do, small enough to be believed at sight: a queue of ids, the running ones, and a list of
-// open episodes, each a stripe id. No counters by increments, no links, no flags.
+// What the scheduling core should do, small enough to be believed at sight: a queue of ids, sets of ids, and lists of what
+// happened, which are counted when somebody asks. No links, no flags.
 
 #ifndef KSTONE_PROPTESTS_REFERENCE_H_
 #define KSTONE_PROPTESTS_REFERENCE_H_
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "kstone/compaction_types.h"
@@ -20,12 +21,17 @@ enum class End { done, failed, cancelled, discarded };
 struct Reference {
   using Kind = CompactionOutcome::Kind;
 
-  std::deque<std::uint32_t> queue;
+  std::vector<std::uint32_t> queue;  // oldest first
   std::set<std::uint32_t> running;
   std::set<std::uint32_t> owed;  // running, and to be run once more by a drain
   std::map<std::uint32_t, int> open;
-  std::vector<End> ended;
+  std::map<std::uint32_t, std::uint32_t> attempts;
+  std::vector<Submission> opened;                     // episodes, by the answer that opened them
+  std::vector<std::pair<std::uint32_t, End>> ended;   // episodes, by stripe and end
+  std::vector<Kind> outcomes;                         // compactions that ended
+  std::vector<std::string> errors;
   std::uint64_t coalesced = 0;
+  std::size_t running_max = 0;
   std::set<std::uint32_t> discarded;
   std::set<std::uint32_t> unfinished;
   bool closed = false;
@@ -34,25 +40,33 @@ struct Reference {
   bool idle(std::uint32_t id) const {
     return running.count(id) == 0 && std::find(queue.begin(), queue.end(), id) == queue.end();
   }
+  void begin(std::uint32_t id, Submission answer) {
+    ++open[id];
+    opened.push_back(answer);
+  }
   void end(std::uint32_t id, End how) {
     --open[id];
-    ended.push_back(how);
+    ended.emplace_back(id, how);
   }
 
   void link(std::uint32_t id) {
-    ++open[id];
+    begin(id, Submission::queued);
+    attempts[id] = 0;
     queue.push_back(id);
   }
   std::uint32_t take() {
     const auto id = queue.front();
-    queue.pop_front();
+    queue.erase(queue.begin());
     running.insert(id);
+    running_max = std::max(running_max, running.size());
+    ++attempts[id];
     return id;
   }
   void finish(std::uint32_t id, Kind kind, bool requested) {
     running.erase(id);
+    outcomes.push_back(kind);
     if (requested && owed.erase(id) == 0) {
-      ++open[id];
+      begin(id, Submission::rerun_pending);
     }
     const bool goes_on = kind == Kind::more_work && !requested && !closed;
     const bool cut_short = kind == Kind::more_work && !requested && closed;
@@ -69,15 +83,19 @@ struct Reference {
     if (closed && kind != Kind::done && kind != Kind::nothing_to_do) {
       unfinished.insert(id);
     }
+    if (requested) {
+      attempts[id] = 0;
+    }
     if (requested || goes_on) {
       queue.push_back(id);
     }
   }
+  void record_error(const std::string& text) { errors.push_back(text.empty() ? "no text" : text); }
   void close() { closed = true; }
   void close_stripe(std::uint32_t id, std::uint64_t requests) {
     coalesced += requests == 0 ? 0 : requests - 1;
     if (requests != 0 && running.count(id) != 0) {
-      ++open[id];
+      begin(id, Submission::rerun_pending);
       owed.insert(id);
     } else if (requests != 0 && idle(id)) {
       link(id);

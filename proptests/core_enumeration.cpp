@@ -1,0 +1,399 @@
+// Every state that the scheduling core can reach inside the shell, for small numbers of stripes and threads: breadth first,
+// each state once, each possible step from each, and after each step everything that `core_steps.h` demands.
+//
+// States are the same if their keys are. A key is exact, not a hash: what it leaves out is counters, which are compared with
+// the reference at every step all the same. proptests/README.md has the abstraction.
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <deque>
+#include <iomanip>
+#include <iostream>
+#include <stdexcept>
+#include <string>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "core_json.h"
+#include "core_steps.h"
+
+namespace kstone::proptests {
+namespace {
+
+struct Slice {
+  std::string name;
+  Size size;
+  bool histories = false;  // attempts, the most at once and the first error are part of the state
+  bool quick = false;      // part of the run without --full
+};
+
+const std::vector<Slice> slices = {
+    {"one stripe", {1, 2}, true, true},
+    {"two stripes", {2, 2}, true, true},
+    {"three stripes", {3, 2}, true, true},
+    {"three stripes, three threads", {3, 3}, true, false},
+    {"four stripes, without histories", {4, 4}, false, false},
+    {"five stripes, without histories", {5, 3}, false, false},
+};
+
+const char* abstraction(const Slice& slice) {
+  return slice.histories ? "two requests in a word stand for more, and two attempts; counters are not part of the state"
+                         : "two requests in a word stand for more; counters, attempts, the most at once and the first error "
+                           "are not part of the state";
+}
+
+struct Key {
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+  unsigned used = 0;
+
+  void put(std::uint64_t value, unsigned bits) {
+    if (value >> bits != 0 || used + bits > 128) {
+      throw std::logic_error("a key has not enough bits for this size");
+    }
+    if (used < 64) {
+      low |= value << used;
+      if (used + bits > 64) {
+        high |= value >> (64 - used);
+      }
+    } else {
+      high |= value << (used - 64);
+    }
+    used += bits;
+  }
+  friend bool operator==(const Key& a, const Key& b) { return a.low == b.low && a.high == b.high && a.used == b.used; }
+};
+
+struct KeyHash {
+  std::size_t operator()(const Key& key) const {
+    std::uint64_t mixed = (key.low ^ (key.high * 0x9E3779B97F4A7C15ULL)) * 0xBF58476D1CE4E5B9ULL;
+    return static_cast<std::size_t>(mixed ^ (mixed >> 31));
+  }
+};
+
+// Of the expected state, with which the core has just been found to agree.
+Key key_of(const Shell& shell, const Slice& slice) {
+  const auto& core = shell.core;
+  Key key;
+  const auto put_order = [&](const std::vector<std::uint32_t>& ids) {
+    key.put(ids.size(), 3);
+    for (const auto id : ids) {
+      key.put(id, 3);
+    }
+  };
+  key.put(core.closed ? 1 + shell.words_closed : 0, 3);
+  key.put(shell.mode_applied, 1);
+  key.put(static_cast<std::uint64_t>(core.mode), 2);
+  key.put(shell.threads ? 1 + *shell.threads : 0, 3);
+  put_order(core.queue);
+  put_order(shell.list);
+  for (std::uint32_t id = 0; id < slice.size.stripes; ++id) {
+    key.put(shell.words[id], 2);
+    key.put(core.running.count(id), 1);
+    key.put(core.owed.count(id), 1);
+    key.put(core.discarded.count(id), 1);
+    key.put(core.unfinished.count(id), 1);
+    if (slice.histories) {
+      const auto attempts = core.attempts.find(id);
+      key.put(attempts == core.attempts.end() ? 0 : std::min(attempts->second, 2U), 2);
+    }
+  }
+  if (slice.histories) {
+    key.put(core.running_max, 3);
+    key.put(!core.errors.empty(), 1);
+  }
+  return key;
+}
+
+// Whatever could come next in some state.
+std::vector<Step> steps(const Size& size) {
+  constexpr std::uint32_t more = 7;  // any number will do: the core only counts them
+  std::vector<Step> result;
+  for (std::uint32_t id = 0; id < size.stripes; ++id) {
+    result.push_back({.call = Call::request, .stripe = id});
+    result.push_back({.call = Call::list, .stripe = id});
+    for (int ending = 0; ending <= static_cast<int>(last_ending); ++ending) {
+      result.push_back({.call = Call::finish, .stripe = id, .ending = static_cast<Ending>(ending)});
+    }
+  }
+  for (std::uint32_t threads = 1; threads <= size.threads; ++threads) {
+    result.push_back({.call = Call::start, .count = threads});
+  }
+  for (const auto mode : {ShutdownMode::drain, ShutdownMode::finish_running, ShutdownMode::cancel}) {
+    result.push_back({.call = Call::apply, .mode = mode});
+  }
+  for (const auto count : {0U, more}) {
+    result.push_back({.call = Call::take, .count = count});
+    result.push_back({.call = Call::close_stripe, .count = count});
+  }
+  for (const auto call : {Call::admit, Call::leave, Call::close, Call::discard_queue}) {
+    result.push_back({.call = call});
+  }
+  return result;
+}
+
+// Two requests stand for any number of them, which shows where they are counted.
+bool within_abstraction(const Shell& shell, const Step& step) {
+  constexpr std::uint64_t saturated = 2;
+  switch (step.call) {
+    case Call::request: return shell.words[step.stripe] < saturated;
+    case Call::take: return step.count == 0 || shell.words[shell.core.queue.front()] == saturated;
+    case Call::close_stripe: return step.count == 0 || shell.words[shell.words_closed] == saturated;
+    default: return true;
+  }
+}
+
+struct Result {
+  std::uint64_t states = 0;
+  std::uint64_t transitions = 0;
+  std::uint64_t final_states = 0;  // closed, and no thread is left
+  std::uint32_t depth = 0;
+  std::uint64_t calls[static_cast<std::size_t>(last_call) + 1] = {};
+  std::uint64_t endings[static_cast<std::size_t>(last_ending) + 1] = {};
+  bool complete = false;     // no state is left to be looked at
+  std::string difference;    // empty if none was found
+  std::vector<Step> path;    // the shortest to it
+  double seconds = 0;
+};
+
+class Enumeration {
+ public:
+  Enumeration(const Slice& slice, Fault fault, std::uint64_t states_max)
+      : slice_(slice), fault_(fault), states_max_(states_max), steps_(steps(slice.size)) {}
+
+  Result run() {
+    const auto begin = std::chrono::steady_clock::now();
+    current_ = this;
+    const auto previous = std::signal(SIGABRT, [](int) { current_->print_path(std::cerr); });
+    add(Shell(slice_.size), SchedulingCore(slice_.size.stripes), 0, Step{});
+    while (!open_.empty() && result_.difference.empty() && result_.states <= states_max_) {
+      const Node node = std::move(open_.front());
+      open_.pop_front();
+      expand(node);
+    }
+    std::signal(SIGABRT, previous);
+    result_.complete = open_.empty() && result_.difference.empty();
+    result_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return std::move(result_);
+  }
+
+ private:
+  struct Node {
+    Shell shell;
+    SchedulingCore core;
+    std::uint32_t number;
+    std::uint32_t depth;
+  };
+  struct Origin {
+    std::uint32_t from;
+    Step step;
+  };
+
+  void expand(const Node& node) {
+    result_.depth = std::max(result_.depth, node.depth);
+    result_.final_states += node.shell.mode_applied && node.shell.threads.value_or(0) == 0 && node.core.alive() == 0;
+    bool any = false;
+    for (const auto& step : steps_) {
+      if (!node.shell.possible(step) || !within_abstraction(node.shell, step)) {
+        continue;
+      }
+      any = true;
+      at_ = {node.number, step};
+      Shell after = node.shell;
+      after.perform(step);
+      System system(0, fault_);
+      system.core = node.core;
+      const bool same_stripe = perform(system, node.shell, step);
+      const char* found = same_stripe ? difference(node.shell, node.core, after, system.core)
+                                      : "take() is the head of the reference's queue";
+      if (found == nullptr && node.shell.mode_applied && !nearer_to_the_end(node.shell, after, step)) {
+        found = "after closing, each take, end and leaving brings the end nearer";
+      }
+      ++result_.transitions;
+      ++result_.calls[static_cast<std::size_t>(step.call)];
+      result_.endings[static_cast<std::size_t>(step.ending)] += step.call == Call::finish;
+      if (found != nullptr) {
+        result_.difference = found;
+        result_.path = path();
+        return;
+      }
+      add(std::move(after), std::move(system.core), node.depth + 1, step);
+    }
+    if (!any) {
+      result_.difference = "something can come next";
+      result_.path = path();
+    }
+  }
+
+  // So a shutdown ends, whatever the jobs answer.
+  static bool nearer_to_the_end(const Shell& before, const Shell& after, const Step& step) {
+    const auto left = [](const Shell& shell) {
+      return 2 * (shell.core.queue.size() + shell.core.owed.size()) + shell.core.running.size() + shell.threads.value_or(0);
+    };
+    const bool moves = step.call == Call::take || step.call == Call::finish || step.call == Call::leave;
+    return moves ? left(after) < left(before) : left(after) <= left(before);
+  }
+
+  void add(Shell&& shell, SchedulingCore&& core, std::uint32_t depth, const Step& step) {
+    if (seen_.insert(key_of(shell, slice_)).second) {
+      origins_.push_back({at_.from, step});
+      open_.push_back({std::move(shell), std::move(core), static_cast<std::uint32_t>(result_.states), depth});
+      ++result_.states;
+    }
+  }
+
+  // From the initial state to the step that is being taken.
+  std::vector<Step> path() const {
+    std::vector<Step> result = {at_.step};
+    for (auto number = at_.from; number != 0; number = origins_[number].from) {
+      result.insert(result.begin(), origins_[number].step);
+    }
+    return result;
+  }
+  void print_path(std::ostream& out) const {
+    out << "The core aborts at the last step of:\n";
+    for (const auto& step : path()) {
+      out << "  " << to_string(step) << "\n";
+    }
+  }
+
+  inline static Enumeration* current_ = nullptr;  // for the handler
+  const Slice slice_;
+  const Fault fault_;
+  const std::uint64_t states_max_;
+  const std::vector<Step> steps_;
+  std::unordered_set<Key, KeyHash> seen_;
+  std::vector<Origin> origins_;
+  std::deque<Node> open_;
+  Origin at_{};
+  Result result_;
+};
+
+std::string path_text(const Result& result) {
+  std::string text;
+  int line = 0;
+  for (const auto& step : result.path) {
+    text += "  " + std::to_string(++line) + ". " + to_string(step) + "\n";
+  }
+  return text + "  Does not hold: " + result.difference + "\n";
+}
+
+// Empty, or why a slice without a difference shows less than it says.
+std::string vacuous(const Result& result) {
+  for (std::size_t call = 0; call <= static_cast<std::size_t>(last_call); ++call) {
+    if (result.calls[call] == 0) {
+      return "call " + std::to_string(call) + " never came";
+    }
+  }
+  for (std::size_t ending = 0; ending <= static_cast<std::size_t>(last_ending); ++ending) {
+    if (result.endings[ending] == 0) {
+      return "ending " + std::to_string(ending) + " never came";
+    }
+  }
+  return result.final_states == 0 ? "no final state was reached" : "";
+}
+
+bool enumerate(const Slice& slice, std::uint64_t states_max, json& report) {
+  const auto result = Enumeration(slice, Fault::none, states_max).run();
+  const auto empty = result.difference.empty() && result.complete ? vacuous(result) : "";
+  const bool good = result.complete && empty.empty();
+  std::cout << slice.name << " (" << slice.size.stripes << " stripes, " << slice.size.threads << " threads): "
+            << result.states << " states, " << result.transitions << " transitions, longest shortest path " << result.depth
+            << ", " << std::fixed << std::setprecision(1) << result.seconds << " s: "
+            << (good ? "complete" : !result.difference.empty() ? "DIFFERENCE" : !empty.empty() ? empty : "NOT COMPLETE")
+            << std::endl;
+  if (!result.difference.empty()) {
+    std::cout << path_text(result);
+  }
+  report["core_states"] = report.value("core_states", std::uint64_t{0}) + result.states;
+  report["core_transitions"] = report.value("core_transitions", std::uint64_t{0}) + result.transitions;
+  report["slices"].push_back({{"name", slice.name},
+                              {"size", {{"stripes", slice.size.stripes}, {"threads", slice.size.threads}}},
+                              {"abstraction", abstraction(slice)},
+                              {"states", result.states},
+                              {"transitions", result.transitions},
+                              {"final_states", result.final_states},
+                              {"depth", result.depth},
+                              {"complete", result.complete},
+                              {"passed", good},
+                              {"difference", result.difference},
+                              {"seconds", result.seconds}});
+  return good;
+}
+
+// Each planted fault has to be found, in the first slice that is large enough for it.
+bool find_planted(json& report) {
+  int caught = 0;
+  json found = json::array();
+  for (int i = 1; i <= static_cast<int>(last_fault); ++i) {
+    const auto fault = static_cast<Fault>(i);
+    Result result;
+    for (const Size size : {Size{1, 1}, Size{2, 2}, Size{3, 2}}) {
+      result = Enumeration(Slice{"planted", size}, fault, UINT64_MAX).run();
+      if (!result.difference.empty()) {
+        break;
+      }
+    }
+    const bool caught_it = !result.difference.empty();
+    caught += caught_it;
+    std::cout << "planted " << to_string(fault) << ": "
+              << (caught_it ? "found after " + std::to_string(result.states) + " states\n" + path_text(result)
+                            : "NOT FOUND\n");
+    found.push_back({{"fault", to_string(fault)}, {"caught", caught_it}, {"steps", result.path.size()},
+                     {"path", caught_it ? path_text(result) : ""}});
+  }
+  report["planted"] = static_cast<int>(last_fault);
+  report["planted_caught"] = caught;
+  report["planted_faults"] = found;
+  return caught == static_cast<int>(last_fault);
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"Enumerates the states of the scheduling core."};
+  bool full = false;
+  bool histories = false;
+  bool no_planted = false;
+  std::string file;
+  Size size;
+  std::uint64_t states_max = UINT32_MAX;
+  app.add_flag("--full", full, "all slices, not the quick ones only");
+  app.add_option("--stripes", size.stripes, "one slice of that size instead")->check(CLI::Range(1, 6));
+  app.add_option("--threads", size.threads, "... and that many worker threads")->check(CLI::Range(1, 6));
+  app.add_option("--states", states_max, "stop, without a verdict, beyond that many states of a slice")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{UINT32_MAX}));
+  app.add_flag("--histories", histories, "... with attempts, the most at once and the first error as parts of the state");
+  app.add_flag("--no-planted", no_planted, "leave out the planted faults");
+  app.add_option("--json", file, "merge the results into this file");
+  CLI11_PARSE(app, argc, argv);
+  if ((size.stripes == 0) != (size.threads == 0)) {
+    std::cerr << "--stripes and --threads go together\n";
+    return 2;
+  }
+
+  bool good = true;
+  json report = {{"slices", json::array()}};
+  if (size.stripes != 0) {
+    good = enumerate(Slice{"one size", size, histories}, states_max, report);
+  } else {
+    for (const auto& slice : slices) {
+      if (full || slice.quick) {
+        good = enumerate(slice, states_max, report) && good;
+      }
+    }
+  }
+  if (!no_planted) {
+    good = find_planted(report) && good;
+  }
+  report["passed"] = good;
+  std::cout << report["core_states"] << " states, " << report["core_transitions"] << " transitions: "
+            << (good ? "passed" : "FAILED") << "\n";
+  return merge_into(file, "enumeration", report) && good ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace kstone::proptests
+
+int main(int argc, char** argv) { return kstone::proptests::run(argc, argv); }

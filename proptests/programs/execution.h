@@ -1,0 +1,247 @@
+// A program as a scenario of the explorer. It checks what needs no order (conservation laws, complete reports, one compaction
+// of a stripe at a time, nothing used after destruction, nobody waits for ever) and leaves a history for the rest.
+//
+// Of real time, only what a *begin* sees of earlier *ends* counts, so begins read a Ghost and ends add to it: begins are
+// independent of each other, and so are ends.
+
+#ifndef KSTONE_PROPTESTS_PROGRAMS_EXECUTION_H_
+#define KSTONE_PROPTESTS_PROGRAMS_EXECUTION_H_
+
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "history.h"
+#include "program.h"
+#include "scene.h"
+
+namespace kstone::programs {
+
+// What is run, and the history that nothing explains, if it is the one to be shown. One exploration at a time.
+inline const Program* program_ = nullptr;
+inline const std::string* forbidden_ = nullptr;
+
+template <class Size, class Sync = model::RelacySync>
+struct Execution : model::Scene<Size, Sync> {
+  using Base = model::Scene<Size, Sync>;
+  using Context = typename Base::Context;
+  using Moment = model::Moment;
+
+  static constexpr int threads = Program::most_threads;
+
+  struct Span {
+    Moment begin, end;
+  };
+
+  // Each written by its own thread, and read after that has been joined.
+  History history;
+  Span call_spans[thread_limit][call_limit];
+  Span compaction_spans[thread_limit][compaction_limit];
+  model::Ghost<Counts> ended{Counts{}};  // calls of each thread
+  bool stopped = false;                  // of the main thread: it saw a complete shutdown
+
+  Execution() {
+    for (auto& thread : history.threads) {
+      thread.call_count = thread.compaction_count = 0;
+    }
+  }
+
+  void before() {
+    this->make([this](Context& context) { return compact(context); });
+    run(program_->before);
+  }
+  void thread(int index) { run(program_->threads[static_cast<std::size_t>(index)]); }
+  void after() {
+    run(program_->after);
+    this->worker.reset();
+    finish();
+    if (forbidden_ != nullptr) {
+      std::size_t at = 0;
+      bool same = true;
+      encode(history, [&](char byte) { same = same && at < forbidden_->size() && (*forbidden_)[at++] == byte; });
+      model::check(!same || at != forbidden_->size(), "no order of the calls' steps explains this execution");
+    }
+    char text[thread_limit * sizeof(ThreadHistory) + 1];
+    std::size_t length = 0;
+    encode(history, [&](char byte) { text[length++] = byte; });
+    text[length] = '\0';
+    model::outcome(text);
+  }
+
+  void run(const std::vector<Call>& sequence) {
+    for (const auto& each : sequence) {
+      call(each);
+    }
+  }
+
+  void call(const Call& what) {
+    const int self = self_index();
+    auto& thread = history.threads[self];
+    const int index = thread.call_count;
+    model::check(index < call_limit, "a thread makes more calls than a history holds");
+    auto& record = thread.calls[index];
+    auto& span = call_spans[self][index];
+    record = CallRecord{};
+    if (program_->real_time) {
+      record.earlier = ended.step_read();
+    }
+    ++thread.call_count;
+    span.begin = Moment::here();
+    perform(what, record);
+    span.end = Moment::here();
+    if (program_->real_time) {
+      ++ended.step_add().of[self];
+    }
+  }
+
+  void perform(const Call& what, CallRecord& record) {
+    const Limit limit = what.limited ? Limit(std::chrono::seconds(1)) : Limit();
+    auto& worker = *this->worker;
+    switch (what.operation) {
+      case Operation::request:
+        record.answer = static_cast<std::uint8_t>(worker.queue_compaction(what.stripe));
+        break;
+      case Operation::wait_idle:
+        record.answer = static_cast<std::uint8_t>(worker.wait_idle(limit));
+        break;
+      case Operation::shutdown:
+        record.report = report_of(worker.shutdown(what.mode, limit));
+        model::check(record.report.refused || record.report.complete || what.limited, "a shutdown without limit is complete");
+        stopped = stopped || (self_index() == 0 && record.report.complete);
+        break;
+      case Operation::start:
+        record.answer = static_cast<std::uint8_t>(worker.start());
+        break;
+      case Operation::snapshot:
+        note_snapshot(worker.snapshot(), record);
+        break;
+      case Operation::queue_size:
+        record.answer = static_cast<std::uint8_t>(worker.queue_size());
+        break;
+      case Operation::is_running:
+        record.answer = worker.is_running();
+        break;
+    }
+  }
+
+  static std::uint8_t set_of(const std::vector<CompactionRequest>& requests) {
+    unsigned set = 0;
+    for (const auto& each : requests) {
+      set |= 1U << each.stripe_id;
+    }
+    return static_cast<std::uint8_t>(set);
+  }
+
+  static Report report_of(const ShutdownReport& report) {
+    if (report.complete) {
+      Base::check_complete(report);
+    }
+    return Report{report.refused,
+                  report.complete,
+                  static_cast<std::uint8_t>(report.mode),
+                  set_of(report.discarded),
+                  set_of(report.unfinished),
+                  set_of(report.still_running),
+                  error_number(report.first_error)};
+  }
+
+  void note_snapshot(const WorkerSnapshot& s, CallRecord& record) {
+    Base::check_laws(s);
+    model::check(s.queue_size + s.running <= Size::stripes, "a stripe is queued or running once");
+    if (stopped) {
+      this->check_quiet(s);
+    }
+    const std::uint64_t numbers[] = {s.queued,           s.coalesced,        s.rerun_pending,      s.rejected_unknown_stripe,
+                                     s.rejected_shutting_down, s.episodes_done,    s.episodes_failed,
+                                     s.episodes_cancelled,     s.episodes_discarded, s.compactions_started,
+                                     s.outcomes_done,    s.outcomes_nothing_to_do, s.outcomes_more_work, s.outcomes_retry,
+                                     s.outcomes_failed,  s.outcomes_stopped, s.running,            s.running_max,
+                                     s.queue_size,       error_number(s.first_error)};
+    static_assert(std::size(numbers) == number_count);
+    for (int i = 0; i < number_count; ++i) {
+      record.numbers[i] = static_cast<std::uint8_t>(numbers[i]);
+    }
+  }
+
+  CompactionOutcome compact(Context& context) {
+    const int self = self_index();
+    const auto stripe = context.stripe_id();
+    auto& thread = history.threads[self];
+    const int index = thread.compaction_count;
+    model::check(index < compaction_limit, "more compactions than a history holds");
+    auto& record = thread.compactions[index];
+    auto& span = compaction_spans[self][index];
+    span.begin = Moment::here();
+    ++thread.compaction_count;
+    const int number = ++this->compactions[stripe].write();
+    record = CompactionRecord{};
+    record.stripe = static_cast<std::uint8_t>(stripe);
+    record.attempt = static_cast<std::uint8_t>(context.attempt());
+    record.number = static_cast<std::uint8_t>(number);
+    const auto& script = program_->compaction(stripe, number);
+    run(script.calls);
+    if (script.looks) {
+      record.stopped = context.stop_requested();
+    }
+    span.end = Moment::here();
+    if (record.stopped != 0) {
+      return CompactionOutcome::stopped();
+    }
+    switch (script.end) {
+      case End::done:
+        break;
+      case End::nothing_to_do:
+        return CompactionOutcome::nothing_to_do();
+      case End::more_work:
+        return CompactionOutcome::more_work();
+      case End::retry:
+        return CompactionOutcome::retry(error_text(stripe, number));
+      case End::failed:
+        return CompactionOutcome::failed(error_text(stripe, number));
+      case End::throws:
+        throw std::runtime_error(error_text(stripe, number));
+    }
+    return CompactionOutcome::done();
+  }
+
+  // Who knew of what, once everything has ended.
+  void finish() {
+    for (int self = 0; self < thread_limit; ++self) {
+      auto& thread = history.threads[self];
+      for (int i = 0; i < thread.call_count; ++i) {
+        const auto& span = call_spans[self][i];
+        for (int other = 0; other < thread_limit; ++other) {
+          thread.calls[i].known.of[other] = count(call_spans[other], history.threads[other].call_count,
+                                                  [&](const Span& each) { return each.end.happened_before(span.begin); });
+          thread.calls[i].compactions.of[other] =
+              count(compaction_spans[other], history.threads[other].compaction_count,
+                    [&](const Span& each) { return each.end.happened_before(span.end); });
+        }
+      }
+      for (int i = 0; i < thread.compaction_count; ++i) {
+        const auto& span = compaction_spans[self][i];
+        for (int other = 0; other < thread_limit; ++other) {
+          thread.compactions[i].begun.of[other] =
+              count(call_spans[other], history.threads[other].call_count,
+                    [&](const Span& each) { return each.begin.happened_before(span.begin); });
+        }
+      }
+    }
+  }
+
+  // Of the spans, which follow each other, those at the beginning for which it holds.
+  template <class Holds>
+  static std::uint8_t count(const Span* spans, int size, const Holds& holds) {
+    int result = 0;
+    while (result < size && holds(spans[result])) {
+      ++result;
+    }
+    return static_cast<std::uint8_t>(result);
+  }
+
+  static int self_index() { return model::RelacySync::thread::current_id(); }
+};
+
+}  // namespace kstone::programs
+
+#endif  // KSTONE_PROPTESTS_PROGRAMS_EXECUTION_H_

@@ -1,0 +1,19 @@
+// Whether some order of the steps of all calls and compactions, one after the other, explains a history.
+//
+// A call is one step or a few: a request claims its stripe, then links it; a shutdown closes the list, closes each stripe,
+// applies its mode, and ends; wait_idle begins and answers; a compaction is taken and finished, in two steps each, since
+// requests may come in between. What a step does to the queue is proptests/reference.h; the rest is here.
+
+#ifndef KSTONE_PROPTESTS_PROGRAMS_EXPLANATION_H_
+#define KSTONE_PROPTESTS_PROGRAMS_EXPLANATION_H_
+
+#include "history.h"
+#include "program.h"
+
+namespace kstone::programs {
+
+bool is_explained(const Program& program, const History& history);
+
+}  // namespace kstone::programs
+
+#endif  // KSTONE_PROPTESTS_PROGRAMS_EXPLANATION_H_

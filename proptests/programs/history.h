@@ -1,0 +1,116 @@
+// What one execution of a program has to say: every answer, every compaction, and what happened before what. All of it is what
+// the program's own threads have read, or happens-before: the same in every execution of an equivalence class, so a search
+// with reduction finds every history. (Real time is not, and is read from a Ghost: see execution.h.)
+//
+// Plain bytes, and a text without zeros for model::outcome().
+
+#ifndef KSTONE_PROPTESTS_PROGRAMS_HISTORY_H_
+#define KSTONE_PROPTESTS_PROGRAMS_HISTORY_H_
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+
+namespace kstone::programs {
+
+inline constexpr int thread_limit = 8;  // main, the application threads, the worker threads; numbered as the explorer does
+inline constexpr int call_limit = 16;   // of one thread
+inline constexpr int compaction_limit = 12;
+
+// A number for each thread.
+struct Counts {
+  std::uint8_t of[thread_limit];
+};
+
+// The numbers that a snapshot gives, and which they are.
+enum Number {
+  queued, coalesced, rerun_pending, rejected_unknown, rejected_shutting_down, ended_done, ended_failed, ended_cancelled,
+  ended_discarded, started, outcome_done, outcome_nothing_to_do, outcome_more_work, outcome_retry, outcome_failed,
+  outcome_stopped, running, running_max, waiting, first_error, number_count
+};
+
+// Of a shutdown.
+struct Report {
+  std::uint8_t refused, complete, mode;
+  std::uint8_t discarded, unfinished, still_running;  // sets of stripes
+  std::uint8_t first_error;
+
+  friend bool operator==(const Report&, const Report&) = default;
+};
+
+struct CallRecord {
+  Counts known;        // calls of each thread that ended before this one began: by happens-before,
+  Counts earlier;      // ... and in real time, where that is recorded
+  Counts compactions;  // of each thread, that ended before this call did: by happens-before
+  std::uint8_t answer;
+  union {
+    std::uint8_t numbers[number_count];  // of a snapshot
+    Report report;                       // of a shutdown
+  };
+};
+
+struct CompactionRecord {
+  std::uint8_t stripe, attempt;
+  std::uint8_t number;   // of the stripe
+  std::uint8_t stopped;  // it saw that it shall stop
+  Counts begun;          // calls of each thread that began before this compaction did: by happens-before
+};
+
+struct ThreadHistory {
+  std::uint8_t call_count, compaction_count;
+  CallRecord calls[call_limit];
+  CompactionRecord compactions[compaction_limit];
+};
+
+struct History {
+  ThreadHistory threads[thread_limit];
+};
+
+// The error of each failing compaction is a text of its own, and in a history a number: 0 if there is none.
+inline std::string error_text(std::uint32_t stripe, int number) {
+  return "stripe " + std::to_string(stripe) + " number " + std::to_string(number);
+}
+inline std::uint8_t error_number(const std::string& text) {
+  unsigned stripe = 0, number = 0;
+  if (text.empty()) {
+    return 0;
+  }
+  return std::sscanf(text.c_str(), "stripe %u number %u", &stripe, &number) == 2
+             ? static_cast<std::uint8_t>(stripe * 16 + number)
+             : std::uint8_t{200};
+}
+
+// `put` takes each byte in turn.
+template <class Put>
+void encode(const History& history, const Put& put) {
+  const auto put_all = [&put](const void* from, std::size_t size) {
+    for (std::size_t i = 0; i < size; ++i) {
+      put(static_cast<char>(static_cast<const unsigned char*>(from)[i] + 1));
+    }
+  };
+  for (const auto& thread : history.threads) {
+    put_all(&thread, 2);
+    put_all(thread.calls, thread.call_count * sizeof(CallRecord));
+    put_all(thread.compactions, thread.compaction_count * sizeof(CompactionRecord));
+  }
+}
+
+inline History decode(const std::string& text) {
+  History history{};
+  std::size_t at = 0;
+  const auto take_all = [&](void* to, std::size_t size) {
+    for (std::size_t i = 0; i < size; ++i) {
+      static_cast<unsigned char*>(to)[i] = static_cast<unsigned char>(text[at++] - 1);
+    }
+  };
+  for (auto& thread : history.threads) {
+    take_all(&thread, 2);
+    take_all(thread.calls, thread.call_count * sizeof(CallRecord));
+    take_all(thread.compactions, thread.compaction_count * sizeof(CompactionRecord));
+  }
+  return history;
+}
+
+}  // namespace kstone::programs
+
+#endif  // KSTONE_PROPTESTS_PROGRAMS_HISTORY_H_

@@ -1,0 +1,188 @@
+#include "program.h"
+
+#include <algorithm>
+#include <sstream>
+#include <utility>
+
+namespace kstone::programs {
+namespace {
+
+const Call& call_named(const std::string& name) {
+  return *std::find_if(std::begin(calls), std::end(calls), [&](const Call& call) { return name == call.name; });
+}
+
+bool has(const std::vector<Call>& sequence, Operation operation) {
+  return std::any_of(sequence.begin(), sequence.end(), [&](const Call& call) { return call.operation == operation; });
+}
+
+// Whether the thread surely starts the worker, or shuts it down, without having waited before.
+bool ends_waits(const std::vector<Call>& sequence) {
+  for (const auto& call : sequence) {
+    if (call.waits()) {
+      return false;
+    }
+    if (call.operation == Operation::start || call.operation == Operation::shutdown) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void leave_out_waits(std::vector<Call>& sequence) {
+  sequence.erase(std::remove_if(sequence.begin(), sequence.end(), [](const Call& call) { return call.waits(); }), sequence.end());
+}
+
+}  // namespace
+
+const Compaction& Program::compaction(std::uint32_t stripe, int number) const {
+  static const Compaction done;
+  const auto& job = jobs[stripe];
+  return static_cast<std::size_t>(number) <= job.size() ? job[static_cast<std::size_t>(number) - 1] : done;
+}
+
+std::string Program::text() const {
+  std::ostringstream out;
+  out << "workers " << workers << " stripes " << stripes << (real_time ? " real_time" : "") << (surprises ? " surprises" : "")
+      << (refusals ? " refusals" : "");
+  const auto put = [&](const std::string& title, const std::vector<Call>& sequence) {
+    if (!sequence.empty()) {
+      out << " " << title << ":";
+    }
+    for (const auto& call : sequence) {
+      out << " " << call.name;
+    }
+  };
+  put("before", before);
+  for (std::size_t i = 0; i < threads.size(); ++i) {
+    put("t" + std::to_string(i), threads[i]);
+  }
+  put("after", after);
+  for (std::uint32_t stripe = 0; stripe < stripe_limit; ++stripe) {
+    if (!jobs[stripe].empty()) {
+      out << " job" << stripe << ":";
+    }
+    for (const auto& compaction : jobs[stripe]) {
+      for (const auto& call : compaction.calls) {
+        out << " " << call.name;
+      }
+      out << (compaction.looks ? " stop?" : "") << " " << end_names[static_cast<int>(compaction.end)];
+    }
+  }
+  return out.str();
+}
+
+std::optional<Program> Program::parse(const std::string& text) {
+  std::istringstream in(text);
+  Program program;
+  std::vector<Call>* sequence = nullptr;
+  std::vector<Compaction>* job = nullptr;
+  Compaction next;
+  for (std::string word; in >> word;) {
+    const auto* const end = std::find(std::begin(end_names), std::end(end_names), word);
+    const auto* const call = std::find_if(std::begin(calls), std::end(calls), [&](const Call& c) { return word == c.name; });
+    if (word.back() == ':') {
+      job = nullptr;
+      if (word == "before:") {
+        sequence = &program.before;
+      } else if (word == "after:") {
+        sequence = &program.after;
+      } else if (word[0] == 't') {
+        sequence = &program.threads.emplace_back();
+      } else if (word == "job0:" || word == "job1:") {
+        job = &program.jobs[word == "job1:" ? 1 : 0];
+        sequence = &next.calls;
+      } else {
+        return std::nullopt;
+      }
+    } else if (call != std::end(calls) && sequence != nullptr) {
+      sequence->push_back(*call);
+    } else if (job != nullptr && word == "stop?") {
+      next.looks = true;
+    } else if (job != nullptr && end != std::end(end_names)) {
+      next.end = static_cast<End>(end - std::begin(end_names));
+      job->push_back(std::exchange(next, {}));
+    } else if (word == "workers") {
+      in >> program.workers;
+    } else if (word == "stripes") {
+      in >> program.stripes;
+    } else if (word == "real_time") {
+      program.real_time = true;
+    } else if (word == "surprises") {
+      program.surprises = true;
+    } else if (word == "refusals") {
+      program.refusals = true;
+    } else {
+      return std::nullopt;
+    }
+  }
+  const bool sizes = in.eof() && (program.workers == 1 || program.workers == 2) && (program.stripes == 1 || program.stripes == 2) &&
+                     program.threads.size() <= most_threads;
+  return sizes ? std::optional(program) : std::nullopt;
+}
+
+model::Limits Program::limits() const {
+  model::Limits limits;
+  limits.spurious = surprises ? 1 : 0;
+  limits.weak_cas_failures = surprises ? 1 : 0;
+  limits.thread_start_failures = refusals ? 1 : 0;
+  const auto add = [&](const std::vector<Call>& sequence) {
+    limits.timeouts += static_cast<std::uint32_t>(
+        std::count_if(sequence.begin(), sequence.end(), [](const Call& call) { return call.limited; }));
+  };
+  add(before);
+  add(after);
+  for (const auto& thread : threads) {
+    add(thread);
+  }
+  return limits;
+}
+
+std::size_t Program::calls_of_threads() const {
+  std::size_t count = 0;
+  for (const auto& thread : threads) {
+    count += thread.size();
+  }
+  return count;
+}
+
+bool Program::non_trivial() const {
+  bool control = false;
+  int requesters[stripe_limit] = {};
+  for (const auto& thread : threads) {
+    bool requests[stripe_limit] = {};
+    for (const auto& call : thread) {
+      control = control || call.controls();
+      if (call.operation == Operation::request && call.stripe < stripes) {
+        requests[call.stripe] = true;
+      }
+    }
+    for (std::uint32_t stripe = 0; stripe < stripe_limit; ++stripe) {
+      requesters[stripe] += requests[stripe] ? 1 : 0;
+    }
+  }
+  return threads.size() >= 2 && calls_of_threads() >= 4 && control && std::max(requesters[0], requesters[1]) >= 2;
+}
+
+void Program::make_finite() {
+  threads.erase(std::remove_if(threads.begin(), threads.end(), [](const auto& thread) { return thread.empty(); }), threads.end());
+  // A job's calls are in the script of one compaction each, and the scripts end: no compaction goes on for ever.
+  const bool started = has(before, Operation::start) && !refusals;
+  const bool waits_end = started || std::any_of(threads.begin(), threads.end(), ends_waits);
+  if (!ends_waits(before)) {
+    leave_out_waits(before);
+  }
+  for (auto& thread : threads) {
+    if (refusals || !waits_end) {
+      leave_out_waits(thread);
+    }
+  }
+  if (refusals) {  // nobody may be there to serve
+    leave_out_waits(before);
+    leave_out_waits(after);
+  } else if (!started && !ends_waits(after) &&
+             std::any_of(after.begin(), after.end(), [](const Call& call) { return call.waits(); })) {
+    after.insert(after.begin(), call_named("start"));
+  }
+}
+
+}  // namespace kstone::programs

@@ -1,0 +1,100 @@
+// A program: what application threads call, and what the jobs of each stripe do, as a text that can be read and given back.
+//
+//   workers 1 stripes 2 before: start t0: request(0) wait_idle t1: shutdown(drain) after: snapshot job0: request(1) more_work done
+//
+// `before` and `after` are calls of the main thread, made before the application threads begin and after they have ended; then
+// the worker is destroyed. The first compaction of stripe 0 requests stripe 1 and answers `more_work`, the second `done`, and
+// so do all that follow. Flags before the first section: real_time (calls are ordered as they happened, not only by
+// happens-before), surprises (one spurious wake-up and one failing weak compare-exchange in an execution), refusals (one thread
+// may not be created).
+
+#ifndef KSTONE_PROPTESTS_PROGRAMS_PROGRAM_H_
+#define KSTONE_PROPTESTS_PROGRAMS_PROGRAM_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "explorer.h"
+#include "kstone/compaction_types.h"
+
+namespace kstone::programs {
+
+enum class Operation { request, wait_idle, shutdown, start, snapshot, queue_size, is_running };
+
+struct Call {
+  const char* name;
+  Operation operation;
+  std::uint32_t stripe = 0;
+  ShutdownMode mode = ShutdownMode::finish_running;
+  bool limited = false;
+
+  bool waits() const { return operation == Operation::wait_idle && !limited; }
+  bool controls() const {
+    return operation == Operation::wait_idle || operation == Operation::shutdown || operation == Operation::start;
+  }
+};
+
+// Every call there is, the simplest first: what is drawn shrinks towards the beginning.
+inline constexpr Call calls[] = {
+    {"request(0)", Operation::request, 0},
+    {"request(1)", Operation::request, 1},
+    {"is_running", Operation::is_running},
+    {"queue_size", Operation::queue_size},
+    {"start", Operation::start},
+    {"wait_idle", Operation::wait_idle},
+    {"wait_idle(limit)", Operation::wait_idle, 0, ShutdownMode::finish_running, true},
+    {"shutdown(finish_running)", Operation::shutdown, 0, ShutdownMode::finish_running},
+    {"shutdown(drain)", Operation::shutdown, 0, ShutdownMode::drain},
+    {"shutdown(cancel)", Operation::shutdown, 0, ShutdownMode::cancel},
+    {"shutdown(finish_running,limit)", Operation::shutdown, 0, ShutdownMode::finish_running, true},
+    {"shutdown(drain,limit)", Operation::shutdown, 0, ShutdownMode::drain, true},
+    {"shutdown(cancel,limit)", Operation::shutdown, 0, ShutdownMode::cancel, true},
+    {"snapshot", Operation::snapshot},
+    {"request(unknown)", Operation::request, 9},
+};
+
+// How a compaction ends. `stop?` before it: it looks whether it shall stop, and does.
+enum class End { done, nothing_to_do, more_work, retry, failed, throws };
+inline constexpr const char* end_names[] = {"done", "nothing_to_do", "more_work", "retry", "failed", "throws"};
+
+struct Compaction {
+  std::vector<Call> calls;
+  bool looks = false;
+  End end = End::done;
+};
+
+struct Program {
+  static constexpr int most_threads = 3;
+  static constexpr std::uint32_t stripe_limit = 2;
+
+  int workers = 1;
+  std::uint32_t stripes = 1;
+  bool real_time = false;
+  bool surprises = false;
+  bool refusals = false;
+  std::vector<Call> before;
+  std::vector<std::vector<Call>> threads;
+  std::vector<Call> after;
+  std::vector<Compaction> jobs[stripe_limit];
+
+  // The `number`th compaction of the stripe, from 1.
+  const Compaction& compaction(std::uint32_t stripe, int number) const;
+
+  std::string text() const;
+  static std::optional<Program> parse(const std::string& text);
+
+  model::Limits limits() const;
+
+  std::size_t calls_of_threads() const;
+  // Two application threads at least, four calls, one of them a control call, and two threads that request the same stripe.
+  bool non_trivial() const;
+
+  // Takes out what would let a program wait for ever although the worker does what it promises.
+  void make_finite();
+};
+
+}  // namespace kstone::programs
+
+#endif  // KSTONE_PROPTESTS_PROGRAMS_PROGRAM_H_
