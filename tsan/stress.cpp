@@ -1,14 +1,22 @@
-// Real threads, every call the worker has, shutdown at a random moment, for a bounded number of rounds.
+// Real threads, every call the worker has, shutdown at a random moment, for a bounded number of rounds; each round makes a
+// worker and destroys it. Built with a sanitizer.
 //
-//   kstone_tsan_stress ROUNDS [mutex_without_order | request_without_publication]
+//   kstone_tsan_stress [--rounds N] [--seconds N] [--seed N] [--recorded [--tamper N]] [--fault NAME]
 //
-// The second argument plants a race, which ThreadSanitizer must report. The seed is printed; KSTONE_SEED sets it.
+// It ends after so many rounds, or so many seconds. --recorded runs the worker on RecordingSync and replays each round; --tamper
+// also changes N transitions of each record, every one of which the replay must reject. --fault plants one of the faults at
+// the end of this file: a race that ThreadSanitizer must report, or a policy that the replay must find out.
+//
+// The last line says what was done. The exit status is 0 if all was well, 1 if not, 2 for wrong arguments.
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <functional>
+#include <map>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -16,17 +24,606 @@
 
 #include "kstone/background_worker.h"
 #include "kstone/background_worker_impl.h"
+#include "recording_sync.h"
+#include "trace.h"
 
 namespace {
 
 using kstone::CompactionOutcome;
+using kstone::IdleResult;
+using kstone::Limit;
 using kstone::ShutdownMode;
+using kstone::StartResult;
 using kstone::Submission;
+using kstone::trace::Act;
+using kstone::trace::Call;
+using kstone::trace::Log;
+using Random = std::mt19937;
 
 [[noreturn]] void fail(const std::string& sentence) {
   std::fprintf(stderr, "stress: %s\n", sentence.c_str());
-  std::exit(1);
+  std::_Exit(1);
 }
+
+// -- The worker's calls, recorded if the thread records -----------------------------------------------------------------
+
+void begins(Call call, std::uint64_t argument = 0) {
+  kstone::trace::add({Act::call_begin, static_cast<std::uint8_t>(call), 0, 0, 0, argument});
+}
+
+template <class Answer>
+Answer ends(Call call, Answer answer) {
+  kstone::trace::add({Act::call_end, static_cast<std::uint8_t>(call), 0, 0, 0, static_cast<std::uint64_t>(answer)});
+  return answer;
+}
+
+// An answer too large for an event: it stands in the log.
+template <class Answer>
+Answer ends(Call call, std::deque<Answer> Log::*answers, Answer answer) {
+  if (auto* log = kstone::trace::current) {
+    (log->*answers).push_back(answer);
+    ends(call, (log->*answers).size() - 1);
+  }
+  return answer;
+}
+
+template <class Worker>
+struct Calls {
+  Worker& worker;
+
+  Submission queue_compaction(std::uint32_t id) {
+    begins(Call::queue_compaction, id);
+    return ends(Call::queue_compaction, worker.queue_compaction(id));
+  }
+  std::size_t queue_size() {
+    begins(Call::queue_size);
+    return ends(Call::queue_size, worker.queue_size());
+  }
+  bool is_running() {
+    begins(Call::is_running);
+    return ends(Call::is_running, worker.is_running());
+  }
+  IdleResult wait_idle(Limit limit = {}) {
+    begins(Call::wait_idle);
+    return ends(Call::wait_idle, worker.wait_idle(limit));
+  }
+  kstone::ShutdownReport shutdown(ShutdownMode mode, Limit limit = {}) {
+    begins(Call::shutdown, static_cast<std::uint64_t>(mode));
+    return ends(Call::shutdown, &Log::reports, worker.shutdown(mode, limit));
+  }
+  StartResult start() {
+    begins(Call::start);
+    return ends(Call::start, worker.start());
+  }
+  kstone::WorkerSnapshot snapshot() {
+    begins(Call::snapshot);
+    return ends(Call::snapshot, &Log::snapshots, worker.snapshot());
+  }
+};
+
+void record_outcome(std::uint32_t stripe, CompactionOutcome::Kind kind, const std::string& text) {
+  if (auto* log = kstone::trace::current) {
+    log->texts.push_back(text);
+    log->add({Act::job_end, 0, stripe, 0, log->texts.size() - 1, static_cast<std::uint64_t>(kind)});
+  }
+}
+
+// -- One round ----------------------------------------------------------------------------------------------------------
+
+constexpr int requesters = 3;
+
+// What a caller writes before a request and the compaction reads: one plain cell for each caller and stripe, written once, so
+// that a request which publishes nothing is a race. A compaction reads the cell if it is certain to be later than the
+// request: its number is at least two above the number of compactions that had begun when the call had returned. These
+// numbers are relaxed, so it is the request alone that publishes.
+struct Written {
+  int value = 0;
+  std::atomic<int> visible_from{0};  // the number of the first such compaction; 0 while there is none
+};
+
+struct Totals {
+  std::uint64_t rounds = 0;
+  std::uint64_t requests = 0;
+  std::uint64_t compactions = 0;
+  std::uint64_t publications_checked = 0;
+  std::uint64_t transitions_replayed = 0;
+  std::uint64_t events_replayed = 0;
+  std::uint64_t holds_replayed = 0;
+  std::uint64_t tampered = 0;
+  std::uint64_t illegal = 0;
+};
+
+template <class Sync>
+class Round {
+ public:
+  using Worker = kstone::basic_background_worker<Sync>;
+  using Context = typename Worker::Context;
+
+  Round(Random& random, bool recorded)
+      : salt_(static_cast<unsigned>(random())),
+        stripes_(1 + static_cast<std::uint32_t>(random() % 12)),
+        written_(requesters * std::size_t{stripes_}),
+        compacted_(stripes_, 0),
+        begun_(stripes_) {
+    setting_.stripes = stripes_;
+    setting_.worker_threads = 1 + static_cast<std::uint32_t>(random() % 4);
+    setting_.enabled = random() % 16 != 0;
+    setting_.has_scan = random() % 2 != 0;
+    setting_.has_sink = random() % 2 != 0;
+    if (recorded) {
+      main_log_.emplace();
+      kstone::trace::current = &*main_log_;
+    }
+  }
+  ~Round() { kstone::trace::current = nullptr; }
+
+  void run(Random& random) {
+    typename Worker::Options options;
+    if (setting_.has_scan) {
+      options.scan = [this](Worker&) { scan(); };
+    }
+    if (setting_.has_sink) {
+      options.log = [this](kstone::LogLevel, std::string_view) { sink(); };
+    }
+    auto config = kstone::CompactionConfig().with_max_concurrent(setting_.worker_threads);
+    config.enabled = setting_.enabled;
+    typename Worker::StatsAtomic stats;
+    worker_.emplace(config, stats, stripes_, [this](Context& context) { return job(context); }, options);
+    calls_.emplace(Calls<Worker>{*worker_});
+
+    const auto requests = 20 + random() % 400;
+    for (int i = 0; i < requesters; ++i) {
+      add_caller(random, [this, i, requests](Random& own) { request(own, i, requests); });
+    }
+    add_caller(random, [this, requests](Random& own) { control(own, own() % (requests / 4)); });
+    add_caller(random, [this, requests](Random& own) { end(own, own() % requests); });
+    for (auto& caller : callers_) {
+      caller.join();
+    }
+    callers_.clear();
+    if (random() % 4 == 0) {
+      check_end(calls_->shutdown(ShutdownMode::drain), stats);
+    }
+    destroy(random);
+    check_counts(stats);
+  }
+
+  const kstone::trace::Setting& setting() const { return setting_; }
+  std::vector<Log*> logs() {
+    std::vector<Log*> all{&*main_log_};
+    for (auto& log : logs_) {
+      all.push_back(&log);
+    }
+    return all;
+  }
+  void add_to(Totals& totals) const {
+    ++totals.rounds;
+    for (const auto& count : answers_) {
+      totals.requests += count.load(std::memory_order_relaxed);
+    }
+    totals.compactions += ran_.load(std::memory_order_relaxed);
+    totals.publications_checked += checked_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  template <class Body>
+  void add_caller(Random& random, Body body) {
+    Log* log = main_log_ ? &logs_.emplace_back() : nullptr;
+    if (log != nullptr && random() % 8 == 0) {
+      log->refused_starts = random();  // the threads that this caller starts, if it is the one that does
+    }
+    callers_.emplace_back([log, body, seed = random()] {
+      kstone::trace::current = log;
+      Random own(static_cast<Random::result_type>(seed));
+      body(own);
+      kstone::trace::current = nullptr;
+    });
+  }
+
+  Submission queue(std::uint32_t id) {
+    const auto answer = calls_->queue_compaction(id);
+    answers_[static_cast<std::size_t>(answer)].fetch_add(1, std::memory_order_relaxed);
+    return answer;
+  }
+
+  void request(Random& own, int requester, std::size_t requests) {
+    for (std::size_t i = 0; i < requests; ++i) {
+      const auto id = static_cast<std::uint32_t>(own() % stripes_);
+      auto& cell = written_[static_cast<std::size_t>(requester) * stripes_ + id];
+      const bool first = cell.value == 0;
+      if (first) {
+        cell.value = 1;
+      }
+      const bool accepted = kstone::accepted(queue(id));
+      if (first && accepted) {
+        cell.visible_from.store(begun_[id].fetch_add(0, std::memory_order_relaxed) + 2, std::memory_order_relaxed);
+      }
+      if (own() % 64 == 0) {
+        any_call(own);
+      }
+    }
+  }
+
+  void control(Random& own, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      any_call(own);
+    }
+    start();
+    for (std::size_t i = 0; i < count; ++i) {
+      any_call(own);
+    }
+  }
+
+  // Whatever the others wait for ends here.
+  void end(Random& own, std::size_t pause) {
+    for (std::size_t i = 0; i < pause; ++i) {
+      queue(static_cast<std::uint32_t>(own() % stripes_));
+    }
+    if (own() % 2 == 0) {
+      if (start() != StartResult::no_threads) {
+        calls_->wait_idle();
+      }
+    }
+    if (own() % 2 == 0) {
+      calls_->shutdown(static_cast<ShutdownMode>(own() % 3), std::chrono::microseconds(own() % 100));
+    }
+    check_report(calls_->shutdown(static_cast<ShutdownMode>(own() % 3)));
+  }
+
+  StartResult start() {
+    const auto result = calls_->start();
+    if (!main_log_ && result == StartResult::no_threads) {
+      fail("no thread could be created");
+    }
+    return result;
+  }
+
+  void any_call(Random& own) {
+    switch (own() % 16) {
+      case 0:
+        calls_->wait_idle(std::chrono::microseconds(own() % 1000));
+        return;
+      case 1:
+        calls_->wait_idle(std::chrono::seconds(0));
+        return;
+      case 2:
+        calls_->is_running();
+        return;
+      case 3:
+        queue(stripes_ + static_cast<std::uint32_t>(own() % 3));
+        return;
+      case 4:
+        if (own() % 16 == 0) {
+          calls_->wait_idle();  // the start or the shutdown of another ends it
+        }
+        return;
+      case 5:
+        if (own() % 64 == 0) {
+          calls_->shutdown(static_cast<ShutdownMode>(own() % 3), std::chrono::microseconds(own() % 50));
+        }
+        return;
+      case 6:
+        if (own() % 16 == 0) {
+          start();
+        }
+        return;
+      case 7:
+      case 8:
+        check_snapshot();
+        return;
+      default:
+        calls_->queue_size();
+        return;
+    }
+  }
+
+  // On a thread of the worker: what would wait is refused.
+  void call_from_inside(unsigned choice) {
+    switch (choice % 8) {
+      case 0:
+        if (calls_->wait_idle() != IdleResult::refused) {
+          fail("a wait of the worker for itself was not refused");
+        }
+        return;
+      case 1:
+        if (!calls_->shutdown(ShutdownMode::cancel).refused) {
+          fail("a shutdown of the worker by itself was not refused");
+        }
+        return;
+      case 2:
+        check_snapshot();
+        return;
+      case 3:
+        calls_->queue_size();
+        calls_->is_running();
+        return;
+      default:
+        queue(choice % (stripes_ + 1));
+        return;
+    }
+  }
+
+  void scan() {
+    kstone::trace::add({Act::scan_begin});
+    for (unsigned i = 0; i < salt_ % 6; ++i) {
+      call_from_inside(salt_ + i);
+    }
+    calls_->start();
+    const bool throws = salt_ % 3 == 0;
+    kstone::trace::add({Act::scan_end, 0, 0, 0, 0, throws});
+    if (throws) {
+      throw 1;
+    }
+  }
+
+  void sink() {
+    kstone::trace::add({Act::sink_begin});
+    const auto line = lines_.fetch_add(1, std::memory_order_relaxed);
+    if (line % 4 == 0) {
+      call_from_inside(salt_ + line / 4);
+    }
+    kstone::trace::add({Act::sink_end});
+    if (line % 16 == 0) {
+      throw 1;
+    }
+  }
+
+  CompactionOutcome job(Context& context) {
+    const auto id = context.stripe_id();
+    kstone::trace::add({Act::job_begin, 0, id, 0, 0, context.attempt()});
+    try {
+      auto outcome = compact(context);
+      record_outcome(id, outcome.kind(), outcome.error());
+      return outcome;
+    } catch (const std::exception& exception) {
+      record_outcome(id, CompactionOutcome::Kind::failed, exception.what());
+      throw;
+    } catch (...) {
+      record_outcome(id, CompactionOutcome::Kind::failed, "an exception that is not a std::exception");
+      throw;
+    }
+  }
+
+  CompactionOutcome compact(Context& context) {
+    const auto id = context.stripe_id();
+    ran_.fetch_add(1, std::memory_order_relaxed);
+    ++compacted_[id];
+    const int number = 1 + begun_[id].fetch_add(1, std::memory_order_relaxed);
+    for (int requester = 0; requester < requesters; ++requester) {
+      const auto& cell = written_[static_cast<std::size_t>(requester) * stripes_ + id];
+      const int from = cell.visible_from.load(std::memory_order_relaxed);
+      if (from != 0 && number >= from) {
+        checked_.fetch_add(1, std::memory_order_relaxed);
+        if (cell.value == 0) {
+          fail("a compaction did not see what its requester wrote");
+        }
+      }
+    }
+    const auto choice = salt_ + id * 31 + static_cast<unsigned>(number) * 7 + context.attempt();
+    switch (choice % 16) {
+      case 0:
+      case 1:
+        return context.attempt() < 3 ? CompactionOutcome::more_work() : CompactionOutcome::done();
+      case 2:
+        throw id;
+      case 3:
+        throw std::runtime_error("stripe " + std::to_string(id));
+      case 4:
+      case 5:
+        call_from_inside(choice / 16);
+        return CompactionOutcome::nothing_to_do();
+      case 6:
+        calls_->start();
+        return CompactionOutcome::failed("failed");
+      case 7:
+        return context.stop_requested() ? CompactionOutcome::stopped() : CompactionOutcome::retry("later");
+      default:
+        return CompactionOutcome::done();
+    }
+  }
+
+  void destroy(Random& random) {
+    std::optional<std::thread> waiter;
+    if (random() % 4 == 0) {  // a wait that was entered before the destructor
+      add_caller(random, [this](Random&) {
+        calls_->wait_idle();
+        waited_.store(true, std::memory_order_relaxed);
+      });
+      while (!waited_.load(std::memory_order_relaxed) && calls_->snapshot().waiting_callers == 0) {
+        std::this_thread::yield();
+      }
+    }
+    begins(Call::destroy);
+    worker_.reset();
+    ends(Call::destroy, 0);
+    for (auto& caller : callers_) {
+      caller.join();
+    }
+  }
+
+  void check_snapshot() {
+    const auto s = calls_->snapshot();
+    if (s.episodes_opened !=
+            s.episodes_done + s.episodes_failed + s.episodes_cancelled + s.episodes_discarded + s.episodes_alive ||
+        s.episodes_opened != s.queued + s.rerun_pending) {
+      fail("episodes are not conserved");
+    }
+  }
+
+  void check_report(const kstone::ShutdownReport& report) {
+    if (!report.complete || !report.still_running.empty()) {
+      fail("a shutdown without a limit is not complete");
+    }
+  }
+
+  void check_end(const kstone::ShutdownReport& report, const typename Worker::StatsAtomic& stats) {
+    check_report(report);
+    const auto s = calls_->snapshot();
+    check_snapshot();
+    if (s.episodes_alive != 0 || s.compactions_started != ran_ || s.running != 0 || s.queue_size != 0 ||
+        s.worker_threads != 0) {
+      fail("after shutdown something is left");
+    }
+    const std::uint64_t counted[] = {s.queued, s.coalesced, s.rerun_pending, s.rejected_unknown_stripe,
+                                     s.rejected_disabled, s.rejected_shutting_down};
+    for (std::size_t i = 0; i < std::size(counted); ++i) {
+      if (counted[i] != answers_[i].load(std::memory_order_relaxed)) {
+        fail(std::string(to_string(static_cast<Submission>(i))) + " is counted " + std::to_string(counted[i]) +
+             " times and was answered " + std::to_string(answers_[i].load()));
+      }
+    }
+    if (stats.snapshot().total_compactions != s.outcomes_done + s.outcomes_more_work) {
+      fail("total_compactions is not the number of compactions that did something");
+    }
+  }
+
+  void check_counts(const typename Worker::StatsAtomic& stats) {
+    std::uint64_t compactions = 0;
+    for (const int count : compacted_) {
+      compactions += static_cast<std::uint64_t>(count);
+    }
+    if (compactions != ran_ || stats.snapshot().active_compactions != 0) {
+      fail("two compactions of a stripe overlapped, or one is active for ever");
+    }
+  }
+
+  const unsigned salt_;
+  const std::uint32_t stripes_;
+  kstone::trace::Setting setting_;
+  std::vector<Written> written_;
+  std::vector<int> compacted_;  // written by each compaction of a stripe: two at once would race
+  std::vector<std::atomic<int>> begun_;
+  std::atomic<std::uint64_t> ran_{0};
+  std::atomic<std::uint64_t> checked_{0};
+  std::atomic<std::uint64_t> answers_[6] = {};
+  std::atomic<unsigned> lines_{0};
+  std::atomic<bool> waited_{false};
+  std::optional<Log> main_log_;
+  std::deque<Log> logs_;
+  std::optional<Worker> worker_;
+  std::optional<Calls<Worker>> calls_;
+  std::vector<std::thread> callers_;
+};
+
+// -- Records ------------------------------------------------------------------------------------------------------------
+
+kstone::trace::Verdict replay(const kstone::trace::Setting& setting, const std::vector<Log*>& logs) {
+  return kstone::trace::replay(setting, {logs.begin(), logs.end()});
+}
+
+// Drops, doubles or swaps a transition; the replay must reject the record. Afterwards it is as before.
+void tamper(const kstone::trace::Setting& setting, const std::vector<Log*>& logs, Random& random, Totals& totals) {
+  std::vector<Log*> all = logs;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (const auto& child : all[i]->children) {
+      all.push_back(child.get());
+    }
+  }
+  std::vector<std::pair<std::vector<kstone::trace::Event>*, std::size_t>> transitions;
+  std::map<std::pair<std::uint32_t, std::uint64_t>, kstone::trace::Event*> by_version;
+  for (auto* log : all) {
+    for (std::size_t i = 0; i < log->events.size(); ++i) {
+      if (auto& event = log->events[i]; event.act == Act::transition) {
+        transitions.emplace_back(&log->events, i);
+        by_version[{event.object, event.version}] = &event;
+      }
+    }
+  }
+  const auto [events, index] = transitions[random() % transitions.size()];
+  const auto at = events->begin() + static_cast<std::ptrdiff_t>(index);
+  const auto event = *at;
+  std::string what;
+  std::string found;
+  const auto check = [&] { found = replay(setting, logs).illegal; };
+  switch (random() % 3) {
+    case 0:
+      what = "a dropped transition";
+      events->erase(at);
+      check();
+      events->insert(events->begin() + static_cast<std::ptrdiff_t>(index), event);
+      break;
+    case 1:
+      what = "a doubled transition";
+      events->insert(at, event);
+      check();
+      events->erase(events->begin() + static_cast<std::ptrdiff_t>(index));
+      break;
+    default: {
+      what = "two swapped transitions";
+      const auto other = by_version.find({event.object, event.version + 1});
+      if (other == by_version.end()) {
+        return;
+      }
+      const auto swap = [&] { std::swap(at->version, other->second->version); };
+      swap();
+      check();
+      swap();
+    }
+  }
+  ++totals.tampered;
+  if (found.empty()) {
+    fail("the replay does not notice " + what);
+  }
+}
+
+struct Arguments {
+  std::uint64_t rounds = 0;
+  std::uint64_t seconds = 0;
+  std::uint64_t seed = std::random_device()();
+  std::uint64_t tamper = 0;
+  bool recorded = false;
+  std::string fault = "none";
+};
+
+template <class Sync>
+int rounds(const Arguments& arguments) {
+  constexpr bool can_record = std::is_base_of_v<kstone::trace::RecordingSync, Sync>;
+  Random random(static_cast<Random::result_type>(arguments.seed));
+  Totals totals;
+  const auto begin = std::chrono::steady_clock::now();
+  const auto in_time = [&] {
+    return arguments.rounds != 0 ? totals.rounds < arguments.rounds
+                                 : std::chrono::steady_clock::now() - begin < std::chrono::seconds(arguments.seconds);
+  };
+  while (in_time() && totals.illegal == 0) {
+    Round<Sync> round(random, can_record);
+    round.run(random);
+    round.add_to(totals);
+    if constexpr (can_record) {
+      const auto verdict = replay(round.setting(), round.logs());
+      totals.transitions_replayed += verdict.transitions;
+      totals.events_replayed += verdict.events;
+      totals.holds_replayed += verdict.holds;
+      if (!verdict.illegal.empty()) {
+        ++totals.illegal;
+        std::printf("ILLEGAL in round %llu: %s\n", static_cast<unsigned long long>(totals.rounds), verdict.illegal.c_str());
+      }
+      for (std::uint64_t i = 0; i < arguments.tamper && totals.illegal == 0; ++i) {
+        tamper(round.setting(), round.logs(), random, totals);
+      }
+    }
+  }
+  const auto show = [](const char* name, std::uint64_t value) {
+    std::printf(" %s=%llu", name, static_cast<unsigned long long>(value));
+  };
+  std::printf("done:");
+  show("rounds", totals.rounds);
+  show("requests", totals.requests);
+  show("compactions", totals.compactions);
+  show("publications_checked", totals.publications_checked);
+  show("transitions_replayed", totals.transitions_replayed);
+  show("events_replayed", totals.events_replayed);
+  show("holds_replayed", totals.holds_replayed);
+  show("tampered_and_noticed", totals.tampered);
+  show("transitions_illegal", totals.illegal);
+  std::printf("\n");
+  if (totals.publications_checked == 0 && arguments.fault == "none") {
+    fail("publication was never looked at");
+  }
+  return totals.illegal == 0 ? 0 : 1;
+}
+
+// -- Faults that are planted ----------------------------------------------------------------------------------------------
 
 // A mutex that excludes others but orders nothing: what it guards is a race, though it never goes wrong on this machine.
 struct MutexWithoutOrder : kstone::ProductionSync {
@@ -67,154 +664,120 @@ struct RequestWithoutPublication : kstone::ProductionSync {
   };
 };
 
-// What a caller writes before a request and the compaction reads: one plain cell for each caller and stripe, written once, so
-// that a request which publishes nothing is a race. A compaction reads the cell if it is certain to be later than the
-// request: its number is at least two above the number of compactions that had begun when the call had returned. These
-// numbers are relaxed, so it is the request alone that publishes.
-constexpr std::uint32_t stripes = 12;
-constexpr int requesters = 3;
-struct Written {
-  int value = 0;
-  std::atomic<int> visible_from{0};  // the number of the first such compaction; 0 while there is none
+// As the recorder, but its words say something else than they hold; `Fault` says what.
+template <class Fault>
+struct Lying : kstone::trace::RecordingSync {
+  struct Word : kstone::trace::VersionedWord {
+    using VersionedWord::VersionedWord;
+    std::uint64_t exchange(std::uint64_t value, std::memory_order order) {
+      return Fault::exchanged(value, VersionedWord::exchange(value, order));
+    }
+    std::uint64_t fetch_add(std::uint64_t amount, std::memory_order order) {
+      return Fault::added(VersionedWord::fetch_add(amount, order));
+    }
+  };
+  template <class T>
+  using atomic = std::conditional_t<std::is_same_v<T, std::uint64_t>, Word, std::atomic<T>>;
 };
 
-// The number of times that a compaction looked at what a caller wrote.
-template <class Sync>
-std::uint64_t round(std::mt19937& random) {
-  using Worker = kstone::basic_background_worker<Sync>;
-  std::vector<Written> written(requesters * stripes);
-  std::vector<int> last(stripes, 0);  // written by each compaction of a stripe: two at once would race
-  std::vector<std::atomic<int>> begun(stripes);
-  std::atomic<std::uint64_t> ran{0};
-  std::atomic<std::uint64_t> checked{0};
-  Worker* self = nullptr;
-  typename Worker::Options options;
-  options.scan = [](Worker& worker) { worker.queue_compaction(0); };
-  options.log = [](kstone::LogLevel, std::string_view) {};
-  const std::uint32_t threads = 1 + static_cast<std::uint32_t>(random() % 3);
-  const unsigned salt = static_cast<unsigned>(random());
-  auto job = [&](typename Worker::Context& context) -> CompactionOutcome {
-    const auto id = context.stripe_id();
-    ++ran;
-    ++last[id];
-    const int number = 1 + begun[id].fetch_add(1, std::memory_order_relaxed);
-    for (int requester = 0; requester < requesters; ++requester) {
-      const auto& cell = written[static_cast<std::size_t>(requester) * stripes + id];
-      const int from = cell.visible_from.load(std::memory_order_relaxed);
-      if (from != 0 && number >= from) {
-        ++checked;
-        if (cell.value == 0) {
-          fail("a compaction did not see what its requester wrote");
-        }
-      }
-    }
-    switch ((salt + id * 31 + context.attempt()) % 8) {
-      case 0:
-        return context.attempt() < 3 ? CompactionOutcome::more_work() : CompactionOutcome::done();
-      case 1:
-        throw id;
-      case 2:
-        self->queue_compaction((id + 1) % stripes);
-        return CompactionOutcome::nothing_to_do();
-      case 3:
-        return context.stop_requested() ? CompactionOutcome::stopped() : CompactionOutcome::retry("later");
-      default:
-        return CompactionOutcome::done();
-    }
-  };
-  Worker worker(kstone::CompactionConfig().with_max_concurrent(threads), {}, stripes, job, options);
-  self = &worker;
+// Closing a word tells nothing of what stood in it: claimed stripes and those in the list are forgotten.
+struct ForgetsWhatItCloses {
+  static std::uint64_t exchanged(std::uint64_t value, std::uint64_t before) {
+    return value == kstone::StripeWord::closed_bit ? 0 : before;
+  }
+  static std::uint64_t added(std::uint64_t before) { return before; }
+};
 
-  std::vector<std::thread> callers;
-  for (int requester = 0; requester < requesters; ++requester) {
-    callers.emplace_back([&, requester, seed = random()] {
-      std::mt19937 own(static_cast<std::mt19937::result_type>(seed));
-      for (int i = 0; i < 40; ++i) {
-        const auto id = static_cast<std::uint32_t>(own() % stripes);
-        auto& cell = written[static_cast<std::size_t>(requester) * stripes + id];
-        const bool first = cell.value == 0;
-        if (first) {
-          cell.value = 1;
-        }
-        const bool accepted = kstone::accepted(worker.queue_compaction(id));
-        if (first && accepted) {
-          cell.visible_from.store(begun[id].fetch_add(0, std::memory_order_relaxed) + 2, std::memory_order_relaxed);
-        }
-      }
-    });
+// Now and then a request is told that there was one before it: nobody lists the stripe.
+struct LosesClaims {
+  static std::uint64_t exchanged(std::uint64_t, std::uint64_t before) { return before; }
+  static std::uint64_t added(std::uint64_t before) {
+    static std::atomic<unsigned> count{0};
+    return before == 0 && count.fetch_add(1, std::memory_order_relaxed) % 16 == 0 ? kstone::StripeWord::one_request : before;
   }
-  const auto observe = [&] {
-    const auto s = worker.snapshot();
-    if (s.episodes_opened !=
-        s.episodes_done + s.episodes_failed + s.episodes_cancelled + s.episodes_discarded + s.episodes_alive) {
-      fail("episodes are not conserved");
+};
+
+// A thread that goes to sleep wakes at once, without a token.
+struct WakesWithoutToken : kstone::trace::RecordingSync {
+  struct semaphore : RecordingSync::semaphore {
+    void wait() noexcept {
+      kstone::trace::add({Act::sleep});
+      kstone::trace::add({Act::wake});
     }
-    (void)worker.queue_size();
-    (void)worker.is_running();
   };
-  callers.emplace_back([&, limit = std::chrono::milliseconds(random() % 3)] {
-    worker.start();
-    worker.start();
-    observe();
-    worker.wait_idle(limit);
-  });
-  callers.emplace_back([&, pause = random() % 2000, mode = static_cast<ShutdownMode>(random() % 3)] {
-    for (unsigned i = 0; i < pause; ++i) {
-      std::this_thread::yield();
+  static void check(bool, const char*) {}  // the worker's own would abort it first
+};
+
+// A timed wait says that its time has come when it was only notified.
+struct TimesOutEarly : kstone::trace::RecordingSync {
+  struct condition_variable : RecordingSync::condition_variable {
+    bool wait_until(mutex& held, std::chrono::nanoseconds deadline) {
+      RecordingSync::condition_variable::wait_until(held, deadline);
+      return false;
     }
-    observe();
-    worker.shutdown(mode, std::chrono::microseconds(50));
-  });
-  callers.emplace_back([&, mode = static_cast<ShutdownMode>(random() % 3)] {
-    worker.wait_idle();
-    worker.shutdown(mode);
-  });
-  for (auto& caller : callers) {
-    caller.join();
+  };
+};
+
+const std::map<std::string, std::function<int(const Arguments&)>> faults = {
+    {"mutex_without_order", rounds<MutexWithoutOrder>},
+    {"request_without_publication", rounds<RequestWithoutPublication>},
+    {"forgets_what_it_closes", rounds<Lying<ForgetsWhatItCloses>>},
+    {"loses_claims", rounds<Lying<LosesClaims>>},
+    {"wakes_without_token", rounds<WakesWithoutToken>},
+    {"times_out_early", rounds<TimesOutEarly>},
+};
+
+[[noreturn]] void usage() {
+  std::fprintf(stderr, "usage: kstone_tsan_stress [--rounds N] [--seconds N] [--seed N] [--recorded [--tamper N]] [--fault NAME]\n"
+                       "faults:");
+  for (const auto& [name, run] : faults) {
+    std::fprintf(stderr, " %s", name.c_str());
   }
-  const auto report = worker.shutdown();
-  const auto s = worker.snapshot();
-  observe();
-  if (!report.complete || s.episodes_alive != 0 || s.compactions_started != ran) {
-    fail("after shutdown something is left");
-  }
-  return checked;
+  std::fprintf(stderr, "\n");
+  std::exit(2);
 }
 
-template <class Sync>
-void rounds(long count, std::uint32_t seed) {
-  std::mt19937 random(seed);
-  std::uint64_t checked = 0;
-  for (long i = 0; i < count; ++i) {
-    checked += round<Sync>(random);
+Arguments parse(int argc, char** argv) {
+  Arguments arguments;
+  const std::map<std::string, std::uint64_t*> numbers = {{"--rounds", &arguments.rounds},
+                                                         {"--seconds", &arguments.seconds},
+                                                         {"--seed", &arguments.seed},
+                                                         {"--tamper", &arguments.tamper}};
+  for (int i = 1; i < argc; ++i) {
+    const std::string option = argv[i];
+    if (option == "--recorded") {
+      arguments.recorded = true;
+      continue;
+    }
+    if (++i == argc) {
+      usage();
+    }
+    if (option == "--fault") {
+      arguments.fault = argv[i];
+      continue;
+    }
+    const auto number = numbers.find(option);
+    char* end = nullptr;
+    const auto value = std::strtoull(argv[i], &end, 10);
+    if (number == numbers.end() || *end != '\0' || end == argv[i]) {
+      usage();
+    }
+    *number->second = value;
   }
-  std::printf("done; publication looked at %llu times\n", static_cast<unsigned long long>(checked));
-  if (checked == 0) {
-    fail("publication was never looked at");
+  if ((arguments.rounds == 0 && arguments.seconds == 0) || (arguments.fault != "none" && !faults.contains(arguments.fault))) {
+    usage();
   }
+  return arguments;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const long count = argc > 1 ? std::strtol(argv[1], nullptr, 10) : 0;
-  const std::string fault = argc > 2 ? argv[2] : "none";
-  if (count <= 0) {
-    std::fprintf(stderr, "usage: kstone_tsan_stress ROUNDS [mutex_without_order | request_without_publication]\n");
-    return 2;
-  }
-  const char* given = std::getenv("KSTONE_SEED");
-  const auto seed = given != nullptr ? static_cast<std::uint32_t>(std::strtoul(given, nullptr, 10)) : std::random_device()();
-  std::printf("%ld rounds, KSTONE_SEED=%u, fault %s\n", count, seed, fault.c_str());
+  const auto arguments = parse(argc, argv);
+  std::printf("stress: --seed %llu\n", static_cast<unsigned long long>(arguments.seed));
   std::fflush(stdout);
-  if (fault == "none") {
-    rounds<kstone::ProductionSync>(count, seed);
-  } else if (fault == "mutex_without_order") {
-    rounds<MutexWithoutOrder>(count, seed);
-  } else if (fault == "request_without_publication") {
-    rounds<RequestWithoutPublication>(count, seed);
-  } else {
-    std::fprintf(stderr, "stress: no such fault: %s\n", fault.c_str());
-    return 2;
+  if (arguments.fault != "none") {
+    return faults.at(arguments.fault)(arguments);
   }
+  return arguments.recorded ? rounds<kstone::trace::RecordingSync>(arguments) : rounds<kstone::ProductionSync>(arguments);
 }
