@@ -73,15 +73,15 @@ struct SnapshotWhileOthersAreFrozen : RequestWhileOthersAreFrozen<Size<1, 1>> {
 // A requester that is suspended between claiming a sleeper and posting its token costs one thread and not more: while it is,
 // and while the compaction of its stripe does not end, another stripe is compacted. The suspension is a post that waits, which
 // only the compaction of the other stripe ends.
-template <class Size>
-struct OtherStripeWhileRequesterIsSuspended : Scene<Size, SuspendsFirstRequester> {
+template <class Size, class Sync = SuspendsFirstRequester>
+struct OtherStripeWhileRequesterIsSuspended : Scene<Size, Sync> {
   static constexpr int threads = 2;
 
   SuspendsFirstRequester::Hold hold;
 
   void before() {
     SuspendsFirstRequester::hold = &hold;
-    this->make([this](typename Scene<Size, SuspendsFirstRequester>::Context& context) {
+    this->make([this](typename Scene<Size, Sync>::Context& context) {
       if (context.stripe_id() == 0) {
         hold.job.wait();
       } else {
@@ -106,6 +106,39 @@ struct OtherStripeWhileRequesterIsSuspended : Scene<Size, SuspendsFirstRequester
     this->check_accounts();
     this->worker.reset();
   }
+};
+
+// The same with every thread asleep before the first request, which comes before the second.
+template <class Sync = SuspendsFirstRequesterInOrder>
+struct OtherStripeInOrder : OtherStripeWhileRequesterIsSuspended<Size<2, SuspendsFirstRequesterInOrder::workers, 2>, Sync> {
+  using Base = OtherStripeWhileRequesterIsSuspended<Size<2, SuspendsFirstRequesterInOrder::workers, 2>, Sync>;
+
+  SuspendsFirstRequesterInOrder::Order order;
+
+  void before() {
+    SuspendsFirstRequesterInOrder::order = &order;
+    Base::before();
+    order.put_to_sleep();
+  }
+  void thread(int index) {
+    if (index == 1) {
+      order.claimed.wait();
+    }
+    Base::thread(index);
+  }
+};
+
+// Nobody is woken for what stays in the queue: the second token is that one.
+struct LosesTheSecondToken : SuspendsFirstRequesterInOrder {
+  struct semaphore : SuspendsFirstRequesterInOrder::semaphore {
+    void post(std::uint32_t count, KSTONE_MODEL_SITE) {
+      if (order->posted == 1) {
+        order->posted = 2;
+      } else {
+        SuspendsFirstRequesterInOrder::semaphore::post(count, file, line, function);
+      }
+    }
+  };
 };
 
 template <class Size, int starters, bool shuts_down, class Sync = RelacySync>
@@ -344,6 +377,11 @@ const Registered frozen_snapshot = suite<SnapshotWhileOthersAreFrozen>(
 const Registered suspended_requester = suite<OtherStripeWhileRequesterIsSuspended<Size<2, 3, 2>>>(
     without_reduction<OtherStripeWhileRequesterIsSuspended<Size<2, 3, 2>>, Size<2, 3, 2>>(
         {"other_stripe_while_requester_is_suspended_2_3", "P2 P13", {}, {}, true}, Mode::bounded, 0));
+const Registered suspended_requester_in_order = suite<OtherStripeInOrder<>>(without_reduction<OtherStripeInOrder<>, Size<2, 3, 2>>(
+    {"other_stripe_while_requester_is_suspended_in_order", "P2 P13"}, Mode::bounded, 0));
+const Registered suspended_requester_lost = suite<OtherStripeInOrder<LosesTheSecondToken>>(
+    without_reduction<OtherStripeInOrder<LosesTheSecondToken>, Size<2, 3, 2>>(
+        {"other_stripe_while_nobody_else_is_woken", "P2 P13"}, Mode::bounded, 0, {Failure::deadlock}));
 // With two threads, one lost to the suspended requester and one to the compaction that waits are all there are.
 const Registered suspended_requester_two = suite<OtherStripeWhileRequesterIsSuspended<Size<2, 2, 2>>>(
     without_reduction<OtherStripeWhileRequesterIsSuspended<Size<2, 2, 2>>, Size<2, 2, 2>>(

@@ -27,6 +27,75 @@ struct SuspendsFirstRequester : RelacySync {
   };
 };
 
+// As above, and among equal threads there is no choice left: each begins once the one before it sleeps, and the first tokens go
+// to them in that order. `claimed` has a token once the requester is suspended.
+struct SuspendsFirstRequesterInOrder : SuspendsFirstRequester {
+  static constexpr int workers = 3;
+  struct Run {
+    void (*entry)(void*) = nullptr;
+    void* argument = nullptr;
+    int thread = -1;
+    bool slept = false;
+    RelacySync::semaphore begin;
+    RelacySync::semaphore token;
+  };
+  struct Order {
+    Run run[workers];
+    RelacySync::semaphore asleep;
+    RelacySync::semaphore claimed;
+    int started = 0;
+    int posted = 0;  // each post follows from the one before
+
+    void put_to_sleep() {
+      for (auto& each : run) {
+        each.begin.post(1);
+        asleep.wait();
+      }
+    }
+  };
+  static inline Order* order = nullptr;
+
+  struct thread : RelacySync::thread {
+    bool start(void (*entry)(void*), void* argument, KSTONE_MODEL_SITE) {
+      auto& run = order->run[order->started++];
+      run.entry = entry;
+      run.argument = argument;
+      return RelacySync::thread::start(
+          [](void* of) {
+            auto& started = *static_cast<Run*>(of);
+            started.thread = RelacySync::thread::current_id();
+            started.begin.wait();
+            started.entry(started.argument);
+          },
+          &run, file, line, function);
+    }
+  };
+  struct semaphore : RelacySync::semaphore {
+    void wait(KSTONE_MODEL_SITE) {
+      for (auto& run : order->run) {
+        if (run.thread == RelacySync::thread::current_id() && !run.slept) {
+          run.slept = true;
+          order->asleep.post(1);
+          return run.token.wait(file, line, function);
+        }
+      }
+      RelacySync::semaphore::wait(file, line, function);
+    }
+    void post(std::uint32_t count, KSTONE_MODEL_SITE) {
+      if (RelacySync::thread::current_id() == hold->first) {
+        order->claimed.post(1);
+        hold->post.wait();
+      }
+      for (; count > 0 && order->posted < workers; --count) {
+        order->run[order->posted++].token.post(1, file, line, function);
+      }
+      if (count > 0) {
+        RelacySync::semaphore::post(count, file, line, function);
+      }
+    }
+  };
+};
+
 // A wait with a limit ends by it, and its thread has the mutex again only after `late` has a token.
 struct TimesOutLate : RelacySync {
   struct Hold {
