@@ -132,9 +132,9 @@ struct Execution : model::Scene<Size, Sync> {
     return static_cast<std::uint8_t>(set);
   }
 
-  static Report report_of(const ShutdownReport& report) {
+  Report report_of(const ShutdownReport& report) {
     if (report.complete) {
-      Base::check_complete(report);
+      this->check_complete(report);
     }
     return Report{report.refused,
                   report.complete,
@@ -240,6 +240,33 @@ struct Execution : model::Scene<Size, Sync> {
   }
 
   static int self_index() { return model::RelacySync::thread::current_id(); }
+};
+
+// Which `Sync` a program runs on. Registers itself.
+struct Policy {
+  std::string name;
+  model::ScenarioTable (*table)(const Program&);
+
+  static std::vector<Policy>& all() {
+    static std::vector<Policy> policies;
+    return policies;
+  }
+};
+
+template <class Sync>
+struct RegisteredPolicy {
+  explicit RegisteredPolicy(const char* name) { Policy::all().push_back(Policy{name, table}); }
+
+  static model::ScenarioTable table(const Program& program) {
+    auto result = program.workers == 1 ? program.stripes == 1 ? of<1, 1>() : of<1, 2>()
+                                       : program.stripes == 1 ? of<2, 1>() : of<2, 2>();
+    result.threads = static_cast<int>(program.threads.size());
+    return result;
+  }
+  template <int workers, int stripes>
+  static model::ScenarioTable of() {
+    return model::scenario_table<Execution<model::Size<1, workers, stripes>, Sync>>("program");
+  }
 };
 
 }  // namespace kstone::programs

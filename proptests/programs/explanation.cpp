@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "../reference.h"
@@ -17,10 +19,17 @@ using Kind = CompactionOutcome::Kind;
 constexpr int nobody = -1;
 constexpr int stripe_limit = Program::stripe_limit;
 
-// A request as the word of its stripe knows it: the call, by thread and number.
+// A request: the call, by thread and number; of a worker thread that asks for the rest of its work, the number is -1.
 struct Claim {
   int thread;
   int call;
+};
+
+struct Request {
+  Claim claim;
+  std::uint32_t stripe;
+  Submission answer;
+  unsigned episode;  // of its stripe, from 1; 0 if rejected
 };
 
 struct Word {
@@ -41,32 +50,37 @@ struct State {
   Reference core;
   Word words[stripe_limit];
   std::vector<Claim> owed[stripe_limit];  // accepted before closing, and not taken since
-  std::vector<std::pair<std::uint32_t, int>> listed;  // stripes, and who listed them
+  std::vector<Request> listed;
   bool list_closed = false;
   bool started = false;
   int holder = nobody;  // of the mutex
 
+  std::vector<Request> made;
   unsigned opened[stripe_limit] = {};  // episodes
-  std::uint32_t attempts[stripe_limit] = {};
+  unsigned taken[stripe_limit] = {};
   std::vector<Finished> finished[stripe_limit];
-  unsigned compactions_started = 0, running_max = 0;
-  unsigned outcomes[6] = {};
-  std::uint8_t first_error = 0;
 
   // Where each thread is.
   struct Position {
     int call = 0, step = 0;
     int compaction = 0, phase = 0;
+    bool requested = false;  // of the compaction that finishes
     std::optional<unsigned> goals[stripe_limit];  // of a wait_idle: episodes that must have ended
   } at[thread_limit];
 
-  unsigned alive(std::uint32_t stripe) const {
-    const auto open = core.open.find(stripe);
-    const bool queued = std::find(core.queue.begin(), core.queue.end(), stripe) != core.queue.end();
-    const bool pending = !words[stripe].closed && !words[stripe].claims.empty() && !queued;
-    return (open == core.open.end() ? 0U : static_cast<unsigned>(open->second)) + (pending ? 1 : 0);
+  unsigned ended(std::uint32_t stripe) const {
+    return static_cast<unsigned>(std::count_if(core.ended.begin(), core.ended.end(),
+                                               [stripe](const auto& each) { return each.first == stripe; }));
   }
-  unsigned ended(std::uint32_t stripe) const { return opened[stripe] - alive(stripe); }
+  std::uint8_t first_error() const { return core.errors.empty() ? std::uint8_t{0} : error_number(core.errors.front()); }
+
+  // The list becomes part of the queue.
+  void admit() {
+    for (const auto& each : listed) {
+      core.link(each.stripe);
+    }
+    listed.clear();
+  }
 };
 
 class Explanation {
@@ -128,6 +142,7 @@ class Explanation {
   // What the future depends on. (Where each thread is gives most of it; the order of what they did, the rest.)
   std::string key(const State& s) const {
     std::string text;
+    char episodes[thread_limit][call_limit] = {};
     const auto put = [&text](std::size_t value) { text.push_back(static_cast<char>(value)); };
     for (const auto& at : s.at) {
       put(static_cast<std::size_t>(at.call * 8 + at.step));
@@ -149,8 +164,9 @@ class Explanation {
       put(s.words[i].running + 2 * s.words[i].closed + 4 * (s.core.discarded.count(stripe) + 2 * s.core.unfinished.count(stripe)) +
           16 * s.core.owed.count(stripe) + 32 * s.core.running.count(stripe));
       put(s.opened[i]);
-      put(s.attempts[i]);
-      put(s.alive(stripe));
+      put(s.core.attempts.count(stripe) != 0 ? s.core.attempts.at(stripe) : 0);
+      put(s.ended(stripe));
+      put(s.taken[i]);
       put(s.finished[i].size());
       for (const auto& each : s.finished[i]) {
         put(each.ended);
@@ -162,13 +178,17 @@ class Explanation {
       put(stripe);
     }
     put(s.listed.size());
-    for (const auto& [stripe, thread] : s.listed) {
-      put(stripe * 16 + static_cast<std::size_t>(thread));
+    for (const auto& each : s.listed) {
+      put(each.stripe * 16 + static_cast<std::size_t>(each.claim.thread));
     }
+    for (const auto& each : s.made) {  // the order does not matter, but what each answered is in the history
+      episodes[each.claim.thread][each.claim.call] = static_cast<char>(each.episode + 1);
+    }
+    text.append(episodes[0], sizeof episodes);
     put(s.list_closed + 2 * s.started + 4 * s.core.closed + 8 * static_cast<std::size_t>(s.core.mode));
     put(static_cast<std::size_t>(s.holder + 1));
-    put(s.running_max);
-    put(s.first_error);
+    put(s.core.running_max);
+    put(s.first_error());
     return text;
   }
 
@@ -228,29 +248,31 @@ class Explanation {
   }
 
   bool request(State& s, int thread, const Call& call, const CallRecord& record, bool& done) {
-    const auto answer = static_cast<Submission>(record.answer);
-    if (call.stripe >= program_.stripes) {
-      done = true;
-      return answer == Submission::rejected_unknown_stripe;
-    }
-    auto& word = s.words[call.stripe];
-    if (s.at[thread].step == 0) {
-      const auto expected = word.closed           ? Submission::rejected_shutting_down
-                            : !word.claims.empty() ? Submission::coalesced
-                            : word.running         ? Submission::rerun_pending
-                                                   : Submission::queued;
-      if (accepted(expected)) {
-        word.claims.push_back(Claim{thread, s.at[thread].call});
-        s.opened[call.stripe] += expected == Submission::coalesced ? 0 : 1;
+    if (s.at[thread].step == 1) {
+      if (!s.list_closed) {
+        s.listed.push_back(*std::find_if(s.made.rbegin(), s.made.rend(), [&](const Request& each) {
+          return each.claim.thread == thread;
+        }));
       }
-      done = expected != Submission::queued;
-      return answer == expected;
+      done = true;
+      return true;
     }
-    if (!s.list_closed) {
-      s.listed.emplace_back(call.stripe, thread);
+    Request request{Claim{thread, s.at[thread].call}, call.stripe, Submission::rejected_unknown_stripe, 0};
+    if (call.stripe < program_.stripes) {
+      auto& word = s.words[call.stripe];
+      request.answer = word.closed            ? Submission::rejected_shutting_down
+                       : !word.claims.empty() ? Submission::coalesced
+                       : word.running         ? Submission::rerun_pending
+                                              : Submission::queued;
+      if (accepted(request.answer)) {
+        word.claims.push_back(request.claim);
+        s.opened[call.stripe] += request.answer == Submission::coalesced ? 0 : 1;
+        request.episode = s.opened[call.stripe];
+      }
     }
-    done = true;
-    return true;
+    s.made.push_back(request);
+    done = request.answer != Submission::queued;
+    return static_cast<std::uint8_t>(request.answer) == record.answer;
   }
 
   bool wait_idle(State& s, int thread, const Call& call, const CallRecord& record, bool& done) {
@@ -290,7 +312,12 @@ class Explanation {
   // What was requested before the wait, by happens-before, has been served, by compactions that happened before the answer.
   bool all_known_have_ended(const State& s, int thread, const CallRecord& record) const {
     for (std::uint32_t stripe = 0; stripe < program_.stripes; ++stripe) {
-      const unsigned needed = known_episodes(thread, s.at[thread].call, record, stripe);
+      unsigned needed = 0;
+      for (const auto& each : s.made) {
+        if (each.stripe == stripe && knows(record, thread, s.at[thread].call, each.claim)) {
+          needed = std::max(needed, each.episode);
+        }
+      }
       if (needed == 0) {
         continue;
       }
@@ -303,14 +330,203 @@ class Explanation {
     return true;
   }
 
-  unsigned known_episodes(int thread, int call, const CallRecord& record, std::uint32_t stripe) const {
-    unsigned needed = 0;
-    for (const auto& [claim, episode] : episodes_[stripe]) {
-      if (knows(record, thread, call, claim)) {
-        needed = std::max(needed, episode);
+  bool shutdown(State& s, int thread, const Call& call, const CallRecord* record, bool& done) {
+    auto& step = s.at[thread].step;
+    const int stripes = static_cast<int>(program_.stripes);
+    if (s.holder != nobody && s.holder != thread) {
+      return false;
+    }
+    if (step == 0 && is_worker(thread)) {
+      done = true;
+      return record->report == Report{1, 0, static_cast<std::uint8_t>(ShutdownReport().mode), 0, 0, 0, 0};
+    }
+    if (step == 0 && !s.core.closed) {
+      s.holder = thread;
+      s.list_closed = true;
+      s.admit();
+      s.core.close();
+    } else if (step == 0) {
+      step = 1 + stripes;
+      s.core.apply(call.mode);
+    } else if (step <= stripes) {
+      const auto stripe = static_cast<std::uint32_t>(step - 1);
+      auto& word = s.words[stripe];
+      s.core.close_stripe(stripe, word.claims.size());
+      word.closed = true;
+      s.owed[stripe] = std::exchange(word.claims, {});
+    } else if (step == 1 + stripes) {
+      s.core.apply(call.mode);
+      if (!s.started) {
+        s.core.discard_queue();
+      }
+      s.holder = nobody;
+    } else {
+      done = true;
+      return ends_as(s, call, record);
+    }
+    return true;
+  }
+
+  static std::uint8_t set_of(const std::set<std::uint32_t>& stripes) {
+    unsigned set = 0;
+    for (const auto stripe : stripes) {
+      set |= 1U << stripe;
+    }
+    return static_cast<std::uint8_t>(set);
+  }
+
+  // With a limit, a shutdown may return before all threads have left.
+  bool ends_as(const State& s, const Call& call, const CallRecord* record) const {
+    const bool all_left = s.core.queue.empty() && s.core.running.empty();
+    if (record == nullptr) {
+      return all_left;
+    }
+    const auto& report = record->report;
+    bool known = true;  // what every compaction wrote
+    for (int worker = worker_from_; worker < thread_limit; ++worker) {
+      known = known && s.at[worker].compaction <= record->compactions.of[worker];
+    }
+    return (report.complete != 0 ? all_left && known : call.limited) &&
+           report == Report{0, report.complete, static_cast<std::uint8_t>(s.core.mode), set_of(s.core.discarded),
+                            set_of(s.core.unfinished), set_of(s.core.running), s.first_error()};
+  }
+
+  bool observe(State& s, int thread, const Call& call, const CallRecord& record, bool& done) {
+    done = true;
+    switch (call.operation) {
+      case Operation::start:
+        return start(s, static_cast<StartResult>(record.answer));
+      case Operation::is_running:
+        return (record.answer != 0) == (s.started && !s.core.closed);
+      case Operation::queue_size:
+        return is_queue_size(s, thread, record, record.answer);
+      default:
+        return is_snapshot(s, thread, record);
+    }
+  }
+
+  bool start(State& s, StartResult answer) const {
+    if (s.core.closed || s.started) {
+      return answer == (s.core.closed ? StartResult::shut_down : StartResult::already_running);
+    }
+    s.started = answer == StartResult::started;
+    return s.started || (answer == StartResult::no_threads && program_.refusals);
+  }
+
+  // What the caller does not know of may be missing from what it counts without the mutex: requests, and the list.
+  template <class Holds>
+  static bool counts(const std::vector<Request>& requests, int thread, int call, const CallRecord& record, std::size_t number,
+                     const Holds& holds) {
+    std::size_t all = 0, known = 0;
+    for (const auto& each : requests) {
+      if (holds(each)) {
+        ++all;
+        known += knows(record, thread, call, each.claim) ? 1 : 0;
       }
     }
-    return needed;
+    return known <= number && number <= all;
+  }
+
+  static bool is_queue_size(const State& s, int thread, const CallRecord& record, std::size_t size) {
+    return size >= s.core.queue.size() && counts(s.listed, thread, s.at[thread].call, record, size - s.core.queue.size(),
+                                                 [](const Request&) { return true; });
+  }
+
+  static bool is_snapshot(const State& s, int thread, const CallRecord& record) {
+    const auto& n = record.numbers;
+    const auto answered = [&](Submission answer, std::uint8_t number) {
+      return counts(s.made, thread, s.at[thread].call, record, number,
+                    [answer](const Request& each) { return each.answer == answer; });
+    };
+    const auto have_ended = [&](proptests::End how) {
+      return std::count_if(s.core.ended.begin(), s.core.ended.end(), [how](const auto& each) { return each.second == how; });
+    };
+    bool same = answered(Submission::queued, n[queued]) && answered(Submission::coalesced, n[coalesced]) &&
+                answered(Submission::rerun_pending, n[rerun_pending]) &&
+                answered(Submission::rejected_unknown_stripe, n[rejected_unknown]) &&
+                answered(Submission::rejected_shutting_down, n[rejected_shutting_down]) &&
+                n[ended_done] == have_ended(proptests::End::done) && n[ended_failed] == have_ended(proptests::End::failed) &&
+                n[ended_cancelled] == have_ended(proptests::End::cancelled) &&
+                n[ended_discarded] == have_ended(proptests::End::discarded) && n[started] == s.taken[0] + s.taken[1] &&
+                n[running] == s.core.running.size() && n[running_max] == s.core.running_max && n[first_error] == s.first_error() &&
+                is_queue_size(s, thread, record, n[waiting]);
+    for (int kind = 0; kind < 6; ++kind) {
+      same = same && n[outcome_done + kind] ==
+                         std::count(s.core.outcomes.begin(), s.core.outcomes.end(), static_cast<Kind>(kind));
+    }
+    return same;
+  }
+
+  // A compaction: the thread takes the mutex and the list, takes the stripe's requests, and runs the job; then it gives up the
+  // word, and applies the outcome.
+  bool compaction_step(State& s, int thread) {
+    auto& at = s.at[thread];
+    const auto& record = history_.threads[thread].compactions[at.compaction];
+    const auto stripe = std::uint32_t{record.stripe};
+    auto& word = s.words[stripe];
+    if (s.holder != nobody && s.holder != thread) {
+      return false;
+    }
+    switch (at.phase++) {
+      case 0:
+        if (s.core.queue.empty()) {
+          s.admit();
+        }
+        s.holder = thread;
+        return s.started && !s.core.queue.empty() && s.core.queue.front() == stripe;
+      case 1:
+        s.core.take();
+        word.running = !s.core.closed;
+        s.holder = nobody;
+        return ++s.taken[stripe] == record.number && s.core.attempts[stripe] == record.attempt &&
+               sees(record, std::exchange(s.core.closed ? s.owed[stripe] : word.claims, {}));
+      case 2:
+        s.holder = thread;
+        at.requested = s.core.closed ? s.core.owed.count(stripe) != 0 : !word.claims.empty();
+        word.running = false;
+        if (!s.core.closed && !at.requested && kind_of(thread, at.compaction) == Kind::more_work) {
+          word.claims.push_back(Claim{thread, -1});
+        }
+        return record.stopped == 0 || (s.core.closed && s.core.mode == ShutdownMode::cancel);
+      default:
+        finish(s, thread, stripe);
+        return true;
+    }
+  }
+
+  // Publication, and no compaction that began before what it serves.
+  static bool sees(const CompactionRecord& record, const std::vector<Claim>& claims) {
+    return std::all_of(claims.begin(), claims.end(),
+                       [&](const Claim& claim) { return claim.call < record.begun.of[claim.thread]; });
+  }
+
+  Kind kind_of(int thread, int compaction) const {
+    static constexpr Kind kinds[] = {Kind::done, Kind::nothing_to_do, Kind::more_work, Kind::retry, Kind::failed, Kind::failed};
+    return history_.threads[thread].compactions[compaction].stopped != 0
+               ? Kind::stopped
+               : kinds[static_cast<int>(script_of(thread, compaction).end)];
+  }
+
+  void finish(State& s, int thread, std::uint32_t stripe) {
+    auto& at = s.at[thread];
+    const auto kind = kind_of(thread, at.compaction);
+    if (at.requested || kind == Kind::more_work) {
+      // Behind what was listed before; but of what others listed it need not have heard.
+      used_stale_ = !s.listed.empty() && std::none_of(s.listed.begin(), s.listed.end(), [&](const Request& each) {
+        return each.claim.thread == thread;
+      });
+      if (!stale_ || !used_stale_) {
+        s.admit();
+      }
+    }
+    s.core.finish(stripe, kind, at.requested);
+    if (kind == Kind::failed || kind == Kind::retry) {
+      s.core.record_error(error_text(stripe, history_.threads[thread].compactions[at.compaction].number));
+    }
+    s.finished[stripe].push_back(Finished{s.ended(stripe), thread, at.compaction});
+    s.holder = nobody;
+    ++at.compaction;
+    at.phase = 0;
   }
 
   const Program& program_;
