@@ -1375,6 +1375,16 @@ void ghost_expect(ObjectId id, const void* address, Access access, Site site) {
   performs(id, access);
 }
 
+int happens_before(std::uint64_t* clock, int threads) {
+  run();
+  rl::thread_info_base& thread = relacy_thread();
+  thread.own_acq_rel_order_ += 1;
+  for (int i = 0; i < threads; ++i) {
+    clock[i] = i < run_->relacy_threads ? thread.acq_rel_order_[i] : 0;
+  }
+  return thread.index_;
+}
+
 void fail_check(const char* sentence, Site site) {
   run();
   fail(Failure::check_failed, "%s (%s:%d)", sentence, base_name(site.file), site.line);

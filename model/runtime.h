@@ -108,6 +108,9 @@ void ghost_with_next_step(ObjectId object, const void* address, Access access);
 // Ends the run unless the step that is executing has announced this access.
 void ghost_expect(ObjectId object, const void* address, Access access, Site site);
 
+// What happens before the calling thread's next operation, as a vector clock of `threads` entries; returns its own index.
+int happens_before(std::uint64_t* clock, int threads);
+
 [[noreturn]] void fail_check(const char* sentence, Site site);
 [[noreturn]] void fail_thread(const char* sentence, Site site);  // a thread is misused
 

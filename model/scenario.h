@@ -80,6 +80,23 @@ class Ghost {
   T value_;
 };
 
+// A point in the life of a thread, so that one can ask afterwards what happened before what. It is no step: like the races
+// of cells, that is the same in every order of an equivalence class. (What came *earlier* is not: that takes a Ghost.)
+class Moment {
+ public:
+  static Moment here() {
+    Moment result;
+    result.thread_ = runtime::happens_before(result.clock_, threads);
+    return result;
+  }
+  bool happened_before(const Moment& later) const { return clock_[thread_] <= later.clock_[thread_]; }
+
+ private:
+  static constexpr int threads = 8;
+  int thread_;
+  std::uint64_t clock_[threads];
+};
+
 // While it lives, this thread may at any of its steps be left alone for good: every other thread stays suspended
 // where it is, and a step that would then block is a failure ("blocked"). The choice branches at each step, so a
 // call inside is shown never to wait for anybody. Explored without a reduction only (Mode::plain, Mode::bounded):

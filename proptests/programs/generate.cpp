@@ -1,0 +1,83 @@
+#include "generate.h"
+
+#include <algorithm>
+
+namespace kstone::programs {
+namespace {
+
+// Sizes are ours: RapidCheck's growing size would make the first programs all alike.
+template <class T>
+rc::Gen<T> below(T limit) {
+  return rc::gen::resize(rc::kNominalSize, rc::gen::inRange<T>(0, limit));
+}
+bool chance(int percent) { return *below(100) >= 100 - percent; }  // shrinks to false
+
+template <class T>
+rc::Gen<std::vector<T>> up_to(int most, const rc::Gen<T>& element) {
+  return rc::gen::resize(most, rc::gen::container<std::vector<T>>(element));
+}
+
+// Each call so often as its weight says, in the order of `calls`.
+rc::Gen<Call> any_call(const std::vector<int>& weights) {
+  std::vector<Call> table;
+  for (std::size_t i = 0; i < std::size(calls); ++i) {
+    table.insert(table.end(), static_cast<std::size_t>(weights[i]), calls[i]);
+  }
+  return rc::gen::map(below(table.size()), [table](std::size_t index) { return table[index]; });
+}
+
+//                               request   run size start wait wait(l) shutdown  shutdown(limit) snapshot unknown
+const std::vector<int> of_thread{18, 8,    2,  2,   2,    8,   3,      4, 5, 4,  1, 1, 1,        3,       1};
+const std::vector<int> of_job{   6, 6,     1,  1,   1,    1,   0,      1, 0, 0,  0, 0, 0,        1,       1};
+const std::vector<int> before_start{8, 5,  0,  0,   0,    0,   0,      0, 0, 0,  0, 0, 0,        0,       0};
+const std::vector<int> at_the_end{4, 2,    1,  1,   2,    12,  1,      1, 2, 1,  0, 0, 0,        1,       0};
+
+rc::Gen<Compaction> any_compaction() {
+  return rc::gen::exec([] {
+    Compaction compaction;
+    compaction.calls = *up_to(1, any_call(of_job));
+    compaction.looks = chance(15);
+    static constexpr End ends[] = {End::done,  End::done,  End::done,   End::nothing_to_do, End::more_work,
+                                   End::more_work, End::retry, End::failed, End::throws};
+    compaction.end = ends[*below(std::size(ends))];
+    return compaction;
+  });
+}
+
+}  // namespace
+
+rc::Gen<Program> any_program() {
+  return rc::gen::exec([] {
+    Program program;
+    program.stripes = chance(40) ? 2 : 1;
+    program.workers = chance(20) ? 2 : 1;
+    const auto thread = up_to(3, any_call(of_thread));
+    const int threads = chance(25) ? 3 : 2;
+    for (int i = 0; i < threads; ++i) {
+      program.threads.push_back(*thread);
+    }
+    if (chance(25)) {
+      program.before = *up_to(2, any_call(before_start));
+    }
+    if (!chance(15)) {
+      program.before.push_back(calls[4]);  // start
+    }
+    program.after = *up_to(2, any_call(at_the_end));
+    for (std::uint32_t stripe = 0; stripe < program.stripes; ++stripe) {
+      if (chance(55)) {
+        program.jobs[stripe] = *up_to(2, any_compaction());
+      }
+    }
+    program.real_time = chance(20);
+    program.surprises = chance(8);
+    program.refusals = chance(4);
+    if (!chance(15)) {  // else the destructor ends it
+      program.after.push_back(calls[7]);   // shutdown(finish_running)
+      program.after.push_back(calls[13]);  // snapshot
+    }
+    program.make_finite();
+    return program;
+  });
+}
+
+}  // namespace kstone::programs
