@@ -1,4 +1,4 @@
-# Installs the library and, if it was built, the component `rocksdb`, for find_package(kstone [COMPONENTS rocksdb]).
+# Installs the library and the components that were built, for find_package(kstone [COMPONENTS model rocksdb]).
 
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
@@ -23,6 +23,11 @@ kstone_install_component(kstone kstone-targets)
 if(TARGET kstone_rocksdb)
   set_target_properties(kstone_rocksdb PROPERTIES EXPORT_NAME rocksdb)
   kstone_install_component(kstone_rocksdb kstone-rocksdb-targets)
+endif()
+if(TARGET kstone_model)
+  set_target_properties(kstone_model PROPERTIES EXPORT_NAME model)
+  kstone_install_component(kstone_model kstone-model-targets)
+  install(FILES ${CMAKE_CURRENT_LIST_DIR}/kstone-model.cmake DESTINATION ${kstone_config_dir})
 endif()
 if(TARGET kstone-compact)
   install(TARGETS kstone-compact)

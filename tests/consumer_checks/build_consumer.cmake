@@ -1,4 +1,4 @@
-# Builds and runs tests/consumer in a clean folder, in one of three ways.
+# Builds and runs tests/consumer or examples/model_gate in a clean folder, in one of several ways.
 file(REMOVE_RECURSE ${WORK})
 file(MAKE_DIRECTORY ${WORK})
 
@@ -7,6 +7,54 @@ function(run)
   if(NOT status EQUAL 0)
     string(REPLACE ";" " " line "${ARGV}")
     message(FATAL_ERROR "exit status ${status}: ${line}")
+  endif()
+endfunction()
+
+# Configuring must fail, and name the component.
+function(expect_missing component)
+  file(WRITE ${WORK}/CMakeLists.txt "cmake_minimum_required(VERSION 3.23)\nproject(missing LANGUAGES CXX)\n"
+       "find_package(kstone REQUIRED COMPONENTS ${component})\n"
+  )
+  execute_process(
+    COMMAND ${CMAKE_COMMAND} -S ${WORK} -B ${WORK}/build -DCMAKE_PREFIX_PATH=${WORK}/prefix
+    RESULT_VARIABLE status ERROR_VARIABLE error
+  )
+  if(status EQUAL 0 OR NOT error MATCHES "the component ${component}")
+    message(FATAL_ERROR "a component that does not exist was accepted, or not named: ${error}")
+  endif()
+endfunction()
+
+# The gate passes; it needs none of the headers that the checker was built with; and with the fault planted in the engine
+# itself it fails, says how, and the line that it prints repeats the failure.
+function(check_gate)
+  file(COPY ${CONSUMER}/ DESTINATION ${WORK}/gate PATTERN build EXCLUDE)
+  set(gate ${CMAKE_COMMAND} -E env CXX=${CXX} CXXFLAGS=-O1 ${WORK}/gate/gate -DCMAKE_PREFIX_PATH=${WORK}/prefix)
+  run(${gate})
+  run(${WORK}/gate/build/engine)
+  file(GLOB_RECURSE dependencies ${WORK}/gate/build/*.d)
+  foreach(file IN LISTS dependencies)
+    file(STRINGS ${file} headers REGEX "/(relacy/|CLI/|nlohmann/)")
+    if(headers)
+      message(FATAL_ERROR "the gate includes ${headers}")
+    endif()
+  endforeach()
+
+  file(READ ${WORK}/gate/engine.h engine)
+  string(REGEX REPLACE "stop_worker\\(\\);\n *free_tables\\(\\);" "free_tables(); stop_worker();" planted "${engine}")
+  if(dependencies STREQUAL "" OR planted STREQUAL engine)
+    message(FATAL_ERROR "nothing to look at, or the planted fault changes nothing")
+  endif()
+  file(WRITE ${WORK}/gate/engine.h "${planted}")
+  execute_process(COMMAND ${gate} RESULT_VARIABLE status OUTPUT_VARIABLE output)
+  if(status EQUAL 0 OR NOT output MATCHES "RED  write_while_closing +refuted: use after free")
+    message(FATAL_ERROR "the gate does not notice that tables are freed first: ${output}")
+  endif()
+  string(REGEX MATCH "--replay '([^']+)'" line "${output}")
+  execute_process(COMMAND ${WORK}/gate/build/engine_gate --replay "${CMAKE_MATCH_1}"
+                  RESULT_VARIABLE status OUTPUT_VARIABLE output
+  )
+  if(NOT status EQUAL 1 OR NOT output MATCHES "refuted: use after free")
+    message(FATAL_ERROR "the replay does not repeat the failure: ${output}")
   endif()
 endfunction()
 
@@ -19,16 +67,12 @@ if(WAY STREQUAL "subdirectory")
 else()
   run(${CMAKE_COMMAND} --install ${KSTONE_BUILD} --prefix ${WORK}/prefix)
   if(WAY STREQUAL "missing_component")
-    file(WRITE ${WORK}/CMakeLists.txt "cmake_minimum_required(VERSION 3.23)\nproject(missing LANGUAGES CXX)\n"
-         "find_package(kstone REQUIRED COMPONENTS no_such_component)\n"
-    )
-    execute_process(
-      COMMAND ${CMAKE_COMMAND} -S ${WORK} -B ${WORK}/build -DCMAKE_PREFIX_PATH=${WORK}/prefix
-      RESULT_VARIABLE status ERROR_VARIABLE error
-    )
-    if(status EQUAL 0 OR NOT error MATCHES "no_such_component")
-      message(FATAL_ERROR "a component that does not exist was accepted, or not named: ${error}")
-    endif()
+    expect_missing(no_such_component)
+    file(REMOVE ${WORK}/prefix/${CONFIG_DIR}/kstone-model-targets.cmake)
+    expect_missing(model)
+    return()
+  elseif(WAY STREQUAL "model_gate")
+    check_gate()
     return()
   endif()
   run(${configure} -DCMAKE_PREFIX_PATH=${WORK}/prefix)
