@@ -1,0 +1,237 @@
+"""scripts/verify all: every part that is not there yet, then the report. scripts/verify tests: the contract tests.
+scripts/verify report: the report alone."""
+
+import argparse
+import datetime
+import importlib.util
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import evidence
+import model
+import writers
+from build import ROOT, Failed, run
+from mutation import Log
+
+HERE = pathlib.Path(__file__).resolve().parent
+OUTPUT = ROOT / "build" / "verify"
+QUICK_SECONDS = 600
+# How long a part takes where no earlier run tells, in seconds: full, quick.
+GUESSES = {"model": (3 * 3600, 240), "mutants": (4 * 3600, 150), "props": (1800, 60), "stress": (600, 60), "tests": (180, 90)}
+# What a part is called with; mutants come last, since they may be cut.
+FULL = {"tests": [], "model": [], "props": [], "stress": [], "mutants": []}
+QUICK = {"tests": [], "model": ["--quick-seconds", "3", "--seconds", "3", "--programs", "300"], "props": ["--quick"],
+         "stress": ["--quick"], "mutants": ["--only", "by hand: ", "--no-deep", "--no-second-line", "--seconds", "1"]}
+
+
+def add_arguments(parts):
+    parser = parts.add_parser(
+        "all", help="every part, and the report",
+        description="Runs the parts one after the other, skips those whose results are of the sources as they are, and writes "
+                    "the report: build/verify/index.html, summary.md, results.sarif, junit.xml, verification.json. Exit status: "
+                    "0 all as it should be, 1 something failed, 3 nothing failed, but something did not run or was cut.")
+    parser.add_argument("--quick", action="store_true",
+                        help="everything at reduced size, within ten minutes; what the budget cuts shows as cut")
+    parser.add_argument("--again", action="append", default=[], choices=list(FULL), metavar="PART",
+                        help="repeat a part although its results are there")
+    parser.add_argument("--parts", default=",".join(FULL), help="separated by commas; the others are not run (all)")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--minutes", type=float, help="end what still runs then; it shows as cut (--quick: 10)")
+    add_output(parser)
+    parser.set_defaults(run=everything)
+    parser = parts.add_parser("report", help="the report of the results that are there",
+                              description="Writes the report from the results that are there. Exit status as that of `all`.")
+    parser.add_argument("--quick", action="store_true", help="of the last run of `all --quick`")
+    parser.add_argument("--from", dest="document", type=pathlib.Path, metavar="FILE", help="a verification.json, instead")
+    add_output(parser)
+    parser.set_defaults(run=report)
+    parser = parts.add_parser("tests", help="the contract tests", description="Builds the preset `test` and runs ctest -L contract.")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "test")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
+    add_output(parser)
+    parser.set_defaults(run=tests)
+
+
+def add_output(parser):
+    parser.add_argument("--output", type=pathlib.Path, default=OUTPUT, help="folder (build/verify)")
+
+
+def tests(arguments):
+    log = Log()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    path = (arguments.output / "tests.xml").resolve()
+    path.unlink(missing_ok=True)
+    try:
+        model.build(arguments, log, ["kstone_contract_tests"])
+    except Failed as failure:
+        print(failure)
+        return 1
+    status, output = run(["ctest", "--test-dir", str(arguments.build), "-L", "^contract$", "--no-tests=error",
+                          "--parallel", str(arguments.jobs), "--output-on-failure", "--output-junit", str(path)], timeout=1800)
+    print(output[-6000:] if status != 0 else output[-400:])
+    return 0 if status == 0 else 1
+
+
+# -- What ran, and of which sources -----------------------------------------------------------------------------------
+
+def record(output, part, **values):
+    path = output / "parts.json"
+    records = evidence.read_json(path)
+    records[part] = {**records.get(part, {}), **values}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(records, indent=1) + "\n")
+
+
+def recorded(arguments):
+    """Runs a part and notes of which sources its results are."""
+    part = arguments.part
+    if part == "mutants" and (arguments.list or arguments.self_test):
+        return arguments.run(arguments)
+    output = getattr(arguments, "output", None) or arguments.build.parent
+    started, before = time.monotonic(), evidence.digest(part)
+    note = {"digest": before, "options": sys.argv[2:], "started": now(), **evidence.commit()}
+    record(output, part, status=None, **note)
+    status = arguments.run(arguments)
+    if evidence.digest(part) != before:
+        print(f"The sources of `{part}` have changed while it ran: its results are of neither.")
+        note["digest"] = "mixed"
+    record(output, part, status=status, seconds=round(time.monotonic() - started), finished=now(), **note)
+    return status
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
+# -- All of it --------------------------------------------------------------------------------------------------------
+
+def exists(part):
+    return part in ("tests", "model", "mutants") or importlib.util.find_spec(part) is not None
+
+
+def everything(arguments):
+    log, plan = Log(), QUICK if arguments.quick else FULL
+    results = arguments.output / "quick" if arguments.quick else arguments.output
+    minutes = arguments.minutes or (QUICK_SECONDS / 60 if arguments.quick else None)
+    deadline = time.monotonic() + minutes * 60 if minutes else None
+    wanted = arguments.parts.split(",")
+    unknown = [part for part in wanted if part not in plan]
+    if unknown:
+        print(f"no such part: {', '.join(unknown)}", file=sys.stderr)
+        return 2
+    records = evidence.read_json(results / "parts.json")
+    waiting = []
+    for part in plan:
+        current = records.get(part, {})
+        there = current.get("status") == 0 and current.get("digest") == evidence.digest(part)
+        if part not in wanted:
+            continue
+        if not exists(part):
+            log(f"{part}: not in this checkout")
+        elif there and part not in arguments.again:
+            log(f"{part}: the results of {current.get('finished', 'an earlier run')} are of these sources")
+            record(results, part, reused=True)
+        else:
+            waiting.append(part)
+
+    def usual(part):
+        return records.get(part, {}).get("seconds") or GUESSES[part][arguments.quick]
+
+    for number, part in enumerate(waiting):
+        rest = waiting[number:]
+        log(f"{part}: part {number + 1} of {len(waiting)}; about {writers.duration(sum(map(usual, rest)))} left in all")
+        left = deadline - time.monotonic() if deadline else None
+        if left is not None and left < 5:
+            log(f"{part}: no time is left for it")
+            record(results, part, status=None, cut="no time was left for it", digest=evidence.digest(part))
+            continue
+        options = list(plan[part])
+        if part == "mutants":
+            options += ["--build", str(results / "mutants")]
+            # What a run of the same sources has found already stays found.
+            if records.get(part, {}).get("digest") == evidence.digest(part) and part not in arguments.again:
+                options.append("--resume")
+        else:
+            options += ["--output", str(results)]
+        run_part(log, part, options + ["--jobs", str(arguments.jobs)], left, usual(part), sum(map(usual, rest[1:])), results)
+    return write_report(arguments, results)
+
+
+def run_part(log, part, options, limit, usual, behind, results):
+    """One part as a program of its own, its time bounded, with a word every minute about how long it will be."""
+    started, told = time.monotonic(), time.monotonic()
+    record(results, part, reused=False, cut=None)
+    process = subprocess.Popen([sys.executable, str(HERE / "verify.py"), part, *options], cwd=ROOT, start_new_session=True)
+    try:
+        while process.poll() is None:
+            time.sleep(0.2)
+            spent = time.monotonic() - started
+            if limit is not None and spent > limit:
+                end(process)
+                log(f"{part}: cut after {writers.duration(spent)}")
+                record(results, part, status=None, cut=f"cut after {writers.duration(spent)}", seconds=round(spent))
+                return
+            if time.monotonic() - told > 60:
+                told = time.monotonic()
+                ahead = writers.duration(max(0, usual - spent) + behind) + " left in all" if spent < usual else \
+                    f"longer than the usual {writers.duration(usual)}"
+                log(f"{part}: {writers.duration(spent)}; about {ahead}")
+    except BaseException:
+        end(process)
+        raise
+
+
+def end(process):
+    for signal_, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+        try:
+            os.killpg(process.pid, signal_)
+            process.wait(patience)
+            return
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            pass
+
+
+# -- The report -------------------------------------------------------------------------------------------------------
+
+def report(arguments):
+    if arguments.document:
+        document = json.loads(arguments.document.read_text())
+        if document.get("schema") != "kstone.verification":
+            print(f"not a verification document: {arguments.document}", file=sys.stderr)
+            return 2
+        return finish(arguments, document)
+    return write_report(arguments, arguments.output / "quick" if arguments.quick else arguments.output)
+
+
+def write_report(arguments, results):
+    return finish(arguments, evidence.Collector(results, quick=arguments.quick).collect())
+
+
+def finish(arguments, document):
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    history = remember(arguments.output / "history.jsonl", document)
+    writers.write(document, arguments.output, history)
+    print(writers.terminal(document, shutil.get_terminal_size((120, 24)).columns))
+    print(f"The report: {arguments.output / 'index.html'}")
+    return evidence.STATUS[document["verdict"]]
+
+
+def remember(path, document):
+    """One line for each report, so that the next can be held against it. A report made anew replaces its line."""
+    entries = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    entry = {"generated": document["generated"], "commit": document["project"]["commit"], "size": document["size"],
+             "verdict": document["verdict"], "states": document["counts"]["states"],
+             "executions": document["counts"]["executions"],
+             "parts": {part["name"]: {"state": part["state"], "stale": part["stale"], "seconds": part.get("seconds"),
+                                      "finished": part.get("finished")} for part in document["parts"]},
+             "checks": {check["id"]: check["state"] for check in document["checks"] if check["kind"] != "mutant"}}
+    same = ("commit", "size", "verdict", "states", "parts", "checks")
+    entries = [e for e in entries if any(e.get(key) != entry[key] for key in same)][-59:] + [entry]
+    path.write_text("".join(json.dumps(e) + "\n" for e in entries))
+    return [e for e in entries if e["size"] == document["size"]]

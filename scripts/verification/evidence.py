@@ -1,0 +1,458 @@
+"""What the parts of the verification left behind, as one document: verification.json (schema/verification.json). Everything
+else that a report says is made from it."""
+
+import collections
+import datetime
+import hashlib
+import json
+import os
+import pathlib
+import platform
+import re
+import shlex
+import subprocess
+import xml.etree.ElementTree
+
+import lanes
+import weakening
+from build import CXX, MUTATED, ROOT
+
+SCHEMA_VERSION = "1.0"
+
+# What a part says, and the sources that its results depend on.
+PARTS = {
+    "model": ("Model checking", ["include", "src", "model", "scripts/verification/model.py", "scripts/verification/weakening.py",
+                                 "scripts/verification/arguments.txt"]),
+    "mutants": ("Mutants", ["include", "src", "model", "proptests", "tests", "scripts/verification/mutation.py",
+                            "scripts/verification/operators.py", "scripts/verification/handwritten.txt",
+                            "scripts/verification/equivalents.txt"]),
+    "props": ("Property tests", ["include", "src", "model", "proptests", "scripts/verification/props.py"]),
+    "stress": ("Real threads", ["include", "src", "tsan", "scripts/verification/stress.py"]),
+    "tests": ("Contract tests", ["include", "src", "tests", "tools", "examples", "CMakeLists.txt", "cmake"]),
+}
+
+# The evidence of a property, in the order of its strength, and what each kind is.
+KINDS = {
+    "scenario": "Scenarios: every interleaving within the limits that stand beside each",
+    "program": "Generated programs: every interleaving of each, explained by a sequential reference",
+    "sequence": "Sequences of the core against its reference",
+    "stress": "Real threads, recorded and replayed, or under a sanitizer: tried, not explored",
+    "test": "Contract tests on real threads",
+}
+
+# Numbers of a check that say how it was searched, and so do not add up.
+LIMITS = {"longest_execution", "threads", "requesters", "workers", "stale_depth", "spurious", "timeouts_limit", "bound",
+          "weak_cas_failures", "thread_start_failures", "preemptions", "seed"}
+
+
+def read_json(path):
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def digest(part, root=ROOT):
+    """Of the sources that the results of a part depend on."""
+    state = hashlib.sha1()
+    for folder in PARTS[part][1]:
+        path = root / folder
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                state.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
+    return state.hexdigest()
+
+
+def output_of(*command):
+    try:
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def first_line(text):
+    return text.splitlines()[0] if text else ""
+
+
+def commit(root=ROOT):
+    return {"commit": output_of("git", "-C", str(root), "rev-parse", "HEAD"),
+            "committed": output_of("git", "-C", str(root), "show", "-s", "--format=%cI", "HEAD"),
+            "changed": bool(output_of("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no"))}
+
+
+def environment():
+    found = {"system": first_line(output_of("lsb_release", "-ds")) or os_release(), "kernel": platform.release(),
+             "machine": platform.machine(), "processors": os.cpu_count() or 1}
+    for name, command in {"compiler": CXX, "clang": "clang++", "cmake": "cmake", "python": "python3"}.items():
+        found[name] = first_line(output_of(command, "--version"))
+    for package in ("relacy-dev", "librapidcheck-dev", "libgtest-dev", "nlohmann-json3-dev"):
+        found[package] = output_of("dpkg-query", "-W", "-f", "${Version}", package)
+    return {name: value for name, value in found.items() if value != ""}
+
+
+def os_release():
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", "")
+    except OSError:
+        return platform.system()
+
+
+def table_rows(path, pattern):
+    """The rows of a Markdown table whose first cell matches."""
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if line.startswith("|") and re.fullmatch(pattern, cells[0]):
+            rows.append(cells)
+    return rows
+
+
+def natural(text):
+    return [int(piece) if piece.isdigit() else piece for piece in re.split(r"(\d+)", text)]
+
+
+class Collector:
+    def __init__(self, output, root=ROOT, quick=False):
+        self.output, self.root, self.quick = output, root, quick
+        self.model = read_json(output / "model.json")
+        self.props = read_json(output / "props.json")
+        self.records = read_json(output / "parts.json")
+        self.checks, self.counterexamples = [], []
+        self.paths = {}
+        for folder in ("model", "model/worker", "src", "include/kstone"):
+            for path in (root / folder).glob("*"):
+                if path.suffix in (".h", ".cpp"):
+                    self.paths[path.name] = str(path.relative_to(root))
+        self.properties = [{"id": row[0], "title": row[1].split(":")[0].split(". ")[0].rstrip("."), "text": row[1],
+                            "model": row[2] if len(row) > 2 else "", "elsewhere": row[3] if len(row) > 3 else ""}
+                           for row in table_rows(root / "docs" / "properties.md", r"P\d+")]
+
+    def path_of(self, name):
+        return self.paths.get(name, name)
+
+    def check(self, part, kind, name, state, message="", properties=(), **more):
+        """`state`: passed, failed, argued (not shown, but a reason is on record), cut (by its budget), not_run."""
+        entry = {"id": f"{part}/{kind}/{name}", "part": part, "kind": kind, "name": name, "state": state, "message": message,
+                 "properties": list(properties), **{key: value for key, value in more.items() if value is not None}}
+        self.checks.append(entry)
+        return entry
+
+    # -- Counter-examples ---------------------------------------------------------------------------------------------
+
+    def counterexample(self, check, purpose, text, replay, **more):
+        """`purpose`: defect (nobody wanted it), must_fail, mutant or weakening (a suite had to find it)."""
+        found = lanes.parse(text or "", self.path_of) or {"lanes": [], "steps": [], "preemptions": None}
+        found.update({key: value for key, value in more.items() if value is not None})
+        entry = {"id": f"c{len(self.counterexamples) + 1}", "check": check["id"], "purpose": purpose, "replay": replay,
+                 "failure": "", "message": "", "properties": check["properties"], "line": None, "file": None, **found}
+        if not entry["steps"] and text:
+            entry["text"] = text[-3000:]
+        if entry["file"] is None:
+            entry["file"], entry["line"] = self.culprit(entry)
+        self.counterexamples.append(entry)
+        check["counterexample"] = entry["id"]
+        if "file" not in check and entry["file"]:
+            check["file"], check["line"] = entry["file"], entry["line"]
+
+    def culprit(self, entry):
+        """The line to look at first: the one that the message names, or the library's last step."""
+        named = re.search(r"\((\w+\.(?:h|cpp)):(\d+)\)", entry["message"])
+        if named:
+            return self.path_of(named[1]), int(named[2])
+        sites = [(step["file"], step["line"]) for step in entry["steps"] if "file" in step]
+        own = [site for site in sites if not site[0].startswith("model/")]
+        return (own or sites or [(None, None)])[-1]
+
+    # -- Model --------------------------------------------------------------------------------------------------------
+
+    def collect_model(self):
+        model = self.model
+        litmus = model.get("litmus", {})
+        if litmus.get("ran"):
+            self.check("model", "litmus", "litmus", "passed" if litmus["green"] else "failed", litmus.get("text", ""))
+        else:
+            self.check("model", "litmus", "litmus", "not_run", litmus.get("why", "not run"))
+        rows = model.get("scenarios") or []
+        if not rows:
+            self.check("model", "scenario", "scenarios", "not_run", "not run")
+        for row in rows:
+            self.scenario(row)
+        self.soundness(model.get("soundness", {}))
+        self.weakenings(model.get("weakenings", {}))
+        for problem in model.get("problems", []):
+            self.check("model", "problem", problem[:80], "failed", problem)
+        if not model.get("comparison"):
+            self.check("model", "comparison", "comparison", "not_run", "not run")
+        else:
+            self.check("model", "comparison", "comparison", "passed", f"{len(model['comparison'])} searches compared")
+
+    def scenario(self, row):
+        message = row.get("message") or row.get("why") or ""
+        if row["green"]:
+            state, message = "passed", ""
+        elif row.get("stands_in"):
+            state, message = "argued", f"too large: {row['stands_in']} stands in"
+        elif row["verdict"] == "unknown" and "budget" in row.get("reason", ""):
+            state, message = "cut", row["reason"]
+        else:
+            state, message = "failed", message or row.get("reason", "")
+        known = {entry["id"] for entry in self.properties}
+        properties = [word for word in row["property"].split() if word in known or re.fullmatch(r"P\d+", word)]
+        check = self.check("model", "scenario", row["name"], state, message, properties, seconds=row.get("explored_seconds"))
+        check["numbers"] = {key: row[key] for key in (
+            "executions_complete", "executions_redundant", "longest_execution", "threads", "requesters", "workers", "stale_depth",
+            "stale_reads", "spurious", "spurious_wakeups", "timeouts_limit", "timeouts", "weak_cas_failures",
+            "thread_start_failures", "preemptions", "bound") if row.get(key) is not None}
+        check.update(must_fail=bool(row.get("must_fail")), verdict=row["verdict"], exhaustive=bool(row.get("exhaustive")),
+                     mode=row.get("mode", ""), expected=row.get("failure", "") if row.get("must_fail") else "",
+                     executable=row.get("executable", ""), covers=row.get("covers", []))
+        if row.get("history"):
+            self.counterexample(check, "must_fail" if row.get("must_fail") and row["green"] else "defect", row["history"],
+                                replay_command(row["replay"], row.get("executable")), failure=row["failure"],
+                                message=row["message"], suite=row["name"], fewest_preemptions=row.get("fewest_preemptions"))
+
+    def soundness(self, counts):
+        if not counts.get("ran"):
+            self.check("model", "soundness", "soundness", "not_run", counts.get("why", "not run"))
+            return
+        wrong = counts["equal"] != counts["programs"] or counts["planted_caught"] != counts["planted"]
+        state = "failed" if wrong else "cut" if counts["programs"] < 5000 else "passed"
+        self.check("model", "soundness", "soundness", state,
+                   f"{counts['equal']} of {counts['programs']} programs equal, {counts['planted_caught']} of "
+                   f"{counts['planted']} planted faults noticed" + (" (5,000 programs are due)" if state == "cut" else ""),
+                   numbers={key: value for key, value in counts.items() if key != "ran"})
+
+    def weakenings(self, data):
+        if not data.get("ran"):
+            self.check("model", "weakening", "weakening", "not_run", data.get("why", "not run"))
+            return
+        for problem in data["problems"]:
+            self.check("model", "problem", problem[:80], "failed", problem)
+        for row in data["list"]:
+            state = {"caught": "passed", "argued": "argued", "missed": "failed"}[row["verdict"]]
+            check = self.check("model", "weakening", f"{row['label']} {row['from']} -> {row['to']}", state,
+                               row.get("argument") or row["why"], label=row["label"], suite=row["suite"] or None,
+                               weaker=row["to"], order=row["from"])
+            operation = self.operations.get(row["label"])
+            if operation:
+                check["file"], check["line"] = operation[0], operation[2]
+            if row["history"] and (self.output / row["history"]).exists():
+                text = (self.output / row["history"]).read_text()
+                replay, demote = last(r"^replay: (.*)$", text), last(r"^with --demote '(.*)'$", text)
+                failure, message = (re.search(r"^noticed by \S+: (.*)$", text, re.M) or ["", ""])[1], row["why"]
+                self.counterexample(check, "weakening", text, replay_command(replay, demote=demote), failure=row["why"],
+                                    suite=row["suite"], file=check.get("file"), line=check.get("line"))
+
+    # -- Mutants ------------------------------------------------------------------------------------------------------
+
+    def collect_mutants(self):
+        stored = self.model.get("mutants", {})
+        partial = read_json(self.output / "mutants" / "results.json").get("list", [])
+        rows = stored.get("list") if stored.get("ran") else partial
+        if not rows:
+            self.check("mutants", "mutant", "mutants", "not_run", stored.get("why", "not run"))
+            return
+        for problem in stored.get("problems", []) + stored.get("red_before", []):
+            self.check("mutants", "problem", problem[:80], "failed", problem)
+        if not stored.get("ran"):
+            self.check("mutants", "campaign", "campaign", "cut", f"{len(rows)} mutants tried so far, not all by all suites")
+        for row in rows:
+            if row["verdict"] == "stillborn":
+                continue
+            state = {"killed": "passed", "equivalent": "argued"}.get(row["verdict"], "failed")
+            if state == "failed" and not (stored.get("ran") and row.get("deep", True)):
+                state = "cut"
+            message = row.get("argument") or row.get("message", "")
+            check = self.check("mutants", "mutant", row["name"], state, message, file=row["file"], line=row["line"],
+                               operator=row["operator"], suite=row.get("suite"), by=row.get("by"), how=row.get("how"))
+            path = self.output / "mutants" / row.get("history", "-")
+            if state == "passed" and path.is_file():
+                text = path.read_text()
+                head = re.search(r"^.*\n\d+ preemptions$", text, re.M)
+                change = text.split("\n\n", 1)[1] if "\n\n" in text else ""
+                if head:
+                    change = text[text.index("\n\n") + 2:head.start()]
+                replay = last(r"^replay \(of the mutated worker\): (.*)$", text)
+                self.counterexample(check, "mutant", text if head else "", replay_command(replay, mutant=row["name"]),
+                                    failure=row.get("failure") or row.get("how", ""), message=row.get("message", ""),
+                                    suite=row["suite"], change=change.strip("\n")[:4000], file=row["file"], line=row["line"])
+
+    # -- Property tests and real threads ------------------------------------------------------------------------------
+
+    def collect_entries(self, part, kinds, data):
+        """Entries as docs/verification.md has them: each a search with its numbers, its state and its failures."""
+        entries = data.get("checks", []) if isinstance(data, dict) else []
+        if not entries:
+            self.check(part, kinds[0], part, "not_run", data.get("why", "not run") if data else "not run")
+        for entry in entries:
+            check = self.check(part, entry.get("kind", kinds[0]), entry["name"], entry["state"], entry.get("message", ""),
+                               entry.get("properties", []), seconds=entry.get("seconds"), numbers=entry.get("numbers", {}))
+            if entry.get("history") or entry.get("replay"):
+                self.counterexample(check, "must_fail" if entry.get("must_fail") else "defect", entry.get("history", ""),
+                                    entry.get("replay", ""), failure=entry.get("failure", "failed"),
+                                    message=entry.get("message", ""), suite=entry["name"])
+
+    # -- Contract tests -----------------------------------------------------------------------------------------------
+
+    def collect_tests(self):
+        try:
+            suite = xml.etree.ElementTree.parse(self.output / "tests.xml").getroot()
+        except (OSError, xml.etree.ElementTree.ParseError):
+            self.check("tests", "test", "tests", "not_run", "not run")
+            return
+        by_test = self.properties_of_tests()
+        for case in suite.iter("testcase"):
+            name = case.get("name")
+            skipped = case.find("skipped")
+            state = {"run": "passed", "fail": "failed"}.get(case.get("status"), "not_run")
+            output = case.findtext("system-out") or ""
+            message = "" if state == "passed" else (skipped.get("message", "") if skipped is not None else "") or tail(output)
+            self.check("tests", "test", name, state, message, sorted(by_test.get(name, []), key=natural),
+                       seconds=float(case.get("time") or 0), **test_site(output, self.root, state))
+
+    def properties_of_tests(self):
+        """Names of ctest -> the properties whose row in docs/properties.md names the file that the test stands in."""
+        found = collections.defaultdict(set)
+        for entry in self.properties:
+            for file in re.findall(r"`(tests/[\w/]+\.cpp)`", entry["elsewhere"]):
+                path = self.root / file
+                for suite, name in re.findall(r"^TEST(?:_F|_P)?\((\w+), (\w+)\)", path.read_text() if path.exists() else "", re.M):
+                    found[f"contract.{suite}.{name}"].add(entry["id"])
+        return found
+
+    # -- All of it ----------------------------------------------------------------------------------------------------
+
+    def parts(self):
+        found = []
+        for name, (title, _) in PARTS.items():
+            record = self.records.get(name, {})
+            mine = [check for check in self.checks if check["part"] == name]
+            states = collections.Counter(check["state"] for check in mine)
+            ran = any(check["state"] != "not_run" for check in mine)
+            if ran and record.get("status") not in (0, None) and not states["failed"] and not states["cut"] \
+                    and not states["not_run"]:
+                mine.append(self.check(name, "problem", "status", "failed",
+                                       f"ended with status {record['status']}: {record.get('last', '')}"))
+                states["failed"] += 1
+            state = "failed" if states["failed"] else "not_run" if not ran else "cut" if states["cut"] or states["not_run"] \
+                else "passed"
+            ended = record.get("cut") or ("did not end" if record and record.get("status") is None else "")
+            if ended and not states["failed"]:
+                self.check(name, "budget", "budget", "cut", ended)
+                states["cut"] += 1
+                state = "cut" if ran else "not_run"
+            stale = ran and record.get("digest") != digest(name, self.root)
+            why = "" if not stale else "the sources have changed since" if record else "of which sources is not recorded"
+            found.append({"name": name, "title": title, "state": state, "stale": stale, "why": why, "states": dict(states),
+                          **{key: record[key] for key in ("seconds", "finished", "commit", "options", "digest", "reused")
+                             if key in record}})
+        return found
+
+    def evidence(self):
+        """For each property, by kind of evidence: how many checks, in which state, and their numbers."""
+        for entry in self.properties:
+            entry["evidence"] = {}
+            for kind in KINDS:
+                mine = [c for c in self.checks if c["kind"] == kind and entry["id"] in c["properties"]]
+                if not mine:
+                    continue
+                numbers = collections.Counter()
+                for check in mine:
+                    for key, value in check.get("numbers", {}).items():
+                        if key not in LIMITS and isinstance(value, (int, float)) and not isinstance(value, bool):
+                            numbers[key] += value
+                entry["evidence"][kind] = {"checks": len(mine), "states": dict(collections.Counter(c["state"] for c in mine)),
+                                           "must_fail": sum(c.get("must_fail", False) for c in mine),
+                                           "seconds": round(sum(c.get("seconds") or 0 for c in mine), 2),
+                                           "numbers": dict(numbers)}
+
+    def orders(self):
+        rows = []
+        for label, where, order, pairs, publishes in table_rows(self.root / "docs" / "memory-orders.md", r"[A-Z]\d+"):
+            row = {"label": label, "where": where.replace("`", ""), "order": order, "pairs": re.findall(r"\w+", pairs),
+                   "publishes": publishes, "weakenings": [c["id"] for c in self.checks if c.get("label") == label]}
+            if label in self.operations:
+                row["file"], row["line"] = self.operations[label][0], self.operations[label][2]
+            rows.append(row)
+        return rows
+
+    def sources(self):
+        """The text of what is changed by mutants or stands in a counter-example."""
+        files = set(MUTATED) | {check["file"] for check in self.checks if check.get("file")}
+        for entry in self.counterexamples:
+            files |= {step["file"] for step in entry["steps"] if "file" in step}
+        return {file: (self.root / file).read_text() for file in sorted(files) if (self.root / file).is_file()}
+
+    def collect(self):
+        try:
+            self.operations = weakening.operations(self.root)
+        except SystemExit:  # the sources are being edited
+            self.operations = {}
+        self.collect_model()
+        self.collect_mutants()
+        self.collect_entries("props", ["program", "sequence"], self.props)
+        self.collect_entries("stress", ["stress"], read_json(self.output / "stress.json") or self.props.get("stress", {}))
+        self.collect_tests()
+        parts = self.parts()
+        self.evidence()
+        verdict, reasons = judge(parts, self.checks, self.quick)
+        states = collections.Counter(check["state"] for check in self.checks)
+        scenarios = [check for check in self.checks if check["kind"] == "scenario"]
+        return {
+            "schema": "kstone.verification", "schema_version": SCHEMA_VERSION,
+            "generated": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "project": {"name": "kstone", "version": last(r"^\s+VERSION (\S+)$", (self.root / "CMakeLists.txt").read_text()),
+                        **commit(self.root)},
+            "environment": environment(), "size": "quick" if self.quick else "full", "verdict": verdict, "reasons": reasons,
+            "counts": {"checks": len(self.checks), "states": dict(states),
+                       "executions": sum(c.get("numbers", {}).get("executions_complete", 0) for c in scenarios),
+                       "counterexamples": dict(collections.Counter(c["purpose"] for c in self.counterexamples))},
+            "kinds": KINDS, "parts": parts, "properties": self.properties, "checks": self.checks, "orders": self.orders(),
+            "counterexamples": self.counterexamples, "comparison": self.model.get("comparison") or [],
+            "left_out": self.model.get("left_out") or [], "sources": self.sources()}
+
+
+def judge(parts, checks, quick):
+    """passed, failed, incomplete (nothing failed, but something is missing), or reduced (all of a quick run is as it
+    should be), and why."""
+    failed = [f"{check['name']}: {check['message']}" for check in checks if check["state"] == "failed"]
+    if failed:
+        return "failed", failed
+    missing = [f"{part['title']}: {part['why'] or 'not run'}" for part in parts if part["state"] == "not_run" or part["stale"]]
+    missing += [f"{check['name']} did not run: {check['message']}" for check in checks if check["state"] == "not_run"
+                and any(part["name"] == check["part"] and part["state"] != "not_run" for part in parts)]
+    cut = [f"{check['name']}: {check['message']}" for check in checks if check["state"] == "cut"]
+    if missing or (cut and not quick):
+        return "incomplete", missing + cut
+    return ("reduced", cut) if quick else ("passed", [])
+
+
+STATUS = {"passed": 0, "reduced": 0, "failed": 1, "incomplete": 3}
+
+
+def replay_command(line, executable=None, mutant=None, demote=None):
+    if not line:
+        return ""
+    command = ["scripts/verify", "replay", line]
+    command += ["--kernel"] if executable == "model_kernels" else []
+    command += ["--mutant", mutant] if mutant else []
+    command += ["--demote", demote] if demote else []
+    return shlex.join(command)
+
+
+def last(pattern, text):
+    found = re.findall(pattern, text, re.M)
+    return found[-1] if found else ""
+
+
+def tail(text):
+    return "\n".join([line for line in text.splitlines() if line.strip()][-12:])
+
+
+def test_site(output, root, state):
+    """Where GoogleTest says that an expectation does not hold."""
+    found = re.search(r"^(\S+\.cpp):(\d+): Failure", output, re.M) if state == "failed" else None
+    if not found:
+        return {}
+    path = pathlib.Path(found[1])
+    return {"file": str(path.relative_to(root) if path.is_relative_to(root) else path), "line": int(found[2])}

@@ -1,0 +1,66 @@
+"""Interleavings: the text that the model checker prints, its steps, and lanes for a terminal."""
+
+import re
+
+SITE = re.compile(r"(\S+):(\d+) (.*)$")
+ORDERS = ("relaxed", "consume", "acquire", "release", "acq_rel", "seq_cst")
+
+
+def parse(text, path_of=lambda name: name):
+    """The lanes and steps of the last history in `text`; `path_of` finds the file of a base name. None without one."""
+    lines = text.splitlines()
+    head = next((i for i in reversed(range(len(lines))) if re.match(r"\s+# \|.*\| where$", lines[i])), None)
+    if head is None:
+        return None
+    lanes = [cell.strip() for cell in lines[head].split("|")[1:-1]]
+    found = {"lanes": lanes, "steps": [], "preemptions": None, "failure": "", "message": ""}
+    for line in lines[max(0, head - 3):head]:
+        match = re.match(r"(\d+) preemptions$", line)
+        if match:
+            found["preemptions"] = int(match[1])
+        elif ": " in line:
+            found["failure"], found["message"] = line.split(": ", 1)
+    for line in lines[head + 1:]:
+        match = re.match(r"\s*(\d+) \|", line)
+        if not match:
+            left_out = re.match(r"\s+\.\.\. (\d+) lines are left out", line)
+            if left_out:
+                found["steps"].append({"left_out": int(left_out[1])})
+                continue
+            break
+        cells = [cell.strip() for cell in line.split("|")[1:]]
+        lane = next((i for i, cell in enumerate(cells[:-1]) if cell), 0)
+        step = {"index": int(match[1]), "lane": lane, "text": cells[lane]}
+        site = SITE.match(cells[-1])
+        if site:
+            step.update(file=path_of(site[1]), line=int(site[2]), function=site[3])
+        source = re.search(r" from #(\d+)", step["text"])
+        if source:
+            step["reads_from"] = int(source[1])
+        if step["text"].endswith(" STALE"):
+            step["stale"] = True
+        found["steps"].append(step)
+    return found
+
+
+def render(lanes, steps, width=120):
+    """The steps as text, one column for each lane."""
+    where = max([len(f"{s['file'].rsplit('/', 1)[-1]}:{s['line']}") for s in steps if "file" in s] or [0])
+    column = max(12, min(46, (width - 8 - where) // max(1, len(lanes)) - 3))
+    lines = ["    # | " + " | ".join(lane.ljust(column) for lane in lanes) + " | where"]
+    for step in steps:
+        if "left_out" in step:
+            lines.append(f"  ... {step['left_out']} steps are left out")
+            continue
+        cells = [""] * len(lanes)
+        cells[step["lane"]] = shortened(step["text"], column)
+        site = f"{step['file'].rsplit('/', 1)[-1]}:{step['line']}" if "file" in step else ""
+        lines.append(f"{step['index']:5} | " + " | ".join(cell.ljust(column) for cell in cells) + f" | {site}")
+    return "\n".join(lines)
+
+
+def shortened(text, width):
+    for order in ORDERS:  # the value matters more than the order, where there is no room for both
+        if len(text) > width:
+            text = text.replace(f" {order}", "", 1)
+    return text if len(text) <= width else text[:width - 1] + "…"

@@ -1,0 +1,68 @@
+"""scripts/verify replay: an execution again, of the worker as it stands, with an order weakened, or of a mutant."""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import model
+import mutation
+from build import ROOT, Builder, Failed, Tree
+from mutation import Log
+
+
+def add_arguments(parts):
+    parser = parts.add_parser(
+        "replay", help="an execution again",
+        description="Runs the one execution that a replay line names, and prints its interleaving. Exit status 1 if it fails "
+                    "again, 0 if it does not.")
+    parser.add_argument("line", help="SUITE;LIMITS;CHOICES, as reports have it")
+    parser.add_argument("--mutant", metavar="NAME", help="of this mutant of the worker, which is compiled for it")
+    parser.add_argument("--demote", action="append", default=[], metavar="SITE=ORDER", help="with an order weakened")
+    parser.add_argument("--kernel", action="store_true", help="of a prototype, not of the worker")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "test", help="of the CMake preset `test`")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
+    parser.set_defaults(run=main)
+
+
+def main(arguments):
+    log = Log()
+    try:
+        path = mutated(arguments, log) if arguments.mutant else plain(arguments, log)
+    except Failed as failure:
+        print(failure, file=sys.stderr)
+        return 2
+    options = [word for site in arguments.demote for word in ("--demote", site)]
+    return subprocess.run([str(path), "--replay", arguments.line, *options]).returncode
+
+
+def plain(arguments, log):
+    name = "model_kernels" if arguments.kernel else "model_worker"
+    if model.build(arguments, log, [name]):
+        raise Failed(f"{name} is not built by this configuration")
+    return model.executable(arguments, name)
+
+
+def mutated(arguments, log):
+    """The scenario file of the suite, compiled against the mutant."""
+    directory = ROOT / "build" / "verify" / "replay"
+    tree = Tree(directory / "tree")
+    texts, _, mutants, _ = mutation.make_mutants(tree)
+    mutant = next((m for m in mutants if m.name == arguments.mutant), None)
+    if mutant is None:
+        raise Failed(f"no such mutant of these sources: {arguments.mutant} (scripts/verify mutants --list)")
+    shutil.rmtree(directory / "rest", ignore_errors=True)
+    mutation.write_single(directory / "overlay", texts, mutant)
+    suite = arguments.line.split(";")[0]
+    stem = re.sub(r"(_\d+_\d+.*|_spurious)$", "", suite)
+    files = [path for path in tree.scenarios() if stem in path.read_text()] or None
+    builder = Builder(tree, directory, arguments.jobs)
+    log(f"compiling {', '.join(path.name for path in files) if files else 'the suites'} with the mutant")
+    builder.objects = builder.model_objects()
+    path, errors = builder.executable("mutant", directory / "overlay", "-O0", files)
+    if not path:
+        raise Failed(errors[:4000])
+    return path

@@ -1,0 +1,291 @@
+"""Writes a verification document (evidence.py) for those who read it: JUnit, SARIF, Markdown, HTML, a terminal."""
+
+import json
+import pathlib
+import re
+import xml.etree.ElementTree as xml
+
+import lanes
+
+HERE = pathlib.Path(__file__).resolve().parent
+HEADLINES = {
+    "passed": "Passed", "failed": "Failed", "incomplete": "Incomplete: nothing failed, but something is missing",
+    "reduced": "Nothing failed at reduced size",
+}
+MARKS = {"passed": "✓", "failed": "✗", "argued": "≈", "cut": "◐", "not_run": "○"}
+SUMMARY_LIMIT = 900_000  # a step summary of 1 MiB or more is refused
+
+
+def by_id(document):
+    return {check["id"]: check for check in document["checks"]}, {c["id"]: c for c in document["counterexamples"]}
+
+
+def named(document, check):
+    """The properties of a check in words."""
+    texts = {entry["id"]: entry["text"] for entry in document["properties"]}
+    return [f"{name} {texts.get(name, '')}".strip() for name in check["properties"]]
+
+
+def story(document, check, width=120, steps=True):
+    """Property, what happened, where, the interleaving, the replay."""
+    counterexample = by_id(document)[1].get(check.get("counterexample"))
+    lines = named(document, check)
+    if counterexample and counterexample["failure"]:
+        lines.append(f"{counterexample['failure']}: {counterexample['message'] or check['message']}")
+    else:
+        lines.append(check["message"])
+    if check.get("file"):
+        lines.append(f"at {check['file']}:{check['line']}")
+    if counterexample and counterexample["steps"] and steps:
+        preemptions = counterexample["preemptions"]
+        lines += ["", f"{preemptions} preemptions" + (", and with fewer nothing fails" if counterexample.get("fewest_preemptions")
+                                                     and preemptions else ""),
+                  lanes.render(counterexample["lanes"], counterexample["steps"], width)]
+    elif counterexample and counterexample.get("text") and steps:
+        lines += ["", counterexample["text"]]
+    if counterexample and counterexample["replay"]:
+        lines += ["", f"replay: {counterexample['replay']}"]
+    return "\n".join(lines)
+
+
+def printable(text):
+    """Without the control characters that XML forbids."""
+    return re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "�", text)
+
+
+# -- JUnit ------------------------------------------------------------------------------------------------------------
+
+def junit(document):
+    root = xml.Element("testsuites", name="kstone verification")
+    for part in document["parts"]:
+        checks = [check for check in document["checks"] if check["part"] == part["name"]]
+        suite = xml.SubElement(root, "testsuite", name=part["name"], timestamp=document["generated"][:19],
+                               tests=str(len(checks)), time=str(part.get("seconds", 0)))
+        totals = {"failures": 0, "errors": 0, "skipped": 0}
+        if part["stale"]:
+            case = xml.SubElement(suite, "testcase", classname=part["name"], name="results are of these sources", time="0")
+            xml.SubElement(case, "error", type="stale", message=part["why"])
+            suite.set("tests", str(len(checks) + 1))
+            totals["errors"] += 1
+        for check in checks:
+            case = xml.SubElement(suite, "testcase", classname=f"{check['part']}.{check['kind']}",
+                                  name=printable(check["name"]), time=str(check.get("seconds") or 0))
+            if check.get("file"):
+                case.set("file", check["file"])
+                case.set("line", str(check["line"]))
+            message = printable(check["message"])[:1000]
+            if check["state"] == "failed":
+                xml.SubElement(case, "failure", type="failed", message=message).text = printable(story(document, check))
+                totals["failures"] += 1
+            elif check["state"] == "cut" and document["size"] == "quick":
+                xml.SubElement(case, "skipped", message=f"cut by the budget of a quick run: {message}")
+                totals["skipped"] += 1
+            elif check["state"] in ("cut", "not_run"):
+                xml.SubElement(case, "error", type=check["state"], message=message)
+                totals["errors"] += 1
+            elif check["state"] == "argued":
+                xml.SubElement(case, "system-out").text = f"not shown, kept for a reason: {message}"
+        for key, value in totals.items():
+            suite.set(key, str(value))
+    xml.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + xml.tostring(root, encoding="unicode") + "\n"
+
+
+# -- SARIF ------------------------------------------------------------------------------------------------------------
+
+def location(file, line, text=None):
+    found = {"physicalLocation": {"artifactLocation": {"uri": file, "uriBaseId": "SRCROOT"}}}
+    if line:
+        found["physicalLocation"]["region"] = {"startLine": line}
+    if text:
+        found["message"] = {"text": text}
+    return found
+
+
+def thread_flows(counterexample):
+    """One thread flow for each lane; executionOrder is the step's place in the whole execution, from 1 on."""
+    flows = []
+    for number, lane in enumerate(counterexample["lanes"]):
+        locations = []
+        for step in counterexample["steps"]:
+            if step.get("lane") != number:
+                continue
+            place = location(step["file"], step["line"], step["text"]) if "file" in step else {"message": {"text": step["text"]}}
+            entry = {"location": place, "executionOrder": step["index"] + 1}
+            if "function" in step:
+                entry["location"]["logicalLocations"] = [{"name": step["function"], "kind": "function"}]
+            locations.append(entry)
+        if locations:
+            flows.append({"id": lane, "message": {"text": f"thread {lane}"}, "locations": locations})
+    return flows
+
+
+def sarif(document):
+    counterexamples = by_id(document)[1]
+    rules = {entry["id"]: {"id": entry["id"], "name": f"Property{entry['id']}", "shortDescription": {"text": entry["title"]},
+                           "fullDescription": {"text": entry["text"]}} for entry in document["properties"]}
+    results, notices = [], []
+    for check in document["checks"]:
+        if check["state"] in ("cut", "not_run"):
+            word = "was cut by its budget" if check["state"] == "cut" else "did not run"
+            notices.append({"level": "warning", "message": {"text": f"{check['id']} {word}: {check['message']}"}})
+        if check["state"] != "failed":
+            continue
+        rule = next(iter(check["properties"]), check["kind"])
+        rules.setdefault(rule, {"id": rule, "shortDescription": {"text": document["kinds"].get(rule, rule)}})
+        counterexample = counterexamples.get(check.get("counterexample"))
+        text = story(document, check, steps=False)
+        result = {"ruleId": rule, "level": "error", "kind": "fail", "message": {"text": f"{check['name']}: {text}"},
+                  "partialFingerprints": {"check/v1": check["id"]},
+                  "properties": {"tags": check["properties"], "check": check["id"]}}
+        if check.get("file"):
+            result["locations"] = [location(check["file"], check["line"])]
+        if counterexample:
+            result["properties"]["replay"] = counterexample["replay"]
+            flows = thread_flows(counterexample)
+            if flows:
+                result["codeFlows"] = [{"message": {"text": counterexample["message"]}, "threadFlows": flows}]
+        results.append(result)
+    order = list(rules)
+    for result in results:
+        result["ruleIndex"] = order.index(result["ruleId"])
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {"name": "kstone verify", "version": document["project"]["version"], "rules": list(rules.values())}},
+            "invocations": [{"executionSuccessful": document["verdict"] != "incomplete", "endTimeUtc": utc(document["generated"]),
+                             "toolExecutionNotifications": notices,
+                             "properties": {"verdict": document["verdict"], "size": document["size"]}}],
+            "originalUriBaseIds": {"SRCROOT": {"description": {"text": "The root of the repository."}}},
+            "columnKind": "unicodeCodePoints", "results": results}]}
+
+
+def utc(text):
+    return text.replace("+00:00", "Z")
+
+
+# -- Markdown ---------------------------------------------------------------------------------------------------------
+
+def count(number):
+    """A number at a glance."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e4)):
+        if number >= size:
+            value = number / (1000 if unit == "k" else size)
+            return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
+    return f"{number:,.0f}"
+
+
+def duration(seconds):
+    seconds = round(seconds or 0)
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s" if minutes < 10 else f"{minutes} min"
+
+
+def cell(evidence):
+    """One kind of evidence of one property, in a few words, and its state."""
+    if not evidence:
+        return "", ""
+    states = evidence["states"]
+    good = states.get("passed", 0)
+    state = next((name for name in ("failed", "cut", "not_run", "argued") if states.get(name)), "passed")
+    words = f"{good}" if good == evidence["checks"] else f"{good} of {evidence['checks']}"
+    return words, state
+
+
+def numbers_of(evidence):
+    """What was searched, in words: the first of these numbers that there is."""
+    numbers = evidence["numbers"] if evidence else {}
+    for key, word in (("executions_complete", "executions"), ("programs", "programs"), ("sequences", "sequences"),
+                      ("executions", "executions"), ("iterations", "iterations"), ("requests", "requests")):
+        if numbers.get(key):
+            return f"{count(numbers[key])} {word}"
+    return ""
+
+
+COLUMNS = [("scenario", "Scenarios"), ("program", "Generated programs"), ("sequence", "Sequences"), ("stress", "Real threads"),
+           ("test", "Contract tests")]
+
+
+def summary(document):
+    project = document["project"]
+    lines = [f"# {MARKS[{'reduced': 'cut', 'incomplete': 'cut'}.get(document['verdict'], document['verdict'])]} "
+             f"kstone verification: {HEADLINES[document['verdict']]}", "",
+             f"kstone {project['version']}, commit {project['commit'][:12]}{' with changes' if project['changed'] else ''}, "
+             f"{document['environment'].get('compiler', '')}, {document['size']} size. "
+             f"{count(document['counts']['executions'])} executions explored.", ""]
+    failed = [check for check in document["checks"] if check["state"] == "failed"]
+    for check in failed[:20]:
+        text = story(document, check, width=140)
+        head = text.splitlines()[0]
+        lines += [f"<details{' open' if check is failed[0] else ''}><summary>✗ <b>{escape(check['name'])}</b>: {escape(head)}</summary>", "",
+                  "```", text, "```", "", "</details>", ""]
+    if len(failed) > 20:
+        lines += [f"{len(failed) - 20} more failed.", ""]
+    lines += ["| Part | | Passed | Argued | Failed | Cut | Not run | Time |", "|---|---|---|---|---|---|---|---|"]
+    for part in document["parts"]:
+        states = part["states"]
+        lines.append(f"| {part['title']} | {MARKS[part['state']]} {part['state'].replace('_', ' ')}"
+                     f"{', ' + part['why'] if part['why'] else ''} | " +
+                     " | ".join(str(states.get(s, 0) or "") for s in ("passed", "argued", "failed", "cut", "not_run")) +
+                     f" | {duration(part['seconds']) if 'seconds' in part else ''} |")
+    lines += ["", "| Property | " + " | ".join(title for _, title in COLUMNS) + " |", "|---|" + "---|" * len(COLUMNS)]
+    for entry in document["properties"]:
+        cells = []
+        for kind, _ in COLUMNS:
+            words, state = cell(entry["evidence"].get(kind))
+            numbers = numbers_of(entry["evidence"].get(kind))
+            cells.append(f"{MARKS[state]} {words}{', ' + numbers if numbers else ''}" if words else "")
+        lines.append(f"| **{entry['id']}** {entry['title']} | " + " | ".join(cells) + " |")
+    lines += ["", "✓ as it should be, ≈ not shown but kept for a stated reason, ◐ cut by its budget, ○ not run, ✗ failed.", ""]
+    reasons = [reason for reason in document["reasons"] if document["verdict"] != "failed"]
+    if reasons:
+        lines += ["<details><summary>What is missing</summary>", ""] + [f"- {reason}" for reason in reasons[:60]]
+        lines += [f"- and {len(reasons) - 60} more"] if len(reasons) > 60 else []
+        lines += ["", "</details>", ""]
+    if document["left_out"]:
+        lines += ["<details><summary>What the models leave out</summary>", ""] + [f"- {text}" for text in document["left_out"]]
+        lines += ["", "</details>"]
+    text = "\n".join(lines) + "\n"
+    return text if len(text.encode()) < SUMMARY_LIMIT else text.encode()[:SUMMARY_LIMIT].decode(errors="ignore") + \
+        "\n```\n\n(cut to fit; the rest is in verification.json)\n"
+
+
+def escape(text):
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+# -- A terminal -------------------------------------------------------------------------------------------------------
+
+def terminal(document, width=120, most=3):
+    lines = []
+    failed = [check for check in document["checks"] if check["state"] == "failed"]
+    for check in failed[:most]:
+        lines += [f"✗ {check['name']}", story(document, check, width), ""]
+    if len(failed) > most:
+        lines.append(f"and {len(failed) - most} more: " + ", ".join(check["name"] for check in failed[most:most + 20]))
+    for part in document["parts"]:
+        states = ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in part["states"].items())
+        lines.append(f"{MARKS[part['state']]} {part['title']:15} {states}{'; ' + part['why'] if part['why'] else ''}")
+    if document["verdict"] == "incomplete":
+        lines += [f"  missing: {reason}" for reason in document["reasons"][:8]]
+        lines += [f"  and {len(document['reasons']) - 8} more"] if len(document["reasons"]) > 8 else []
+    lines.append(f"{HEADLINES[document['verdict']]} ({document['size']} size).")
+    return "\n".join(lines)
+
+
+# -- All of it --------------------------------------------------------------------------------------------------------
+
+def write(document, directory, history):
+    """Every form of the report; whole or not at all."""
+    import page  # needs Jinja
+    texts = {"verification.json": json.dumps(document, indent=1, ensure_ascii=False) + "\n",
+             "junit.xml": junit(document), "results.sarif": json.dumps(sarif(document), indent=1, ensure_ascii=False) + "\n",
+             "summary.md": summary(document), "index.html": page.render(document, history)}
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        path = directory / (name + ".new")
+        path.write_text(text)
+        path.rename(directory / name)
