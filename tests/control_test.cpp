@@ -128,18 +128,20 @@ TEST(Start, without_any_thread_is_an_error_and_may_be_tried_again) {
 
 TEST(Start, with_threads_for_jobs_but_none_for_the_scan_runs_and_says_so) {
   FewThreads::available = 1;
-  std::vector<std::string> warnings;
+  std::vector<std::string> lines;
   FewThreadsWorker::Options options;
   options.scan = [](FewThreadsWorker&) {};
   options.log = [&](LogLevel level, std::string_view text) {
-    if (level == LogLevel::warn) {
-      warnings.emplace_back(text);
+    if (level != LogLevel::debug) {
+      lines.emplace_back(text);
     }
   };
   FewThreadsWorker worker(CompactionConfig().with_max_concurrent(1), {}, 8,
                           [](auto&) { return CompactionOutcome::done(); }, options);
   EXPECT_EQ(worker.start(), StartResult::started);
-  EXPECT_EQ(warnings, std::vector<std::string>{"start: no thread could be created for the periodic scan; it will not run"});
+  EXPECT_EQ(lines, (std::vector<std::string>{
+                       "started with 1 of 1 worker threads for 8 stripes",
+                       "start: no thread could be created for the periodic scan; it will not run"}));
   worker.queue_compaction(1);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
 }

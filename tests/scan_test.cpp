@@ -139,6 +139,21 @@ TEST(Scan, may_not_wait_for_its_own_worker) {
   EXPECT_EQ(answers.events()[0], IdleResult::refused);
 }
 
+// On this clock too: what comes after the last thread's end is no part of a shutdown.
+TEST(Scan, and_shutdown_are_over_before_the_sink_hears_of_the_end) {
+  Scene scene;
+  scene.options.log = [](LogLevel level, std::string_view text) {
+    EXPECT_NE(level, LogLevel::warn) << text;
+    if (text.starts_with("shut down;")) {
+      Clock::advance(seconds(5));
+    }
+  };
+  Worker worker(CompactionConfig(), {}, 8, scene.job(), scene.options);
+  worker.start();
+  scene.scans.await(1);
+  EXPECT_EQ(worker.shutdown().duration, seconds(0));
+}
+
 TEST(Scan, is_not_called_when_the_configuration_is_disabled) {
   Scene scene;
   Worker worker(CompactionConfig::disabled(), {}, 8, scene.job(), scene.options);

@@ -223,6 +223,30 @@ struct ScanAgainstDrain : Scene<Size<1, 1>, Sync> {
   std::chrono::nanoseconds last{0};  // as scans
 };
 
+// Where the worker thread is refused, the scan's is not even tried.
+struct NoScanWithoutWorkers : Scene<Size<1, 1>> {
+  static constexpr int threads = 1;
+  static constexpr int dynamic_threads = 2;
+
+  bool scanned = false;  // by the scan's thread, read after its join
+
+  void before() {
+    Worker::Options options;
+    options.scan = [this](Worker&) { scanned = true; };
+    make([](Context&) { return CompactionOutcome::done(); }, options);
+  }
+  void thread(int) { started = worker->start() == StartResult::started; }
+  void after() {
+    check_complete(worker->shutdown());
+    check(started || !scanned, "no scan runs without a worker thread");
+    cover_if(!started, "no threads");
+    cover_if(scanned, "scanned");
+    worker.reset();
+  }
+
+  bool started = false;
+};
+
 // A shutdown whose limit passes while the scan runs says so, and the next one waits for its end.
 template <class Sync = RelacySync>
 struct LimitPassesWhileTheScanRuns : Scene<Size<1, 1>, Sync> {
@@ -255,28 +279,37 @@ struct LimitPassesWhileTheScanRuns : Scene<Size<1, 1>, Sync> {
   }
 };
 
-// A compaction that is the only one runs while another stripe is queued in the core, and requests both.
+// The only compaction that runs requests a stripe that is queued in the core, then its own; each snapshot shows the step before
+// and no more.
 struct SnapshotFromAJob : Scene<Size<2, 1, 2>> {
   static constexpr int threads = 1;
 
   void before() {
     make([this](Context& context) {
       if (note(context) == 1 && context.stripe_id() == 0) {
+        check_counts(0, 0);
         check(worker->queue_compaction(1) == Submission::coalesced, "the other stripe is queued");
+        check_counts(1, 0);
         check(worker->queue_compaction(0) == Submission::rerun_pending, "its own stripe runs");
+        check_counts(1, 1);
         check(worker->queue_compaction(0) == Submission::coalesced, "its own stripe is requested");
-        const auto s = worker->snapshot();
-        check_laws(s);
-        check(s.queued == 2 && s.coalesced == 2 && s.rerun_pending == 1, "each answer is counted once");
-        check(s.episodes_opened == 3 && s.episodes_alive == 3, "two episodes, and the re-run");
-        check(s.queue_size == 1 && s.running == 1 && s.compactions_started == 1, "one is queued and one runs");
+        check_counts(2, 1);
       }
       return CompactionOutcome::done();
     });
     request(0);
     request(1);
+    const auto s = worker->snapshot();
+    check(s.queued == 2 && s.coalesced == 0 && s.rerun_pending == 0 && s.queue_size == 2, "two claimed stripes are queued");
   }
   void thread(int) { worker->start(); }
+  void check_counts(std::uint64_t coalesced, std::uint64_t rerun_pending) {
+    const auto s = worker->snapshot();
+    check_laws(s);
+    check(s.queued == 2 && s.coalesced == coalesced && s.rerun_pending == rerun_pending, "each answer is counted once");
+    check(s.episodes_opened == 2 + rerun_pending && s.episodes_alive == 2 + rerun_pending, "all episodes are alive");
+    check(s.queue_size == 1 && s.running == 1 && s.compactions_started == 1, "one is queued and one runs");
+  }
   void after() {
     check(worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
     check(worker->wait_idle() == IdleResult::idle, "wait_idle answers idle again");
@@ -352,10 +385,10 @@ SuiteOptions without_reduction(Claim claim, Mode mode, std::uint32_t bound = 2, 
   return options;
 }
 
-SuiteOptions with_failing_threads() {
-  auto options = suite_options<StartRace<Size<1, 2>, 1, false>, Size<1, 2>>(
-      {"start_with_failing_threads_1_2", "P14", {"no threads"}}, "");
-  options.limits.thread_start_failures = 2;
+template <class Scenario, class Size>
+SuiteOptions with_failing_threads(Claim claim, std::uint32_t failures) {
+  auto options = suite_options<Scenario, Size>(std::move(claim), "");
+  options.limits.thread_start_failures = failures;
   return options;
 }
 
@@ -377,8 +410,9 @@ const Registered frozen_snapshot = suite<SnapshotWhileOthersAreFrozen>(
 const Registered suspended_requester = suite<OtherStripeWhileRequesterIsSuspended<Size<2, 3, 2>>>(
     without_reduction<OtherStripeWhileRequesterIsSuspended<Size<2, 3, 2>>, Size<2, 3, 2>>(
         {"other_stripe_while_requester_is_suspended_2_3", "P2 P13", {}, {}, true}, Mode::bounded, 0));
-const Registered suspended_requester_in_order = suite<OtherStripeInOrder<>>(without_reduction<OtherStripeInOrder<>, Size<2, 3, 2>>(
-    {"other_stripe_while_requester_is_suspended_in_order", "P2 P13"}, Mode::bounded, 0));
+const Registered suspended_requester_in_order = suite<OtherStripeInOrder<>>(
+    without_reduction<OtherStripeInOrder<>, Size<2, 3, 2>>(
+        {"other_stripe_while_requester_is_suspended_in_order", "P2 P13"}, Mode::bounded, 0));
 const Registered suspended_requester_lost = suite<OtherStripeInOrder<LosesTheSecondToken>>(
     without_reduction<OtherStripeInOrder<LosesTheSecondToken>, Size<2, 3, 2>>(
         {"other_stripe_while_nobody_else_is_woken", "P2 P13"}, Mode::bounded, 0, {Failure::deadlock}));
@@ -391,7 +425,11 @@ const Proved<StartRace<Size<1, 1>, 1, false>, Size<1, 1>> start_race({"start_aga
 const Proved<StartRace<Size<1, 1>, 1, true>, Size<1, 1>> start_shutdown_race(
     {"start_against_request_and_shutdown_1_1", "P7 P14", {"started too late", "served", "discarded", "rejected"}});
 const Proved<StartRace<Size<1, 1>, 2, false>, Size<1, 1>> two_starts({"two_starts_against_request_1_1", "P14"});
-const Registered failing_threads = suite<StartRace<Size<1, 2>, 1, false>>(with_failing_threads());
+const Registered failing_threads = suite<StartRace<Size<1, 2>, 1, false>>(
+    with_failing_threads<StartRace<Size<1, 2>, 1, false>, Size<1, 2>>(
+        {"start_with_failing_threads_1_2", "P14", {"no threads"}}, 2));
+const Registered failing_scan = suite<NoScanWithoutWorkers>(with_failing_threads<NoScanWithoutWorkers, Size<1, 1>>(
+    {"start_with_a_scan_and_failing_threads", "P14", {"no threads", "scanned"}}, 1));
 
 const Proved<ScanAgainstDrain<>, Size<1, 1>> scan(
     {"scan_against_drain", "P7 P16", {"closed before the first scan", "accepted"}});
