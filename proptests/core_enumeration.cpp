@@ -167,14 +167,16 @@ class Enumeration {
   Result run() {
     const auto begin = std::chrono::steady_clock::now();
     current_ = this;
-    const auto previous = std::signal(SIGABRT, [](int) { current_->print_path(std::cerr); });
+    std::signal(SIGABRT, print_current_path);
+    std::signal(SIGSEGV, print_current_path);
     add(Shell(slice_.size), SchedulingCore(slice_.size.stripes), 0, Step{});
     while (!open_.empty() && result_.difference.empty() && result_.states <= states_max_) {
       const Node node = std::move(open_.front());
       open_.pop_front();
       expand(node);
     }
-    std::signal(SIGABRT, previous);
+    std::signal(SIGABRT, SIG_DFL);
+    std::signal(SIGSEGV, SIG_DFL);
     result_.complete = open_.empty() && result_.difference.empty();
     result_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return std::move(result_);
@@ -253,10 +255,12 @@ class Enumeration {
     }
     return result;
   }
-  void print_path(std::ostream& out) const {
-    out << "The core aborts at the last step of:\n";
-    for (const auto& step : path()) {
-      out << "  " << to_string(step) << "\n";
+  // The core asserts, or runs off its stripes: the process dies of the signal all the same, but says where.
+  static void print_current_path(int signal) {
+    std::signal(signal, SIG_DFL);
+    std::cerr << "The core fails at the last step of:\n";
+    for (const auto& step : current_->path()) {
+      std::cerr << "  " << to_string(step) << "\n";
     }
   }
 
