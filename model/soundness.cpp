@@ -1,7 +1,7 @@
 // The reduction, compared with searches that do not reduce, on small random programs.
 //
-// For each program: the plain search gives the set of reachable outcomes (what every thread has read) and the
-// verdict. Then, with the same limits,
+// For each program: the plain search gives the set of reachable outcomes (what every thread has read, and what
+// happened before what) and the verdict. Then, with the same limits,
 //   source sets and sleep sets          give the same outcomes and verdict, and equally many complete executions,
 //                                       one for each equivalence class (but for programs with spurious failures of a
 //                                       weak compare-exchange: a sleeper stands for all its choices together);
@@ -329,11 +329,14 @@ struct Interpreter {
   void before() {}
   void thread(int index) {
     for (const Instruction& instruction : program_->code[index]) {
+      if (moment_count[index] < most_reads) {
+        moments[index][moment_count[index]++] = Moment::here();
+      }
       step(index, instruction);
     }
   }
   void after() {
-    char text[most_threads * most_reads + 16];
+    char text[2 * most_threads * most_threads * most_reads + 32];
     std::size_t length = 0;
     for (int thread = 0; thread < most_threads; ++thread) {
       for (int i = 0; i < read_count[thread]; ++i) {
@@ -344,8 +347,27 @@ struct Interpreter {
     for (const Sync::atomic<int>& variable : atomics) {
       text[length++] = static_cast<char>('0' + variable.load(std::memory_order_relaxed));
     }
+    if (!program_->native) {
+      length = put_moments(text, length);
+    }
     text[length] = '\0';
     outcome(text);
+  }
+
+  // What happened before what: for each point, how many of each thread's came before.
+  std::size_t put_moments(char* text, std::size_t length) const {
+    for (int thread = 0; thread < most_threads; ++thread) {
+      for (int i = 0; i < moment_count[thread]; ++i) {
+        for (int other = 0; other < most_threads; ++other) {
+          int known = 0;
+          while (known < moment_count[other] && moments[other][known].happened_before(moments[thread][i])) {
+            ++known;
+          }
+          text[length++] = static_cast<char>('0' + known);
+        }
+      }
+    }
+    return length;
   }
 
   void note(int thread, int value) {
@@ -438,6 +460,8 @@ struct Interpreter {
   Sync::thread last;
   int reads[most_threads][most_reads] = {};
   int read_count[most_threads] = {};
+  Moment moments[most_threads][most_reads];
+  int moment_count[most_threads] = {};
 };
 
 // --- the program on Relacy's own types, under its own full search ---
