@@ -26,16 +26,16 @@ namespace kstone::model {
 
 struct SuiteOptions {
   std::string name;
-  std::string property;
-  std::vector<Failure> expected;       // empty: must pass
-  std::vector<std::string> sometimes;  // events that occur in some executions and not in others
-  std::vector<std::string> always;     // events that occur in every execution
-  std::vector<std::string> never;      // events that occur in none (declared by a cover() that is not reached)
-  int requesters = 0;                  // for the report only
+  std::string property = {};
+  std::vector<Failure> expected = {};       // empty: must pass
+  std::vector<std::string> sometimes = {};  // events that occur in some executions and not in others
+  std::vector<std::string> always = {};     // events that occur in every execution
+  std::vector<std::string> never = {};      // events that occur in none (declared by a cover() that is not reached)
+  int requesters = 0;                       // for the report only
   int workers = 0;
-  Limits limits;
-  bool large = false;    // takes longer than the quick tests may: left out by --without-large
-  std::string fallback;  // the suite (smaller, or bounded) that stands in where this one is cut short
+  Limits limits = {};
+  bool large = false;         // takes longer than the quick tests may: left out by --without-large
+  std::string fallback = {};  // the suite (smaller, or bounded) that stands in where this one is cut short
 };
 
 struct Suite {
