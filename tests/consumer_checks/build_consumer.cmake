@@ -28,8 +28,14 @@ endfunction()
 # itself it fails, says how, and the line that it prints repeats the failure.
 function(check_gate)
   file(COPY ${CONSUMER}/ DESTINATION ${WORK}/gate PATTERN build EXCLUDE)
-  set(gate ${CMAKE_COMMAND} -E env CXX=${CXX} CXXFLAGS=-O1 ${WORK}/gate/gate -DCMAKE_PREFIX_PATH=${WORK}/prefix)
+  set(gate ${CMAKE_COMMAND} -E env CXX=${CXX} CXXFLAGS=-O1 GITHUB_STEP_SUMMARY=${WORK}/summary.md ${WORK}/gate/gate
+           -DCMAKE_PREFIX_PATH=${WORK}/prefix
+  )
   run(${gate})
+  file(READ ${WORK}/summary.md summary)
+  if(NOT summary MATCHES "ok +write_while_closing +proved" OR NOT EXISTS ${WORK}/gate/build/gate.json)
+    message(FATAL_ERROR "the summary or the results are missing: ${summary}")
+  endif()
   run(${WORK}/gate/build/engine)
   file(GLOB_RECURSE dependencies ${WORK}/gate/build/*.d)
   foreach(file IN LISTS dependencies)
