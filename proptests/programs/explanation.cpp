@@ -88,19 +88,14 @@ class Explanation {
   Explanation(const Program& program, const History& history) : program_(program), history_(history) {
     worker_from_ = 1 + static_cast<int>(program.threads.size());
     for (int thread = 0; thread < thread_limit; ++thread) {
-      std::vector<Call>& sequence = calls_[thread];
+      calls_[thread] = calls_of(program, history, thread);
       if (thread == 0) {
-        sequence = program.before;
-        sequence.insert(sequence.end(), program.after.begin(), program.after.end());
         static constexpr Call destruction{"~", Operation::shutdown};
-        sequence.push_back(destruction);
-      } else if (thread < worker_from_) {
-        sequence = program.threads[static_cast<std::size_t>(thread) - 1];
+        calls_[thread].push_back(destruction);
       }
-      for (int i = 0; thread >= worker_from_ && i < history.threads[thread].compaction_count; ++i) {
-        const auto& script = script_of(thread, i);
-        sequence.insert(sequence.end(), script.calls.begin(), script.calls.end());
-        calls_until_[thread].push_back(static_cast<int>(sequence.size()));
+      std::size_t until = 0;
+      for (int i = 0; i < history.threads[thread].compaction_count; ++i) {
+        calls_until_[thread].push_back(static_cast<int>(until += script_of(thread, i).calls.size()));
       }
     }
   }
@@ -539,6 +534,22 @@ class Explanation {
 };
 
 }  // namespace
+
+std::vector<Call> calls_of(const Program& program, const History& history, int thread) {
+  std::vector<Call> result;
+  const auto add = [&result](const std::vector<Call>& sequence) { result.insert(result.end(), sequence.begin(), sequence.end()); };
+  if (thread == 0) {
+    add(program.before);
+    add(program.after);
+  } else if (thread <= static_cast<int>(program.threads.size())) {
+    add(program.threads[static_cast<std::size_t>(thread) - 1]);
+  }
+  for (int i = 0; i < history.threads[thread].compaction_count; ++i) {
+    const auto& compaction = history.threads[thread].compactions[i];
+    add(program.compaction(compaction.stripe, compaction.number).calls);
+  }
+  return result;
+}
 
 bool is_explained(const Program& program, const History& history) { return Explanation(program, history).exists(); }
 

@@ -7,10 +7,15 @@
 #ifndef KSTONE_PROPTESTS_PROGRAMS_EXPLANATION_H_
 #define KSTONE_PROPTESTS_PROGRAMS_EXPLANATION_H_
 
+#include <vector>
+
 #include "history.h"
 #include "program.h"
 
 namespace kstone::programs {
+
+// What the thread called, in its order; the calls of a worker thread are those of its jobs.
+std::vector<Call> calls_of(const Program& program, const History& history, int thread);
 
 bool is_explained(const Program& program, const History& history);
 

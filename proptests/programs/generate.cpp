@@ -1,6 +1,6 @@
 #include "generate.h"
 
-#include <algorithm>
+#include <initializer_list>
 
 namespace kstone::programs {
 namespace {
@@ -12,9 +12,16 @@ rc::Gen<T> below(T limit) {
 }
 bool chance(int percent) { return *below(100) >= 100 - percent; }  // shrinks to false
 
+// One for each percentage that comes up.
 template <class T>
-rc::Gen<std::vector<T>> up_to(int most, const rc::Gen<T>& element) {
-  return rc::gen::resize(most, rc::gen::container<std::vector<T>>(element));
+std::vector<T> some(std::initializer_list<int> percentages, const rc::Gen<T>& element) {
+  std::vector<T> result;
+  for (const int percent : percentages) {
+    if (chance(percent)) {
+      result.push_back(*element);
+    }
+  }
+  return result;
 }
 
 // Each call so often as its weight says, in the order of `calls`.
@@ -27,7 +34,7 @@ rc::Gen<Call> any_call(const std::vector<int>& weights) {
 }
 
 //                               request   run size start wait wait(l) shutdown  shutdown(limit) snapshot unknown
-const std::vector<int> of_thread{18, 8,    2,  2,   2,    8,   3,      4, 5, 4,  1, 1, 1,        3,       1};
+const std::vector<int> of_thread{24, 8,    2,  2,   2,    8,   3,      4, 4, 4,  1, 1, 1,        2,       1};
 const std::vector<int> of_job{   6, 6,     1,  1,   1,    1,   0,      1, 0, 0,  0, 0, 0,        1,       1};
 const std::vector<int> before_start{8, 5,  0,  0,   0,    0,   0,      0, 0, 0,  0, 0, 0,        0,       0};
 const std::vector<int> at_the_end{4, 2,    1,  1,   2,    12,  1,      1, 2, 1,  0, 0, 0,        1,       0};
@@ -35,7 +42,7 @@ const std::vector<int> at_the_end{4, 2,    1,  1,   2,    12,  1,      1, 2, 1, 
 rc::Gen<Compaction> any_compaction() {
   return rc::gen::exec([] {
     Compaction compaction;
-    compaction.calls = *up_to(1, any_call(of_job));
+    compaction.calls = some({35}, any_call(of_job));
     compaction.looks = chance(15);
     static constexpr End ends[] = {End::done,  End::done,  End::done,   End::nothing_to_do, End::more_work,
                                    End::more_work, End::retry, End::failed, End::throws};
@@ -49,23 +56,24 @@ rc::Gen<Compaction> any_compaction() {
 rc::Gen<Program> any_program() {
   return rc::gen::exec([] {
     Program program;
-    program.stripes = chance(40) ? 2 : 1;
+    program.stripes = chance(30) ? 2 : 1;
     program.workers = chance(20) ? 2 : 1;
-    const auto thread = up_to(3, any_call(of_thread));
-    const int threads = chance(25) ? 3 : 2;
-    for (int i = 0; i < threads; ++i) {
-      program.threads.push_back(*thread);
+    const auto call = any_call(of_thread);
+    program.threads.push_back(some({98, 80, 30}, call));
+    program.threads.push_back(some({98, 80, 15}, call));
+    if (chance(20)) {
+      program.threads.push_back(some({100, 25}, call));
     }
     if (chance(25)) {
-      program.before = *up_to(2, any_call(before_start));
+      program.before = some({80, 30}, any_call(before_start));
     }
     if (!chance(15)) {
       program.before.push_back(calls[4]);  // start
     }
-    program.after = *up_to(2, any_call(at_the_end));
+    program.after = some({60, 30}, any_call(at_the_end));
     for (std::uint32_t stripe = 0; stripe < program.stripes; ++stripe) {
       if (chance(55)) {
-        program.jobs[stripe] = *up_to(2, any_compaction());
+        program.jobs[stripe] = some({90, 30}, any_compaction());
       }
     }
     program.real_time = chance(20);

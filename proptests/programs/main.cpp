@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "answers.h"
 #include "execution.h"
 #include "explanation.h"
 #include "generate.h"
@@ -41,6 +42,7 @@ struct Options {
   std::string sync = "RelacySync";
   bool must_fail = false;
   bool no_shrink = false;
+  bool all_answers = false;
 };
 
 // -- One program ------------------------------------------------------------------------------------------------------
@@ -54,13 +56,17 @@ json judge(const Program& program, const Policy& policy, model::Limits limits) {
   const auto executions = result.executions_complete + result.executions_redundant;
   const auto histories = result.outcomes.size();
   const bool complete = result.verdict == model::Verdict::proved;
-  if (result.failure == model::Failure::none && limits.replay.empty()) {
-    for (const auto& text : result.outcomes) {
-      if (!is_explained(program, decode(text))) {
+  std::set<std::string> answers;
+  std::string words;
+  if (result.failure == model::Failure::none) {
+    const auto outcomes = std::move(result.outcomes);
+    for (const auto& text : outcomes) {
+      const auto history = decode(text);
+      add_answers(program, history, answers);
+      if (!is_explained(program, history)) {
+        words = in_words(program, history);
         forbidden_ = &text;
-        auto again = model::explore(table, limits);  // for its interleaving
-        again.outcomes = std::move(result.outcomes);
-        result = std::move(again);
+        result = model::explore(table, limits);  // for its interleaving
         break;
       }
     }
@@ -71,7 +77,8 @@ json judge(const Program& program, const Policy& policy, model::Limits limits) {
           {"message", result.message},
           {"executions", executions},
           {"histories", histories},
-          {"history", result.history},
+          {"answers", answers},
+          {"history", words + result.history},
           {"replay", result.replay}};
 }
 
@@ -110,7 +117,7 @@ json judge_apart(const Program& program, const Policy& policy, const model::Limi
     const bool hung = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
     result = {{"complete", false}, {"failed", true}, {"failure", hung ? "hang" : "crash"},
               {"message", hung ? "no end within the time limit" : "the process ended with status " + std::to_string(status)},
-              {"executions", 0}, {"histories", 0}, {"history", ""}, {"replay", ""}};
+              {"executions", 0}, {"histories", 0}, {"answers", json::array()}, {"history", ""}, {"replay", ""}};
   }
   return result;
 }
@@ -119,7 +126,7 @@ json judge_apart(const Program& program, const Policy& policy, const model::Limi
 
 json nothing_yet() {
   return {{"programs", 0}, {"programs_complete", 0}, {"programs_nontrivial", 0}, {"programs_real_time", 0}, {"executions", 0},
-          {"histories", 0}, {"histogram", json::object()}, {"failed", json::array()}};
+          {"histories", 0}, {"histogram", json::object()}, {"answers", json::object()}, {"failed", json::array()}};
 }
 
 void add_row(json& row, int programs, int complete) {
@@ -138,6 +145,9 @@ void add(json& total, const Program& program, const json& result) {
   count("programs_real_time", complete && program.real_time);
   count("executions", result["executions"]);
   count("histories", result["histories"]);
+  for (const std::string answer : result["answers"]) {
+    total["answers"][answer] = total["answers"].value(answer, 0) + 1;  // programs in which it occurred
+  }
   const auto size = std::to_string(program.threads.size()) + " threads " + std::to_string(program.calls_of_threads()) + " calls";
   add_row(total["histogram"][size], 1, complete);
 }
@@ -209,6 +219,10 @@ json merge(const std::vector<json>& shares) {
         for (const auto& [size, row] : value.items()) {
           add_row(total[key][size], row["programs"], row["complete"]);
         }
+      } else if (key == "answers") {
+        for (const auto& [answer, programs] : value.items()) {
+          total[key][answer] = total[key].value(answer, 0) + programs.get<int>();
+        }
       } else {
         total[key] = total[key].get<std::uint64_t>() + value.get<std::uint64_t>();
       }
@@ -263,6 +277,7 @@ int run(int argc, char** argv) {
   app.add_option("--sync", options.sync, "a policy of model/worker/broken_sync.h");
   app.add_flag("--must-fail", options.must_fail, "green if some program fails");
   app.add_flag("--no-shrink", options.no_shrink, "the first program that fails, as it was drawn");
+  app.add_flag("--all-answers", options.all_answers, "red if some answer never occurred");
   app.add_option("--program", text, "one program, as the text of another run gives it");
   app.add_option("--replay", replay, "one execution of it");
   CLI11_PARSE(app, argc, argv);
@@ -292,7 +307,15 @@ int run(int argc, char** argv) {
     }
     return result["failed"] || (replay.empty() && !result["complete"]) ? 1 : 0;
   }
-  const json total = run_all(options, *policy);
+  json total = run_all(options, *policy);
+  if (options.all_answers && total["failed"].empty()) {
+    for (const auto& answer : all_answers()) {
+      if (!total["answers"].contains(answer)) {
+        std::printf("RED  no program saw `%s`\n", answer.c_str());
+        total["failed"].push_back({{"program", ""}, {"failure", "never"}, {"message", answer}});
+      }
+    }
+  }
   const bool failed = !total["failed"].empty();
   std::printf("%s: seed %" PRIu64 ", %s programs, %s complete, %s of them not trivial; %s executions, %s histories\n",
               failed ? "failed" : "all explained", options.seed, total["programs"].dump().c_str(),

@@ -1,0 +1,127 @@
+#include "answers.h"
+
+#include <sstream>
+
+#include "explanation.h"
+
+namespace kstone::programs {
+namespace {
+
+std::string set_in_words(const char* name, unsigned set) {
+  return set == 0 ? "" : std::string(" ") + name + (set == 1 ? " 0" : set == 2 ? " 1" : " 0 1");
+}
+
+std::string answer_in_words(const Call& call, const CallRecord& record) {
+  switch (call.operation) {
+    case Operation::request:
+      return std::string(to_string(static_cast<Submission>(record.answer)));
+    case Operation::wait_idle:
+      return std::string(to_string(static_cast<IdleResult>(record.answer)));
+    case Operation::start:
+      return std::string(to_string(static_cast<StartResult>(record.answer)));
+    case Operation::is_running:
+      return record.answer != 0 ? "running" : "not running";
+    case Operation::queue_size:
+      return std::to_string(record.answer);
+    case Operation::shutdown: {
+      const auto& r = record.report;
+      return r.refused != 0 ? "refused"
+                            : std::string(r.complete != 0 ? "complete" : "incomplete") + " " +
+                                  std::string(to_string(static_cast<ShutdownMode>(r.mode))) + set_in_words("discarded", r.discarded) +
+                                  set_in_words("unfinished", r.unfinished) + set_in_words("running", r.still_running) +
+                                  (r.first_error != 0 ? " error" : "");
+    }
+    case Operation::snapshot:
+      break;
+  }
+  std::string numbers;
+  for (const auto number : record.numbers) {
+    numbers += (numbers.empty() ? "" : " ") + std::to_string(number);
+  }
+  return numbers;
+}
+
+void collect(const Call& call, const CallRecord& record, const std::string& where, std::set<std::string>& seen) {
+  if (call.operation == Operation::shutdown) {
+    const auto& r = record.report;
+    seen.insert(where + "shutdown: " + (r.refused != 0 ? "refused" : r.complete != 0 ? "complete" : "incomplete"));
+    for (const auto& [name, set] : {std::pair("discarded", r.discarded), std::pair("unfinished", r.unfinished),
+                                    std::pair("still_running", r.still_running), std::pair("first_error", r.first_error)}) {
+      if (set != 0) {
+        seen.insert(std::string("shutdown: ") + name);
+      }
+    }
+  } else if (call.operation == Operation::queue_size) {
+    seen.insert(record.answer != 0 ? "queue_size: more" : "queue_size: 0");
+  } else if (call.operation != Operation::snapshot) {
+    const std::string name = call.name;
+    seen.insert(where + name.substr(0, name.find('(')) + ": " + answer_in_words(call, record));
+  }
+}
+
+}  // namespace
+
+std::string in_words(const Program& program, const History& history) {
+  std::ostringstream out;
+  for (int thread = 0; thread < thread_limit; ++thread) {
+    const auto& records = history.threads[thread];
+    const int application_threads = static_cast<int>(program.threads.size());
+    if (records.call_count == 0 && records.compaction_count == 0) {
+      continue;
+    }
+    out << "     "
+        << (thread == 0                     ? "main"
+            : thread <= application_threads ? "t" + std::to_string(thread - 1)
+                                            : "w" + std::to_string(thread - 1 - application_threads))
+        << ":";
+    const auto calls = calls_of(program, history, thread);
+    for (int i = 0; i < records.compaction_count; ++i) {
+      const auto& each = records.compactions[i];
+      out << " [compacts stripe " << int{each.stripe} << ", attempt " << int{each.attempt} << (each.stopped != 0 ? ", stopped]" : "]");
+    }
+    for (int i = 0; i < records.call_count; ++i) {
+      out << " " << calls[static_cast<std::size_t>(i)].name << " -> "
+          << answer_in_words(calls[static_cast<std::size_t>(i)], records.calls[i]) << ";";
+    }
+    out << "\n";
+  }
+  return out.str();
+}
+
+const std::set<std::string>& all_answers() {
+  static const std::set<std::string> answers = {
+      "request: queued", "request: coalesced", "request: rerun_pending", "request: rejected_unknown_stripe",
+      "request: rejected_shutting_down", "job: request: queued", "job: request: coalesced", "job: request: rerun_pending",
+      "job: request: rejected_shutting_down", "wait_idle: idle", "wait_idle: timed_out", "wait_idle: shut_down",
+      "job: wait_idle: refused", "start: started", "start: already_running", "start: shut_down", "start: no_threads",
+      "is_running: running", "is_running: not running", "queue_size: 0", "queue_size: more", "shutdown: complete",
+      "shutdown: incomplete", "job: shutdown: refused", "shutdown: discarded", "shutdown: unfinished", "shutdown: still_running",
+      "shutdown: first_error", "compaction: stopped", "compaction: asked to look, not stopped", "compaction: second attempt",
+      "two compactions at once"};
+  return answers;
+}
+
+void add_answers(const Program& program, const History& history, std::set<std::string>& seen) {
+  for (int thread = 0; thread < thread_limit; ++thread) {
+    const auto& records = history.threads[thread];
+    const auto calls = calls_of(program, history, thread);
+    const bool job = thread > static_cast<int>(program.threads.size());
+    for (int i = 0; i < records.call_count; ++i) {
+      collect(calls[static_cast<std::size_t>(i)], records.calls[i], job ? "job: " : "", seen);
+      if (calls[static_cast<std::size_t>(i)].operation == Operation::snapshot && records.calls[i].numbers[running_max] > 1) {
+        seen.insert("two compactions at once");
+      }
+    }
+    for (int i = 0; i < records.compaction_count; ++i) {
+      const auto& each = records.compactions[i];
+      if (program.compaction(each.stripe, each.number).looks) {
+        seen.insert(each.stopped != 0 ? "compaction: stopped" : "compaction: asked to look, not stopped");
+      }
+      if (each.attempt > 1) {
+        seen.insert("compaction: second attempt");
+      }
+    }
+  }
+}
+
+}  // namespace kstone::programs
