@@ -182,12 +182,21 @@ struct RecordingSync : ProductionSync {
    private:
     static void run(void* self) {
       auto& own = *static_cast<thread*>(self);
-      current = own.log_;
-      add({Act::thread_begin});
+      const Recording recording(own.log_);
       own.entry_(own.argument_);
-      add({Act::thread_end});
-      current = nullptr;
     }
+
+    // Of a whole thread, also of one that is unwound.
+    struct Recording {
+      explicit Recording(Log* log) {
+        current = log;
+        add({Act::thread_begin});
+      }
+      ~Recording() {
+        add({Act::thread_end});
+        current = nullptr;
+      }
+    };
 
     void (*entry_)(void*) = nullptr;
     void* argument_ = nullptr;

@@ -142,6 +142,7 @@ struct Thread {
   std::uint32_t attempt = 0;
   Kind outcome = Kind::done;
   std::string error = {};
+  bool unwound = false;  // out of its job
   std::uint64_t owed_tokens = 0;
   std::uint32_t owed_lines = 0;
   std::uint32_t in_sink = 0;
@@ -282,7 +283,7 @@ class Replay {
   static const Event& take(Thread& thread, Act act) {
     const auto* event = peek(thread);
     if (event == nullptr || event->act != act) {
-      illegal(std::string("expected ") + name(act));
+      illegal(std::string("a ") + name(act) + " is due here");
     }
     ++thread.next;
     return *event;
@@ -344,7 +345,8 @@ class Replay {
         thread.outcome = static_cast<Kind>(event.after);
         thread.error = thread.log->texts.at(event.before);
         thread.phase = Phase::ran;
-        thread.owed_lines = setting_.has_sink ? 1 : 0;
+        thread.unwound = event.detail != 0;
+        thread.owed_lines = setting_.has_sink && !thread.unwound ? 1 : 0;
         return;
       case Act::scan_end:
         require(frame != nullptr && frame->kind == Frame::Kind::scan, "a scan ends that did not begin");
@@ -523,6 +525,10 @@ class Replay {
   void work(Thread& thread) {
     if (thread.phase == Phase::ran) {
       finish(thread);
+      if (thread.unwound) {
+        leave(thread);
+        return;
+      }
     } else {
       require(thread.phase == Phase::begins || thread.phase == Phase::woke, "a worker thread takes the mutex out of turn");
     }
@@ -636,6 +642,7 @@ class Replay {
     if (shutdown_callers_ != 0) {
       notify(thread, Change::thread_left, true);
     }
+    thread.owed_tokens = thread.unwound && claim_sleeper(thread) ? 1 : 0;
     unlock(thread);
     thread.phase = Phase::left;
   }

@@ -1,13 +1,17 @@
 // Real threads, every call the worker has, shutdown at a random moment, for a bounded number of rounds; each round makes a
 // worker and destroys it. Built with a sanitizer.
 //
-//   kstone_tsan_stress [--rounds N] [--seconds N] [--seed N] [--recorded [--tamper N]] [--fault NAME]
+//   kstone_tsan_stress [--rounds N] [--seconds N] [--seed N] [--recorded [--tamper N]] [--threads-stay] [--fault NAME]
 //
 // It ends after so many rounds, or so many seconds. --recorded runs the worker on RecordingSync and replays each round; --tamper
-// also changes N transitions of each record, every one of which the replay must reject. --fault plants one of the faults at
-// the end of this file: a race that ThreadSanitizer must report, or a policy that the replay must find out.
+// also changes N transitions of each record, every one of which the replay must reject. --threads-stay lets no job end its
+// thread: UBSan takes the catch clause of a forced unwinding, which has no object, for a null reference. --fault plants one
+// of the faults at the end of this file: a race that ThreadSanitizer must report, or a policy that the replay must find out.
 //
 // The last line says what was done. The exit status is 0 if all was well, 1 if not, 2 for wrong arguments.
+
+#include <cxxabi.h>
+#include <pthread.h>
 
 #include <atomic>
 #include <chrono>
@@ -40,9 +44,14 @@ using kstone::trace::Call;
 using kstone::trace::Log;
 using Random = std::mt19937;
 
-[[noreturn]] void fail(const std::string& sentence) {
-  std::fprintf(stderr, "stress: %s\n", sentence.c_str());
-  std::_Exit(1);
+// With a planted fault it is the sanitizer or the replay that has to find it.
+bool fault_is_planted = false;
+
+void fail(const std::string& sentence) {
+  if (!fault_is_planted) {
+    std::fprintf(stderr, "stress: %s\n", sentence.c_str());
+    std::_Exit(1);
+  }
 }
 
 // -- The worker's calls, recorded if the thread records -----------------------------------------------------------------
@@ -101,10 +110,10 @@ struct Calls {
   }
 };
 
-void record_outcome(std::uint32_t stripe, CompactionOutcome::Kind kind, const std::string& text) {
+void record_outcome(std::uint32_t stripe, CompactionOutcome::Kind kind, const std::string& text, bool unwound = false) {
   if (auto* log = kstone::trace::current) {
     log->texts.push_back(text);
-    log->add({Act::job_end, 0, stripe, 0, log->texts.size() - 1, static_cast<std::uint64_t>(kind)});
+    log->add({Act::job_end, unwound, stripe, 0, log->texts.size() - 1, static_cast<std::uint64_t>(kind)});
   }
 }
 
@@ -139,7 +148,7 @@ class Round {
   using Worker = kstone::basic_background_worker<Sync>;
   using Context = typename Worker::Context;
 
-  Round(Random& random, bool recorded)
+  Round(Random& random, bool recorded, bool threads_stay)
       : salt_(static_cast<unsigned>(random())),
         stripes_(1 + static_cast<std::uint32_t>(random() % 12)),
         written_(requesters * std::size_t{stripes_}),
@@ -150,6 +159,7 @@ class Round {
     setting_.enabled = random() % 16 != 0;
     setting_.has_scan = random() % 2 != 0;
     setting_.has_sink = random() % 2 != 0;
+    jobs_end_threads_ = random() % 8 == 0 && !threads_stay;
     if (recorded) {
       main_log_.emplace();
       kstone::trace::current = &*main_log_;
@@ -171,12 +181,15 @@ class Round {
     worker_.emplace(config, stats, stripes_, [this](Context& context) { return job(context); }, options);
     calls_.emplace(Calls<Worker>{*worker_});
 
-    const auto requests = 20 + random() % 400;
+    if (random() % 2 == 0) {
+      start();
+    }
+    const auto requests = random() % 4 == 0 ? 2000 : 20 + random() % 400;
     for (int i = 0; i < requesters; ++i) {
       add_caller(random, [this, i, requests](Random& own) { request(own, i, requests); });
     }
     add_caller(random, [this, requests](Random& own) { control(own, own() % (requests / 4)); });
-    add_caller(random, [this, requests](Random& own) { end(own, own() % requests); });
+    add_caller(random, [this, requests](Random& own) { end(own, own() % (requests * requesters)); });
     for (auto& caller : callers_) {
       caller.join();
     }
@@ -227,7 +240,12 @@ class Round {
   }
 
   void request(Random& own, int requester, std::size_t requests) {
+    const unsigned pause = own() % 8;
     for (std::size_t i = 0; i < requests; ++i) {
+      progress_.fetch_add(1, std::memory_order_relaxed);
+      if (pause != 0 && own() % pause == 0) {
+        std::this_thread::yield();
+      }
       const auto id = static_cast<std::uint32_t>(own() % stripes_);
       auto& cell = written_[static_cast<std::size_t>(requester) * stripes_ + id];
       const bool first = cell.value == 0;
@@ -254,15 +272,13 @@ class Round {
     }
   }
 
-  // Whatever the others wait for ends here.
-  void end(Random& own, std::size_t pause) {
-    for (std::size_t i = 0; i < pause; ++i) {
-      queue(static_cast<std::uint32_t>(own() % stripes_));
+  // Whatever the others wait for ends here, so the wait for their progress is bounded.
+  void end(Random& own, std::size_t progress) {
+    for (int i = 0; i < 5000 && progress_.load(std::memory_order_relaxed) < progress; ++i) {
+      std::this_thread::yield();
     }
-    if (own() % 2 == 0) {
-      if (start() != StartResult::no_threads) {
-        calls_->wait_idle();
-      }
+    if (own() % 2 == 0 && start() != StartResult::no_threads && !jobs_end_threads_) {
+      calls_->wait_idle();
     }
     if (own() % 2 == 0) {
       calls_->shutdown(static_cast<ShutdownMode>(own() % 3), std::chrono::microseconds(own() % 100));
@@ -375,6 +391,9 @@ class Round {
       auto outcome = compact(context);
       record_outcome(id, outcome.kind(), outcome.error());
       return outcome;
+    } catch (const abi::__forced_unwind&) {
+      record_outcome(id, CompactionOutcome::Kind::failed, "thread ended", true);
+      throw;
     } catch (const std::exception& exception) {
       record_outcome(id, CompactionOutcome::Kind::failed, exception.what());
       throw;
@@ -400,6 +419,12 @@ class Round {
       }
     }
     const auto choice = salt_ + id * 31 + static_cast<unsigned>(number) * 7 + context.attempt();
+    for (unsigned i = 0; i < choice % 5; ++i) {
+      std::this_thread::yield();
+    }
+    if (jobs_end_threads_ && choice % 32 == 31) {
+      pthread_exit(nullptr);
+    }
     switch (choice % 16) {
       case 0:
       case 1:
@@ -489,6 +514,7 @@ class Round {
 
   const unsigned salt_;
   const std::uint32_t stripes_;
+  bool jobs_end_threads_ = false;
   kstone::trace::Setting setting_;
   std::vector<Written> written_;
   std::vector<int> compacted_;  // written by each compaction of a stripe: two at once would race
@@ -496,6 +522,7 @@ class Round {
   std::atomic<std::uint64_t> ran_{0};
   std::atomic<std::uint64_t> checked_{0};
   std::atomic<std::uint64_t> answers_[6] = {};
+  std::atomic<std::uint64_t> progress_{0};  // requests
   std::atomic<unsigned> lines_{0};
   std::atomic<bool> waited_{false};
   std::optional<Log> main_log_;
@@ -572,6 +599,7 @@ struct Arguments {
   std::uint64_t seed = std::random_device()();
   std::uint64_t tamper = 0;
   bool recorded = false;
+  bool threads_stay = false;
   std::string fault = "none";
 };
 
@@ -586,7 +614,7 @@ int rounds(const Arguments& arguments) {
                                  : std::chrono::steady_clock::now() - begin < std::chrono::seconds(arguments.seconds);
   };
   while (in_time() && totals.illegal == 0) {
-    Round<Sync> round(random, can_record);
+    Round<Sync> round(random, can_record, arguments.threads_stay);
     round.run(random);
     round.add_to(totals);
     if constexpr (can_record) {
@@ -617,7 +645,7 @@ int rounds(const Arguments& arguments) {
   show("tampered_and_noticed", totals.tampered);
   show("transitions_illegal", totals.illegal);
   std::printf("\n");
-  if (totals.publications_checked == 0 && arguments.fault == "none") {
+  if (totals.publications_checked == 0) {
     fail("publication was never looked at");
   }
   return totals.illegal == 0 ? 0 : 1;
@@ -627,26 +655,26 @@ int rounds(const Arguments& arguments) {
 
 // A mutex that excludes others but orders nothing: what it guards is a race, though it never goes wrong on this machine.
 struct MutexWithoutOrder : kstone::ProductionSync {
-  class mutex {
+  class KSTONE_CAPABILITY("mutex") mutex {
    public:
-    void lock() {
+    void lock() KSTONE_ACQUIRE() {
       while (taken_.exchange(true, std::memory_order_relaxed)) {
         std::this_thread::yield();
       }
     }
-    void unlock() { taken_.store(false, std::memory_order_relaxed); }
+    void unlock() KSTONE_RELEASE() { taken_.store(false, std::memory_order_relaxed); }
 
    private:
     std::atomic<bool> taken_{false};
   };
   class condition_variable {
    public:
-    void wait(mutex& held) {
+    void wait(mutex& held) KSTONE_REQUIRES(held) {
       held.unlock();
       std::this_thread::yield();
       held.lock();
     }
-    bool wait_until(mutex& held, std::chrono::nanoseconds deadline) {
+    bool wait_until(mutex& held, std::chrono::nanoseconds deadline) KSTONE_REQUIRES(held) {
       wait(held);
       return clock::now() < deadline;
     }
@@ -711,7 +739,7 @@ struct WakesWithoutToken : kstone::trace::RecordingSync {
 // A timed wait says that its time has come when it was only notified.
 struct TimesOutEarly : kstone::trace::RecordingSync {
   struct condition_variable : RecordingSync::condition_variable {
-    bool wait_until(mutex& held, std::chrono::nanoseconds deadline) {
+    bool wait_until(mutex& held, std::chrono::nanoseconds deadline) KSTONE_REQUIRES(held) {
       RecordingSync::condition_variable::wait_until(held, deadline);
       return false;
     }
@@ -728,7 +756,8 @@ const std::map<std::string, std::function<int(const Arguments&)>> faults = {
 };
 
 [[noreturn]] void usage() {
-  std::fprintf(stderr, "usage: kstone_tsan_stress [--rounds N] [--seconds N] [--seed N] [--recorded [--tamper N]] [--fault NAME]\n"
+  std::fprintf(stderr, "usage: kstone_tsan_stress [--rounds N] [--seconds N] [--seed N] [--recorded [--tamper N]]\n"
+                       "                          [--threads-stay] [--fault NAME]\n"
                        "faults:");
   for (const auto& [name, run] : faults) {
     std::fprintf(stderr, " %s", name.c_str());
@@ -745,8 +774,8 @@ Arguments parse(int argc, char** argv) {
                                                          {"--tamper", &arguments.tamper}};
   for (int i = 1; i < argc; ++i) {
     const std::string option = argv[i];
-    if (option == "--recorded") {
-      arguments.recorded = true;
+    if (option == "--recorded" || option == "--threads-stay") {
+      (option == "--recorded" ? arguments.recorded : arguments.threads_stay) = true;
       continue;
     }
     if (++i == argc) {
@@ -776,7 +805,8 @@ int main(int argc, char** argv) {
   const auto arguments = parse(argc, argv);
   std::printf("stress: --seed %llu\n", static_cast<unsigned long long>(arguments.seed));
   std::fflush(stdout);
-  if (arguments.fault != "none") {
+  fault_is_planted = arguments.fault != "none";
+  if (fault_is_planted) {
     return faults.at(arguments.fault)(arguments);
   }
   return arguments.recorded ? rounds<kstone::trace::RecordingSync>(arguments) : rounds<kstone::ProductionSync>(arguments);

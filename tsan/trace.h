@@ -30,7 +30,7 @@ enum class Act : std::uint8_t {
   thread_end,
   join,
   job_begin,   // `object` is the stripe, `after` the attempt
-  job_end,     // `object` is the stripe, `after` the outcome's kind, `before` its text in Log::texts
+  job_end,     // `object` is the stripe, `after` the outcome's kind, `before` its text in Log::texts; `detail` 1: unwound
   scan_begin,
   scan_end,    // `after` is 1 if it threw
   sink_begin,
