@@ -35,7 +35,7 @@ PARTS = {
 KINDS = {
     "scenario": "Scenarios: every interleaving within the limits that stand beside each",
     "program": "Generated programs: every interleaving of each, explained by a sequential reference",
-    "sequence": "Sequences of the core against its reference",
+    "core": "The sequential core against its reference: every state of small sizes, random sequences of larger ones",
     "stress": "Real threads, recorded and replayed, or under a sanitizer: tried, not explored",
     "test": "Contract tests on real threads",
 }
@@ -115,7 +115,6 @@ class Collector:
     def __init__(self, output, root=ROOT, quick=False):
         self.output, self.root, self.quick = output, root, quick
         self.model = read_json(output / "model.json")
-        self.props = read_json(output / "props.json")
         self.records = read_json(output / "parts.json")
         self.checks, self.counterexamples = [], []
         self.paths = {}
@@ -262,7 +261,7 @@ class Collector:
             state = {"killed": "passed", "equivalent": "argued"}.get(row["verdict"], "failed")
             if state == "failed" and not (stored.get("ran") and row.get("deep", True)):
                 state = "cut"
-            message = row.get("argument") or row.get("message", "")
+            message = row.get("argument") or row.get("message") or ("" if state == "passed" else "no suite notices this change")
             check = self.check("mutants", "mutant", row["name"], state, message, file=row["file"], line=row["line"],
                                operator=row["operator"], suite=row.get("suite"), by=row.get("by"), how=row.get("how"))
             path = self.output / "mutants" / row.get("history", "-")
@@ -279,16 +278,20 @@ class Collector:
 
     # -- Property tests and real threads ------------------------------------------------------------------------------
 
-    def collect_entries(self, part, kinds, data):
-        """Entries as docs/verification.md has them: each a search with its numbers, its state and its failures."""
-        entries = data.get("checks", []) if isinstance(data, dict) else []
-        if not entries:
-            self.check(part, kinds[0], part, "not_run", data.get("why", "not run") if data else "not run")
+    def collect_entries(self, part, kinds, folder, data):
+        """Checks as docs/verification.md describes them, and the results of the programs of `proptests/` as they are."""
+        entries = list(data.get("checks") or found_in(data))
+        for kind in kinds:
+            if not any(entry.get("kind", kinds[0]) == kind for entry in entries):
+                self.check(part, kind, kind, "not_run", data.get("why", "not run"))
         for entry in entries:
-            check = self.check(part, entry.get("kind", kinds[0]), entry["name"], entry["state"], entry.get("message", ""),
-                               entry.get("properties", []), seconds=entry.get("seconds"), numbers=entry.get("numbers", {}))
+            kind = entry.get("kind", kinds[0])
+            # What no entry says is what docs/properties.md says: where a property is checked besides.
+            properties = entry.get("properties") or [p["id"] for p in self.properties if f"`{folder}" in p["elsewhere"]]
+            check = self.check(part, kind, entry["name"], entry["state"], entry.get("message", ""), properties,
+                               seconds=entry.get("seconds"), numbers=entry.get("numbers", {}))
             if entry.get("history") or entry.get("replay"):
-                self.counterexample(check, "must_fail" if entry.get("must_fail") else "defect", entry.get("history", ""),
+                self.counterexample(check, "must_fail" if entry["state"] == "passed" else "defect", entry.get("history", ""),
                                     entry.get("replay", ""), failure=entry.get("failure", "failed"),
                                     message=entry.get("message", ""), suite=entry["name"])
 
@@ -390,8 +393,8 @@ class Collector:
             self.operations = {}
         self.collect_model()
         self.collect_mutants()
-        self.collect_entries("props", ["program", "sequence"], self.props)
-        self.collect_entries("stress", ["stress"], read_json(self.output / "stress.json") or self.props.get("stress", {}))
+        self.collect_entries("props", ["program", "core"], "proptests/", read_json(self.output / "props.json"))
+        self.collect_entries("stress", ["stress"], "tsan/", read_json(self.output / "stress.json"))
         self.collect_tests()
         parts = self.parts()
         self.evidence()
@@ -425,6 +428,41 @@ def judge(parts, checks, quick):
     if missing or (cut and not quick):
         return "incomplete", missing + cut
     return ("reduced", cut) if quick else ("passed", [])
+
+
+def found_in(data):
+    """Checks of the results of kstone_core_enumeration, kstone_core_properties and kstone_programs, wherever they stand."""
+    def entry(kind, name, state, message="", **more):
+        return {"kind": kind, "name": name, "state": state, "message": message, **more}
+
+    if not isinstance(data, dict):
+        return
+    for part in data.get("slices", []):
+        state = "failed" if part["difference"] else "cut" if not part["complete"] else "passed" if part["passed"] else "failed"
+        yield entry("core", f"every state: {part['name']}", state, part["difference"], seconds=part.get("seconds"),
+                    numbers={"states": part["states"], "transitions": part["transitions"]})
+    if "sequences" in data:
+        properties = data.get("programs", {}).get("properties", data)
+        wrong = properties.get("difference", "")
+        yield entry("core", "random sequences", "failed" if wrong or not data.get("passed", True) else "passed", wrong,
+                    numbers={key: data[key] for key in ("sequences", "sequence_steps") if key in data})
+    if "planted_caught" in data and ("slices" in data or "sequences" in data):
+        yield entry("core", "planted faults", "passed" if data["planted_caught"] == data["planted"] else "failed",
+                    f"{data['planted_caught']} of {data['planted']} noticed",
+                    numbers={key: data[key] for key in ("planted", "planted_caught")})
+    if "programs_complete" in data:
+        yield entry("program", data.get("name", "generated programs"), "failed" if data["failed"] else "passed",
+                    f"{data['programs_complete']} of {data['programs']} explored to the end",
+                    numbers={"programs": data["programs_complete"], "programs_cut": data["programs"] - data["programs_complete"],
+                             "executions": data["executions"], "histories": data["histories"]})
+        for failed in data["failed"]:
+            yield entry("program", failed["program"] or "a share of the programs", "failed", failed["message"],
+                        failure=failed["failure"], history=failed.get("history", ""),
+                        replay=shlex.join(["kstone_programs", "--program", failed["program"], "--replay", failed["replay"]])
+                        if failed.get("replay") else "")
+    if not data.keys() & {"slices", "sequences"}:
+        for value in data.values():
+            yield from found_in(value)
 
 
 STATUS = {"passed": 0, "reduced": 0, "failed": 1, "incomplete": 3}

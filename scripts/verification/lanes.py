@@ -45,17 +45,21 @@ def parse(text, path_of=lambda name: name):
 
 def render(lanes, steps, width=120):
     """The steps as text, one column for each lane."""
-    where = max([len(f"{s['file'].rsplit('/', 1)[-1]}:{s['line']}") for s in steps if "file" in s] or [0])
-    column = max(12, min(46, (width - 8 - where) // max(1, len(lanes)) - 3))
-    lines = ["    # | " + " | ".join(lane.ljust(column) for lane in lanes) + " | where"]
-    for step in steps:
+    sites = [f"{step['file'].rsplit('/', 1)[-1]}:{step['line']}" if "file" in step else "" for step in steps]
+    where = max(map(len, sites), default=0)
+    column = (width - 8 - where) // len(lanes) - 3
+    if column < 14:  # a narrow terminal: the steps rather than their places
+        sites = [""] * len(steps)
+        column = (width - 14) // len(lanes) - 3
+    column = min(46, column)
+    lines = ["    # | " + " | ".join(lane.ljust(column) for lane in lanes) + (" | where" if any(sites) else " |")]
+    for step, site in zip(steps, sites):
         if "left_out" in step:
             lines.append(f"  ... {step['left_out']} steps are left out")
             continue
         cells = [""] * len(lanes)
         cells[step["lane"]] = shortened(step["text"], column)
-        site = f"{step['file'].rsplit('/', 1)[-1]}:{step['line']}" if "file" in step else ""
-        lines.append(f"{step['index']:5} | " + " | ".join(cell.ljust(column) for cell in cells) + f" | {site}")
+        lines.append(f"{step['index']:5} | " + " | ".join(cell.ljust(column) for cell in cells) + f" | {site}".rstrip())
     return "\n".join(lines)
 
 

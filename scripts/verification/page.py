@@ -1,6 +1,7 @@
 """Makes index.html of a verification document: one file that needs no network. Templates, style and script are in page/."""
 
 import collections
+import functools
 import json
 import pathlib
 import re
@@ -18,6 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent / "page"
 D3 = pathlib.Path("/usr/share/nodejs/d3/dist/d3.min.js")  # Debian: node-d3
 
 
+@functools.lru_cache
 def highlighted(text):
     formatter = pygments.formatters.HtmlFormatter(nowrap=True)
     return pygments.highlight(text, pygments.lexers.CppLexer(stripnl=False, ensurenl=False), formatter).split("\n")
@@ -121,6 +123,6 @@ def render(document, history):
         coverage=coverage(document), changes=changes(history), story=writers.story,
         kinds_not_run={kind: all(c["state"] == "not_run" for c in document["checks"] if c["kind"] == kind)
                        for kind, _ in writers.COLUMNS},
-        data=json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/"),
+        data=json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"),
         style=(HERE / "style.css").read_text(), script=(HERE / "script.js").read_text(),
         d3=D3.read_text().replace("</script", "<\\/script"))

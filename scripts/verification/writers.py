@@ -198,14 +198,13 @@ def cell(evidence):
 def numbers_of(evidence):
     """What was searched, in words: the first of these numbers that there is."""
     numbers = evidence["numbers"] if evidence else {}
-    for key, word in (("executions_complete", "executions"), ("programs", "programs"), ("sequences", "sequences"),
-                      ("executions", "executions"), ("iterations", "iterations"), ("requests", "requests")):
-        if numbers.get(key):
-            return f"{count(numbers[key])} {word}"
-    return ""
+    words = [f"{count(numbers[key])} {word}" for key, word in (
+        ("executions_complete", "executions"), ("programs", "programs"), ("states", "states"), ("sequences", "sequences"),
+        ("runs", "runs"), ("iterations", "iterations")) if numbers.get(key)]
+    return ", ".join(words[:2]) or (duration(evidence["seconds"]) if evidence and evidence["seconds"] >= 1 else "")
 
 
-COLUMNS = [("scenario", "Scenarios"), ("program", "Generated programs"), ("sequence", "Sequences"), ("stress", "Real threads"),
+COLUMNS = [("scenario", "Scenarios"), ("program", "Generated programs"), ("core", "Core"), ("stress", "Real threads"),
            ("test", "Contract tests")]
 
 

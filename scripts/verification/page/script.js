@@ -16,6 +16,10 @@ function element(tag, attributes = {}, ...children) {
   node.append(...children.filter(child => child !== null && child !== undefined));
   return node;
 }
+function onChange(box, function_) {
+  box.addEventListener("input", function_);
+  box.addEventListener("change", function_);
+}
 const base = file => file.slice(file.lastIndexOf("/") + 1);
 
 // -- Light and dark ---------------------------------------------------------------------------------------------------
@@ -41,7 +45,7 @@ function filterTable(box) {
   $("output", box).textContent = `${shown} of ${rows.length}`;
 }
 for (const box of $$(".filters[data-for]")) {
-  box.addEventListener("input", () => filterTable(box));
+  onChange(box, () => filterTable(box));
   filterTable(box);
 }
 for (const link of $$("a[data-filter]")) {
@@ -93,7 +97,7 @@ function filterLines() {
   }
   $("output", lineBox).textContent = filtered ? `${shown} lines` : "";
 }
-lineBox.addEventListener("input", filterLines);
+onChange(lineBox, filterLines);
 
 document.addEventListener("click", event => {
   const button = event.target.closest(".who");
@@ -132,7 +136,7 @@ function filterCounterexamples() {
   }
   $("output", counterexampleBox).textContent = `${shown} of ${sorted.length}`;
 }
-counterexampleBox.addEventListener("input", filterCounterexamples);
+onChange(counterexampleBox, filterCounterexamples);
 filterCounterexamples();
 
 function difference(text) {

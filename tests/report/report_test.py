@@ -1,0 +1,293 @@
+"""The report from a fixture of results: valid, and as green, red or incomplete as they are."""
+
+import argparse
+import html
+import json
+import pathlib
+import re
+import tempfile
+import unittest
+import unittest.mock
+import xml.etree.ElementTree as xml
+
+import jsonschema
+
+from results import ROOT, Results
+import everything
+import evidence
+import lanes
+import writers
+
+SCHEMAS = ROOT / "scripts" / "verification" / "schema"
+
+
+def schema(name):
+    return jsonschema.Draft7Validator(json.loads((SCHEMAS / name).read_text()))
+
+
+class ReportTest(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.TemporaryDirectory()
+        self.addCleanup(self.directory.cleanup)
+        self.results = Results(pathlib.Path(self.directory.name) / "verify")
+
+    def check_valid(self, report):
+        schema("verification.json").validate(report.json)
+        schema("sarif-2.1.0.json").validate(report.sarif)
+        xml.fromstring(report.junit)
+        self.assertLess(len(report.markdown.encode()), 1 << 20)
+
+    def totals(self, report):
+        suites = xml.fromstring(report.junit).findall("testsuite")
+        return {key: sum(int(suite.get(key)) for suite in suites) for key in ("tests", "failures", "errors", "skipped")}
+
+    def check_red(self, document, report, *words):
+        """Each form says so, and with the words."""
+        self.assertEqual((document["verdict"], evidence.STATUS[document["verdict"]]), ("failed", 1))
+        self.check_valid(report)
+        self.assertGreater(self.totals(report)["failures"], 0)
+        self.assertTrue(report.sarif["runs"][0]["results"])
+        texts = {"json": json.dumps(report.json, ensure_ascii=False), "junit": html.unescape(report.junit),
+                 "sarif": json.dumps(report.sarif, ensure_ascii=False), "markdown": html.unescape(report.markdown),
+                 "html": html.unescape(report.html.split('id="evidence"')[0]), "terminal": writers.terminal(document)}
+        for form, text in texts.items():
+            for word in words:
+                self.assertTrue(word in text, f"{form} does not have: {word}")
+
+    # -- What is green ----------------------------------------------------------------------------------------------------
+
+    def test_all_as_it_should_be(self):
+        document, report = self.results.write()
+        self.assertEqual((document["verdict"], document["reasons"]), ("passed", []))
+        self.check_valid(report)
+        totals = self.totals(report)
+        self.assertEqual((totals["failures"], totals["errors"], totals["skipped"]), (0, 0, 0))
+        self.assertEqual(totals["tests"], len(document["checks"]))
+        self.assertEqual(report.sarif["runs"][0]["results"], [])
+        self.assertTrue(report.markdown.startswith("# ✓"))
+        self.assertTrue('<section class="verdict passed">' in report.html)
+
+    def test_kinds_of_evidence_reach_their_properties(self):
+        evidence_of = {entry["id"]: entry["evidence"] for entry in self.results.collect()["properties"]}
+        self.assertEqual(evidence_of["P6"]["scenario"]["numbers"]["executions_complete"], 361)
+        self.assertEqual(evidence_of["P4"]["stress"]["numbers"]["runs"], 400)
+        self.assertEqual(evidence_of["P5"]["core"]["numbers"]["states"], 16104)
+        self.assertEqual(evidence_of["P1"]["test"]["checks"], 1)
+        self.assertNotIn("stale_depth", evidence_of["P6"]["scenario"]["numbers"])
+
+    def test_a_suite_that_must_fail_is_green_and_has_its_counterexample(self):
+        document = self.results.collect()
+        checks, counterexamples = writers.by_id(document)
+        check = checks["model/scenario/request_then_idle_without_notifications"]
+        found = counterexamples[check["counterexample"]]
+        self.assertEqual((check["state"], found["purpose"]), ("passed", "must_fail"))
+        self.assertEqual(found["lanes"], ["main", "t0", "w0"])
+        self.assertEqual(found["steps"][10]["text"], "control.CAS 0 => 0x4000002000 release")
+        self.assertEqual(found["steps"][21]["reads_from"], 10)
+        self.assertEqual(found["steps"][10]["file"], "include/kstone/background_worker.h")
+
+    def test_mutants_bring_their_change_and_their_replay(self):
+        document = self.results.collect()
+        mutants = [entry for entry in document["counterexamples"] if entry["purpose"] == "mutant" and entry["steps"]]
+        self.assertEqual(len(mutants), 4)
+        for entry in mutants:
+            self.assertTrue(entry["change"].startswith("--- "))
+            self.assertNotIn("preemptions", entry["change"])
+            self.assertIn("--mutant", entry["replay"])
+            self.assertIsInstance(entry["line"], int)
+
+    def test_quick_is_never_called_passed(self):
+        document, report = self.results.write(quick=True)
+        self.assertEqual(document["verdict"], "reduced")
+        self.assertFalse("verdict passed" in report.html)
+        self.assertNotIn("# ✓", report.markdown)
+
+    # -- What is red ------------------------------------------------------------------------------------------------------
+
+    def test_a_refuted_scenario(self):
+        self.results.refute("request_then_idle_1_1_spurious", "request_then_idle_without_order")
+        document, report = self.results.write()
+        self.check_red(document, report, "P2", "No lost wake-up", "background_worker_impl.h", "217",
+                       "scripts/verify replay 'request_then_idle_1_1_spurious;s0,t0,w0,f0,d2;1111223a'")
+
+    def test_sarif_has_one_thread_flow_for_each_thread_in_the_order_of_execution(self):
+        self.results.refute("request_then_idle_1_1_spurious", "request_then_idle_without_order")
+        _, report = self.results.write()
+        result = report.sarif["runs"][0]["results"][0]
+        self.assertEqual(result["ruleId"], "P1")
+        self.assertEqual(report.sarif["runs"][0]["tool"]["driver"]["rules"][result["ruleIndex"]]["id"], "P1")
+        flows = result["codeFlows"][0]["threadFlows"]
+        self.assertEqual([flow["id"] for flow in flows], ["main", "t0", "t1", "w0"])
+        orders = [[place["executionOrder"] for place in flow["locations"]] for flow in flows]
+        for mine in orders:
+            self.assertEqual(mine, sorted(mine))
+        self.assertEqual(sorted(sum(orders, [])), list(range(1, 17)))
+
+    def test_a_survivor(self):
+        def survive(model):
+            model["mutants"]["list"][0].update(verdict="survived", deep=True, message="")
+        self.results.change("model", survive)
+        document, report = self.results.write()
+        name = self.results.load("model")["mutants"]["list"][0]["name"]
+        self.check_red(document, report, name, "no suite notices")
+        self.assertTrue('class="l failed"' in report.html)
+
+    def test_a_missed_weakening(self):
+        self.results.change("model", lambda model: model["weakenings"]["list"][0].update(verdict="missed", history=""))
+        self.check_red(*self.results.write(), "C1 acquire -> relaxed")
+
+    def test_an_unequal_program(self):
+        self.results.change("model", lambda model: model["soundness"].update(equal=4999))
+        self.check_red(*self.results.write(), "4999 of 5000")
+
+    def test_a_failed_contract_test(self):
+        path = self.results.directory / "tests.xml"
+        path.write_text(path.read_text().replace('status="run"', 'status="fail"', 1).replace(
+            "[  PASSED  ] 1 test.", f"{ROOT}/tests/requests_test.cpp:31: Failure\nExpected equality"))
+        self.check_red(*self.results.write(), "tests/requests_test.cpp", "31", "Expected equality")
+
+    def test_a_failed_program(self):
+        failed = {"program": "2 stripes; q0 | q0", "failure": "check failed", "message": "no order explains it",
+                  "history": "", "replay": "12a"}
+        self.results.change("props", lambda props: props["generated"]["failed"].append(failed))
+        self.check_red(*self.results.write(), "no order explains it", "kstone_programs --program '2 stripes; q0 | q0' --replay 12a")
+
+    def test_a_part_that_ends_badly_although_its_results_do_not_say_why(self):
+        self.results.change("parts", lambda parts: parts["stress"].update(status=1))
+        self.check_red(*self.results.write(), "ended with status 1")
+
+    # -- What is neither --------------------------------------------------------------------------------------------------
+
+    def check_incomplete(self, *words, quick=False):
+        document, report = self.results.write(quick=quick)
+        self.assertEqual((document["verdict"], evidence.STATUS[document["verdict"]]), ("incomplete", 3))
+        self.check_valid(report)
+        self.assertGreater(self.totals(report)["errors"], 0)
+        self.assertFalse(report.sarif["runs"][0]["invocations"][0]["executionSuccessful"])
+        self.assertTrue('<section class="verdict incomplete">' in report.html)
+        self.assertTrue(report.markdown.startswith("# ◐"))
+        for word in words:
+            self.assertIn(word, report.markdown)
+        return report
+
+    def test_a_part_that_did_not_run(self):
+        for file, title in (("model.json", "Model checking"), ("props.json", "Property tests"),
+                            ("stress.json", "Real threads"), ("tests.xml", "Contract tests")):
+            for quick in (False, True):
+                with self.subTest(file=file, quick=quick):
+                    path = self.results.directory / file
+                    text = path.read_text()
+                    path.unlink()
+                    self.check_incomplete(f"{title}: not run", quick=quick)
+                    path.write_text(text)
+
+    def test_a_search_that_was_cut(self):
+        def cut(model):
+            row = next(row for row in model["scenarios"] if row["name"] == "snapshot_in_the_middle_1_1")
+            row.update(verdict="unknown", green=False, reason="the budget is used up", why="unknown: the budget is used up")
+        self.results.change("model", cut)
+        report = self.check_incomplete("snapshot_in_the_middle_1_1: the budget is used up")
+        notices = report.sarif["runs"][0]["invocations"][0]["toolExecutionNotifications"]
+        self.assertIn("was cut by its budget", notices[0]["message"]["text"])
+        document, report = self.results.write(quick=True)
+        self.assertEqual((document["verdict"], self.totals(report)["skipped"]), ("reduced", 1))
+
+    def test_a_part_that_was_cut(self):
+        self.results.change("parts", lambda parts: parts["mutants"].update(status=None, cut="cut after 5 min"))
+        self.check_incomplete("cut after 5 min")
+
+    def test_results_of_other_sources(self):
+        self.results.change("parts", lambda parts: parts["props"].update(digest="another"))
+        self.check_incomplete("the sources have changed since")
+
+    def test_results_of_nobody_knows_which_sources(self):
+        self.results.save("parts", {})
+        self.check_incomplete("of which sources is not recorded")
+
+    def test_nothing_at_all(self):
+        empty = pathlib.Path(self.directory.name) / "empty"
+        empty.mkdir()
+        document = evidence.Collector(empty).collect()
+        self.assertEqual(document["verdict"], "incomplete")
+        writers.write(document, empty, [])
+
+    # -- Forms ------------------------------------------------------------------------------------------------------------
+
+    def test_hostile_text_stays_text(self):
+        hostile = "</script><script>alert(1)</script> ]]> \x1b[31m \x00 `x` | <b> &amp; {{ 7 * 7 }} https://example.org"
+        self.results.refute("request_then_idle_1_1_spurious", "request_then_idle_without_order")
+
+        def spoil(model):
+            row = next(row for row in model["scenarios"] if row["name"] == "request_then_idle_1_1_spurious")
+            row["message"] = hostile
+        self.results.change("model", spoil)
+        document, report = self.results.write()
+        self.check_valid(report)
+        self.assertFalse("<script>alert" in report.html)
+        self.assertTrue("{{ 7 * 7 }}" in report.html)
+
+    def test_the_page_asks_nobody_for_anything(self):
+        _, report = self.results.write()
+        page = re.sub(r"<script>.*?</script>", "", report.html, flags=re.S)
+        self.assertEqual(re.findall(r'(?:src|href)="(?!#|data:)[^"]*"|@import|url\(', page), [])
+
+    def test_the_same_results_make_the_same_report(self):
+        document = self.results.collect()
+        texts = [(writers.junit(document), json.dumps(writers.sarif(document)), writers.summary(document)) for _ in range(2)]
+        self.assertEqual(*texts)
+
+    def test_a_summary_always_fits(self):
+        rows = self.results.load("model")["scenarios"]
+        row = next(row for row in rows if row["name"] == "request_then_idle_without_order")
+        row.update(green=False, must_fail=False, history=row["history"] + "".join(
+            line + "\n" for line in row["history"].splitlines()[-1:] * 60000))
+        self.results.change("model", lambda model: model.update(scenarios=rows))
+        document = self.results.collect()
+        self.assertLess(len(writers.summary(document).encode()), 1 << 20)
+
+    def test_lanes_fit_a_terminal_and_keep_every_step(self):
+        row = next(row for row in self.results.load("model")["scenarios"] if row["name"] == "request_then_idle_without_order")
+        found = lanes.parse(row["history"])
+        self.assertEqual((found["failure"], found["preemptions"], len(found["steps"])), ("data race", 0, 16))
+        for width in (80, 100, 140):
+            text = lanes.render(found["lanes"], found["steps"], width)
+            self.assertEqual(len(text.splitlines()), 17)
+            self.assertLessEqual(max(map(len, text.splitlines())), width)
+        self.assertIsNone(lanes.parse("no history at all"))
+        long = row["history"].replace("   13 |", "  ... 7 lines are left out\n   13 |")
+        self.assertIn({"left_out": 7}, lanes.parse(long)["steps"])
+
+    # -- All of it --------------------------------------------------------------------------------------------------------
+
+    def run_all(self, *options):
+        ran = []
+        parser = argparse.ArgumentParser()
+        everything.add_arguments(parser.add_subparsers(dest="part"))
+        arguments = parser.parse_args(["all", "--output", str(self.results.directory), *options])
+        with unittest.mock.patch.object(everything, "run_part", lambda log, part, *rest: ran.append(part)), \
+             unittest.mock.patch.object(everything, "exists", lambda part: True), \
+             unittest.mock.patch("builtins.print"):
+            status = everything.everything(arguments)
+        return status, ran
+
+    def test_what_is_there_is_not_repeated(self):
+        self.assertEqual(self.run_all(), (0, []))
+        self.assertTrue(self.results.load("parts")["model"]["reused"])
+        self.assertEqual(self.run_all("--again", "props"), (0, ["props"]))
+
+    def test_what_is_missing_or_of_other_sources_is_run(self):
+        self.results.change("parts", lambda parts: (parts["tests"].update(digest="another"), parts["model"].update(status=1)))
+        self.assertEqual(self.run_all()[1], ["tests", "model"])
+
+    def test_the_next_report_is_held_against_this_one(self):
+        self.run_all()
+        self.results.change("model", lambda model: model["soundness"].update(equal=4999))
+        status, _ = self.run_all()
+        self.assertEqual(status, 1)
+        page = (self.results.directory / "index.html").read_text()
+        self.assertTrue("model/soundness/soundness: passed, now" in page)
+        self.assertEqual(len((self.results.directory / "history.jsonl").read_text().splitlines()), 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

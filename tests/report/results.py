@@ -1,0 +1,65 @@
+"""The fixture: results in which everything is as it should be, for tests to spoil."""
+
+import json
+import pathlib
+import shutil
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "scripts" / "verification"))
+
+import evidence  # noqa: E402
+import writers  # noqa: E402
+
+
+class Results:
+    """A copy of the fixture that says that it is of the sources as they are."""
+
+    def __init__(self, directory):
+        self.directory = pathlib.Path(directory)
+        shutil.copytree(HERE / "fixture", self.directory, dirs_exist_ok=True)
+        self.records = {part: {"digest": evidence.digest(part), "status": 0, "seconds": 60 + 10 * n,
+                               "finished": "2026-01-01T00:00:00+00:00"} for n, part in enumerate(evidence.PARTS)}
+        self.save("parts", self.records)
+
+    def load(self, name):
+        return json.loads((self.directory / f"{name}.json").read_text())
+
+    def save(self, name, data):
+        (self.directory / f"{name}.json").write_text(json.dumps(data))
+
+    def change(self, name, function):
+        data = self.load(name)
+        function(data)
+        self.save(name, data)
+
+    def refute(self, suite, counterexample_of):
+        """As if `suite`, which must not fail, had failed in the way of another, which must."""
+        def spoil(model):
+            rows = {row["name"]: row for row in model["scenarios"]}
+            other = rows[counterexample_of]
+            rows[suite].update({key: other[key] for key in ("verdict", "failure", "message", "history", "preemptions",
+                                                            "fewest_preemptions")}, green=False,
+                               replay=other["replay"].replace(counterexample_of, suite))
+        self.change("model", spoil)
+
+    def collect(self, quick=False):
+        return evidence.Collector(self.directory, quick=quick).collect()
+
+    def write(self, quick=False, history=()):
+        document = self.collect(quick)
+        writers.write(document, self.directory / "report", list(history))
+        return document, Report(self.directory / "report")
+
+
+class Report:
+    """The files of a report."""
+
+    def __init__(self, directory):
+        self.directory = pathlib.Path(directory)
+        self.html = (self.directory / "index.html").read_text()
+        self.markdown = (self.directory / "summary.md").read_text()
+        self.junit = (self.directory / "junit.xml").read_text()
+        self.sarif = json.loads((self.directory / "results.sarif").read_text())
+        self.json = json.loads((self.directory / "verification.json").read_text())
