@@ -465,6 +465,7 @@ class Replay {
   }
 
   void list(Thread& thread, std::uint32_t id) {
+    require(peek(thread) != nullptr && peek(thread)->act == Act::load, "this call has claimed the stripe and does not list it");
     ControlWord control{load(thread, control_object)};
     do {
       if (control.closed()) {

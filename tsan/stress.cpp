@@ -277,8 +277,8 @@ class Round {
     for (int i = 0; i < 5000 && progress_.load(std::memory_order_relaxed) < progress; ++i) {
       std::this_thread::yield();
     }
-    if (own() % 2 == 0 && start() != StartResult::no_threads && !jobs_end_threads_) {
-      calls_->wait_idle();
+    if (own() % 2 == 0 && start() != StartResult::no_threads && !jobs_end_threads_ && !fault_is_planted) {
+      calls_->wait_idle();  // and if it never ends, a wake-up was lost
     }
     if (own() % 2 == 0) {
       calls_->shutdown(static_cast<ShutdownMode>(own() % 3), std::chrono::microseconds(own() % 100));
