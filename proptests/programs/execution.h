@@ -38,6 +38,7 @@ struct Execution : model::Scene<Size, Sync> {
   Span call_spans[thread_limit][call_limit];
   Span compaction_spans[thread_limit][compaction_limit];
   model::Ghost<Counts> ended{Counts{}};  // calls of each thread
+  typename Base::Worker* used = nullptr;  // for jobs that run while it is being destroyed, too
   bool stopped = false;                  // of the main thread: it saw a complete shutdown
 
   Execution() {
@@ -48,6 +49,7 @@ struct Execution : model::Scene<Size, Sync> {
 
   void before() {
     this->make([this](Context& context) { return compact(context); });
+    used = this->worker.get();
     run(program_->before);
   }
   void thread(int index) { run(program_->threads[static_cast<std::size_t>(index)]); }
@@ -96,7 +98,7 @@ struct Execution : model::Scene<Size, Sync> {
 
   void perform(const Call& what, CallRecord& record) {
     const Limit limit = what.limited ? Limit(std::chrono::seconds(1)) : Limit();
-    auto& worker = *this->worker;
+    auto& worker = *used;
     switch (what.operation) {
       case Operation::request:
         record.answer = static_cast<std::uint8_t>(worker.queue_compaction(what.stripe));

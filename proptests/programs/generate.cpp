@@ -24,11 +24,12 @@ std::vector<T> some(std::initializer_list<int> percentages, const rc::Gen<T>& el
   return result;
 }
 
-// Each call so often as its weight says, in the order of `calls`.
-rc::Gen<Call> any_call(const std::vector<int>& weights) {
+// Each call so often as its weight says, in the order of `calls`; all requests of known stripes for those that there are.
+rc::Gen<Call> any_call(const std::vector<int>& weights, std::uint32_t stripes) {
   std::vector<Call> table;
   for (std::size_t i = 0; i < std::size(calls); ++i) {
-    table.insert(table.end(), static_cast<std::size_t>(weights[i]), calls[i]);
+    const auto& call = i < Program::stripe_limit ? calls[i % stripes] : calls[i];
+    table.insert(table.end(), static_cast<std::size_t>(weights[i]), call);
   }
   return rc::gen::map(below(table.size()), [table](std::size_t index) { return table[index]; });
 }
@@ -39,10 +40,10 @@ const std::vector<int> of_job{   6, 6,     1,  1,   1,    1,   0,      1, 0, 0, 
 const std::vector<int> before_start{8, 5,  0,  0,   0,    0,   0,      0, 0, 0,  0, 0, 0,        0,       0};
 const std::vector<int> at_the_end{4, 2,    1,  1,   2,    12,  1,      1, 2, 1,  0, 0, 0,        1,       0};
 
-rc::Gen<Compaction> any_compaction() {
-  return rc::gen::exec([] {
+rc::Gen<Compaction> any_compaction(std::uint32_t stripes) {
+  return rc::gen::exec([stripes] {
     Compaction compaction;
-    compaction.calls = some({35}, any_call(of_job));
+    compaction.calls = some({35}, any_call(of_job, stripes));
     compaction.looks = chance(15);
     static constexpr End ends[] = {End::done,  End::done,  End::done,   End::nothing_to_do, End::more_work,
                                    End::more_work, End::retry, End::failed, End::throws};
@@ -56,24 +57,24 @@ rc::Gen<Compaction> any_compaction() {
 rc::Gen<Program> any_program() {
   return rc::gen::exec([] {
     Program program;
-    program.stripes = chance(30) ? 2 : 1;
     program.workers = chance(20) ? 2 : 1;
-    const auto call = any_call(of_thread);
+    program.stripes = chance(program.workers == 2 ? 60 : 25) ? 2 : 1;
+    const auto call = any_call(of_thread, program.stripes);
     program.threads.push_back(some({98, 80, 30}, call));
     program.threads.push_back(some({98, 80, 15}, call));
     if (chance(20)) {
       program.threads.push_back(some({100, 25}, call));
     }
     if (chance(25)) {
-      program.before = some({80, 30}, any_call(before_start));
+      program.before = some({80, 30}, any_call(before_start, program.stripes));
     }
     if (!chance(15)) {
       program.before.push_back(calls[4]);  // start
     }
-    program.after = some({60, 30}, any_call(at_the_end));
+    program.after = some({60, 30}, any_call(at_the_end, program.stripes));
     for (std::uint32_t stripe = 0; stripe < program.stripes; ++stripe) {
       if (chance(55)) {
-        program.jobs[stripe] = some({90, 30}, any_compaction());
+        program.jobs[stripe] = some({90, 30}, any_compaction(program.stripes));
       }
     }
     program.real_time = chance(20);
