@@ -237,7 +237,7 @@ void basic_background_worker<Sync>::compact(Slot& slot) {
   }
   const auto attempt = core.stripe(stripe_id).attempts;
   auto active = stats_.start_compaction();
-  const bool wake_another = core.has_queued() && claim_sleeper();
+  const bool wake_another = state_.read().core.has_queued() && claim_sleeper();
   mutex_.unlock();
 
   if (wake_another) {

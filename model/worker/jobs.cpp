@@ -22,7 +22,7 @@ struct JobRequests : Scene<Size, Sync> {
       if (context.stripe_id() == 0 && number == 1) {
         own = this->worker->queue_compaction(0);
         other = this->worker->queue_compaction(1);
-      } else if (context.stripe_id() == 0 && number == 2 && Size::workers == 1) {
+      } else if (context.stripe_id() == 0 && number == 2 && Size::requesters == 1 && Size::workers == 1) {
         check(this->compactions[1].read() >= 1, "a re-run waits behind what was listed before the job ended");
       }
       return CompactionOutcome::done();
@@ -37,6 +37,7 @@ struct JobRequests : Scene<Size, Sync> {
     this->check_served();
     check(own == Submission::rerun_pending || own == Submission::coalesced, "its own stripe runs");
     check(accepted(other), "the other stripe is accepted");
+    this->cover_if(other != Submission::queued, "the other stripe was asked for from outside, too");
     check(this->compactions[0].read() >= 2 && this->compactions[1].read() >= 1, "what jobs request is served");
     this->check_complete(this->worker->shutdown());
     this->check_quiet(this->worker->snapshot());
@@ -205,6 +206,8 @@ struct Cancelled : Scene<Size, Sync> {
 };
 
 const Proved<JobRequests<Size<1, 1, 2>>, Size<1, 1, 2>> job_requests_1_1({"job_requests_1_1", "P1 P11"});
+const ProvedCalm<JobRequests<Size<2, 1, 2>>, Size<2, 1, 2>> job_requests_2_1(
+    {"job_requests_2_1", "P1 P11", {"the other stripe was asked for from outside, too"}});
 const ProvedCalm<JobRequests<Size<1, 2, 2>>, Size<1, 2, 2>> job_requests_1_2({"job_requests_1_2", "P1 P3 P11", {}, {}, true});
 
 const Proved<FirstJob<Size<1, 1>, First::more_work>, Size<1, 1>> more_work_1_1({"more_work_1_1", "P1 P5"});

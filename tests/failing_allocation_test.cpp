@@ -1,0 +1,65 @@
+// Memory that runs out: nothing leaves a destructor, and no call that needs none asks for any.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <string>
+
+#include "test_support.h"
+
+namespace {
+
+thread_local bool allocations_fail = false;
+
+}  // namespace
+
+// Those with an alignment are the library's own, and stay.
+void* operator new(std::size_t size) {
+  if (!allocations_fail) {
+    if (void* const memory = std::malloc(size == 0 ? 1 : size)) {
+      return memory;
+    }
+  }
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace kstone::test {
+namespace {
+
+struct FailingAllocations {
+  FailingAllocations() { allocations_fail = true; }
+  ~FailingAllocations() { allocations_fail = false; }
+};
+
+TEST(FailingAllocations, do_fail) {
+  bool thrown = false;
+  {
+    const FailingAllocations none;
+    try {
+      delete new std::string(100, 'x');
+    } catch (const std::bad_alloc&) {
+      thrown = true;
+    }
+  }
+  EXPECT_TRUE(thrown);
+}
+
+TEST(FailingAllocations, do_not_reach_requests_and_the_destructor) {
+  int lines = 0;
+  BackgroundWorker::Options options;
+  options.log = [&](LogLevel level, std::string_view) { lines += level == LogLevel::info ? 1 : 0; };
+  auto worker = std::make_unique<BackgroundWorker>(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing, options);
+  {
+    const FailingAllocations none;
+    EXPECT_EQ(worker->queue_compaction(1), Submission::queued);
+    worker.reset();
+  }
+  EXPECT_EQ(lines, 1) << "of the end";
+}
+
+}  // namespace
+}  // namespace kstone::test
