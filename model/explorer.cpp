@@ -14,6 +14,7 @@
 
 #include <bit>
 #include <cinttypes>
+#include <csignal>
 #include <cstdarg>
 
 // Relacy replaces the unsized forms only.
@@ -181,6 +182,40 @@ void fail(Failure failure, const char* format, ...) {
   rl::ctx().fail_test("", rl::test_result_user_assert_failed, rl::debug_info());
   std::abort();  // fail_test does not come back
 }
+
+// While it lives, a crash of what is explored is a failure like others, with a history. The handler runs on the fiber that
+// crashed, and leaves it for good.
+class CrashIsFailure {
+ public:
+  CrashIsFailure() {
+    struct sigaction action {};
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_NODEFER;  // it does not return, and the next execution may crash, too
+    for (int i = 0; i < count; ++i) {
+      sigaction(signals[i], &action, &before_[i]);
+    }
+  }
+  ~CrashIsFailure() {
+    for (int i = 0; i < count; ++i) {
+      sigaction(signals[i], &before_[i], nullptr);
+    }
+  }
+  CrashIsFailure(const CrashIsFailure&) = delete;
+  CrashIsFailure& operator=(const CrashIsFailure&) = delete;
+
+ private:
+  static void on_signal(int signal) {
+    if (run_ == nullptr || !rl::is_ctx() || run_->failure != Failure::none) {
+      std::signal(signal, SIG_DFL);
+      std::raise(signal);
+    }
+    fail(Failure::crash, "%s", strsignal(signal));
+  }
+
+  static constexpr int count = 4;
+  static constexpr int signals[count] = {SIGABRT, SIGBUS, SIGFPE, SIGSEGV};
+  struct sigaction before_[count];
+};
 
 const char* object_text(ObjectId object, char (&buffer)[64]) {
   report_object_name(run_->objects[object].kind, run_->objects[object].name, object, buffer, sizeof buffer);
@@ -839,6 +874,7 @@ Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
   params.progress_stream = &nowhere;
   params.execution_depth_limit = 0x7fffffff;
   rl::test_result_e status = rl::test_result_success;
+  const CrashIsFailure crash_is_failure;
   switch (e.relacy_threads) {
     case 2: status = run_relacy<2>(params); break;
     case 3: status = run_relacy<3>(params); break;

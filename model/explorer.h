@@ -54,6 +54,7 @@ enum class Failure {
   lock_misuse,     // recursive lock, unlock or wait by a thread that does not hold it, destruction while held
   thread_misuse,   // too many threads, one never joined
   uninitialized,
+  crash,           // a null pointer, an assertion, an exception that nobody catches
   model_error,     // the scenario or the explorer itself is wrong: not deterministic, an unannounced access, ...
 };
 

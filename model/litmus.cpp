@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <set>
 #include <string>
@@ -484,6 +485,22 @@ struct Leak : Base<1> {
   int* volatile leaked = nullptr;  // volatile: the compiler may drop an allocation that nobody looks at
 };
 
+struct NullPointer : Base<1> {
+  void thread(int) { *absent = 1; }
+  void after() {}
+  int* volatile absent = nullptr;
+};
+
+struct Abort : Base<1> {
+  void thread(int) { std::abort(); }
+  void after() {}
+};
+
+struct Uncaught : Base<1> {
+  void thread(int) { throw 1; }
+  void after() {}
+};
+
 struct Spin : Base<1> {
   void thread(int) {
     while (x.load(relaxed) == 0) {
@@ -610,6 +627,9 @@ std::vector<Row> table() {
       row<JoiningInTurn>("two joins in turn", {"7", "7", "7"}),
       row<RefusedThread>("a refused thread", {"01 10 11", "01 10 11", "01 10 11"}, with(0, 0, 0, 1)),
       row<Leak>("a leak", {"!memory leak", "!memory leak", "!memory leak"}),
+      row<NullPointer>("a null pointer", {"!crash", "!crash", "!crash"}),
+      row<Abort>("an abort", {"!crash", "!crash", "!crash"}),
+      row<Uncaught>("an exception that nobody catches", {"!crash", "!crash", "!crash"}),
       row<Spin>("a spin loop", {"!livelock", "!livelock", "!livelock"}),
       row<RealTime>("real-time order", {"0 1", "0 1", "0 1"}),
       row<Frozen<false>>("frozen, lock-free", {"2", "2", "2"}),

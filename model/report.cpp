@@ -139,7 +139,7 @@ const char* verdict_name(Verdict verdict) {
 const char* failure_name(Failure failure) {
   static const char* const names[] = {"none",        "check failed", "deadlock",      "livelock",    "blocked",
                                       "data race",   "use after free", "double free", "memory leak", "lock misuse",
-                                      "thread misuse", "uninitialized", "model error"};
+                                      "thread misuse", "uninitialized", "crash",       "model error"};
   static_assert(sizeof names / sizeof names[0] == static_cast<std::size_t>(Failure::model_error) + 1);
   return names[static_cast<std::size_t>(failure)];
 }
