@@ -178,12 +178,15 @@ class Collector:
             self.scenario(row)
         self.soundness(model.get("soundness", {}))
         self.weakenings(model.get("weakenings", {}))
-        for problem in model.get("problems", []):
-            self.check("model", "problem", problem[:80], "failed", problem)
         if not model.get("comparison"):
             self.check("model", "comparison", "comparison", "not_run", "not run")
         else:
             self.check("model", "comparison", "comparison", "passed", f"{len(model['comparison'])} searches compared")
+        said = [(c["name"], c["kind"]) for c in self.checks if c["state"] in ("failed", "cut", "not_run")]
+        for problem in model.get("red", []):
+            about = problem.split(":")[0].split(" ")[0]
+            if not any(about in (name, kind, f"{kind}s") for name, kind in said):
+                self.check("model", "problem", problem[:80], "failed", problem)
 
     def scenario(self, row):
         message = row.get("message") or row.get("why") or ""

@@ -114,6 +114,7 @@ def explore(arguments, log, name):
         rows.append(row)
     if name == "model_worker":
         red += without_event(rows)
+    by_name = {row["name"]: row for row in rows}
     for row in rows:
         stand_in = by_name.get(row.get("fallback") or "")
         # Too large, as declared, and what stands in for it is proved: both are shown, and neither is called the other.
@@ -306,6 +307,7 @@ def main(arguments):
     part("soundness", soundness)
     part("weakening", weaken)
     merge_into_model_json("seconds", seconds, arguments.output)
+    merge_into_model_json("red", red, arguments.output)
     for problem in red:
         print(f"RED {problem}")
     log("model: " + ("green" if not red else f"{len(red)} red") + "; " + ", ".join(f"{n} {s} s" for n, s in seconds.items()))

@@ -197,11 +197,15 @@ def cell(evidence):
 
 def numbers_of(evidence):
     """What was searched, in words: the first of these numbers that there is."""
-    numbers = evidence["numbers"] if evidence else {}
+    if not evidence:
+        return ""
+    numbers, time = evidence["numbers"], duration(evidence["seconds"]) if evidence["seconds"] >= 1 else ""
+    if numbers.get("rounds"):
+        return f"{time}, {count(numbers['rounds'])} rounds"
     words = [f"{count(numbers[key])} {word}" for key, word in (
         ("executions_complete", "executions"), ("programs", "programs"), ("states", "states"), ("sequences", "sequences"),
-        ("runs", "runs"), ("iterations", "iterations")) if numbers.get(key)]
-    return ", ".join(words[:2]) or (duration(evidence["seconds"]) if evidence and evidence["seconds"] >= 1 else "")
+        ("runs", "runs")) if numbers.get(key)]
+    return ", ".join(words[:2]) or time
 
 
 COLUMNS = [("scenario", "Scenarios"), ("program", "Generated programs"), ("core", "Core"), ("stress", "Real threads"),

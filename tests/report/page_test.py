@@ -115,7 +115,7 @@ class PageTest(unittest.TestCase):
         self.browser.execute_script("arguments[0].click()", button)
         self.assertTrue(self.all(".mutants .badge"))
         mutated = {(check["file"], check["line"]) for check in self.document["checks"] if check["kind"] == "mutant"}
-        self.assertEqual(len(self.browser.execute_script("return [...document.querySelectorAll('.l:not([hidden])')].map(n => n.id)")),
+        self.assertEqual(len(self.browser.execute_script("return [...document.querySelectorAll('.row:not([hidden])')].map(n => n.id)")),
                          len(mutated))
 
     def test_counterexamples_are_found_by_word_and_origin(self):

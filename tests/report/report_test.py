@@ -130,11 +130,20 @@ class ReportTest(unittest.TestCase):
         document, report = self.results.write()
         name = self.results.load("model")["mutants"]["list"][0]["name"]
         self.check_red(document, report, name, "no suite notices")
-        self.assertTrue('class="l failed"' in report.html)
+        self.assertTrue('class="row failed"' in report.html)
 
     def test_a_missed_weakening(self):
         self.results.change("model", lambda model: model["weakenings"]["list"][0].update(verdict="missed", history=""))
         self.check_red(*self.results.write(), "C1 acquire -> relaxed")
+
+    def test_what_the_model_part_calls_red_for_another_reason(self):
+        def spoil(model):
+            model["red"] = ["P17 is vacuous: no suite has an event", "soundness: programs falls short"]
+            model["soundness"].update(programs=300, equal=300)
+        self.results.change("model", spoil)
+        document, report = self.results.write()
+        self.check_red(document, report, "P17 is vacuous")
+        self.assertEqual(document["counts"]["states"]["failed"], 1)
 
     def test_an_unequal_program(self):
         self.results.change("model", lambda model: model["soundness"].update(equal=4999))

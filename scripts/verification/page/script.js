@@ -56,7 +56,9 @@ for (const link of $$("a[data-filter]")) {
     filterTable(box);
   });
 }
-for (const cell of $$(".evidence td")) cell.dataset.title = $$(".evidence thead th")[cell.cellIndex].textContent;
+for (const cell of $$(".evidence td, #scenario-table td")) {  // for phones, which have no room for the head
+  cell.dataset.title = cell.closest("table").querySelectorAll("thead th")[cell.cellIndex].firstChild.textContent;
+}
 
 document.addEventListener("click", async event => {
   if (!event.target.matches(".copy")) return;
@@ -84,7 +86,7 @@ function filterLines() {
   let shown = 0;
   for (const file of $$(".file")) {
     let some = false;
-    for (const line of $$(".l", file)) {
+    for (const line of $$(".row", file)) {
       const mutants = line.dataset.m ? byLine.get(line.id) || [] : [];
       line.hidden = Boolean(filtered) && !(mutants.length &&
         (lineShow.value !== "open" || mutants.some(m => m.state === "failed" || m.state === "cut")) &&
@@ -145,7 +147,8 @@ function difference(text) {
 }
 
 function lanes(entry) {
-  const inner = element("div", { class: "lanes-inner", style: `grid-template-columns: 2rem repeat(${entry.lanes.length}, minmax(7rem, auto)) auto` });
+  const inner = element("div", { class: "lanes-inner", style:
+    `--lanes: ${entry.lanes.length}; grid-template-columns: 2rem repeat(${entry.lanes.length}, minmax(7rem, 1fr)) max-content` });
   const nodes = [];
   entry.lanes.forEach((lane, i) => {
     inner.append(element("div", { class: "rail", style: `--lane: var(--l${i % 8}); grid-column: ${i + 2}` }));
@@ -166,7 +169,7 @@ function lanes(entry) {
     inner.append(element("div", { class: "no", style: `grid-column: 1; grid-row: ${row + 2}` }, String(index)), node);
     if (path) {
       inner.append(element(document.getElementById(path) ? "a" : "span", { href: `#${path}:${line}`, class: "where",
-        style: `--column: ${lane}; grid-column: ${entry.lanes.length + 2}; grid-row: ${row + 2}` }, `${base(path)}:${line}`));
+        style: `--column: ${lane}; grid-column: ${entry.lanes.length + 2}; grid-row: ${row + 2}` }, element("span", {}, base(path)), `:${line}`));
     }
     nodes[index] = node;
     const from = words.match(/ from #(\d+)/);
