@@ -1,7 +1,6 @@
 """scripts/verify all: every part that is not there yet, then the report. scripts/verify tests: the contract tests.
 scripts/verify report: the report alone."""
 
-import argparse
 import datetime
 import importlib.util
 import json
@@ -22,6 +21,7 @@ from mutation import Log
 HERE = pathlib.Path(__file__).resolve().parent
 OUTPUT = ROOT / "build" / "verify"
 QUICK_SECONDS = 600
+ALONE = "KSTONE_VERIFY_ALONE"  # set for a part of `all`, which reports at its end
 # How long a part takes where no earlier run tells, in seconds: full, quick.
 GUESSES = {"model": (3 * 3600, 240), "mutants": (4 * 3600, 150), "props": (1800, 60), "stress": (600, 60), "tests": (180, 90)}
 # What a part is called with; mutants come last, since they may be cut.
@@ -102,6 +102,8 @@ def recorded(arguments):
         print(f"The sources of `{part}` have changed while it ran: its results are of neither.")
         note["digest"] = "mixed"
     record(output, part, status=status, seconds=round(time.monotonic() - started), finished=now(), **note)
+    if status and ALONE not in os.environ:
+        print("\n".join(writers.failures(evidence.Collector(output).collect(), columns(), part=part)))
     return status
 
 
@@ -167,7 +169,8 @@ def run_part(log, part, options, limit, usual, behind, results):
     """One part as a program of its own, its time bounded, with a word every minute about how long it will be."""
     started, told = time.monotonic(), time.monotonic()
     record(results, part, reused=False, cut=None)
-    process = subprocess.Popen([sys.executable, str(HERE / "verify.py"), part, *options], cwd=ROOT, start_new_session=True)
+    process = subprocess.Popen([sys.executable, str(HERE / "verify.py"), part, *options], cwd=ROOT, start_new_session=True,
+                               env={**os.environ, ALONE: "no"})
     try:
         while process.poll() is None:
             time.sleep(0.2)
@@ -209,6 +212,10 @@ def report(arguments):
     return write_report(arguments, arguments.output / "quick" if arguments.quick else arguments.output)
 
 
+def columns():
+    return shutil.get_terminal_size((120, 24)).columns
+
+
 def write_report(arguments, results):
     return finish(arguments, evidence.Collector(results, quick=arguments.quick).collect())
 
@@ -217,7 +224,7 @@ def finish(arguments, document):
     arguments.output.mkdir(parents=True, exist_ok=True)
     history = remember(arguments.output / "history.jsonl", document)
     writers.write(document, arguments.output, history)
-    print(writers.terminal(document, shutil.get_terminal_size((120, 24)).columns))
+    print(writers.terminal(document, columns()))
     print(f"The report: {arguments.output / 'index.html'}")
     return evidence.STATUS[document["verdict"]]
 

@@ -83,7 +83,7 @@ def commit(root=ROOT):
 def environment():
     found = {"system": first_line(output_of("lsb_release", "-ds")) or os_release(), "kernel": platform.release(),
              "machine": platform.machine(), "processors": os.cpu_count() or 1}
-    for name, command in {"compiler": CXX, "clang": "clang++", "cmake": "cmake", "python": "python3"}.items():
+    for name, command in {"compiler": CXX, "clang": "clang++", "clang-19": "clang++-19", "cmake": "cmake", "python": "python3"}.items():
         found[name] = first_line(output_of(command, "--version"))
     for package in ("relacy-dev", "librapidcheck-dev", "libgtest-dev", "nlohmann-json3-dev"):
         found[package] = output_of("dpkg-query", "-W", "-f", "${Version}", package)
@@ -371,6 +371,7 @@ class Collector:
                                            "must_fail": sum(c.get("must_fail", False) for c in mine),
                                            "seconds": round(sum(c.get("seconds") or 0 for c in mine), 2),
                                            "numbers": dict(numbers)}
+            entry["looked_at"] = any(kind["states"].get("passed") for kind in entry["evidence"].values())
 
     def orders(self):
         rows = []
@@ -401,7 +402,7 @@ class Collector:
         self.collect_tests()
         parts = self.parts()
         self.evidence()
-        verdict, reasons = judge(parts, self.checks, self.quick)
+        verdict, reasons = judge(parts, self.checks, self.properties, self.quick)
         states = collections.Counter(check["state"] for check in self.checks)
         scenarios = [check for check in self.checks if check["kind"] == "scenario"]
         return {
@@ -418,7 +419,7 @@ class Collector:
             "left_out": self.model.get("left_out") or [], "sources": self.sources()}
 
 
-def judge(parts, checks, quick):
+def judge(parts, checks, properties, quick):
     """passed, failed, incomplete (nothing failed, but something is missing), or reduced (all of a quick run is as it
     should be), and why."""
     failed = [f"{check['name']}: {check['message']}" for check in checks if check["state"] == "failed"]
@@ -427,6 +428,8 @@ def judge(parts, checks, quick):
     missing = [f"{part['title']}: {part['why'] or 'not run'}" for part in parts if part["state"] == "not_run" or part["stale"]]
     missing += [f"{check['name']} did not run: {check['message']}" for check in checks if check["state"] == "not_run"
                 and any(part["name"] == check["part"] and part["state"] != "not_run" for part in parts)]
+    missing += [f"{entry['id']} {entry['title']}: nothing that ran looks at it" for entry in properties
+                if not entry["looked_at"]]
     cut = [f"{check['name']}: {check['message']}" for check in checks if check["state"] == "cut"]
     if missing or (cut and not quick):
         return "incomplete", missing + cut

@@ -106,6 +106,12 @@ def changes(history):
     return found
 
 
+def compilers(environment):
+    """Name and version of each, from the first lines of their --version."""
+    lines = [environment[name] for name in ("compiler", "clang", "clang-19") if name in environment]
+    return ", ".join(" ".join(re.findall(r"clang|g\+\+|\d+\.\d+\.\d+$|\d+\.\d+\.\d+(?= )", line)[:2]) for line in lines)
+
+
 def prose(text):
     """Markdown's `code` in a sentence."""
     return markupsafe.Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(markupsafe.escape(text))))
@@ -119,7 +125,7 @@ def render(document, history):
                                             for e in history]}
     return environment.get_template("index.html").render(
         d=document, check=checks, counterexample=counterexamples, marks=writers.MARKS, headline=writers.HEADLINES,
-        columns=writers.COLUMNS, cell=writers.cell, numbers_of=writers.numbers_of, files=kill_matrix(document),
+        compilers=compilers(document["environment"]), columns=writers.COLUMNS, cell=writers.cell, numbers_of=writers.numbers_of, files=kill_matrix(document),
         coverage=coverage(document), changes=changes(history), story=writers.story,
         kinds_not_run={kind: all(c["state"] == "not_run" for c in document["checks"] if c["kind"] == kind)
                        for kind, _ in writers.COLUMNS},

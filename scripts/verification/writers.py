@@ -87,6 +87,13 @@ def junit(document):
                 xml.SubElement(case, "system-out").text = f"not shown, kept for a reason: {message}"
         for key, value in totals.items():
             suite.set(key, str(value))
+    unseen = [entry for entry in document["properties"] if not entry["looked_at"]]
+    suite = xml.SubElement(root, "testsuite", name="properties", tests=str(len(document["properties"])), failures="0",
+                           errors=str(len(unseen)), skipped="0", time="0", timestamp=document["generated"][:19])
+    for entry in document["properties"]:
+        case = xml.SubElement(suite, "testcase", classname="properties", name=f"{entry['id']} {entry['title']}", time="0")
+        if entry in unseen:
+            xml.SubElement(case, "error", type="not_run", message="nothing that ran looks at it")
     xml.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + xml.tostring(root, encoding="unicode") + "\n"
 
@@ -124,7 +131,9 @@ def sarif(document):
     counterexamples = by_id(document)[1]
     rules = {entry["id"]: {"id": entry["id"], "name": f"Property{entry['id']}", "shortDescription": {"text": entry["title"]},
                            "fullDescription": {"text": entry["text"]}} for entry in document["properties"]}
-    results, notices = [], []
+    results = []
+    notices = [{"level": "warning", "message": {"text": f"{entry['id']} {entry['title']}: nothing that ran looks at it"}}
+               for entry in document["properties"] if not entry["looked_at"]]
     for check in document["checks"]:
         if check["state"] in ("cut", "not_run"):
             word = "was cut by its budget" if check["state"] == "cut" else "did not run"
@@ -262,13 +271,19 @@ def escape(text):
 
 # -- A terminal -------------------------------------------------------------------------------------------------------
 
-def terminal(document, width=120, most=3):
+def failures(document, width=120, most=3, part=None):
+    """The stories of the first checks that failed."""
     lines = []
-    failed = [check for check in document["checks"] if check["state"] == "failed"]
+    failed = [check for check in document["checks"] if check["state"] == "failed" and part in (None, check["part"])]
     for check in failed[:most]:
         lines += [f"✗ {check['name']}", story(document, check, width), ""]
     if len(failed) > most:
         lines.append(f"and {len(failed) - most} more: " + ", ".join(check["name"] for check in failed[most:most + 20]))
+    return lines
+
+
+def terminal(document, width=120):
+    lines = failures(document, width)
     for part in document["parts"]:
         states = ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in part["states"].items())
         lines.append(f"{MARKS[part['state']]} {part['title']:15} {states}{'; ' + part['why'] if part['why'] else ''}")

@@ -21,17 +21,18 @@ from build import Builder, Suites, Tree, run
 from mutation import Log
 
 HEADER, IMPLEMENTATION = "include/kstone/background_worker.h", "include/kstone/background_worker_impl.h"
-SUITES = ["request_then_idle_1_1", "request_twice_then_idle_1_1", "request_then_idle_1_2", "job_requests_1_2"]
 
-# What is changed, and the property that has to be named. No change moves a line.
+# The property that has to be named, the suite that sees it, and what is changed. No change moves a line.
 PLANTED = {
-    "a deleted notify": ("P2", [(HEADER, "    sleepers_.post(1);  // the sleeper that the exchange above claimed", "    ;")]),
-    "a weakened order": ("P4", [(IMPLEMENTATION, "exchange(StripeWord::running_bit, std::memory_order_acquire)",
-                                 "exchange(StripeWord::running_bit, std::memory_order_relaxed)")]),
-    "a duplicate dispatch": ("P3", [(HEADER, "  if (before.running()) {\n    return Submission::rerun_pending;\n  }", "\n\n"),
-                                    (IMPLEMENTATION, "before.requests() != 0 && !before.running()", "before.requests() != 0"),
-                                    ]),
-    "undone": (None, []),
+    "a deleted notify": ("P2", "request_then_idle_1_1",
+                         [(HEADER, "    sleepers_.post(1);  // the sleeper that the exchange above claimed", "    ;")]),
+    "a weakened order": ("P4", "request_twice_then_idle_1_1",
+                         [(IMPLEMENTATION, "exchange(StripeWord::running_bit, std::memory_order_acquire)",
+                           "exchange(StripeWord::running_bit, std::memory_order_relaxed)")]),
+    "a duplicate dispatch": ("P3", "job_requests_1_2",
+                             [(HEADER, "  if (before.running()) {\n    return Submission::rerun_pending;\n  }", "\n\n"),
+                              (IMPLEMENTATION, "before.requests() != 0 && !before.running()", "before.requests() != 0")]),
+    "undone": (None, None, []),
 }
 
 
@@ -48,7 +49,7 @@ def overlay(tree, folder, edits):
         path.write_text(f'#line 1 "{file}"\n{text}')
 
 
-def explored(builder, tree, directory, name, edits):
+def explored(builder, tree, directory, name, suites, edits):
     """The rows of the suites, as `scripts/verify model` has them, and the executable."""
     folder = directory / name.replace(" ", "-")
     overlay(tree, folder / "overlay", edits)
@@ -60,13 +61,13 @@ def explored(builder, tree, directory, name, edits):
     program.unlink(missing_ok=True)
     program.symlink_to(path)
     arguments = types.SimpleNamespace(output=folder, build=folder, quick_seconds=5, seconds=600, jobs=1)
-    every = Suites.names
-    Suites.names = lambda suites: [entry for entry in every(suites) if entry[0] in SUITES]
+    all_names = Suites.names
+    Suites.names = lambda program: [entry for entry in all_names(program) if entry[0] in suites]
     try:
         rows, _ = model.explore(arguments, Log(), "model_worker")
     finally:
-        Suites.names = every
-    assert sorted(row["name"] for row in rows) == sorted(SUITES), rows
+        Suites.names = all_names
+    check(sorted(row["name"] for row in rows) == sorted(suites), f"{name}: {suites} are not all there")
     return rows, program
 
 
@@ -94,9 +95,10 @@ def main():
     builder = Builder(tree, directory, 1)
     builder.objects = builder.model_objects()
     texts = {entry["id"]: entry["text"] for entry in evidence.Collector(directory).properties}
-    for name, (property_, edits) in PLANTED.items():
+    every = [suite for _, suite, _ in PLANTED.values() if suite]
+    for name, (property_, suite, edits) in PLANTED.items():
         log(f"{name}: compiling")
-        rows, program = explored(builder, tree, directory, name, edits)
+        rows, program = explored(builder, tree, directory, name, [suite] if suite else every, edits)
         found, report = report_of(directory / name.replace(" ", "-") / "report", rows)
         if property_ is None:
             check(found.returncode == 0, f"{name}: exit status {found.returncode}\n{found.stdout}{found.stderr}")

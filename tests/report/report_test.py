@@ -62,7 +62,7 @@ class ReportTest(unittest.TestCase):
         self.check_valid(report)
         totals = self.totals(report)
         self.assertEqual((totals["failures"], totals["errors"], totals["skipped"]), (0, 0, 0))
-        self.assertEqual(totals["tests"], len(document["checks"]))
+        self.assertEqual(totals["tests"], len(document["checks"]) + len(document["properties"]))
         self.assertEqual(report.sarif["runs"][0]["results"], [])
         self.assertTrue(report.markdown.startswith("# ✓"))
         self.assertTrue('<section class="verdict passed">' in report.html)
@@ -212,6 +212,10 @@ class ReportTest(unittest.TestCase):
     def test_results_of_nobody_knows_which_sources(self):
         self.results.save("parts", {})
         self.check_incomplete("of which sources is not recorded")
+
+    def test_a_property_that_nothing_looks_at(self):
+        self.results.change("stress", lambda stress: stress["checks"][0].update(properties=["P3"]))
+        self.check_incomplete("P12 A job that fails or throws harms nothing but its own episode: nothing that ran looks at it")
 
     def test_nothing_at_all(self):
         empty = pathlib.Path(self.directory.name) / "empty"
