@@ -43,8 +43,10 @@ void add_stripes(std::vector<::rocksdb::ColumnFamilyDescriptor>& families, std::
 
 }  // namespace
 
-DemoDatabase::DemoDatabase(const std::string& folder, std::uint32_t stripe_count, const CompactionConfig& config) {
+DemoDatabase::DemoDatabase(const std::string& folder, std::uint32_t stripe_count, const CompactionConfig& config,
+                           ::rocksdb::Env* env) {
   ::rocksdb::DBOptions options;
+  options.env = env;
   options.create_if_missing = true;
   options.listeners.push_back(listener_);
   options.statistics = statistics_;

@@ -6,6 +6,7 @@
 #define KSTONE_COMPACT_DEMO_DATABASE_H_
 
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/statistics.h>
 
 #include <cstdint>
@@ -20,8 +21,9 @@ namespace kstone::compact {
 
 class DemoDatabase {
  public:
-  // Creates the database if it is not there. Throws BadInput if RocksDB refuses.
-  DemoDatabase(const std::string& folder, std::uint32_t stripe_count, const CompactionConfig& config);
+  // Creates the database if it is not there. Throws BadInput if RocksDB refuses. `env` outlives it; tests have faulty ones.
+  DemoDatabase(const std::string& folder, std::uint32_t stripe_count, const CompactionConfig& config,
+               ::rocksdb::Env* env = ::rocksdb::Env::Default());
   // Closes it, but says nothing if that fails.
   ~DemoDatabase();
   DemoDatabase(const DemoDatabase&) = delete;
