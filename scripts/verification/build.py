@@ -90,12 +90,13 @@ class Builder:
             raise Failed("the model checker does not compile:\n" + "\n".join(errors)[:4000])
         return [folder / f"{name}.o" for name in MODEL_OBJECTS]
 
-    def executable(self, name, overlay=None, level="-O1", files=None):
-        """The suites of model/worker, or of some files of it, against the sources, those in `overlay` first. (path, errors)"""
+    def executable(self, name, overlay=None, level="-O1", files=None, sources=None, libraries=()):
+        """The suites of model/worker, or of some files of it, or a program of `sources` of its own, against the worker's
+        sources, those in `overlay` first. (path, errors)"""
         folder = self.directory / name
         folder.mkdir(exist_ok=True)
         scenarios = [str(path.relative_to(self.tree.directory)) for path in files or self.tree.scenarios()]
-        sources = ["model/worker/main.cpp", *scenarios, "src/scheduling_core.cpp"]
+        sources = [*(sources or ["model/worker/main.cpp", *scenarios]), "src/scheduling_core.cpp"]
         includes = [overlay / "include"] if overlay else []
         includes += ["include", "model", "model/worker"]
         flags = [*MODEL_FLAGS, level]
@@ -120,7 +121,7 @@ class Builder:
                     raise Failed(problem)
         path = folder / "suites"
         status, output = run([CXX, "-o", str(path), *map(str, objects), *map(str, self.objects),
-                              *(str(rest / f"{source}.o") for source in SOURCES[:3]), "-pthread"])
+                              *(str(rest / f"{source}.o") for source in SOURCES[:3]), *libraries, "-pthread"])
         return (path, "") if status == 0 else (None, output)
 
 
