@@ -108,13 +108,13 @@ struct Limits {
   double max_seconds = 0;                   // 0: no limit
   std::uint64_t seed = 1;                   // Mode::random, Mode::estimate
   std::uint32_t priority_changes = 2;       // Mode::random: the "depth" of PCT, less one
-  ShardOf shard;
+  ShardOf shard = {};
   std::uint32_t shard_depth = 6;            // branching choices above the roots of the shards
   bool minimize = false;                    // after a refutation: search bound 0, 1, 2, ... for a shorter one
   std::uint64_t minimize_executions = 200000;
   bool progress = false;                    // a line on stderr every ten seconds
-  std::string replay;                       // the choices of one execution; explores that one only
-  std::vector<Demotion> demotions;
+  std::string replay = {};                  // the choices of one execution; explores that one only
+  std::vector<Demotion> demotions = {};
   PlantedFault planted = PlantedFault::none;
 };
 
