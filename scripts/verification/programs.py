@@ -1,5 +1,5 @@
-"""Mutants of the worker against generated programs. scripts/verify props asks for those that were drawn (proptests/programs/README.md);
-by hand: python3 scripts/verification/programs.py --only PATTERN."""
+"""Mutants of the worker against generated programs. scripts/verify props tries those that were drawn (proptests/programs/README.md);
+by hand: python3 scripts/verification/programs.py --only PATTERN, or --draw, to draw anew from the results of scripts/verify mutants."""
 
 import argparse
 import json
@@ -17,6 +17,7 @@ from mutation import Log, chosen_of, make_mutants, write_overlay, write_single
 
 SEED = 20261122  # of the draw: written down before the first run
 DRAWN = 20
+DRAW = ROOT / "proptests" / "programs" / "drawn_mutants.txt"
 SOURCES = [f"proptests/programs/{name}.cpp" for name in ("answers", "explanation", "generate", "main", "program", "relacy_policy")]
 
 
@@ -26,6 +27,12 @@ def draw(results):
     if len(names) < DRAWN:
         raise Failed(f"only {len(names)} mutants are known to be noticed by a model suite")
     return random.Random(SEED).sample(sorted(names), DRAWN)
+
+
+def drawn():
+    if not DRAW.exists():
+        raise Failed("no mutants were drawn yet: programs.py --draw")
+    return [line for line in DRAW.read_text().splitlines() if line and not line.startswith("#")]
 
 
 def run_programs(executable, folder, arguments, seconds, mutant=0):
@@ -103,6 +110,7 @@ def add_options(parser):
 def main():
     parser = argparse.ArgumentParser(description="Tries mutants of the worker on generated programs.")
     parser.add_argument("--only", action="append", default=[], metavar="PATTERN", help="mutants whose name matches (* and ?)")
+    parser.add_argument("--draw", action="store_true", help="draw, and write down what was drawn")
     parser.add_argument("--results", type=pathlib.Path, default=ROOT / "build" / "verify" / "mutants" / "results.json",
                         help="of scripts/verify mutants: the draw is from these")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "verify" / "programs")
@@ -117,7 +125,10 @@ def main():
             campaign = argparse.Namespace(mutants=make_mutants(Tree(arguments.build / "tree"))[2])
             names = [mutant.name for mutant in chosen_of(campaign, arguments.only)]
         else:
-            names = draw(json.loads(arguments.results.read_text())["list"])
+            names = draw(json.loads(arguments.results.read_text())["list"]) if arguments.draw else drawn()
+        if arguments.draw:
+            DRAW.write_text("# Drawn by programs.py --draw; README.md has the rule.\n" + "".join(f"{name}\n" for name in names))
+            return 0
         entries = try_mutants(names, arguments.build / "mutants", arguments.jobs, arguments.mutant_programs,
                               arguments.mutant_budget, arguments.seed, arguments.mutant_seconds, log)
     except (Failed, OSError) as failure:
