@@ -91,8 +91,8 @@ def record(output, part, **values):
 def recorded(arguments):
     """Runs a part and notes of which sources its results are."""
     part = arguments.part
-    if part == "mutants" and (arguments.list or arguments.self_test):
-        return arguments.run(arguments)
+    if part == "mutants" and (arguments.list or arguments.self_test or (arguments.only and ALONE not in os.environ)):
+        return arguments.run(arguments)  # not a run of the part
     output = getattr(arguments, "output", None) or arguments.build.parent
     started, before = time.monotonic(), evidence.digest(part)
     note = {"digest": before, "options": sys.argv[2:], "started": now(), **evidence.commit()}
@@ -182,9 +182,8 @@ def run_part(log, part, options, limit, usual, behind, results):
                 return
             if time.monotonic() - told > 60:
                 told = time.monotonic()
-                ahead = writers.duration(max(0, usual - spent) + behind) + " left in all" if spent < usual else \
-                    f"longer than the usual {writers.duration(usual)}"
-                log(f"{part}: {writers.duration(spent)}; about {ahead}")
+                late = "" if spent < usual else f", more than the usual {writers.duration(usual)}"
+                log(f"{part}: {writers.duration(spent)}{late}; about {writers.duration(max(0, usual - spent) + behind)} left in all")
     except BaseException:
         end(process)
         raise

@@ -25,9 +25,11 @@ def main():
             importlib.import_module(name).add_arguments(parts)
     replay.add_arguments(parts)
     arguments = parser.parse_args()
-    if arguments.part in evidence.PARTS:
-        return everything.recorded(arguments)
-    return arguments.run(arguments)
+    try:
+        return everything.recorded(arguments) if arguments.part in evidence.PARTS else arguments.run(arguments)
+    except KeyboardInterrupt:
+        print("interrupted")
+        return 130
 
 
 if __name__ == "__main__":

@@ -302,7 +302,7 @@ function comparison() {
   }
 }
 
-const seconds = s => s >= 3600 ? `${Math.floor(s / 3600)} h ${Math.round(s % 3600 / 60)} min` : s >= 120 ? `${Math.round(s / 60)} min` : s >= 10 ? `${Math.round(s)} s` : `${s.toFixed(1)} s`;
+const seconds = s => s >= 3600 ? `${Math.floor(s / 3600)} h` + (s % 3600 >= 30 ? ` ${Math.round(s % 3600 / 60)} min` : "") : s >= 60 ? `${Math.round(s / 60)} min` : s >= 10 || s === 0 ? `${Math.round(s)} s` : `${s.toFixed(1)} s`;
 
 function durations() {
   const rows = checks.filter(check => check.seconds > 0).sort((a, b) => b.seconds - a.seconds).slice(0, 14);
@@ -321,15 +321,22 @@ function history() {
   if (!entries.length) { d3.select("#history-chart").append("p").attr("class", "dim").text("No part has a recorded time yet."); return; }
   const names = ["model", "mutants", "props", "stress", "tests"];
   const width = 560, height = 300, svg = chart("#history-chart", width, height);
-  const x = d3.scalePoint().domain(entries.map((e, i) => i)).range([52, width - 70]).padding(0.4);
+  const x = d3.scalePoint().domain(entries.map((e, i) => i)).range([66, width - 70]).padding(0.4);
   const values = entries.flatMap(e => names.map(name => e.parts[name]?.seconds || 0));
   const y = d3.scaleSqrt().domain([0, Math.max(10, d3.max(values) || 10)]).range([height - 42, 12]);
-  svg.append("g").attr("transform", "translate(46,0)").call(d3.axisLeft(y).ticks(5).tickFormat(seconds).tickSize(-(width - 110))).call(g => g.select(".domain").remove());
+  const ticks = [0, 10, 60, 300, 900, 1800, 3600, 7200, 14400, 28800].filter(t => t <= y.domain()[1])
+    .reduceRight((kept, t) => kept.length && y(t) - y(kept[0]) < 18 ? kept : [t, ...kept], []);
+  svg.append("g").attr("transform", "translate(60,0)").call(d3.axisLeft(y).tickValues(ticks).tickFormat(seconds).tickSize(-(width - 124))).call(g => g.select(".domain").remove());
+  const ends = [];
   names.forEach((name, n) => {
     const points = entries.map((e, i) => [i, e.parts[name]?.seconds]).filter(p => p[1]);
     svg.append("path").attr("fill", "none").style("stroke", `var(--l${n + 1})`).style("stroke-width", 1.5).attr("d", d3.line().x(p => x(p[0])).y(p => y(p[1]))(points));
     svg.append("g").selectAll("circle").data(points).enter().append("circle").attr("cx", p => x(p[0])).attr("cy", p => y(p[1])).attr("r", 3).style("fill", `var(--l${n + 1})`);
-    if (points.length) svg.append("text").attr("x", width - 60).attr("y", y(points[points.length - 1][1]) + 4).text(name).style("fill", `var(--l${n + 1})`);
+    if (points.length) ends.push({ name, at: y(points[points.length - 1][1]) + 4, color: `var(--l${n + 1})` });
+  });
+  ends.sort((a, b) => a.at - b.at).forEach((end, i) => {  // none on top of another
+    if (i) end.at = Math.max(end.at, ends[i - 1].at + 13);
+    svg.append("text").attr("x", width - 60).attr("y", end.at).text(end.name).style("fill", end.color);
   });
   const color = { passed: "--passed", failed: "--failed", incomplete: "--cut", reduced: "--cut" };
   svg.append("g").selectAll("rect").data(entries).enter().append("rect").attr("x", (e, i) => x(i) - 5).attr("y", height - 30).attr("width", 10).attr("height", 10).attr("rx", 2)
