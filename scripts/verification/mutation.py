@@ -127,7 +127,7 @@ class Campaign:
         self.arguments, self.log = arguments, log
         self.directory = arguments.build
         self.directory.mkdir(parents=True, exist_ok=True)
-        for stale in ("rest", "all", "single"):
+        for stale in ("rest", "all", "deep", "single"):
             shutil.rmtree(self.directory / stale, ignore_errors=True)
         self.tree = Tree(self.directory / "tree")
         self.texts, self.sources, self.mutants, self.stale = make_mutants(self.tree, extra)
@@ -200,15 +200,17 @@ class Campaign:
     # -- Judging ------------------------------------------------------------------------------------------------------
 
     def judge(self, suites, number, names, seconds):
-        """The first suite of `names` that notices; how many were searched to the end."""
-        finished = 0
+        """The first suite of `names` that notices; how many were searched to the end; those that were not."""
+        finished, cut_short = 0, []
         for name in names:
             result = suites.run(name, seconds(name), mutant=number)
             if result["outcome"] == "green":
                 finished += 1
-            elif result["outcome"] != "unfinished":
-                return result, finished
-        return None, finished
+            elif result["outcome"] == "unfinished":
+                cut_short.append(name)
+            else:
+                return result, finished, cut_short
+        return None, finished, cut_short
 
     def keep(self, mutant, kill, kind):
         self.kills[kill["suite"]] += 1
@@ -224,23 +226,22 @@ class Campaign:
     def quick(self, mutant):
         names = [name for name in self.order if self.times[name] <= QUICK_SECONDS]
         names.sort(key=lambda name: self.times[name] / (1 + self.kills[name]))
-        kill, finished = self.judge(self.suites, mutant.number, names, lambda name: 1 + 4 * self.times[name])
+        kill, finished, cut_short = self.judge(self.suites, mutant.number, names, lambda name: 1 + 4 * self.times[name])
         if kill:
             self.keep(mutant, kill, "model")
         else:
-            self.result(mutant, verdict="survived", finished=finished, unfinished=len(names) - finished)
+            self.result(mutant, verdict="survived", finished=finished, cut_short=cut_short)
 
     def deep(self, mutant):
-        names = [name for name in self.order if self.times[name] > QUICK_SECONDS]
+        before = self.results[mutant.name]
+        names = before.get("cut_short", []) + [name for name in self.order if self.times[name] > QUICK_SECONDS]
         if mutant.name not in self.declared:
             names += self.unfinished  # searched in part: they can refute, not confirm
-        kill, finished = self.judge(self.suites, mutant.number, names, lambda name: self.arguments.seconds)
+        kill, finished, cut_short = self.judge(self.suites, mutant.number, names, lambda name: self.arguments.seconds)
         if kill:
             self.keep(mutant, kill, "model")
         else:
-            before = self.results[mutant.name]
-            before.update(deep=True, finished=before.get("finished", 0) + finished,
-                          unfinished=before.get("unfinished", 0) + len(names) - finished)
+            before.update(deep=True, finished=before.get("finished", 0) + finished, cut_short=cut_short)
 
     def alone(self, mutant):
         """A mutant that cannot share an executable."""
@@ -426,7 +427,13 @@ class Campaign:
             shutil.rmtree(folder, ignore_errors=True)
         self.save()
         living = [m for m in self.survivors(self.together) if not self.results[m.name].get("deep")]
-        if not arguments.no_deep:
+        if not arguments.no_deep and living:
+            log(f"{len(living)} live; compiling the suites with these, optimized, for the long searches")
+            write_overlay(self.directory / "overlay", self.texts, self.sources, living)
+            path, errors = self.builder.executable("deep", self.directory / "overlay", "-O2")
+            if not path:
+                raise Failed(f"the suites do not compile with what lives:\n{errors[:4000]}")
+            self.suites = Suites(path, self.directory)
             self.in_turn("every suite, without shortcuts", self.deep, living)
         self.declare()
         self.save()
@@ -456,6 +463,8 @@ class Campaign:
                 self.problems.append(f"declared equivalent, but there is no such mutant: {name}")
             elif result and result["verdict"] == "killed":
                 self.problems.append(f"declared equivalent, but {result['suite']} notices it: {name}")
+            elif result and result["verdict"] == "survived" and not result.get("finished"):
+                self.problems.append(f"declared equivalent, but no search without a bound was clean: {name}")
             elif result and result["verdict"] == "survived":
                 result.update(verdict="equivalent", by="argument", argument=argument)
 
