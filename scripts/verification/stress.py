@@ -19,6 +19,9 @@ FLAGS = ["-std=c++20", "-O1", "-g", "-fno-omit-frame-pointer", "-w"]
 ADDRESS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 THREAD = ["-fsanitize=thread"]
 STRESS = ["tsan/stress.cpp", "tsan/replay.cpp", *(f"src/{name}.cpp" for name in SOURCES)]
+SOAK = ["tsan/soak.cpp", *(f"tools/kstone-compact/{name}.cpp" for name in ("demo_database", "ledger", "verifier")),
+        *(f"src/rocksdb/{name}.cpp" for name in ("column_family_compactor", "database_listener", "leveled_picker")),
+        *(f"src/{name}.cpp" for name in SOURCES)]
 # Of a recorder's word: 16 bytes, changed at once.
 WIDE = {CXX: [], CLANG: ["-mcx16"]}
 
@@ -27,6 +30,7 @@ BUILDS = {
     "g++-tsan": Build(CXX, THREAD, STRESS, ["-latomic"]),
     "clang-19-tsan": Build(CLANG, THREAD, STRESS, ["-latomic"]),
     "g++-asan-ubsan": Build(CXX, ADDRESS, STRESS, ["-latomic"]),
+    "g++-tsan-rocksdb": Build(CXX, THREAD, SOAK, ["-lrocksdb"]),
 }
 
 # Name, build, share of the time, arguments.
@@ -37,12 +41,14 @@ RUNS = [
     ("clang 19 TSan, recorded", "clang-19-tsan", 3, ["--recorded"]),
     ("g++ ASan and UBSan", "g++-asan-ubsan", 2, ["--threads-stay"]),
     ("g++ ASan and UBSan, recorded", "g++-asan-ubsan", 3, ["--recorded", "--threads-stay"]),
+    # RocksDB itself is not instrumented: TSan knows its mutexes, not its atomics. Nothing had to be suppressed so far.
+    ("RocksDB, g++ TSan", "g++-tsan-rocksdb", 3, []),
 ]
 # What must be noticed, and how that shows.
 RACE, ILLEGAL = "WARNING: ThreadSanitizer: data race", "ILLEGAL in round"
 FAULTS = {"mutex_without_order": RACE, "request_without_publication": RACE, "forgets_what_it_closes": ILLEGAL,
           "loses_claims": ILLEGAL, "times_out_early": ILLEGAL, "wakes_without_token": ILLEGAL}
-REPORT = re.compile(r"^.*(?:WARNING: ThreadSanitizer|ERROR: \w+Sanitizer|runtime error:|ILLEGAL|^stress: (?!--seed)).*$", re.M)
+REPORT = re.compile(r"^.*(?:WARNING: ThreadSanitizer|ERROR: \w+Sanitizer|runtime error:|ILLEGAL|^(?:stress|soak): (?!--seed)).*$", re.M)
 ENVIRONMENT = {"TSAN_OPTIONS": "halt_on_error=1 second_deadlock_stack=1", "ASAN_OPTIONS": "detect_stack_use_after_return=1",
                "UBSAN_OPTIONS": "print_stacktrace=1"}
 
@@ -119,7 +125,8 @@ class Stress:
         began = time.monotonic()
         status, output = run(command, cwd=ROOT, env=dict(os.environ, **ENVIRONMENT), timeout=seconds * 2 + 120)
         (self.programs.directory / (re.sub(r"\W+", "_", name) + ".log")).write_text(output)
-        numbers = {key: int(value) for key, value in re.findall(r" (\w+)=(\d+)", (output.splitlines() or [""])[-1])}
+        numbers = {key: int(value) for key, value in re.findall(r'[ "](\w+)(?:=|": )(\d+)', output.partition("\ndone:")[2]
+                                                                or output.partition("\n{")[2])}
         return status, output, {"seconds": round(time.monotonic() - began, 1), "numbers": {**numbers, "seed": seed},
                                 "replay": shlex.join(command)}
 
@@ -129,7 +136,7 @@ class Stress:
             return
         status, output, more = self.call(name, build, ["--seconds", str(seconds), *options], seconds)
         report = REPORT.search(output)
-        if status == 0 and not report and "transitions_replayed" in more["numbers"]:
+        if status == 0 and not report and len(more["numbers"]) > 1:
             del more["replay"]
             self.check(name, "passed", **more)
         else:
