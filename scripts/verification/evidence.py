@@ -154,13 +154,16 @@ class Collector:
             check["file"], check["line"] = entry["file"], entry["line"]
 
     def culprit(self, entry):
-        """The line to look at first: the one that the message names, or the library's last step."""
+        """The line of the worker to look at first: the one that the message names, or else its last step, on the thread that
+        made the last of all if there is one."""
         named = re.search(r"\((\w+\.(?:h|cpp)):(\d+)\)", entry["message"])
-        if named:
-            return self.path_of(named[1]), int(named[2])
-        sites = [(step["file"], step["line"]) for step in entry["steps"] if "file" in step]
-        own = [site for site in sites if not site[0].startswith("model/")]
-        return (own or sites or [(None, None)])[-1]
+        named = (self.path_of(named[1]), int(named[2])) if named else None
+        if named and not named[0].startswith("model/"):
+            return named
+        steps = [step for step in entry["steps"] if "file" in step]
+        own = [step for step in steps if not step["file"].startswith("model/")]
+        last_of_all = [step for step in own if step["lane"] == steps[-1]["lane"]] or own
+        return (last_of_all[-1]["file"], last_of_all[-1]["line"]) if own else named or (None, None)
 
     # -- Model --------------------------------------------------------------------------------------------------------
 

@@ -147,8 +147,8 @@ def sarif(document):
         result = {"ruleId": rule, "level": "error", "kind": "fail", "message": {"text": f"{check['name']}: {text}"},
                   "partialFingerprints": {"check/v1": check["id"]},
                   "properties": {"tags": check["properties"], "check": check["id"]}}
-        if check.get("file"):
-            result["locations"] = [location(check["file"], check["line"])]
+        # Viewers drop a result that stands nowhere.
+        result["locations"] = [location(check.get("file") or "docs/verification.md", check.get("line") or 1)]
         if counterexample:
             result["properties"]["replay"] = counterexample["replay"]
             flows = thread_flows(counterexample)
@@ -296,10 +296,20 @@ def terminal(document, width=120):
 
 # -- All of it --------------------------------------------------------------------------------------------------------
 
+def lines_of(document):
+    """JSON with one line for each entry of a list."""
+    def dump(value):
+        return json.dumps(value, ensure_ascii=False)
+
+    parts = [f"{dump(key)}: " + ("[\n" + ",\n".join(map(dump, value)) + "\n]" if isinstance(value, list) and value else dump(value))
+             for key, value in document.items()]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
 def write(document, directory, history):
     """Every form of the report; whole or not at all."""
     import page  # needs Jinja
-    texts = {"verification.json": json.dumps(document, indent=1, ensure_ascii=False) + "\n",
+    texts = {"verification.json": lines_of(document),
              "junit.xml": junit(document), "results.sarif": json.dumps(sarif(document), indent=1, ensure_ascii=False) + "\n",
              "summary.md": summary(document), "index.html": page.render(document, history)}
     directory.mkdir(parents=True, exist_ok=True)
