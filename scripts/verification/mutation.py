@@ -247,9 +247,9 @@ class Campaign:
         """A mutant that cannot share an executable."""
         folder = self.directory / "single"
         write_single(folder, self.texts, mutant)
-        scenarios = sorted(self.tree.scenarios(), key=lambda path: path.stat().st_size)
+        scenarios = sorted(self.tree.scenarios(), key=lambda path: path.name != "no_lost_wake_up.cpp")
         number, shared = mutant.number, self.suites
-        # The smallest file kills most of these; all of them are compiled for what lives.
+        # One file kills most of these; all of them are compiled for what lives.
         for files in (scenarios[:1], scenarios):
             path, errors = self.builder.executable(f"single-{number}", folder, "-O0", files)
             if not path:
@@ -377,21 +377,24 @@ class Campaign:
 
     def run(self, chosen):
         log, arguments = self.log, self.arguments
-        log(f"{len(chosen)} mutants; compiling the suites with all of them")
-        self.build(chosen)
+        kept = self.load() if arguments.resume else {}
+        for mutant in chosen:
+            if kept.get(mutant.name, {}).get("verdict") == "killed":
+                self.results[mutant.name] = kept[mutant.name]
+                self.kills[kept[mutant.name]["suite"]] += 1
+        left = [mutant for mutant in chosen if mutant.name not in self.results]
+        log(f"{len(chosen)} mutants; compiling the suites with {len(left)} of them")
+        self.build(left)
         log(f"compiled; {sum(r['verdict'] == 'stillborn' for r in self.results.values())} are stillborn")
         self.baseline()
-        kept = self.load() if arguments.resume else {}
         waiting = []
         for mutant in self.together:
             if mutant.name in kept:
                 self.results[mutant.name] = kept[mutant.name]
-                if kept[mutant.name]["verdict"] == "killed":
-                    self.kills[kept[mutant.name]["suite"]] += 1
             else:
                 waiting.append(mutant)
         self.in_turn("the quick suites", self.quick, waiting)
-        for mutant in chosen:
+        for mutant in left:
             if mutant in self.selectable():
                 continue
             if mutant.name in kept:
