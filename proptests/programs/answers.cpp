@@ -72,7 +72,8 @@ std::string in_words(const Program& program, const History& history) {
     out << "     "
         << (thread == 0                     ? "main"
             : thread <= application_threads ? "t" + std::to_string(thread - 1)
-                                            : "w" + std::to_string(thread - 1 - application_threads))
+            : thread == scan_thread(program) ? "scan"
+                                             : "w" + std::to_string(thread - 1 - application_threads))
         << ":";
     const auto calls = calls_of(program, history, thread);
     for (int i = 0; i < records.compaction_count; ++i) {

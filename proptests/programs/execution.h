@@ -39,6 +39,7 @@ struct Execution : model::Scene<Size, Sync> {
   Span compaction_spans[thread_limit][compaction_limit];
   model::Ghost<Counts> ended{Counts{}};  // calls of each thread
   typename Base::Worker* used = nullptr;  // for jobs that run while it is being destroyed, too
+  int scans = 0;                         // of the scan's thread
   bool stopped = false;                  // of the main thread: it saw a complete shutdown
 
   Execution() {
@@ -48,11 +49,26 @@ struct Execution : model::Scene<Size, Sync> {
   }
 
   void before() {
-    this->make([this](Context& context) { return compact(context); });
+    typename Base::Worker::Options options;
+    if (!program_->scan.empty()) {
+      options.scan = [this](typename Base::Worker&) {
+        if (scans++ == 0) {
+          run(program_->scan);
+        }
+      };
+    }
+    this->make([this](Context& context) { return compact(context); }, std::move(options));
     used = this->worker.get();
     run(program_->before);
   }
-  void thread(int index) { run(program_->threads[static_cast<std::size_t>(index)]); }
+  void thread(int index) {
+    run(program_->threads[static_cast<std::size_t>(index)]);
+    const auto others = program_->threads.size() - 1;
+    // Who waits by now has no other call to make.
+    if (program_->overtakes && static_cast<std::size_t>(index) == others && used->snapshot().waiting_callers == others) {
+      this->worker.reset();
+    }
+  }
   void after() {
     run(program_->after);
     this->worker.reset();
@@ -263,6 +279,7 @@ struct RegisteredPolicy {
     auto result = program.workers == 1 ? program.stripes == 1 ? of<1, 1>() : of<1, 2>()
                                        : program.stripes == 1 ? of<2, 1>() : of<2, 2>();
     result.threads = static_cast<int>(program.threads.size());
+    result.dynamic_threads += program.scan.empty() ? 0 : 1;
     return result;
   }
   template <int workers, int stripes>

@@ -190,7 +190,7 @@ class Explanation {
   // -- Steps: false if it cannot be taken now, or contradicts the history ------------------------------------------------
 
   bool step(State& s, int thread) {
-    if (is_worker(thread)) {
+    if (history_.threads[thread].compaction_count != 0) {
       const auto& at = s.at[thread];
       const bool running = at.phase == 2;
       if (!running || at.call == calls_until_[thread][static_cast<std::size_t>(at.compaction)]) {
@@ -225,12 +225,14 @@ class Explanation {
     return possible;
   }
 
-  // Calls that ended before this one began come before it; the destruction comes after everything.
+  // Calls that ended before this one began come before it; the destruction comes after everything, but what it overtakes.
   bool follows(const State& s, const CallRecord* record) const {
-    for (int other = 0; other < thread_limit; ++other) {
-      const auto& thread = history_.threads[other];
-      const int needed = record != nullptr ? std::max(record->known.of[other], record->earlier.of[other]) : thread.call_count;
-      if (s.at[other].call < needed && !(other >= worker_from_ && record == nullptr)) {
+    for (int other = 0; other < (record != nullptr ? thread_limit : worker_from_); ++other) {
+      const bool overtaken = program_.overtakes && other + 1 < worker_from_;
+      const int needed = record != nullptr ? std::max(record->known.of[other], record->earlier.of[other])
+                         : overtaken       ? 0
+                                           : history_.threads[other].call_count;
+      if (s.at[other].call < needed) {
         return false;
       }
     }
@@ -372,7 +374,9 @@ class Explanation {
 
   // With a limit, a shutdown may return before all threads have left.
   bool ends_as(const State& s, const Call& call, const CallRecord* record) const {
-    const bool all_left = s.core.queue.empty() && s.core.running.empty();
+    const int scan = scan_thread(program_);
+    const bool all_left = s.core.queue.empty() && s.core.running.empty() &&
+                          s.at[scan].call == static_cast<int>(calls_[scan].size());
     if (record == nullptr) {
       return all_left;
     }
@@ -543,6 +547,9 @@ std::vector<Call> calls_of(const Program& program, const History& history, int t
     add(program.after);
   } else if (thread <= static_cast<int>(program.threads.size())) {
     add(program.threads[static_cast<std::size_t>(thread) - 1]);
+  }
+  if (thread == scan_thread(program) && history.threads[thread].call_count != 0) {
+    add(program.scan);
   }
   for (int i = 0; i < history.threads[thread].compaction_count; ++i) {
     const auto& compaction = history.threads[thread].compactions[i];

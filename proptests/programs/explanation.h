@@ -14,7 +14,10 @@
 
 namespace kstone::programs {
 
-// What the thread called, in its order; the calls of a worker thread are those of its jobs.
+// Threads are started in this order: main, the application's, the workers, the scan's.
+inline int scan_thread(const Program& program) { return 1 + static_cast<int>(program.threads.size()) + program.workers; }
+
+// What the thread called, in its order; the calls of a worker thread are those of its jobs; the scan may not have run.
 std::vector<Call> calls_of(const Program& program, const History& history, int thread);
 
 bool is_explained(const Program& program, const History& history);

@@ -39,6 +39,7 @@ const std::vector<int> of_thread{24, 8,    2,  2,   2,    8,   3,      4, 4, 4, 
 const std::vector<int> of_job{   6, 6,     1,  1,   1,    1,   0,      1, 0, 0,  0, 0, 0,        1,       1};
 const std::vector<int> before_start{8, 5,  0,  0,   0,    0,   0,      0, 0, 0,  0, 0, 0,        0,       0};
 const std::vector<int> at_the_end{4, 2,    1,  1,   2,    12,  1,      1, 2, 1,  0, 0, 0,        1,       0};
+const std::vector<int> of_waiter{0, 0,     0,  0,   0,    6,   1,      1, 1, 1,  1, 0, 0,        0,       0};
 
 rc::Gen<Compaction> any_compaction(std::uint32_t stripes) {
   return rc::gen::exec([stripes] {
@@ -64,6 +65,15 @@ rc::Gen<Program> any_program() {
     program.threads.push_back(some({98, 80, 15}, call));
     if (chance(20)) {
       program.threads.push_back(some({100, 25}, call));
+    }
+    program.overtakes = chance(8);
+    if (program.overtakes) {
+      for (std::size_t i = 0; i + 1 < program.threads.size(); ++i) {
+        program.threads[i] = {*any_call(of_waiter, program.stripes)};
+      }
+    }
+    if (chance(8)) {
+      program.scan = some({90, 30}, any_call(of_job, program.stripes));
     }
     if (chance(25)) {
       program.before = some({80, 30}, any_call(before_start, program.stripes));

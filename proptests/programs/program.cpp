@@ -43,7 +43,7 @@ const Compaction& Program::compaction(std::uint32_t stripe, int number) const {
 std::string Program::text() const {
   std::ostringstream out;
   out << "workers " << workers << " stripes " << stripes << (real_time ? " real_time" : "") << (surprises ? " surprises" : "")
-      << (refusals ? " refusals" : "");
+      << (refusals ? " refusals" : "") << (overtakes ? " overtakes" : "");
   const auto put = [&](const std::string& title, const std::vector<Call>& sequence) {
     if (!sequence.empty()) {
       out << " " << title << ":";
@@ -57,6 +57,7 @@ std::string Program::text() const {
     put("t" + std::to_string(i), threads[i]);
   }
   put("after", after);
+  put("scan", scan);
   for (std::uint32_t stripe = 0; stripe < stripe_limit; ++stripe) {
     if (!jobs[stripe].empty()) {
       out << " job" << stripe << ":";
@@ -86,6 +87,8 @@ std::optional<Program> Program::parse(const std::string& text) {
         sequence = &program.before;
       } else if (word == "after:") {
         sequence = &program.after;
+      } else if (word == "scan:") {
+        sequence = &program.scan;
       } else if (word[0] == 't') {
         sequence = &program.threads.emplace_back();
       } else if (word == "job0:" || word == "job1:") {
@@ -111,6 +114,8 @@ std::optional<Program> Program::parse(const std::string& text) {
       program.surprises = true;
     } else if (word == "refusals") {
       program.refusals = true;
+    } else if (word == "overtakes") {
+      program.overtakes = true;
     } else {
       return std::nullopt;
     }
@@ -165,6 +170,17 @@ bool Program::non_trivial() const {
 
 void Program::make_finite() {
   threads.erase(std::remove_if(threads.begin(), threads.end(), [](const auto& thread) { return thread.empty(); }), threads.end());
+  if (refusals) {
+    scan.clear();  // the thread's number would not tell whose it is
+  }
+  if (overtakes) {
+    after.clear();
+    for (std::size_t i = 0; i + 1 < threads.size(); ++i) {
+      const auto wait = std::find_if(threads[i].begin(), threads[i].end(), [](const Call& call) { return call.can_be_overtaken(); });
+      threads[i] = wait == threads[i].end() ? std::vector<Call>() : std::vector<Call>{*wait};
+    }
+    threads.erase(std::remove_if(threads.begin(), threads.end(), [](const auto& thread) { return thread.empty(); }), threads.end());
+  }
   // A job's calls are in the script of one compaction each, and the scripts end: no compaction goes on for ever.
   const bool started = has(before, Operation::start) && !refusals;
   const bool waits_end = started || std::any_of(threads.begin(), threads.end(), ends_waits);

@@ -6,7 +6,8 @@
 // the worker is destroyed. The first compaction of stripe 0 requests stripe 1 and answers `more_work`, the second `done`, and
 // so do all that follow. Flags before the first section: real_time (calls are ordered as they happened, not only by
 // happens-before), surprises (one spurious wake-up and one failing weak compare-exchange in an execution), refusals (one thread
-// may not be created).
+// may not be created), overtakes (the last thread destroys the worker once all others are in a wait). `scan` is what the periodic
+// scan calls the first time.
 
 #ifndef KSTONE_PROPTESTS_PROGRAMS_PROGRAM_H_
 #define KSTONE_PROPTESTS_PROGRAMS_PROGRAM_H_
@@ -31,6 +32,7 @@ struct Call {
   bool limited = false;
 
   bool waits() const { return operation == Operation::wait_idle && !limited; }
+  bool can_be_overtaken() const { return operation == Operation::wait_idle || operation == Operation::shutdown; }
   bool controls() const {
     return operation == Operation::wait_idle || operation == Operation::shutdown || operation == Operation::start;
   }
@@ -74,9 +76,11 @@ struct Program {
   bool real_time = false;
   bool surprises = false;
   bool refusals = false;
+  bool overtakes = false;
   std::vector<Call> before;
   std::vector<std::vector<Call>> threads;
   std::vector<Call> after;
+  std::vector<Call> scan;
   std::vector<Compaction> jobs[stripe_limit];
 
   // The `number`th compaction of the stripe, from 1.
