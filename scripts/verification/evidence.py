@@ -26,7 +26,8 @@ PARTS = {
     "mutants": ("Mutants", ["include", "src", "model", "proptests", "tests", "scripts/verification/mutation.py",
                             "scripts/verification/operators.py", "scripts/verification/handwritten.txt",
                             "scripts/verification/equivalents.txt"]),
-    "props": ("Property tests", ["include", "src", "model", "proptests", "scripts/verification/props.py"]),
+    "props": ("Property tests", ["include", "src", "model", "proptests", "scripts/verification/props.py",
+                                 "scripts/verification/programs.py"]),
     "stress": ("Real threads", ["include", "src", "tsan", "scripts/verification/stress.py"]),
     "tests": ("Contract tests", ["include", "src", "tests", "tools", "examples", "CMakeLists.txt", "cmake"]),
 }

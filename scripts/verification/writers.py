@@ -212,7 +212,7 @@ def numbers_of(evidence):
     if numbers.get("rounds"):
         return f"{time}, {count(numbers['rounds'])} rounds"
     words = [f"{count(numbers[key])} {word}" for key, word in (
-        ("executions_complete", "executions"), ("programs", "programs"), ("states", "states"), ("sequences", "sequences"),
+        ("executions_complete", "executions"), ("programs", "programs"), ("executions", "executions"), ("states", "states"), ("sequences", "sequences"),
         ("runs", "runs")) if numbers.get(key)]
     return ", ".join(words[:2]) or time
 
