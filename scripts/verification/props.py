@@ -15,6 +15,8 @@ PARTS = ["core", "programs", "mutants"]
 EXECUTABLES = ["kstone_core_enumeration", "kstone_core_properties", "kstone_programs"]
 # Of the drawn mutants, so many must be found by some program.
 FOUND_AT_LEAST = 15
+# What a program that is explored and explained says something about.
+PROPERTIES = ["P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10", "P11", "P12", "P14", "P15", "P17"]
 TOTALS = ["core_states", "core_transitions", "sequences", "programs", "programs_complete", "executions", "programs_nontrivial",
           "mutants_tried", "mutants_found"]
 
@@ -73,7 +75,7 @@ def main(arguments):
         if missing:
             raise Failed(f"no {' and no '.join(missing)}: see the texts beside props.json")
         totals.update({key: data[key] for key in ("core_states", "core_transitions", "sequences")})
-        return list(found_in(data))
+        return [{**check, "properties": ["P5"]} for check in found_in(data)]
 
     def generated():
         path = output / "programs.json"
@@ -87,7 +89,7 @@ def main(arguments):
         log(last_line(text))
         totals.update({key: data[key] for key in ("programs", "programs_complete", "executions", "programs_nontrivial")})
         totals["detail"] = {key: data[key] for key in ("histories", "programs_real_time", "histogram", "answers")}
-        return list(found_in(data))
+        return [{**check, "properties": PROPERTIES} for check in found_in(data)]
 
     def mutants():
         if arguments.quick:
@@ -99,7 +101,7 @@ def main(arguments):
         missed = "; ".join(entry["name"] for entry in entries if not entry["found"])
         return [{"kind": "program", "name": "drawn mutants", "state": "passed" if found >= FOUND_AT_LEAST else "failed",
                  "message": f"{found} of {len(entries)} found" + (f"; not found: {missed}" if missed else ""),
-                 "numbers": {"mutants_tried": len(entries), "mutants_found": found}}]
+                 "properties": PROPERTIES, "numbers": {"mutants_tried": len(entries), "mutants_found": found}}]
 
     save()
     try:
