@@ -41,6 +41,9 @@ KINDS = {
     "test": "Contract tests on real threads",
 }
 
+# How the third column of docs/properties.md names a kind of evidence.
+PLACES = {"program": "`proptests/programs/`", "core": "`proptests/`", "stress": "`tsan/`"}
+
 # Numbers of a check that say how it was searched, and so do not add up.
 LIMITS = {"longest_execution", "threads", "requesters", "workers", "stale_depth", "spurious", "timeouts_limit", "bound",
           "weak_cas_failures", "thread_start_failures", "preemptions", "seed"}
@@ -285,7 +288,7 @@ class Collector:
 
     # -- Property tests and real threads ------------------------------------------------------------------------------
 
-    def collect_entries(self, part, kinds, folder, data):
+    def collect_entries(self, part, kinds, data):
         """Checks as docs/verification.md describes them, and the results of the programs of `proptests/` as they are."""
         entries = list(data.get("checks") or found_in(data))
         for kind in kinds:
@@ -294,7 +297,7 @@ class Collector:
         for entry in entries:
             kind = entry.get("kind", kinds[0])
             # What no entry says is what docs/properties.md says: where a property is checked besides.
-            properties = entry.get("properties") or [p["id"] for p in self.properties if f"`{folder}" in p["elsewhere"]]
+            properties = entry.get("properties") or [p["id"] for p in self.properties if PLACES[kind] in p["elsewhere"]]
             check = self.check(part, kind, entry["name"], entry["state"], entry.get("message", ""), properties,
                                seconds=entry.get("seconds"), numbers=entry.get("numbers", {}))
             if entry.get("history") or entry.get("replay"):
@@ -401,8 +404,8 @@ class Collector:
             self.operations = {}
         self.collect_model()
         self.collect_mutants()
-        self.collect_entries("props", ["program", "core"], "proptests/", read_json(self.output / "props.json"))
-        self.collect_entries("stress", ["stress"], "tsan/", read_json(self.output / "stress.json"))
+        self.collect_entries("props", ["program", "core"], read_json(self.output / "props.json"))
+        self.collect_entries("stress", ["stress"], read_json(self.output / "stress.json"))
         self.collect_tests()
         parts = self.parts()
         self.evidence()

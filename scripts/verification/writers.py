@@ -205,15 +205,15 @@ def cell(evidence):
 
 
 def numbers_of(evidence):
-    """What was searched, in words: the first of these numbers that there is."""
+    """What was searched, in words: the first two of these numbers that there are."""
     if not evidence:
         return ""
     numbers, time = evidence["numbers"], duration(evidence["seconds"]) if evidence["seconds"] >= 1 else ""
     if numbers.get("rounds"):
         return f"{time}, {count(numbers['rounds'])} rounds"
     words = [f"{count(numbers[key])} {word}" for key, word in (
-        ("executions_complete", "executions"), ("programs", "programs"), ("executions", "executions"), ("states", "states"), ("sequences", "sequences"),
-        ("runs", "runs")) if numbers.get(key)]
+        ("executions_complete", "executions"), ("programs", "programs"), ("executions", "executions"), ("states", "states"),
+        ("sequences", "sequences"), ("runs", "runs")) if numbers.get(key)]
     return ", ".join(words[:2]) or time
 
 
