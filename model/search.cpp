@@ -538,14 +538,14 @@ bool Search::end_execution(bool complete) {
   }
   weights_ += weight_;
   squared_weights_ += weight_ * weight_;
+  const bool late = limits_.max_seconds > 0 && total % 256 == 0 && seconds_now() - started_ > limits_.max_seconds;
   if (limits_.mode == Mode::random || limits_.mode == Mode::estimate) {
-    return total < std::max<std::uint64_t>(limits_.max_executions, 1);
+    return !late && total < std::max<std::uint64_t>(limits_.max_executions, 1);
   }
   if (!advance()) {
     return false;
   }
-  if ((limits_.max_executions != 0 && total >= limits_.max_executions) ||
-      (limits_.max_seconds > 0 && total % 256 == 0 && seconds_now() - started_ > limits_.max_seconds)) {
+  if (late || (limits_.max_executions != 0 && total >= limits_.max_executions)) {
     out_of_budget_ = true;
     return false;
   }
