@@ -27,8 +27,8 @@ std::string answer_in_words(const Call& call, const CallRecord& record) {
       const auto& r = record.report;
       return r.refused != 0 ? "refused"
                             : std::string(r.complete != 0 ? "complete" : "incomplete") + " " +
-                                  std::string(to_string(static_cast<ShutdownMode>(r.mode))) + set_in_words("discarded", r.discarded) +
-                                  set_in_words("unfinished", r.unfinished) + set_in_words("running", r.still_running) +
+                                  std::string(to_string(static_cast<ShutdownMode>(r.mode))) +
+                                  set_in_words("discarded", r.discarded) + set_in_words("unfinished", r.unfinished) + set_in_words("running", r.still_running) +
                                   (r.first_error != 0 ? " error" : "");
     }
     case Operation::snapshot:
@@ -78,7 +78,8 @@ std::string in_words(const Program& program, const History& history) {
     const auto calls = calls_of(program, history, thread);
     for (int i = 0; i < records.compaction_count; ++i) {
       const auto& each = records.compactions[i];
-      out << " [compacts stripe " << int{each.stripe} << ", attempt " << int{each.attempt} << (each.stopped != 0 ? ", stopped]" : "]");
+      out << " [compacts stripe " << int{each.stripe} << ", attempt " << int{each.attempt}
+          << (each.stopped != 0 ? ", stopped]" : "]");
     }
     for (int i = 0; i < records.call_count; ++i) {
       out << " " << calls[static_cast<std::size_t>(i)].name << " -> "
@@ -94,7 +95,7 @@ const std::set<std::string>& all_answers() {
       "request: queued", "request: coalesced", "request: rerun_pending", "request: rejected_unknown_stripe",
       "request: rejected_shutting_down", "job: request: queued", "job: request: coalesced", "job: request: rerun_pending",
       "job: request: rejected_shutting_down", "wait_idle: idle", "wait_idle: timed_out", "wait_idle: shut_down",
-      "job: wait_idle: refused", "start: started", "start: already_running", "start: shut_down", "start: no_threads",
+      "job: wait_idle: refused", "scan: request: queued", "start: started", "start: already_running", "start: shut_down", "start: no_threads",
       "is_running: running", "is_running: not running", "queue_size: 0", "queue_size: more", "shutdown: complete",
       "shutdown: incomplete", "job: shutdown: refused", "shutdown: discarded", "shutdown: unfinished", "shutdown: still_running",
       "shutdown: first_error", "compaction: stopped", "compaction: asked to look, not stopped", "compaction: second attempt",
@@ -106,9 +107,11 @@ void add_answers(const Program& program, const History& history, std::set<std::s
   for (int thread = 0; thread < thread_limit; ++thread) {
     const auto& records = history.threads[thread];
     const auto calls = calls_of(program, history, thread);
-    const bool job = thread > static_cast<int>(program.threads.size());
+    const std::string where = thread <= static_cast<int>(program.threads.size()) ? ""
+                              : thread == scan_thread(program)                     ? "scan: "
+                                                                                   : "job: ";
     for (int i = 0; i < records.call_count; ++i) {
-      collect(calls[static_cast<std::size_t>(i)], records.calls[i], job ? "job: " : "", seen);
+      collect(calls[static_cast<std::size_t>(i)], records.calls[i], where, seen);
       if (calls[static_cast<std::size_t>(i)].operation == Operation::snapshot && records.calls[i].numbers[running_max] > 1) {
         seen.insert("two compactions at once");
       }

@@ -541,7 +541,9 @@ class Explanation {
 
 std::vector<Call> calls_of(const Program& program, const History& history, int thread) {
   std::vector<Call> result;
-  const auto add = [&result](const std::vector<Call>& sequence) { result.insert(result.end(), sequence.begin(), sequence.end()); };
+  const auto add = [&result](const std::vector<Call>& sequence) {
+    result.insert(result.end(), sequence.begin(), sequence.end());
+  };
   if (thread == 0) {
     add(program.before);
     add(program.after);

@@ -29,7 +29,7 @@ bool ends_waits(const std::vector<Call>& sequence) {
 }
 
 void leave_out_waits(std::vector<Call>& sequence) {
-  sequence.erase(std::remove_if(sequence.begin(), sequence.end(), [](const Call& call) { return call.waits(); }), sequence.end());
+  std::erase_if(sequence, [](const Call& call) { return call.waits(); });
 }
 
 }  // namespace
@@ -120,8 +120,8 @@ std::optional<Program> Program::parse(const std::string& text) {
       return std::nullopt;
     }
   }
-  const bool sizes = in.eof() && (program.workers == 1 || program.workers == 2) && (program.stripes == 1 || program.stripes == 2) &&
-                     program.threads.size() <= most_threads;
+  const bool sizes = in.eof() && (program.workers == 1 || program.workers == 2) &&
+                     (program.stripes == 1 || program.stripes == 2) && program.threads.size() <= most_threads;
   return sizes ? std::optional(program) : std::nullopt;
 }
 
@@ -169,18 +169,18 @@ bool Program::non_trivial() const {
 }
 
 void Program::make_finite() {
-  threads.erase(std::remove_if(threads.begin(), threads.end(), [](const auto& thread) { return thread.empty(); }), threads.end());
   if (refusals) {
     scan.clear();  // the thread's number would not tell whose it is
   }
   if (overtakes) {
     after.clear();
     for (std::size_t i = 0; i + 1 < threads.size(); ++i) {
-      const auto wait = std::find_if(threads[i].begin(), threads[i].end(), [](const Call& call) { return call.can_be_overtaken(); });
+      const auto wait =
+          std::find_if(threads[i].begin(), threads[i].end(), [](const Call& call) { return call.can_be_overtaken(); });
       threads[i] = wait == threads[i].end() ? std::vector<Call>() : std::vector<Call>{*wait};
     }
-    threads.erase(std::remove_if(threads.begin(), threads.end(), [](const auto& thread) { return thread.empty(); }), threads.end());
   }
+  std::erase_if(threads, [](const auto& thread) { return thread.empty(); });
   // A job's calls are in the script of one compaction each, and the scripts end: no compaction goes on for ever.
   const bool started = has(before, Operation::start) && !refusals;
   const bool waits_end = started || std::any_of(threads.begin(), threads.end(), ends_waits);
