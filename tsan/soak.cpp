@@ -2,9 +2,9 @@
 //
 //   kstone_soak [--seconds N] [--seed N] [--summary FILE]
 //
-// It is a row of lives: each opens the database, starts a worker of another size, writes, requests, waits, looks, breaks the disk
-// and mends it, has jobs that throw, and shuts down in some mode. All the time a thread holds the worker to its laws. After each life the accounts
-// must agree, every key must be in the next one, and memory and threads must be no more than they were.
+// It is a row of lives: each opens the database, starts a worker of another size, writes, requests, waits, looks, breaks the
+// disk and mends it, has jobs that throw, and shuts down in some mode. All the time a thread holds the worker to its laws. After
+// each life the accounts must agree, every key must be in the next one, and memory and threads must be no more than they were.
 //
 // The exit status is 0 if all was well, 1 if not, 2 for wrong arguments.
 

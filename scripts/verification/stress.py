@@ -48,7 +48,8 @@ RUNS = [
 RACE, ILLEGAL = "WARNING: ThreadSanitizer: data race", "ILLEGAL in round"
 FAULTS = {"mutex_without_order": RACE, "request_without_publication": RACE, "forgets_what_it_closes": ILLEGAL,
           "loses_claims": ILLEGAL, "times_out_early": ILLEGAL, "wakes_without_token": ILLEGAL}
-REPORT = re.compile(r"^.*(?:WARNING: ThreadSanitizer|ERROR: \w+Sanitizer|runtime error:|ILLEGAL|^(?:stress|soak): (?!--seed)).*$", re.M)
+REPORT = re.compile(r"^.*(?:WARNING: ThreadSanitizer|ERROR: \w+Sanitizer|runtime error:|ILLEGAL|^(?:stress|soak): (?!--seed)).*$",
+                    re.M)
 ENVIRONMENT = {"TSAN_OPTIONS": "halt_on_error=1 second_deadlock_stack=1", "ASAN_OPTIONS": "detect_stack_use_after_return=1",
                "UBSAN_OPTIONS": "print_stacktrace=1"}
 
