@@ -129,18 +129,21 @@ def everything(arguments):
         return 2
     records = evidence.read_json(results / "parts.json")
     waiting = []
-    for part in plan:
-        current = records.get(part, {})
-        there = current.get("status") == 0 and current.get("digest") == evidence.digest(part)
+    for before in evidence.Collector(results, quick=arguments.quick).collect()["parts"]:
+        part, current = before["name"], records.get(before["name"], {})
+        # Red results of these sources would come out red again.
+        there = current.get("status") is not None and not before["stale"] and not before["states"].get("not_run")
         if part not in wanted:
             continue
         if not exists(part):
             log(f"{part}: not in this checkout")
         elif there and part not in arguments.again:
-            log(f"{part}: the results of {current.get('finished', 'an earlier run')} are of these sources")
+            log(f"{part}: the results of {current.get('finished', 'an earlier run')} are of these sources: {before['state']}"
+                + ("" if before["state"] == "passed" else f" (--again {part} repeats it)"))
             record(results, part, reused=True)
         else:
             waiting.append(part)
+    waiting.sort(key=list(plan).index)
 
     def usual(part):
         return records.get(part, {}).get("seconds") or GUESSES[part][arguments.quick]

@@ -27,6 +27,10 @@ def schema(name):
 
 class ReportTest(unittest.TestCase):
     def setUp(self):
+        # Whoever edits sources while this runs does not make its results stale.
+        patch = unittest.mock.patch.object(evidence, "digest", lambda part, root=ROOT: f"the sources of {part}")
+        patch.start()
+        self.addCleanup(patch.stop)
         self.directory = tempfile.TemporaryDirectory()
         self.addCleanup(self.directory.cleanup)
         self.results = Results(pathlib.Path(self.directory.name) / "verify")
@@ -293,8 +297,13 @@ class ReportTest(unittest.TestCase):
         self.assertEqual(self.run_all("--again", "props"), (0, ["props"]))
 
     def test_what_is_missing_or_of_other_sources_is_run(self):
-        self.results.change("parts", lambda parts: (parts["tests"].update(digest="another"), parts["model"].update(status=1)))
-        self.assertEqual(self.run_all()[1], ["tests", "model"])
+        self.results.change("parts", lambda parts: (parts["tests"].update(digest="another"), parts["model"].update(status=None)))
+        self.results.change("props", lambda props: props.pop("generated"))
+        self.assertEqual(self.run_all()[1], ["tests", "model", "props"])
+
+    def test_what_is_red_is_not_repeated_unless_asked(self):
+        self.results.change("parts", lambda parts: parts["stress"].update(status=1))
+        self.assertEqual(self.run_all(), (1, []))
 
     def test_the_next_report_is_held_against_this_one(self):
         self.run_all()
