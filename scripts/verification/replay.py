@@ -17,8 +17,8 @@ from mutation import Log
 def add_arguments(parts):
     parser = parts.add_parser(
         "replay", help="an execution again",
-        description="Runs the one execution that a replay line names, and prints its interleaving. Exit status 1 if it fails "
-                    "again, 0 if it does not.")
+        description="Runs the one execution that a replay line names, and prints its interleaving. Exit status 0 if "
+                    "that is what the suite expects (some must fail), 1 if not.")
     parser.add_argument("line", help="SUITE;LIMITS;CHOICES, as reports have it")
     parser.add_argument("--mutant", metavar="NAME", help="of this mutant of the worker, which is compiled for it")
     parser.add_argument("--demote", action="append", default=[], metavar="SITE=ORDER", help="with an order weakened")
