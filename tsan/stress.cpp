@@ -240,7 +240,7 @@ class Round {
   }
 
   void request(Random& own, int requester, std::size_t requests) {
-    const unsigned pause = own() % 8;
+    const auto pause = own() % 2 == 0 ? 0 : 8 + own() % 56;  // a busy machine makes each yield a long one
     for (std::size_t i = 0; i < requests; ++i) {
       progress_.fetch_add(1, std::memory_order_relaxed);
       if (pause != 0 && own() % pause == 0) {
@@ -274,7 +274,8 @@ class Round {
 
   // Whatever the others wait for ends here, so the wait for their progress is bounded.
   void end(Random& own, std::size_t progress) {
-    for (int i = 0; i < 5000 && progress_.load(std::memory_order_relaxed) < progress; ++i) {
+    const auto latest = std::chrono::steady_clock::now() + std::chrono::milliseconds(20);
+    while (progress_.load(std::memory_order_relaxed) < progress && std::chrono::steady_clock::now() < latest) {
       std::this_thread::yield();
     }
     if (own() % 2 == 0 && start() != StartResult::no_threads && !jobs_end_threads_ && !fault_is_planted) {
@@ -419,7 +420,7 @@ class Round {
       }
     }
     const auto choice = salt_ + id * 31 + static_cast<unsigned>(number) * 7 + context.attempt();
-    for (unsigned i = 0; i < choice % 5; ++i) {
+    if (choice % 8 == 0) {
       std::this_thread::yield();
     }
     if (jobs_end_threads_ && choice % 32 == 31) {
