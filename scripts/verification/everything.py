@@ -1,6 +1,7 @@
 """scripts/verify all: every part that is not there yet, then the report. scripts/verify tests: the contract tests.
 scripts/verify report: the report alone."""
 
+import collections
 import datetime
 import importlib.util
 import json
@@ -194,13 +195,27 @@ def run_part(log, part, options, limit, usual, behind, results):
 
 
 def end(process):
-    for signal_, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+    """Ends a part and all that it started, compilers and suites, which are sessions of their own."""
+    for pid in [process.pid, *descendants(process.pid)]:
         try:
-            os.killpg(process.pid, signal_)
-            process.wait(patience)
-            return
-        except (ProcessLookupError, subprocess.TimeoutExpired):
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
             pass
+    process.wait()
+
+
+def descendants(pid):
+    children = collections.defaultdict(list)
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = stat.read_text().rsplit(")", 1)[1].split()[1]
+        except (OSError, IndexError):
+            continue
+        children[int(parent)].append(int(stat.parent.name))
+    found = [pid]
+    for one in found:
+        found += children[one]
+    return found[1:]
 
 
 # -- The report -------------------------------------------------------------------------------------------------------

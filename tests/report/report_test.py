@@ -5,7 +5,9 @@ import html
 import json
 import pathlib
 import re
+import subprocess
 import tempfile
+import time
 import unittest
 import unittest.mock
 import xml.etree.ElementTree as xml
@@ -23,6 +25,14 @@ SCHEMAS = ROOT / "scripts" / "verification" / "schema"
 
 def schema(name):
     return jsonschema.Draft7Validator(json.loads((SCHEMAS / name).read_text()))
+
+
+def lives(pid):
+    """Whether there is such a process that is not only waiting to be reaped."""
+    try:
+        return ") Z " not in pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
 
 
 class ReportTest(unittest.TestCase):
@@ -304,6 +314,17 @@ class ReportTest(unittest.TestCase):
     def test_what_is_red_is_not_repeated_unless_asked(self):
         self.results.change("parts", lambda parts: parts["stress"].update(status=1))
         self.assertEqual(self.run_all(), (1, []))
+
+    def test_what_a_part_started_ends_with_it(self):
+        process = subprocess.Popen(["sh", "-c", "setsid sleep 60 & setsid sleep 60 & wait"], start_new_session=True)
+        while len(everything.descendants(process.pid)) < 2:
+            pass
+        started = everything.descendants(process.pid)
+        everything.end(process)
+        self.assertIsNotNone(process.returncode)
+        deadline = time.monotonic() + 20
+        while any(map(lives, started)):
+            self.assertLess(time.monotonic(), deadline)
 
     def test_the_next_report_is_held_against_this_one(self):
         self.run_all()
