@@ -81,8 +81,9 @@ def executable(arguments, name):
     return next((path for path in arguments.build.rglob(name) if path.is_file() and os.access(path, os.X_OK)), None)
 
 
-def explore(arguments, log, name):
-    """Every suite of one executable: first each alone, then what is left, one after the other, with all processes."""
+def explore(arguments, log, name, save=lambda rows: None):
+    """Every suite of one executable: first each alone, then what is left, one after the other, with all processes.
+    `save` is told what there is in between."""
     suites = Suites(executable(arguments, name), arguments.output)
     known = suites.names()
     log(f"{name}: {len(known)} suites")
@@ -95,6 +96,7 @@ def explore(arguments, log, name):
             log(f"RED {entry[0]}: {result['outcome']}: {result['message']}")
 
     in_parallel(arguments.jobs, first, known)
+    save(judged(arguments, name, known, done)[0])
     left = [entry for entry in known if done[entry[0]]["outcome"] == "unfinished"]
     log(f"{name}: {len(left)} take longer than {arguments.quick_seconds:g} s: " + " ".join(entry[0] for entry in left))
     for entry in left:
@@ -102,6 +104,11 @@ def explore(arguments, log, name):
         counts = done[entry[0]].get("entry", {})
         log(f"  {entry[0]}: {counts.get('verdict', done[entry[0]]['outcome'])}, {counts.get('executions_complete', 0)} executions, "
             f"{done[entry[0]]['seconds']} s {done[entry[0]]['message']}")
+    return judged(arguments, name, known, done)
+
+
+def judged(arguments, name, known, done):
+    """The rows of the results, and what is red."""
     rows, red = [], []
     for entry_name, property_, must_fail in known:
         result = done[entry_name]
@@ -257,7 +264,8 @@ def main(arguments):
     def scenarios():
         for name in ("model_worker", "model_kernels"):
             if name not in missing:
-                more, problems = explore(arguments, log, name)
+                more, problems = explore(arguments, log, name, lambda some: merge_into_model_json(
+                    "scenarios", rows + some, arguments.output))
                 rows.extend(more)
                 red.extend(problems)
         merge_into_model_json("scenarios", rows, arguments.output)
