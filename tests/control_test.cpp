@@ -515,6 +515,19 @@ TEST(Jobs, an_exception_without_a_text_is_contained) {
   EXPECT_EQ(worker.snapshot().first_error, "no text");
 }
 
+// Systems give the identity of a thread that has ended to a new one.
+TEST(Refusal, a_later_thread_is_not_taken_for_a_worker_thread) {
+  BackgroundWorker worker(CompactionConfig().with_max_concurrent(4), CompactionStatsAtomic(), 1, do_nothing);
+  worker.start();
+  EXPECT_TRUE(worker.shutdown().complete);
+  for (int i = 0; i < 8; ++i) {
+    std::thread([&] {
+      EXPECT_FALSE(worker.shutdown().refused);
+      EXPECT_EQ(worker.wait_idle(), IdleResult::shut_down);
+    }).join();
+  }
+}
+
 TEST(Refusal, a_job_of_another_worker_may_wait) {
   BackgroundWorker inner(CompactionConfig(), CompactionStatsAtomic(), 1, do_nothing);
   inner.start();

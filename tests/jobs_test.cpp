@@ -51,7 +51,9 @@ TEST(Jobs, done_and_nothing_to_do_end_the_episode) {
     const auto played = play({outcome}, false);
     EXPECT_EQ(played.runs, (std::vector<Started>{{0, 1}}));
     EXPECT_EQ(played.snapshot.episodes_done, 1U);
+    EXPECT_EQ(played.snapshot.first_error, "");
   }
+  EXPECT_EQ(play({CompactionOutcome::nothing_to_do()}, false).snapshot.outcomes_nothing_to_do, 1U);
   EXPECT_EQ(play({CompactionOutcome::done()}, false).snapshot.stats.total_compactions, 1U);
   EXPECT_EQ(play({CompactionOutcome::nothing_to_do()}, false).snapshot.stats.total_compactions, 0U);
 }
@@ -139,6 +141,7 @@ TEST(Jobs, stopped_ends_the_episode_as_cancelled) {
   const auto alone = play({CompactionOutcome::stopped()}, false);
   EXPECT_EQ(alone.snapshot.episodes_cancelled, 1U);
   EXPECT_EQ(alone.snapshot.episodes_failed, 0U);
+  EXPECT_EQ(alone.snapshot.first_error, "") << "being stopped is no error";
   const auto requested = play({CompactionOutcome::stopped()}, true);
   EXPECT_EQ(requested.runs.size(), 2U);
   EXPECT_EQ(requested.snapshot.episodes_cancelled, 1U);

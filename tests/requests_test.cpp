@@ -20,6 +20,21 @@ TEST(Requests, an_unknown_stripe_is_rejected_without_effect) {
   EXPECT_EQ(worker.snapshot().rejected_unknown_stripe, 2U);
 }
 
+TEST(Requests, are_first_asked_for_a_known_stripe_then_whether_anybody_serves_them) {
+  BackgroundWorker disabled(CompactionConfig::disabled(), CompactionStatsAtomic(), 4, do_nothing);
+  EXPECT_FALSE(disabled.is_running()) << "before start";
+  EXPECT_EQ(disabled.queue_compaction(4), Submission::rejected_unknown_stripe);
+  EXPECT_EQ(disabled.queue_compaction(3), Submission::rejected_disabled);
+}
+
+TEST(Requests, are_rejected_however_often_after_shutdown) {
+  BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing);
+  EXPECT_EQ(worker.shutdown().mode, ShutdownMode::finish_running) << "the mode where none is given";
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(worker.queue_compaction(0), Submission::rejected_shutting_down);
+  }
+}
+
 TEST(Requests, any_number_before_start_are_one_compaction) {
   std::atomic<int> runs{0};
   BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, [&](CompactionContext&) {

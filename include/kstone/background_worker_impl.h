@@ -569,9 +569,7 @@ ShutdownReport basic_background_worker<Sync>::report() const {
       result.still_running.push_back(CompactionRequest{i});
     }
   }
-  if (core.closed()) {
-    result.duration = state.stopped_at.value_or(Sync::clock::now()) - state.closed_at;
-  }
+  result.duration = state.stopped_at.value_or(Sync::clock::now()) - state.closed_at;
   result.first_error = core.first_error();
   return result;
 }

@@ -1,5 +1,4 @@
-// Policies that break their contract in one way each: for every scenario that must pass, the same scenario on one of these
-// must fail. (What breaks when a line of the worker itself is changed is the mutants' subject.)
+// Policies that break their contract in one way each: for every claim, a scenario of it on one of these must fail. (What breaks when a line of the worker itself is changed is the mutants' subject.)
 
 #ifndef KSTONE_MODEL_WORKER_BROKEN_SYNC_H_
 #define KSTONE_MODEL_WORKER_BROKEN_SYNC_H_
@@ -103,6 +102,15 @@ struct ForgetsWhatItCloses : RelacySync {
       const T before = Base::exchange(value, order, file, line, function);
       return value == T{StripeWord::closed_bit} ? T{} : before;
     }
+  };
+};
+
+// Who is asked to stop never learns of it.
+struct AsksNobody : RelacySync {
+  template <class T>
+  struct atomic : RelacySync::atomic<T> {
+    using RelacySync::atomic<T>::atomic;
+    void store(T, std::memory_order) {}
   };
 };
 

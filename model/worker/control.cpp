@@ -141,6 +141,45 @@ struct LosesTheSecondToken : SuspendsFirstRequesterInOrder {
   };
 };
 
+// A shutdown does not wait for a requester that is suspended between claiming a sleeper and posting its token.
+template <class Sync = SuspendsFirstRequester>
+struct ShutdownWhileRequesterIsSuspended : Scene<Size<1, 1>, Sync> {
+  static constexpr int threads = 2;
+
+  SuspendsFirstRequester::Hold hold;
+
+  void before() {
+    SuspendsFirstRequester::hold = &hold;
+    this->make();
+    this->worker->start();
+  }
+  void thread(int index) {
+    if (index == 0) {
+      hold.first = RelacySync::thread::current_id();
+      this->request(0);
+    } else {
+      this->check_complete(this->worker->shutdown(ShutdownMode::drain));
+      hold.post.post(1);
+    }
+  }
+  void after() {
+    this->check_served();
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
+// ... on a policy that posts to those who sleep, and so counts on the requester's token for the one it has claimed.
+struct PostsToSleepersOnly : SuspendsFirstRequester {
+  struct semaphore : SuspendsFirstRequester::semaphore {
+    void post(std::uint32_t count, KSTONE_MODEL_SITE) {
+      if (RelacySync::thread::current_id() == hold->first) {
+        SuspendsFirstRequester::semaphore::post(count, file, line, function);
+      }
+    }
+  };
+};
+
 template <class Size, int starters, bool shuts_down, class Sync = RelacySync>
 struct StartRace : Scene<Size, Sync> {
   static constexpr int threads = Size::requesters + starters + (shuts_down ? 1 : 0);
@@ -411,6 +450,10 @@ const Registered frozen_snapshot = suite<SnapshotWhileOthersAreFrozen>(
     without_reduction<SnapshotWhileOthersAreFrozen, Size<1, 1>>({"snapshot_while_others_are_frozen", "P13"}, Mode::bounded,
                                                                 2, {Failure::blocked}));
 
+const Proved<ShutdownWhileRequesterIsSuspended<>, Size<1, 1>> shutdown_while_suspended(
+    {"shutdown_while_requester_is_suspended_1_1", "P7 P13", {"rejected"}});
+const Refuted<ShutdownWhileRequesterIsSuspended<PostsToSleepersOnly>, Size<1, 1>> shutdown_counts_on_requester(
+    {"shutdown_counts_on_a_suspended_requester", "P7 P13"}, {Failure::deadlock});
 const Registered suspended_requester = suite<OtherStripeWhileRequesterIsSuspended<Size<2, 3, 2>>>(
     without_reduction<OtherStripeWhileRequesterIsSuspended<Size<2, 3, 2>>, Size<2, 3, 2>>(
         {"other_stripe_while_requester_is_suspended_2_3", "P2 P13", {}, {}, true}, Mode::bounded, 0));

@@ -2,7 +2,7 @@
 // P12 A job that fails or throws harms nothing but its own episode.
 // P15 Cancelling asks running jobs to stop; a stopped job's episode ends as cancelled.
 // P1, P5 More work goes on as the same episode, and requests that race with its return are not lost.
-// Covers: F2/Q1, I1, I6.
+// Covers: F1/Q1, I1, I6.
 
 #include <stdexcept>
 
@@ -167,7 +167,7 @@ struct AttemptsOfEachEpisode : Scene<Size<1, 1>, Sync> {
   }
 };
 
-// A compaction that looks twice whether it shall stop, while somebody cancels.
+// A compaction that looks whether it shall stop, while somebody cancels.
 template <class Size, class Sync = RelacySync>
 struct Cancelled : Scene<Size, Sync> {
   static constexpr int threads = Size::requesters + 1;
@@ -205,6 +205,45 @@ struct Cancelled : Scene<Size, Sync> {
   bool stopped = false;  // written by one job, read after the join
 };
 
+// Two compactions run, and cancelling asks both.
+template <class Sync = RelacySync>
+struct CancelAsksEach : Scene<Size<2, 2, 2>, Sync> {
+  static constexpr int threads = 1;
+  RelacySync::semaphore began, go;
+  RelacySync::mutex asked;  // orders the jobs behind the first call: the flag is relaxed
+
+  void before() {
+    this->make([this](typename Scene<Size<2, 2, 2>, Sync>::Context& context) {
+      this->note(context);
+      began.post(1);
+      go.wait();
+      asked.lock();
+      asked.unlock();
+      check(context.stop_requested(), "each running job is asked to stop");
+      return CompactionOutcome::stopped();
+    });
+    this->request(0);
+    this->request(1);
+    this->worker->start();
+  }
+  void thread(int) {
+    began.wait();
+    began.wait();
+    const auto report = this->worker->shutdown(ShutdownMode::cancel, std::chrono::seconds(1));
+    check(!report.complete && report.still_running.size() == 2, "both run at the limit");
+    asked.lock();
+    asked.unlock();
+    go.post(2);
+  }
+  void after() {
+    const auto report = this->worker->shutdown();
+    this->check_complete(report);
+    check(report.unfinished.size() == 2 && this->worker->snapshot().episodes_cancelled == 2, "both were cancelled");
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
 const Proved<JobRequests<Size<1, 1, 2>>, Size<1, 1, 2>> job_requests_1_1({"job_requests_1_1", "P1 P11"});
 const ProvedCalm<JobRequests<Size<2, 1, 2>>, Size<2, 1, 2>> job_requests_2_1(
     {"job_requests_2_1", "P1 P11", {"the other stripe was asked for from outside, too"}});
@@ -233,6 +272,13 @@ const Refuted<ListedDuringMoreWork<LosesTokens>, Size<1, 1, 2>> listed_during_mo
     {"listed_during_more_work_without_tokens", "P11"}, {Failure::deadlock});
 const Refuted<AttemptsOfEachEpisode<LosesNotifications>, Size<1, 1>> attempts_lost(
     {"attempts_of_each_episode_without_notifications", "P12"}, {Failure::deadlock});
+const Registered cancel_asks_each = suite<CancelAsksEach<>>(
+    with_one_timeout<CancelAsksEach<>, Size<2, 2, 2>>({"cancel_asks_each_running_job_2_2", "P7 P15"}));
+
+const Registered cancel_asks_nobody = suite<CancelAsksEach<AsksNobody>>(
+    Refuted<CancelAsksEach<AsksNobody>, Size<2, 2, 2>>::expecting(
+        with_one_timeout<CancelAsksEach<AsksNobody>, Size<2, 2, 2>>({"cancel_asks_nobody_2_2", "P15"}),
+        {Failure::check_failed}));
 const Refuted<JobRequests<Size<1, 1, 2>, LosesNotifications>, Size<1, 1, 2>> job_requests_lost(
     {"job_requests_without_notifications", "P11"}, {Failure::deadlock});
 const Refuted<FirstJob<Size<2, 1>, First::more_work, OrdersNothing>, Size<2, 1>> more_work_unordered(

@@ -37,12 +37,12 @@ struct Everybody : Scene<Size, Sync> {
 
 // Not seen to end: cut short, or at random; what stands in is smaller and is searched without a bound.
 template <class Scenario, class Size>
-Registered too_large(Claim claim, Mode mode, std::uint64_t executions) {
+Registered too_large(Claim claim, Mode mode, std::uint64_t executions, const char* fallback) {
   auto options = suite_options<Scenario, Size>(std::move(claim), "");
   options.limits.mode = mode;
   options.limits.max_executions = executions;
   options.large = true;
-  options.fallback = "everybody_against_drain_2_1";
+  options.fallback = fallback;
   return suite<Scenario>(std::move(options));
 }
 
@@ -59,9 +59,10 @@ const ProvedCalm<Drained<Size<2, 1>>, Size<2, 1>> drained_2_1(
 const ProvedCalm<Finished<Size<1, 2>>, Size<1, 2>> finished_1_2(
     {"everybody_against_finish_running_1_2", properties, {"served", "rejected", "interrupted", "discarded"}, {}, true});
 const auto drained_2_2 = too_large<Drained<Size<2, 2>>, Size<2, 2>>({"everybody_against_drain_2_2", properties, events},
-                                                                    Mode::source_sets, 10'000'000);
+                                                                    Mode::source_sets, 10'000'000,
+                                                                    "everybody_against_drain_2_1");
 const auto finished_3_2 = too_large<Finished<Size<3, 2, 2>>, Size<3, 2, 2>>(
-    {"everybody_against_finish_running_3_2_at_random", properties, events}, Mode::random, 300'000);
+    {"everybody_against_finish_running_3_2_at_random", properties, events}, Mode::random, 300'000, "everybody_against_finish_running_1_2");
 
 const Refuted<Everybody<Size<1, 1>, ShutdownMode::drain, LosesTokens>, Size<1, 1>> loses_tokens(
     {"everybody_against_drain_without_tokens", "P7"}, {Failure::deadlock});

@@ -96,7 +96,7 @@ const Proved<WakesOneThread<Size<1, 2>>, Size<1, 2>> wakes_one(
 const Refuted<WakesOneThread<Size<2, 1>>, Size<2, 1>> wakes_twice({"two_requests_wake_twice", "P18"}, {Failure::check_failed});
 
 const Refuted<RequestThenIdle<Size<1, 1>, LosesTokens>, Size<1, 1>> loses_tokens(
-    {"request_then_idle_without_tokens", "P2"}, {Failure::deadlock});
+    {"request_then_idle_without_tokens", "P1 P2"}, {Failure::deadlock});
 const Refuted<RequestThenIdle<Size<1, 1>, LosesNotifications>, Size<1, 1>> loses_notifications(
     {"request_then_idle_without_notifications", "P2"}, {Failure::deadlock});
 const Refuted<RequestThenIdle<Size<2, 1>, OrdersNothing>, Size<2, 1>> orders_nothing(

@@ -312,7 +312,7 @@ class Campaign:
         folder.mkdir(exist_ok=True)
         tests = sorted(path.name for path in (self.tree.directory / "tests").glob("*_test.cpp"))
         programs = {"properties": ["proptests/core_properties.cpp"], "contract": [f"tests/{name}" for name in tests]}
-        flags = ["-std=c++20", "-O1", "-w"]
+        flags = ["-std=c++20", "-O1", "-w", "-D_GLIBCXX_ASSERTIONS"]
         if not alone:
             flags += ["-Wno-narrowing", "-include", str(overlay / "selector.h")]
         includes = [overlay / "include", "include", "tests", "proptests"]
@@ -370,6 +370,35 @@ class Campaign:
 
         in_parallel(self.arguments.jobs, judge, survivors)
 
+    # -- The analysis of locks as a third line -------------------------------------------------------------------------
+
+    def analysis(self, survivors):
+        """clang's thread-safety analysis, as tests/check_thread_safety.sh has it: what it refuses does not get into the tree."""
+        if not shutil.which("clang++"):
+            self.log("clang++ is missing: its analysis judges nothing")
+            return
+
+        def refused(folder):
+            return run(["clang++", "-std=c++20", "-fsyntax-only", "-Wthread-safety", "-Werror=thread-safety", "-I", str(folder / "include"), "-I", "include", "src/background_worker.cpp"],
+                       cwd=self.tree.directory, timeout=120)
+
+        status, output = refused(self.directory / "none")
+        if status != 0:
+            self.log(f"the analysis refuses the sources as they are, and so is no judge: {last_line(output)}")
+            return
+
+        def judge(mutant):
+            folder = self.directory / f"analysis-{mutant.number}"
+            write_single(folder, self.texts, mutant)
+            status, output = refused(folder)
+            shutil.rmtree(folder)
+            if status not in (0, None):
+                self.keep(mutant, {"suite": "analysis:thread_safety", "outcome": "refused", "message": next(
+                    (line for line in output.splitlines() if "error" in line), "")[:300], "history": output[:4000],
+                    "replay": ""}, "analysis")
+
+        in_parallel(self.arguments.jobs, judge, [m for m in survivors if m.file.startswith("include/")])
+
     # -- All of it ----------------------------------------------------------------------------------------------------
 
     def survivors(self, chosen):
@@ -412,7 +441,12 @@ class Campaign:
                 if mutant not in shared:
                     self.second_line([mutant])
             self.save()
-        living = [m for m in self.survivors(chosen) if not self.results[m.name].get("compiled")]
+        living = [m for m in self.survivors(chosen) if not self.results[m.name].get("compiled") and m.name not in self.declared]
+        if not arguments.no_second_line:
+            log(f"{len(living)} live undeclared; the analysis of locks")
+            self.analysis(living)
+            self.save()
+        living = [m for m in living if self.results[m.name]["verdict"] == "survived"]
         log(f"{len(living)} live; asking the compiler which of them make no difference")
         self.plain = None
         self.plain = self.same_code(None, "same")
@@ -548,6 +582,9 @@ def main(arguments):
         _, _, mutants, stale = make_mutants(Tree(arguments.build / "tree"))
         for mutant in mutants:
             print(f"{mutant.file}:{mutant.line}: {mutant.name}")
+        names = {mutant.name for mutant in mutants}
+        stale += [f"declared equivalent, but there is no such mutant: {name}"
+                  for name in declarations((HERE / "equivalents.txt").read_text()) if name not in names]
         for complaint in stale:
             print(f"STALE {complaint}")
         return 1 if stale else 0
