@@ -49,6 +49,7 @@ bool fault_is_planted = false;
 
 void fail(const std::string& sentence) {
   if (!fault_is_planted) {
+    std::fflush(stdout);
     std::fprintf(stderr, "stress: %s\n", sentence.c_str());
     std::_Exit(1);
   }
@@ -646,7 +647,7 @@ int rounds(const Arguments& arguments) {
   show("tampered_and_noticed", totals.tampered);
   show("transitions_illegal", totals.illegal);
   std::printf("\n");
-  if (totals.publications_checked == 0) {
+  if (totals.publications_checked == 0 && totals.illegal == 0) {
     fail("publication was never looked at");
   }
   return totals.illegal == 0 ? 0 : 1;
