@@ -370,8 +370,8 @@ class Collector:
                 if not mine:
                     continue
                 numbers = collections.Counter()
-                for check in mine:
-                    for key, value in check.get("numbers", {}).items():
+                for check in mine:  # what was cut, or searched at random, does not swell what was shown
+                    for key, value in check.get("numbers", {}).items() if check["state"] == "passed" else ():
                         if key not in LIMITS and isinstance(value, (int, float)) and not isinstance(value, bool):
                             numbers[key] += value
                 entry["evidence"][kind] = {"checks": len(mine), "states": dict(collections.Counter(c["state"] for c in mine)),
