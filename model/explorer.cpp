@@ -171,6 +171,9 @@ double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+constexpr const char departs[] = "the execution departs from the recorded choices: the scenario is not deterministic, or the replay "
+                                 "line belongs to another program";
+
 [[noreturn]] void fail(Failure failure, const char* format, ...) __attribute__((format(printf, 2, 3)));
 
 void fail(Failure failure, const char* format, ...) {
@@ -439,8 +442,7 @@ int schedule() {
   if (silent < 0) {
     chosen = e.search->choose_thread(ready, views);
     if (chosen < 0) {
-      fail(Failure::model_error, "the execution departs from the recorded choices: the scenario is not deterministic,"
-                                 " or the replay line belongs to another program");
+      fail(Failure::model_error, departs);
     }
     e.stepped = chosen;
   }
@@ -691,6 +693,11 @@ void begin_execution() {
 bool end_execution() {
   Execution& e = *run_;
   const bool more = e.search->end_execution(true);
+  if (e.search->diverged()) {
+    e.failure = Failure::model_error;
+    std::snprintf(e.message, sizeof e.message, departs);
+    return false;
+  }
   if (e.search->counted()) {
     for (int i = 0; i < e.cover_count; ++i) {
       e.cover_occurred[i] += (e.cover_now >> i) & 1;

@@ -140,6 +140,9 @@ bool parse_replay_line(const std::string& line, std::string& name, Limits& limit
     return false;
   }
   name = line.substr(0, first);
+  if (name.empty()) {
+    return false;
+  }
   limits.replay = line.substr(second + 1);
   unsigned s = 0, t = 0, w = 0, f = 0, d = 0;
   const std::string numbers = line.substr(first + 1, second - first - 1);
@@ -152,6 +155,12 @@ bool parse_replay_line(const std::string& line, std::string& name, Limits& limit
   limits.thread_start_failures = f;
   limits.stale_depth = d;
   return true;
+}
+
+// A trailing * matches any ending.
+bool matches(const std::string& pattern, const std::string& name) {
+  return !pattern.empty() && pattern.back() == '*' ? name.compare(0, pattern.size() - 1, pattern, 0, pattern.size() - 1) == 0
+                                                   : name == pattern;
 }
 
 void print(const Suite& suite, const Limits& limits, const Result& result, bool green, const std::string& why,
@@ -313,7 +322,7 @@ int run_suites(int argc, char** argv) {
 
   Limits overrides;
   std::string replay_name;
-  if (!replay.empty() && !parse_replay_line(replay, replay_name, overrides)) {
+  if (app.count("--replay") != 0 && !parse_replay_line(replay, replay_name, overrides)) {
     std::fprintf(stderr, "not a replay line: %s\n", replay.c_str());
     return 2;
   }
@@ -343,18 +352,23 @@ int run_suites(int argc, char** argv) {
     weaker.push_back(demotion);
   }
 
-  const auto matches = [&names](const std::string& name) {
-    return names.empty() || std::any_of(names.begin(), names.end(), [&name](const std::string& pattern) {
-             return !pattern.empty() && pattern.back() == '*'
-                        ? name.compare(0, pattern.size() - 1, pattern, 0, pattern.size() - 1) == 0
-                        : name == pattern;
-           });
+  const auto chosen = [&names](const std::string& name) {
+    return names.empty() || std::any_of(names.begin(), names.end(),
+                                        [&name](const std::string& pattern) { return matches(pattern, name); });
   };
+  for (const std::string& pattern : names) {
+    const auto& known = registered_suites();
+    if (std::none_of(known.begin(), known.end(),
+                     [&pattern](const Suite& suite) { return matches(pattern, suite.options.name); })) {
+      std::fprintf(stderr, "no suite matches %s\n", pattern.c_str());
+      return 2;
+    }
+  }
   bool all_green = true;
   std::size_t ran = 0;
   json scenarios = json::array();
   for (const Suite& suite : registered_suites()) {
-    if (!replay_name.empty() ? suite.options.name != replay_name : !matches(suite.options.name)) {
+    if (!replay_name.empty() ? suite.options.name != replay_name : !chosen(suite.options.name)) {
       continue;
     }
     if (without_large && suite.options.large) {

@@ -534,6 +534,13 @@ bool Search::end_execution(bool complete) {
   redundant_ += mine && draining_ ? 1 : 0;
   const std::uint64_t total = complete_ + redundant_;
   if (!limits_.replay.empty()) {
+    diverged_ = diverged_ || replay_position_ < limits_.replay.size();
+    return false;
+  }
+  if (depth_ < stack_.size()) {
+    diverged_ = true;  // it ended before the choices that it was to repeat
+  }
+  if (diverged_) {
     return false;
   }
   weights_ += weight_;

@@ -176,8 +176,9 @@ class Suites:
                 result["outcome"] = "refuted"
             elif entry["verdict"] == "proved":
                 result["outcome"] = "vacuous"
-            else:
-                result["outcome"] = "unfinished"
+            else:  # cut short, or at random; anything else says that the scenario or the checker is at fault
+                cut = entry["reason"] == "the budget is used up" or entry["mode"] == "random"
+                result["outcome"] = "unfinished" if cut and entry["failure"] == "none" else "error"
                 result["message"] = entry["reason"]
             if entry["must_fail"] and result["outcome"] == "refuted":
                 result["outcome"] = "red"  # refuted in another way than expected

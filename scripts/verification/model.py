@@ -5,6 +5,7 @@ import collections
 import json
 import os
 import pathlib
+import re
 import shutil
 import time
 
@@ -16,6 +17,10 @@ PROGRAMS = 5000
 PARTS = ["litmus", "scenarios", "comparison", "soundness", "weakening"]
 
 LEFT_OUT = [
+    "plain memory that is in no cell is not checked for races, nor is a reference into a cell that is kept past an unlock; a use of "
+    "freed memory outside modelled objects goes unnoticed unless it crashes",
+    "the modelled clock stands still but for timeouts and scenes that advance it; there are no fences",
+    "at most 8 threads, few calls, and the sizes that the rows name",
     "the memory model is Relacy's: a load reads one of the newest three stores (stale_depth 2), so what needs an older one is not seen",
     "load buffering (a load that reads a store which depends on it) does not happen in it",
     "a compare-exchange that fails reads the newest value, never a stale one",
@@ -339,19 +344,25 @@ def try_out(arguments):
     except Failed as failure:
         print(failure)
         return 1
+    unknown = sorted(set(arguments.suites) - set(names))
+    if unknown:
+        print("no such suite that must pass: " + " ".join(unknown))
+        return 2
     names = [name for name in names if not arguments.suites or name in arguments.suites]
-    unfinished = []
+    # The smallest first: their interleavings are the easiest to read.
+    names.sort(key=lambda name: (sum(int(digit) for digit in re.findall(r"\d", name)) or 4, len(name)))
+    unfinished, cut = [], []
     # A second for each, then the whole time for those that need it.
     for seconds in (1, arguments.seconds):
         for name in names if seconds == 1 else unfinished:
             result = suites.run(name, seconds, minimize=True)
             if result["outcome"] == "unfinished":
-                if seconds == 1:
-                    unfinished.append(name)
+                (unfinished if seconds == 1 else cut).append(name)
             elif result["outcome"] != "green":
                 print(f"\n{name} is red: {result.get('failure', result['outcome'])}: {result['message']}\n\n{result['history']}\n"
                       f"See it again: {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path} "
                       f"--replay '{result['replay']}'")
                 return 1
-    log(f"no suite is red within its time ({len(names)} suites, {arguments.seconds:g} s each)")
+    log(f"no suite is red: {len(names) - len(cut)} searched to their end" +
+        (f"; cut after {arguments.seconds:g} s, which proves nothing: {' '.join(cut)}" if cut else ""))
     return 0
