@@ -191,7 +191,7 @@ class basic_background_worker {
     bool alive = false;
   };
 
-  // Everything that the mutex guards, in one cell: whoever touches any of it without the mutex is a race that is found.
+  // What the mutex guards, in one cell: read() or write() without it is a race that is found. Keep no reference past an unlock.
   struct State {
     State(std::uint32_t stripe_count, std::uint32_t worker_threads)
         : core(stripe_count), threads(std::size_t{worker_threads} + 1) {
