@@ -460,6 +460,13 @@ const Registered suspended_requester = suite<OtherStripeWhileRequesterIsSuspende
 const Registered suspended_requester_in_order = suite<OtherStripeInOrder<>>(
     without_reduction<OtherStripeInOrder<>, Size<2, 3, 2>>(
         {"other_stripe_while_requester_is_suspended_in_order", "P2 P13"}, Mode::bounded, 0));
+// An exchange that fails claims nobody, and is tried again.
+const Registered suspended_requester_weak = suite<OtherStripeInOrder<>>([] {
+  auto options = without_reduction<OtherStripeInOrder<>, Size<2, 3, 2>>(
+      {"other_stripe_while_requester_is_suspended_in_order_weak", "P2 P13"}, Mode::bounded, 0);
+  options.limits.weak_cas_failures = 1;
+  return options;
+}());
 const Registered suspended_requester_lost = suite<OtherStripeInOrder<LosesTheSecondToken>>(
     without_reduction<OtherStripeInOrder<LosesTheSecondToken>, Size<2, 3, 2>>(
         {"other_stripe_while_nobody_else_is_woken", "P2 P13"}, Mode::bounded, 0, {Failure::deadlock}));

@@ -21,6 +21,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 # The suites of the first pass take no longer than this on the sources as they are.
 QUICK_SECONDS = 0.25
+# What is declared equivalent is searched by those that take no longer than this; every one of them to its end.
+DECLARED_SECONDS = 2
 
 
 def add_arguments(parts):
@@ -234,7 +236,8 @@ class Campaign:
 
     def deep(self, mutant):
         before = self.results[mutant.name]
-        names = before.get("cut_short", []) + [name for name in self.order if self.times[name] > QUICK_SECONDS]
+        most = DECLARED_SECONDS if mutant.name in self.declared else self.arguments.seconds
+        names = before.get("cut_short", []) + [name for name in self.order if QUICK_SECONDS < self.times[name] <= most]
         if mutant.name not in self.declared:
             names += self.unfinished  # searched in part: they can refute, not confirm
         kill, finished, cut_short = self.judge(self.suites, mutant.number, names, lambda name: self.arguments.seconds)
