@@ -60,4 +60,19 @@
 #pragma clang diagnostic pop
 #endif
 
+namespace kstone::model {
+
+// For what is written on Relacy's own types, as another opinion.
+inline rl::memory_order native_order(std::memory_order order) {
+  switch (order) {
+    case std::memory_order_relaxed: return rl::mo_relaxed;
+    case std::memory_order_acquire: return rl::mo_acquire;
+    case std::memory_order_release: return rl::mo_release;
+    case std::memory_order_acq_rel: return rl::mo_acq_rel;
+    default: return rl::mo_seq_cst;
+  }
+}
+
+}  // namespace kstone::model
+
 #endif  // KSTONE_MODEL_RELACY_HEADERS_H_

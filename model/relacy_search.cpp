@@ -20,31 +20,21 @@
 namespace kstone::model {
 namespace {
 
-rl::memory_order native(std::memory_order order) {
-  switch (order) {
-    case std::memory_order_relaxed: return rl::mo_relaxed;
-    case std::memory_order_acquire: return rl::mo_acquire;
-    case std::memory_order_release: return rl::mo_release;
-    case std::memory_order_acq_rel: return rl::mo_acq_rel;
-    default: return rl::mo_seq_cst;
-  }
-}
-
 // Relacy's types under the names that the kernels use.
 struct NativeTypes {
   template <class T>
   class atomic {
    public:
     atomic() { value_.store(0, rl::mo_relaxed, rl::debug_info()); }
-    T load(std::memory_order order) { return value_.load(native(order), rl::debug_info()); }
-    T exchange(T value, std::memory_order order) { return value_.exchange(value, native(order), rl::debug_info()); }
-    T fetch_or(T value, std::memory_order order) { return value_.fetch_or(value, native(order), rl::debug_info()); }
+    T load(std::memory_order order) { return value_.load(native_order(order), rl::debug_info()); }
+    T exchange(T value, std::memory_order order) { return value_.exchange(value, native_order(order), rl::debug_info()); }
+    T fetch_or(T value, std::memory_order order) { return value_.fetch_or(value, native_order(order), rl::debug_info()); }
     bool compare_exchange_strong(T& expected, T value, std::memory_order order) {
-      return value_.compare_exchange(rl::bool_t<false>(), expected, value, native(order), rl::mo_relaxed, rl::debug_info());
+      return value_.compare_exchange(rl::bool_t<false>(), expected, value, native_order(order), rl::mo_relaxed, rl::debug_info());
     }
     // Strong: the explorer's weak failures are off, too.
     bool compare_exchange_weak(T& expected, T value, std::memory_order order, std::memory_order failure) {
-      return value_.compare_exchange(rl::bool_t<false>(), expected, value, native(order), native(failure), rl::debug_info());
+      return value_.compare_exchange(rl::bool_t<false>(), expected, value, native_order(order), native_order(failure), rl::debug_info());
     }
 
    private:

@@ -469,16 +469,6 @@ struct Interpreter {
 using NativeOutcomes = std::set<MallocString, std::less<>, MallocAllocator<MallocString>>;
 NativeOutcomes* native_outcomes_ = nullptr;
 
-rl::memory_order native_order(std::memory_order order) {
-  switch (order) {
-    case std::memory_order_relaxed: return rl::mo_relaxed;
-    case std::memory_order_acquire: return rl::mo_acquire;
-    case std::memory_order_release: return rl::mo_release;
-    case std::memory_order_acq_rel: return rl::mo_acq_rel;
-    default: return rl::mo_seq_cst;
-  }
-}
-
 template <int count>
 struct Native : rl::test_suite<Native<count>, count> {
   rl::atomic<int> atomics[2];

@@ -29,8 +29,8 @@ struct EachWaitsForItsOwn : Scene<Size, Sync> {
   }
 };
 
-// A request, a thread that waits, and a shutdown.
-template <class Size, class Sync = RelacySync>
+// Requests, a thread that waits, and a shutdown.
+template <class Size, ShutdownMode mode = ShutdownMode::finish_running, class Sync = RelacySync>
 struct WaitAgainstShutdown : Scene<Size, Sync> {
   static constexpr int threads = Size::requesters + 2;
 
@@ -46,12 +46,15 @@ struct WaitAgainstShutdown : Scene<Size, Sync> {
       check(result == IdleResult::idle || result == IdleResult::shut_down, "wait_idle answers idle or shut_down");
       this->cover_if(result == IdleResult::shut_down, "interrupted");
     } else {
-      this->check_complete(this->worker->shutdown());
+      this->check_complete(this->worker->shutdown(mode));
     }
   }
   void after() {
     check(this->worker->wait_idle() == IdleResult::shut_down, "wait_idle answers shut_down after the end");
     this->check_served_or_reported(this->worker->shutdown());
+    if (mode == ShutdownMode::drain) {
+      this->check_served();
+    }
     this->check_accounts();
     this->worker.reset();
   }
@@ -278,6 +281,17 @@ struct LimitPassesAtTheEnd : Scene<Size<1, 1>, Sync> {
   }
 };
 
+// Not seen to end: cut short, or at random; what stands in is smaller and is searched without a bound.
+template <class Scenario, class Size>
+Registered too_large(Claim claim, Mode mode, std::uint64_t executions, const char* fallback) {
+  auto options = suite_options<Scenario, Size>(std::move(claim), "");
+  options.limits.mode = mode;
+  options.limits.max_executions = executions;
+  options.large = true;
+  options.fallback = fallback;
+  return suite<Scenario>(std::move(options));
+}
+
 const Proved<EachWaitsForItsOwn<Size<1, 1>>, Size<1, 1>> one({"each_waits_for_its_own_1_1", "P4 P9"});
 const Proved<EachWaitsForItsOwn<Size<2, 1>>, Size<2, 1>> two(
     {"each_waits_for_its_own_2_1", "P4 P9", {"coalesced", "requested while running"}, {}, false, true});
@@ -307,7 +321,7 @@ const Proved<LimitPassesAtTheEnd<true>, Size<1, 1>> limit_at_shutdown(
 
 const Refuted<EachWaitsForItsOwn<Size<2, 1>, OrdersNothing>, Size<2, 1>> orders_nothing(
     {"each_waits_for_its_own_without_order", "P4"}, {Failure::check_failed, Failure::data_race});
-const Refuted<WaitAgainstShutdown<Size<1, 1>, LosesNotifications>, Size<1, 1>> loses_notifications(
+const Refuted<WaitAgainstShutdown<Size<1, 1>, ShutdownMode::finish_running, LosesNotifications>, Size<1, 1>> loses_notifications(
     {"wait_idle_against_shutdown_without_notifications", "P9"}, {Failure::deadlock});
 const Refuted<TwoWaitsForOneRequest<NotifiesOne>, Size<1, 1>> two_waits_notify_one(
     {"two_waits_for_one_request_and_one_notified", "P9"}, {Failure::deadlock});
@@ -324,6 +338,26 @@ const Refuted<ShutdownAgainstDestructor<LosesNotifications>, Size<1, 1>> shutdow
     {"shutdown_against_destructor_without_notifications", "P10"}, {Failure::deadlock});
 const Refuted<WaitAgainstDestructor<LosesNotifications>, Size<1, 1>> against_destructor_lost(
     {"wait_idle_against_destructor_without_notifications", "P10"}, {Failure::deadlock});
+
+// The same at the largest sizes that are tried.
+template <class Size>
+using Drained = WaitAgainstShutdown<Size, ShutdownMode::drain>;
+template <class Size>
+using Finished = WaitAgainstShutdown<Size>;
+const char* const larger_properties = "P1 P3 P4 P5 P7 P9 P10";
+const std::vector<std::string> larger_events = {"served", "rejected", "interrupted"};
+const ProvedCalm<Drained<Size<2, 1>>, Size<2, 1>> drained_2_1(
+    {"everybody_against_drain_2_1", larger_properties, {"served", "rejected", "interrupted", "requested while running"}, {}, true});
+const ProvedCalm<Finished<Size<1, 2>>, Size<1, 2>> finished_1_2(
+    {"everybody_against_finish_running_1_2", larger_properties, {"served", "rejected", "interrupted", "discarded"}, {}, true});
+const auto drained_2_2 = too_large<Drained<Size<2, 2>>, Size<2, 2>>(
+    {"everybody_against_drain_2_2", larger_properties, larger_events}, Mode::source_sets, 10'000'000,
+    "everybody_against_drain_2_1");
+const auto finished_3_2 = too_large<Finished<Size<3, 2, 2>>, Size<3, 2, 2>>(
+    {"everybody_against_finish_running_3_2_at_random", larger_properties, larger_events}, Mode::random, 300'000,
+    "everybody_against_finish_running_1_2");
+const Refuted<WaitAgainstShutdown<Size<1, 1>, ShutdownMode::drain, LosesTokens>, Size<1, 1>> loses_tokens_against_drain(
+    {"everybody_against_drain_without_tokens", "P7"}, {Failure::deadlock});
 
 }  // namespace
 }  // namespace kstone::model

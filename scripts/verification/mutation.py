@@ -426,8 +426,9 @@ class Campaign:
             else:
                 waiting.append(mutant)
         self.in_turn("the quick suites", self.quick, waiting)
+        selectable = {mutant.name for mutant in self.selectable()}
         for mutant in left:
-            if mutant in self.selectable():
+            if mutant.name in selectable:
                 continue
             if mutant.name in kept:
                 self.results[mutant.name] = kept[mutant.name]

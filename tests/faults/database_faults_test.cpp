@@ -121,19 +121,6 @@ TEST(Disk, that_is_read_only_fails_the_compaction_and_loses_nothing) {
 
 // -- Kill -----------------------------------------------------------------------------------------------------------------
 
-std::uint64_t setting(const char* name, std::uint64_t otherwise) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? otherwise : std::strtoull(value, nullptr, 10);
-}
-
-std::size_t count(const std::string& text, const std::string& part) {
-  std::size_t times = 0;
-  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) {
-    ++times;
-  }
-  return times;
-}
-
 // KSTONE_KILLS is how often (3), KSTONE_SEED the seed (random). The worker keeps nothing on disk, so what a killed process
 // leaves is the engine's: it must open, with every key, and the rest of the work must be doable.
 TEST(Process, killed_in_the_middle_of_compactions_leaves_a_database_with_every_key) {

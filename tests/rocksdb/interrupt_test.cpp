@@ -20,11 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::uint64_t setting(const char* name, std::uint64_t otherwise) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? otherwise : std::strtoull(value, nullptr, 10);
-}
-
 // The bytes that the process has written so far, by the kernel's count.
 std::uint64_t bytes_written(pid_t pid) {
   std::istringstream lines(read_file("/proc/" + std::to_string(pid) + "/io"));
@@ -37,14 +32,6 @@ std::uint64_t bytes_written(pid_t pid) {
 }
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-std::size_t count(const std::string& text, const std::string& part) {
-  std::size_t times = 0;
-  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) {
-    ++times;
-  }
-  return times;
-}
 
 TEST(Interrupt, at_random_moments_leaves_a_database_with_every_key) {
   const auto interrupts = setting("KSTONE_INTERRUPTS", 3);

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <cstdlib>
 #include <fstream>
 #include <map>
 #include <optional>
@@ -119,6 +120,20 @@ class Process {
 
 inline Result run(std::vector<std::string> arguments, const Circumstances& circumstances = {}) {
   return Process(std::move(arguments), circumstances).wait();
+}
+
+// A number from the environment.
+inline std::uint64_t setting(const char* name, std::uint64_t otherwise) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? otherwise : std::strtoull(value, nullptr, 10);
+}
+
+inline std::size_t count(const std::string& text, const std::string& part) {
+  std::size_t times = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) {
+    ++times;
+  }
+  return times;
 }
 
 }  // namespace kstone::rocksdb::test
