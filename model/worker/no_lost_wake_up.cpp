@@ -87,6 +87,10 @@ const ProvedCalm<RequestThenIdle<Size<2, 2>>, Size<2, 2>> two_two(
     {"request_then_idle_2_2", properties, {"coalesced", "requested while running"}, {}, true});
 const Proved<RequestBeforeStart<Size<2, 1>>, Size<2, 1>> before_start(
     {"request_before_start_2_1", properties, {}, {"coalesced"}});
+const Proved<RequestBeforeStart<Size<3, 1, 3>>, Size<3, 1, 3>> before_start_three_stripes(
+    {"request_before_start_3_1_three_stripes", properties});
+const Proved<RequestBeforeStart<Size<4, 1>>, Size<4, 1>> before_start_four(
+    {"request_before_start_4_1", properties, {}, {"coalesced"}});
 const Proved<RequestTwiceThenIdle<Size<1, 1>>, Size<1, 1>> twice_one({"request_twice_then_idle_1_1", properties});
 const ProvedCalm<RequestTwiceThenIdle<Size<2, 1>>, Size<2, 1>> twice_two(
     {"request_twice_then_idle_2_1", properties, {"coalesced", "requested while running"}, {}, true});

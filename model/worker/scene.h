@@ -198,13 +198,18 @@ SuiteOptions suite_options(Claim claim, const std::string& suffix) {
   return options;
 }
 
-// ... with one wait that may end by its limit.
+// ... with waits that may end by their limit.
 template <class Scenario, class Size>
-SuiteOptions with_one_timeout(Claim claim, std::uint32_t spurious = 0) {
+SuiteOptions with_timeouts(Claim claim, std::uint32_t timeouts, std::uint32_t spurious = 0) {
   auto options = suite_options<Scenario, Size>(std::move(claim), "");
-  options.limits.timeouts = 1;
+  options.limits.timeouts = timeouts;
   options.limits.spurious = spurious;
   return options;
+}
+
+template <class Scenario, class Size>
+SuiteOptions with_one_timeout(Claim claim, std::uint32_t spurious = 0) {
+  return with_timeouts<Scenario, Size>(std::move(claim), 1, spurious);
 }
 
 // A scenario that must be proved without a bound: once without spurious wake-ups, for liveness, since they can hide a
