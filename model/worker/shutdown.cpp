@@ -198,7 +198,7 @@ const Refuted<DrainKeepsTheOrder<Size<2, 1, 2>, ForgetsWhatItCloses>, Size<2, 1,
 const Proved<Destroyed<Size<1, 1>>, Size<1, 1>> destroyed({"destroyed_without_shutdown_1_1", "P10", {"the job ran"}});
 
 const Proved<LimitPassesAsTheLastThreadLeaves<>, Size<1, 1>> limit_at_the_end(
-    {"limit_passes_as_the_last_thread_leaves", "P7", {}, {"timed out"}});
+    {"limit_passes_as_the_last_thread_leaves", "P7", {"timed out"}});
 const Registered limit_while_running = suite<LimitPassesWhileAJobRuns<>>(
     with_one_timeout<LimitPassesWhileAJobRuns<>, Size<1, 1>>({"limit_passes_while_a_job_runs", "P7"}));
 // Limits never pass.
@@ -214,7 +214,7 @@ const Refuted<OneCaller<Size<1, 1>, drain, ForgetsWhatItCloses>, Size<1, 1>> for
 const Refuted<OneCaller<Size<1, 1>, drain, LosesTokens>, Size<1, 1>> loses_tokens(
     {"request_against_drain_without_tokens", "P7"}, {Failure::deadlock});
 const Refuted<OneCaller<Size<1, 1>, finish_running, JoinsNothing>, Size<1, 1>> joins_nothing(
-    {"request_against_shutdown_without_join", "P10"}, {Failure::use_after_free, Failure::thread_misuse});
+    {"request_against_shutdown_without_join", "P10"}, {Failure::check_failed, Failure::use_after_free, Failure::thread_misuse});
 const Refuted<RequestAgainstShutdown<Size<1, 1>, 2, finish_running, finish_running, LosesNotifications>, Size<1, 1>>
     loses_notifications({"request_against_two_shutdowns_without_notifications", "P8"}, {Failure::deadlock});
 
