@@ -354,11 +354,16 @@ class Collector:
                 self.check(name, "budget", "budget", "cut", ended)
                 states["cut"] += 1
                 state = "cut" if ran else "not_run"
+            if ran and record.get("partial"):
+                self.check(name, "budget", "partial", "cut", f"a partial run: {', '.join(record['partial'])}; done: "
+                           f"{record.get('done') or 'it did not end'}")
+                states["cut"] += 1
+                state = "failed" if states["failed"] else "cut"
             stale = ran and record.get("digest") != digest(name, self.root)
             why = "" if not stale else "the sources have changed since" if record else "of which sources is not recorded"
             found.append({"name": name, "title": title, "state": state, "stale": stale, "why": why, "states": dict(states),
-                          **{key: record[key] for key in ("seconds", "finished", "commit", "options", "digest", "reused")
-                             if key in record}})
+                          **{key: record[key] for key in ("seconds", "finished", "commit", "options", "digest", "reused", "partial", "done",
+                                                             "beside") if record.get(key) is not None}})
         return found
 
     def evidence(self):

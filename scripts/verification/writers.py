@@ -221,6 +221,17 @@ COLUMNS = [("scenario", "Scenarios"), ("program", "Generated programs"), ("core"
            ("test", "Contract tests")]
 
 
+def remark(part):
+    """What has to stand beside the state of a part: whether its results are old, or of less than all of it."""
+    words = [part["why"]] if part["why"] else []
+    if part.get("partial"):
+        words.append(f"a partial run: {', '.join(part['partial'])}")
+    if part.get("beside"):
+        beside = part["beside"]
+        words.append(f"besides a partial run, which does not count: {', '.join(beside['partial'])}: {beside['done']}")
+    return "; ".join(words)
+
+
 def summary(document):
     project = document["project"]
     lines = [f"# {MARKS[{'reduced': 'cut', 'incomplete': 'cut'}.get(document['verdict'], document['verdict'])]} "
@@ -240,7 +251,7 @@ def summary(document):
     for part in document["parts"]:
         states = part["states"]
         lines.append(f"| {part['title']} | {MARKS[part['state']]} {part['state'].replace('_', ' ')}"
-                     f"{', ' + part['why'] if part['why'] else ''} | " +
+                     f"{', ' + remark(part).replace('|', '&#124;') if remark(part) else ''} | " +
                      " | ".join(str(states.get(s, 0) or "") for s in ("passed", "argued", "failed", "cut", "not_run")) +
                      f" | {duration(part['seconds']) if 'seconds' in part else ''} |")
     lines += ["", "| Property | " + " | ".join(title for _, title in COLUMNS) + " |", "|---|" + "---|" * len(COLUMNS)]
@@ -286,7 +297,7 @@ def terminal(document, width=120):
     lines = failures(document, width)
     for part in document["parts"]:
         states = ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in part["states"].items())
-        lines.append(f"{MARKS[part['state']]} {part['title']:15} {states}{'; ' + part['why'] if part['why'] else ''}")
+        lines.append(f"{MARKS[part['state']]} {part['title']:15} {states}{'; ' + remark(part) if remark(part) else ''}")
     if document["verdict"] == "incomplete":
         lines += [f"  missing: {reason}" for reason in document["reasons"][:8]]
         lines += [f"  and {len(document['reasons']) - 8} more"] if len(document["reasons"]) > 8 else []

@@ -219,6 +219,56 @@ class ReportTest(unittest.TestCase):
         self.results.change("parts", lambda parts: parts["mutants"].update(status=None, cut="cut after 5 min"))
         self.check_incomplete("cut after 5 min")
 
+    def test_a_partial_run_is_never_a_green_whole(self):
+        for part, asked in (("props", "--programs 50 instead of 3000"), ("stress", "--minutes 1 instead of 20"),
+                            ("model", "--only soundness"), ("mutants", "--no-deep")):
+            with self.subTest(part=part):
+                self.results.save("parts", self.results.records)
+                self.results.change("parts", lambda parts: parts[part].update(partial=[asked], done="core: 3; 3 passed"))
+                report = self.check_incomplete(f"a partial run: {asked}", "core: 3; 3 passed")
+                self.assertTrue(f"a partial run: {asked}" in report.html)
+                self.assertIn(part, self.run_all()[1])
+
+    def test_a_partial_run_beside_a_whole_one_is_shown_and_does_not_count(self):
+        self.results.change("parts", lambda parts: parts["mutants"].update(
+            beside={"partial": ["--only link"], "done": "3 killed", "status": 0, "finished": "2026-01-01T00:00:00+00:00"}))
+        document, report = self.results.write()
+        self.assertEqual(document["verdict"], "passed")
+        self.check_valid(report)
+        for text in (report.html, report.markdown, writers.terminal(document)):
+            self.assertTrue("which does not count: --only link: 3 killed" in text)
+
+    def test_what_makes_a_run_partial(self):
+        def asked(*words):
+            return everything.less(everything.program().parse_args(list(words)))
+        for whole in (["model", "--seconds", "2000"], ["mutants", "--resume"], ["props", "--seed", "4"], ["stress", "--jobs", "1"],
+                      ["stress", "--minutes", "60"], ["tests"]):
+            self.assertEqual(asked(*whole), [])
+        self.assertEqual(asked("mutants", "--only", "link", "--only", "take"), ["--only link take"])
+        self.assertEqual(asked("stress", "--minutes", "1"), ["--minutes 1 instead of 20"])
+        self.assertEqual(asked("props", "--programs", "50", "--quick"), ["--quick", "--programs 50 instead of 3000"])
+        self.assertEqual(asked("model", "--only", "litmus"), ["--only litmus"])
+
+    def test_a_part_records_that_it_ran_in_part_and_ends_as_its_results_do(self):
+        for status in (0, 1):
+            arguments = everything.program().parse_args(["stress", "--minutes", "1", "--output", str(self.results.directory)])
+            arguments.run = lambda _: status
+            with unittest.mock.patch("builtins.print"):
+                self.assertEqual(everything.recorded(arguments), status)
+            record = self.results.load("parts")["stress"]
+            self.assertEqual((record["partial"], record["status"]), (["--minutes 1 instead of 20"], status))
+            self.assertIn("stress: 1", record["done"])
+
+    def test_a_few_mutants_leave_the_results_of_all_alone(self):
+        before = self.results.load("parts")["mutants"]
+        arguments = everything.program().parse_args(["mutants", "--only", "link", "--build", str(self.results.directory / "mutants")])
+        arguments.run = lambda _: 0
+        self.assertEqual(everything.recorded(arguments), 0)
+        after = self.results.load("parts")["mutants"]
+        self.assertEqual(after.pop("beside")["partial"], ["--only link"])
+        self.assertEqual(after, before)
+        self.assertEqual(arguments.build, self.results.directory / "mutants" / "some")
+
     def test_results_of_other_sources(self):
         self.results.change("parts", lambda parts: parts["props"].update(digest="another"))
         self.check_incomplete("the sources have changed since")
