@@ -29,10 +29,11 @@ OUTPUT = ROOT / "build" / "verify"
 QUICK_SECONDS = 600
 ALONE = "KSTONE_VERIFY_ALONE"  # set for a part of `all`, which reports at its end
 # How long a part takes where no earlier run tells, in seconds: full, quick.
-GUESSES = {"model": (3 * 3600, 240), "mutants": (4 * 3600, 150), "props": (1800, 60), "stress": (1500, 120), "tests": (180, 90)}
+GUESSES = {"model": (3 * 3600, 240), "mutants": (4 * 3600, 150), "props": (1800, 60), "stress": (1500, 120), "tests": (180, 90),
+           "coverage": (900, 90)}
 # What a part is called with; mutants come last, since they may be cut.
-FULL = {"tests": [], "model": [], "props": [], "stress": [], "mutants": []}
-QUICK = {"tests": [], "model": ["--quick-seconds", "3", "--seconds", "3", "--programs", "300"], "props": ["--quick"],
+FULL = {"tests": [], "coverage": [], "model": [], "props": [], "stress": [], "mutants": []}
+QUICK = {"tests": [], "coverage": ["--quick"], "model": ["--quick-seconds", "3", "--seconds", "3", "--programs", "300"], "props": ["--quick"],
          "stress": ["--quick"], "mutants": ["--only", "by hand: ", "--no-deep", "--no-second-line", "--seconds", "1"]}
 
 
@@ -44,7 +45,7 @@ def program():
     model.add_arguments(parts)
     mutation.add_arguments(parts)
     weakening.add_arguments(parts)
-    for name in ("props", "stress"):
+    for name in ("props", "stress", "coverage"):
         if importlib.util.find_spec(name):
             importlib.import_module(name).add_arguments(parts)
     replay.add_arguments(parts)

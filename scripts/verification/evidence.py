@@ -29,6 +29,8 @@ PARTS = {
     "props": ("Property tests", ["include", "src", "model", "proptests", "scripts/verification/props.py",
                                  "scripts/verification/programs.py"]),
     "stress": ("Real threads", ["include", "src", "tsan", "scripts/verification/stress.py"]),
+    "coverage": ("Coverage", ["include", "src", "tests", "proptests", "tsan", "model", "scripts/verification/coverage.py",
+                              "scripts/verification/uncovered.txt"]),
     "tests": ("Contract tests", ["include", "src", "tests", "tools", "examples", "CMakeLists.txt", "cmake"]),
 }
 
@@ -297,7 +299,8 @@ class Collector:
         for entry in entries:
             kind = entry.get("kind", kinds[0])
             # What no entry says is what docs/properties.md says: where a property is checked besides.
-            properties = entry.get("properties") or [p["id"] for p in self.properties if PLACES[kind] in p["elsewhere"]]
+            properties = entry.get("properties") or [p["id"] for p in self.properties
+                                                           if kind in PLACES and PLACES[kind] in p["elsewhere"]]
             check = self.check(part, kind, entry["name"], entry["state"], entry.get("message", ""), properties,
                                seconds=entry.get("seconds"), numbers=entry.get("numbers", {}))
             if entry.get("history") or entry.get("replay"):
@@ -412,6 +415,8 @@ class Collector:
         self.collect_entries("props", ["program", "core"], read_json(self.output / "props.json"))
         self.collect_entries("stress", ["stress"], read_json(self.output / "stress.json"))
         self.collect_tests()
+        coverage = read_json(self.output / "coverage.json")
+        self.collect_entries("coverage", ["coverage"], coverage)
         parts = self.parts()
         self.evidence()
         verdict, reasons = judge(parts, self.checks, self.properties, self.quick)
@@ -428,7 +433,9 @@ class Collector:
                        "counterexamples": dict(collections.Counter(c["purpose"] for c in self.counterexamples))},
             "kinds": KINDS, "parts": parts, "properties": self.properties, "checks": self.checks, "orders": self.orders(),
             "counterexamples": self.counterexamples, "comparison": self.model.get("comparison") or [],
-            "left_out": self.model.get("left_out") or [], "sources": self.sources()}
+            "left_out": self.model.get("left_out") or [],
+            "coverage": {key: coverage[key] for key in ("together", "by_kind", "kinds", "least", "not_reached") if key in coverage},
+            "sources": self.sources()}
 
 
 def judge(parts, checks, properties, quick):

@@ -54,8 +54,9 @@ def main(arguments):
     totals, checks, seconds = {}, {}, {}
 
     def save():
+        others = {key: value for key, value in read_json(output / "props.json").items() if key in ("stress", "coverage")}
         (output / "props.json").write_text(json.dumps(
-            {**{key: totals.get(key, 0) for key in TOTALS}, "seconds": seconds, "programs_detail": totals.get("detail", {}),
+            {**others, **{key: totals.get(key, 0) for key in TOTALS}, "seconds": seconds, "programs_detail": totals.get("detail", {}),
              "mutants": totals.get("mutants", []),
              "checks": [check for part in PARTS for check in checks.get(part, [not_run(part, "not run")])]}, indent=1) + "\n")
 

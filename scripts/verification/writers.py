@@ -254,6 +254,10 @@ def summary(document):
                      f"{', ' + remark(part).replace('|', '&#124;') if remark(part) else ''} | " +
                      " | ".join(str(states.get(s, 0) or "") for s in ("passed", "argued", "failed", "cut", "not_run")) +
                      f" | {duration(part['seconds']) if 'seconds' in part else ''} |")
+    if document["coverage"].get("together"):
+        lines += ["", "| Reached by all tests | Branches | Lines |", "|---|---|---|"]
+        lines += [f"| {folder} | {v['branch_percent']} %, {v['branches_reached']} of {v['branches']} | {v['line_percent']} %, "
+                  f"{v['lines_reached']} of {v['lines']} |" for folder, v in document["coverage"]["together"].items()]
     lines += ["", "| Property | " + " | ".join(title for _, title in COLUMNS) + " |", "|---|" + "---|" * len(COLUMNS)]
     for entry in document["properties"]:
         cells = []

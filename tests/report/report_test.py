@@ -15,6 +15,7 @@ import xml.etree.ElementTree as xml
 import jsonschema
 
 from results import ROOT, Results
+import coverage
 import everything
 import evidence
 import lanes
@@ -337,6 +338,49 @@ class ReportTest(unittest.TestCase):
         self.assertIsNone(lanes.parse("no history at all"))
         long = row["history"].replace("   13 |", "  ... 7 lines are left out\n   13 |")
         self.assertIn({"left_out": 7}, lanes.parse(long)["steps"])
+
+    # -- Coverage ---------------------------------------------------------------------------------------------------------
+
+    def covered(self, explained):
+        """The checks of a core of which line 1 is reached, line 2 is not, and the condition of line 3 is never false."""
+        reached = coverage.Reached()
+        file = "src/scheduling_core.cpp"
+        reached.lines[file].update({1: 5, 2: 0, 3: 5, 4: 5})
+        reached.lines[file][2] = 0
+        reached.branches[file][3, 5, 3, 11] = [5, 0]
+        reached.branches[file][4, 8, 4, 9] = [5, 0]
+        source = coverage.Source(file)
+        source.lines = ["int x;", "return never;", "if (closed) {", "assert(a && b);"]
+        source.assertions = {4}
+        result, checks = coverage.judged({"contract": reached}, reached, {file: source}, coverage.explanations(explained))
+        return result, {check["name"]: check["message"] for check in checks if check["state"] == "failed"}
+
+    def test_what_no_test_reaches_has_to_be_explained(self):
+        result, failed = self.covered("")
+        self.assertEqual([row["what"] for row in result["not_reached"]], ["`return never;`", "`closed` is never false"])
+        self.assertEqual(result["together"]["core"]["branch_percent"], 50)
+        self.assertIn("src/scheduling_core.cpp:2 `return never;`", failed["coverage of the core"])
+        self.assertIn("100 % of the branches are due", failed["coverage of the core"])
+        _, failed = self.covered("Because.\n    src/scheduling_core.cpp: `return never;`\n    src/scheduling_core.cpp: `closed` is never false\n")
+        self.assertNotIn("not explained", failed["coverage of the core"])
+
+    def test_an_explanation_for_nothing_is_red(self):
+        for words, red in (("Because.", True), ("By chance: sometimes.", False)):
+            _, failed = self.covered(f"{words}\n    src/scheduling_core.cpp: `int x;`\n")
+            self.assertEqual("stale explanation: src/scheduling_core.cpp: `int x;`" in failed, red)
+        _, failed = self.covered("By chance: sometimes.\n    src/scheduling_core.cpp: `int gone;`\n")
+        self.assertIn("stale explanation: src/scheduling_core.cpp: `int gone;`", failed)
+
+    def test_coverage_that_falls_short_is_red_and_shown(self):
+        def spoil(data):
+            data["checks"][0].update(state="failed", message="71 of 72 branches; 100 % of the branches are due")
+            data["not_reached"][0]["why"] = ""
+        self.results.change("coverage", spoil)
+        document, report = self.results.write()
+        self.assertEqual(document["verdict"], "failed")
+        self.check_valid(report)
+        self.assertTrue("not explained" in report.html)
+        self.assertTrue("71 of 72 branches" in report.markdown)
 
     # -- All of it --------------------------------------------------------------------------------------------------------
 
