@@ -3,36 +3,21 @@ else that a report says is made from it."""
 
 import collections
 import datetime
-import hashlib
 import json
 import os
 import pathlib
 import platform
 import re
 import shlex
-import subprocess
 import xml.etree.ElementTree
 
 import lanes
 import weakening
 from build import CXX, MUTATED, ROOT
+from findings import found_in
+from parts import PARTS, digest, output_of, version_of_package
 
 SCHEMA_VERSION = "1.0"
-
-# What a part says, and the sources that its results depend on.
-PARTS = {
-    "model": ("Model checking", ["include", "src", "model", "scripts/verification/model.py", "scripts/verification/weakening.py",
-                                 "scripts/verification/arguments.txt"]),
-    "mutants": ("Mutants", ["include", "src", "model", "proptests", "tests", "scripts/verification/mutation.py",
-                            "scripts/verification/operators.py", "scripts/verification/handwritten.txt",
-                            "scripts/verification/equivalents.txt"]),
-    "props": ("Property tests", ["include", "src", "model", "proptests", "scripts/verification/props.py",
-                                 "scripts/verification/programs.py"]),
-    "stress": ("Real threads", ["include", "src", "tsan", "scripts/verification/stress.py"]),
-    "coverage": ("Coverage", ["include", "src", "tests", "proptests", "tsan", "model", "scripts/verification/coverage.py",
-                              "scripts/verification/uncovered.txt"]),
-    "tests": ("Contract tests", ["include", "src", "tests", "tools", "examples", "CMakeLists.txt", "cmake"]),
-}
 
 # The evidence of a property, in the order of its strength, and what each kind is.
 KINDS = {
@@ -58,29 +43,12 @@ def read_json(path):
         return {}
 
 
-def digest(part, root=ROOT):
-    """Of the sources that the results of a part depend on."""
-    state = hashlib.sha1()
-    for folder in PARTS[part][1]:
-        path = root / folder
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file() and "__pycache__" not in file.parts:
-                state.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
-    return state.hexdigest()
-
-
-def output_of(*command):
-    try:
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
-
-
 def first_line(text):
     return text.splitlines()[0] if text else ""
 
 
 def commit(root=ROOT):
+    output_of.cache_clear()  # it changes while a part runs
     return {"commit": output_of("git", "-C", str(root), "rev-parse", "HEAD"),
             "committed": output_of("git", "-C", str(root), "show", "-s", "--format=%cI", "HEAD"),
             "changed": bool(output_of("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no"))}
@@ -92,7 +60,7 @@ def environment():
     for name, command in {"compiler": CXX, "clang": "clang++", "clang-19": "clang++-19", "cmake": "cmake", "python": "python3"}.items():
         found[name] = first_line(output_of(command, "--version"))
     for package in ("relacy-dev", "librapidcheck-dev", "libgtest-dev", "nlohmann-json3-dev"):
-        found[package] = output_of("dpkg-query", "-W", "-f", "${Version}", package)
+        found[package] = version_of_package(package)
     return {name: value for name, value in found.items() if value != ""}
 
 
@@ -340,7 +308,7 @@ class Collector:
 
     def parts(self):
         found = []
-        for name, (title, _) in PARTS.items():
+        for name, part in PARTS.items():
             record = self.records.get(name, {})
             mine = [check for check in self.checks if check["part"] == name]
             states = collections.Counter(check["state"] for check in mine)
@@ -364,7 +332,7 @@ class Collector:
                 state = "failed" if states["failed"] else "cut"
             stale = ran and record.get("digest") != digest(name, self.root)
             why = "" if not stale else "the sources have changed since" if record else "of which sources is not recorded"
-            found.append({"name": name, "title": title, "state": state, "stale": stale, "why": why, "states": dict(states),
+            found.append({"name": name, "title": part.title, "state": state, "stale": stale, "why": why, "states": dict(states),
                           **{key: record[key] for key in ("seconds", "finished", "commit", "options", "digest", "reused", "partial", "done",
                                                              "beside") if record.get(key) is not None}})
         return found
@@ -453,41 +421,6 @@ def judge(parts, checks, properties, quick):
     if missing or (cut and not quick):
         return "incomplete", missing + cut
     return ("reduced", cut) if quick else ("passed", [])
-
-
-def found_in(data):
-    """Checks of the results of kstone_core_enumeration, kstone_core_properties and kstone_programs, wherever they stand."""
-    def entry(kind, name, state, message="", **more):
-        return {"kind": kind, "name": name, "state": state, "message": message, **more}
-
-    if not isinstance(data, dict):
-        return
-    for part in data.get("slices", []):
-        state = "failed" if part["difference"] else "cut" if not part["complete"] else "passed" if part["passed"] else "failed"
-        yield entry("core", f"every state: {part['name']}", state, part["difference"], seconds=part.get("seconds"),
-                    numbers={"states": part["states"], "transitions": part["transitions"]})
-    if "sequences" in data:
-        properties = data.get("programs", {}).get("properties", data)
-        wrong = properties.get("difference", "")
-        yield entry("core", "random sequences", "failed" if wrong or not data.get("passed", True) else "passed", wrong,
-                    numbers={key: data[key] for key in ("sequences", "sequence_steps") if key in data})
-    if "planted_caught" in data and ("slices" in data or "sequences" in data):
-        yield entry("core", "planted faults", "passed" if data["planted_caught"] == data["planted"] else "failed",
-                    f"{data['planted_caught']} of {data['planted']} noticed",
-                    numbers={key: data[key] for key in ("planted", "planted_caught")})
-    if "programs_complete" in data:
-        yield entry("program", data.get("name", "generated programs"), "failed" if data["failed"] else "passed",
-                    f"{data['programs_complete']} of {data['programs']} explored to the end",
-                    numbers={"programs": data["programs_complete"], "programs_cut": data["programs"] - data["programs_complete"],
-                             "executions": data["executions"], "histories": data["histories"]})
-        for failed in data["failed"]:
-            yield entry("program", failed["program"] or "a share of the programs", "failed", failed["message"],
-                        failure=failed["failure"], history=failed.get("history", ""),
-                        replay=shlex.join(["kstone_programs", "--program", failed["program"], "--replay", failed["replay"]])
-                        if failed.get("replay") else "")
-    if not data.keys() & {"slices", "sequences"}:
-        for value in data.values():
-            yield from found_in(value)
 
 
 STATUS = {"passed": 0, "reduced": 0, "failed": 1, "incomplete": 3}

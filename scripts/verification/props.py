@@ -7,7 +7,8 @@ import time
 
 import programs
 from build import ROOT, Failed, last_line, run
-from evidence import found_in, read_json
+from evidence import read_json
+from findings import found_in
 from model import build, executable
 from mutation import Log
 

@@ -19,6 +19,7 @@ import coverage
 import everything
 import evidence
 import lanes
+import parts
 import writers
 
 SCHEMAS = ROOT / "scripts" / "verification" / "schema"
@@ -338,6 +339,66 @@ class ReportTest(unittest.TestCase):
         self.assertIsNone(lanes.parse("no history at all"))
         long = row["history"].replace("   13 |", "  ... 7 lines are left out\n   13 |")
         self.assertIn({"left_out": 7}, lanes.parse(long)["steps"])
+
+    # -- Of which sources -------------------------------------------------------------------------------------------------
+
+    def changed(self, name, old=b"old", new=b"new"):
+        """The parts whose results do not count any more once that file has changed."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(old)
+            before = {part: parts.digest(part, pathlib.Path(folder)) for part in parts.PARTS}
+            path.write_bytes(new)
+            return {part for part in parts.PARTS if parts.digest(part, pathlib.Path(folder)) != before[part]}
+
+    def test_results_depend_on_what_was_compiled_and_on_nothing_else(self):
+        every = set(parts.PARTS)
+        for name, dependent in {
+                "include/kstone/background_worker.h": every, "src/scheduling_core.cpp": every,
+                "README.md": set(), "model/README.md": set(), "proptests/README.md": set(), "docs/verification.md": set(),
+                "docs/memory-orders.md": {"tests"}, "src/rocksdb/leveled_picker.cpp": {"stress", "tests", "coverage"},
+                "tests/rocksdb/leveled_picker_test.cpp": {"coverage"}, "tests/report/report_test.py": set(),
+                "CMakePresets.json": {"model", "props", "tests"}, "CMakeLists.txt": {"model", "props", "tests"},
+                "scripts/verification/build.py": every, "scripts/verification/programs.py": {"props"},
+                "scripts/verification/equivalents.txt": {"mutants"}, "scripts/verification/page.py": set(),
+                "model/worker/jobs.cpp": {"model", "mutants", "coverage"}, "model/explorer.cpp": {"model", "mutants", "props", "coverage"},
+                "tsan/stress.cpp": {"stress", "coverage"}, "examples/leveldb_stripes.cpp": set()}.items():
+            with self.subTest(name=name):
+                self.assertEqual(self.changed(name), dependent)
+
+    def test_results_depend_on_the_compiler(self):
+        tool = "version_of_tool"
+        before = {part: parts.digest(part) for part in parts.PARTS}
+        with unittest.mock.patch.object(parts, tool, lambda name: f"{name} 99.0"):
+            self.assertTrue(all(parts.digest(part) != before[part] for part in parts.PARTS))
+
+    def test_what_a_part_names_is_there(self):
+        for name, part in parts.PARTS.items():
+            for read in part.reads:
+                self.assertTrue((ROOT / read).exists(), f"{name} reads {read}")
+
+    def test_a_part_names_the_scripts_that_it_imports(self):
+        # Of these a part uses what runs commands and writes files, not what decides; a change there would repeat everything.
+        tools = {"evidence", "model", "mutation", "stress", "weakening", "writers", "parts", "replay"}
+        modules = {"mutants": "mutation", "tests": "build"}
+        for name, part in parts.PARTS.items():
+            text = (ROOT / "scripts" / "verification" / f"{modules.get(name, name)}.py").read_text()
+            local = {word for word in re.findall(r"^(?:from|import) (\w+)", text, re.M)
+                     if (ROOT / "scripts" / "verification" / f"{word}.py").exists()}
+            named = {pathlib.Path(read).stem for read in part.reads if read.startswith("scripts/")}
+            self.assertLessEqual(local - tools, named, name)
+
+    def test_every_list_of_the_parts_is_the_same(self):
+        self.assertEqual(set(everything.FULL), set(parts.PARTS))
+        self.assertEqual(set(everything.QUICK), set(parts.PARTS))
+        self.assertEqual(set(everything.GUESSES), set(parts.PARTS))
+        listed = json.loads((SCHEMAS / "verification.json").read_text())["properties"]["parts"]["items"]["properties"]["name"]["enum"]
+        self.assertEqual(set(listed), set(parts.PARTS))
+        for file in ("scripts/verify", "docs/verification.md", "README.md"):
+            text = (ROOT / file).read_text()
+            for part in parts.PARTS:
+                self.assertTrue(re.search(rf"scripts/verify .*\b{part}\b", text), f"{file} does not name {part}")
 
     # -- Coverage ---------------------------------------------------------------------------------------------------------
 
