@@ -14,7 +14,7 @@ import xml.etree.ElementTree
 import lanes
 import weakening
 from build import CXX, MUTATED, ROOT
-from findings import found_in
+from findings import LEAST, found_in
 from parts import PARTS, digest, output_of, version_of_package
 
 SCHEMA_VERSION = "1.0"
@@ -260,7 +260,7 @@ class Collector:
 
     def collect_entries(self, part, kinds, data):
         """Checks as docs/verification.md describes them, and the results of the programs of `proptests/` as they are."""
-        entries = list(data.get("checks") or found_in(data))
+        entries = list(data.get("checks") or found_in(data, "quick" if self.quick else "full"))
         for kind in kinds:
             if not any(entry.get("kind", kinds[0]) == kind for entry in entries):
                 self.check(part, kind, kind, "not_run", data.get("why", "not run"))
@@ -270,7 +270,7 @@ class Collector:
             properties = entry.get("properties") or [p["id"] for p in self.properties
                                                            if kind in PLACES and PLACES[kind] in p["elsewhere"]]
             check = self.check(part, kind, entry["name"], entry["state"], entry.get("message", ""), properties,
-                               seconds=entry.get("seconds"), numbers=entry.get("numbers", {}))
+                               seconds=entry.get("seconds"), numbers=entry.get("numbers", {}), verdict=entry.get("verdict"))
             if entry.get("history") or entry.get("replay"):
                 self.counterexample(check, "must_fail" if entry["state"] == "passed" else "defect", entry.get("history", ""),
                                     entry.get("replay", ""), failure=entry.get("failure", "failed"),
@@ -380,7 +380,8 @@ class Collector:
             self.operations = {}
         self.collect_model()
         self.collect_mutants()
-        self.collect_entries("props", ["program", "core"], read_json(self.output / "props.json"))
+        props = read_json(self.output / "props.json")
+        self.collect_entries("props", ["program", "core"], props)
         self.collect_entries("stress", ["stress"], read_json(self.output / "stress.json"))
         self.collect_tests()
         coverage = read_json(self.output / "coverage.json")
@@ -403,7 +404,7 @@ class Collector:
             "counterexamples": self.counterexamples, "comparison": self.model.get("comparison") or [],
             "left_out": self.model.get("left_out") or [],
             "coverage": {key: coverage[key] for key in ("together", "by_kind", "kinds", "least", "not_reached") if key in coverage},
-            "sources": self.sources()}
+            "programs": programs_of(props), "sources": self.sources()}
 
 
 def judge(parts, checks, properties, quick):
@@ -421,6 +422,16 @@ def judge(parts, checks, properties, quick):
     if missing or (cut and not quick):
         return "incomplete", missing + cut
     return ("reduced", cut) if quick else ("passed", [])
+
+
+def programs_of(props):
+    """How many programs of each size were drawn, and explored to the end."""
+    source = props.get("generated", props)
+    detail = source.get("programs_detail", source)
+    if not detail.get("histogram"):
+        return {}
+    return {**{key: source[key] for key in ("programs", "programs_complete", "programs_nontrivial")}, "budget": detail.get("budget"),
+            "least": detail.get("least") or LEAST["full"]._asdict(), "histogram": detail["histogram"]}
 
 
 STATUS = {"passed": 0, "reduced": 0, "failed": 1, "incomplete": 3}

@@ -1,10 +1,17 @@
 """What the results of the programs of proptests/ say, as checks."""
 
+import collections
 import shlex
 
+# How many programs have to be explored, and how many of these to their end that are not trivial (proptests/programs/README.md),
+# for the generated programs to count as passed. With less they say too little, whether or not one failed.
+Least = collections.namedtuple("Least", "programs nontrivial")
+LEAST = {"full": Least(2000, 300), "quick": Least(60, 3)}
 
-def found_in(data):
-    """Checks of the results of kstone_core_enumeration, kstone_core_properties and kstone_programs, wherever they stand."""
+
+def found_in(data, size="full", asked=None):
+    """Checks of the results of kstone_core_enumeration, kstone_core_properties and kstone_programs, wherever they stand. `asked`:
+    so many programs were asked for, where that is known."""
     def entry(kind, name, state, message="", **more):
         return {"kind": kind, "name": name, "state": state, "message": message, **more}
 
@@ -24,10 +31,7 @@ def found_in(data):
                     f"{data['planted_caught']} of {data['planted']} noticed",
                     numbers={key: data[key] for key in ("planted", "planted_caught")})
     if "programs_complete" in data:
-        yield entry("program", data.get("name", "generated programs"), "failed" if data["failed"] else "passed",
-                    f"{data['programs_complete']} of {data['programs']} explored to the end",
-                    numbers={"programs": data["programs_complete"], "programs_cut": data["programs"] - data["programs_complete"],
-                             "executions": data["executions"], "histories": data["histories"]})
+        yield enough_programs(data, size, asked)
         for failed in data["failed"]:
             yield entry("program", failed["program"] or "a share of the programs", "failed", failed["message"],
                         failure=failed["failure"], history=failed.get("history", ""),
@@ -35,4 +39,23 @@ def found_in(data):
                         if failed.get("replay") else "")
     if not data.keys() & {"slices", "sequences"}:
         for value in data.values():
-            yield from found_in(value)
+            yield from found_in(value, size, asked)
+
+
+def enough_programs(data, size, asked):
+    """One check for all programs of a run. Those that the budget cut do not count."""
+    least = LEAST[size]
+    complete, nontrivial, cut = data["programs_complete"], data["programs_nontrivial"], data["programs"] - data["programs_complete"]
+    message = (f"{complete:,} of {data['programs']:,} programs explored to the end, {nontrivial:,} of them not trivial; "
+               f"{cut:,} cut by their budget; at least {least.programs:,} and {least.nontrivial:,} are due"
+               f"{' at reduced size' if size == 'quick' else ''}")
+    state, verdict = "passed", "proved"
+    if data["failed"]:
+        state, verdict = "failed", "refuted"
+    elif data["programs"] < least.programs or nontrivial < least.nontrivial:
+        # Whoever asks for fewer than are due gets what he asked for, and no tick.
+        fewer = asked is not None and asked < least.programs
+        state, verdict, message = "cut" if fewer else "failed", "unknown", f"unknown: {message}"
+    return {"kind": "program", "name": data.get("name", "generated programs"), "state": state, "verdict": verdict, "message": message,
+            "numbers": {"programs": complete, "programs_nontrivial": nontrivial, "programs_cut": cut,
+                        "executions": data["executions"], "histories": data["histories"]}}

@@ -254,6 +254,10 @@ def summary(document):
                      f"{', ' + remark(part).replace('|', '&#124;') if remark(part) else ''} | " +
                      " | ".join(str(states.get(s, 0) or "") for s in ("passed", "argued", "failed", "cut", "not_run")) +
                      f" | {duration(part['seconds']) if 'seconds' in part else ''} |")
+    if document["programs"]:
+        programs = document["programs"]
+        lines += ["", f"Generated programs: {programs['programs_complete']:,} of {programs['programs']:,} explored to the end, "
+                  f"{programs['programs_nontrivial']:,} of them not trivial ({programs['least']['nontrivial']:,} are due)."]
     if document["coverage"].get("together"):
         lines += ["", "| Reached by all tests | Branches | Lines |", "|---|---|---|"]
         lines += [f"| {folder} | {v['branch_percent']} %, {v['branches_reached']} of {v['branches']} | {v['line_percent']} %, "

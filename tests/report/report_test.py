@@ -18,6 +18,7 @@ from results import ROOT, Results
 import coverage
 import everything
 import evidence
+import findings
 import lanes
 import parts
 import writers
@@ -339,6 +340,28 @@ class ReportTest(unittest.TestCase):
         self.assertIsNone(lanes.parse("no history at all"))
         long = row["history"].replace("   13 |", "  ... 7 lines are left out\n   13 |")
         self.assertIn({"left_out": 7}, lanes.parse(long)["steps"])
+
+    def test_programs_that_were_cut_do_not_count(self):
+        document, report = self.results.write()
+        check = writers.by_id(document)[0]["props/program/generated programs"]
+        self.assertEqual((check["numbers"]["programs"], check["numbers"]["programs_cut"]), (1700, 1300))
+        self.assertEqual(document["programs"]["histogram"]["3 threads 9 calls"], {"programs": 1000, "complete": 200})
+        self.assertTrue("3 threads 9 calls" in report.html)
+        self.assertIn("1,700 of 3,000 explored to the end, 400 of them not trivial (300 are due)", report.markdown)
+
+    def test_too_few_programs_are_unknown_and_red(self):
+        for change in ({"programs_nontrivial": 299}, {"programs": 1999, "programs_complete": 1000}):
+            before = self.results.load("props")
+            self.results.change("props", lambda props: props["generated"].update(change))
+            self.check_red(*self.results.write(), "unknown:")
+            self.results.save("props", before)
+
+    def test_fewer_programs_than_are_due_are_no_fault_where_fewer_were_asked_for(self):
+        data = {**self.results.load("props")["generated"], "programs": 50, "programs_complete": 40, "programs_nontrivial": 5}
+        states = {asked: next(findings.found_in(data, "full", asked))["state"] for asked in (50, 3000, None)}
+        self.assertEqual(states, {50: "cut", 3000: "failed", None: "failed"})
+        self.assertEqual(next(findings.found_in({**data, "programs": 60}, "quick", 60))["state"], "passed")
+        self.assertEqual(next(findings.found_in({**data, "programs_nontrivial": 2}, "quick", 60))["state"], "failed")
 
     # -- Of which sources -------------------------------------------------------------------------------------------------
 
