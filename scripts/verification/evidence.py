@@ -176,7 +176,9 @@ class Collector:
         else:
             state, message = "failed", message or row.get("reason", "")
         known = {entry["id"] for entry in self.properties}
-        properties = [word for word in row["property"].split() if word in known or re.fullmatch(r"P\d+", word)]
+        properties = [word for word in row["property"].split() if word in known]
+        for word in set(re.findall(r"\bP\d+\b", row["property"])) - known:
+            self.check("model", "problem", f"{row['name']}: {word}", "failed", f"{word} has no row in docs/properties.md")
         check = self.check("model", "scenario", row["name"], state, message, properties, seconds=row.get("explored_seconds"))
         check["numbers"] = {key: row[key] for key in (
             "executions_complete", "executions_redundant", "longest_execution", "threads", "requesters", "workers", "stale_depth",

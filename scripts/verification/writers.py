@@ -1,5 +1,6 @@
 """Writes a verification document (evidence.py) for those who read it: JUnit, SARIF, Markdown, HTML, a terminal."""
 
+import collections
 import json
 import pathlib
 import re
@@ -14,6 +15,25 @@ HEADLINES = {
 }
 MARKS = {"passed": "✓", "failed": "✗", "argued": "≈", "cut": "◐", "not_run": "○"}
 SUMMARY_LIMIT = 900_000  # a step summary of 1 MiB or more is refused
+
+
+# What is green and yet was not shown, by kind of check: one, several.
+ARGUED = {"scenario": ("scenario too large, with a stand-in", "scenarios too large, with stand-ins"),
+          "mutant": ("mutant equivalent by argument", "mutants equivalent by argument"),
+          "weakening": ("order kept by argument", "orders kept by argument")}
+
+
+def headline(document):
+    """The verdict, and at once what it does not rest on."""
+    counts = collections.Counter(check["kind"] for check in document["checks"] if check["state"] == "argued")
+    words = [f"{count:,} {ARGUED.get(kind, (kind + ' by argument',) * 2)[count > 1]}" for kind, count in counts.items()]
+    not_reached = len(document["coverage"].get("not_reached", []))
+    if not_reached:
+        words.append(f"{not_reached} {'lines or branches' if not_reached > 1 else 'line or branch'} that no test reaches, explained")
+    first = HEADLINES[document["verdict"]]
+    if document["verdict"] not in ("passed", "reduced") or not words:
+        return first
+    return f"{first}, not all of it shown: {'; '.join(words)}"
 
 
 def by_id(document):
@@ -56,7 +76,7 @@ def printable(text):
 # -- JUnit ------------------------------------------------------------------------------------------------------------
 
 def junit(document):
-    root = xml.Element("testsuites", name="kstone verification")
+    root = xml.Element("testsuites", name=f"kstone verification: {headline(document)}")
     for part in document["parts"]:
         checks = [check for check in document["checks"] if check["part"] == part["name"]]
         suite = xml.SubElement(root, "testsuite", name=part["name"], timestamp=document["generated"][:19],
@@ -164,7 +184,8 @@ def sarif(document):
             "tool": {"driver": {"name": "kstone verify", "version": document["project"]["version"], "rules": list(rules.values())}},
             "invocations": [{"executionSuccessful": document["verdict"] != "incomplete", "endTimeUtc": utc(document["generated"]),
                              "toolExecutionNotifications": notices,
-                             "properties": {"verdict": document["verdict"], "size": document["size"]}}],
+                             "properties": {"verdict": document["verdict"], "headline": headline(document),
+                                            "size": document["size"]}}],
             "originalUriBaseIds": {"SRCROOT": {"description": {"text": "The root of the repository."}}},
             "columnKind": "unicodeCodePoints", "results": results}]}
 
@@ -235,7 +256,7 @@ def remark(part):
 def summary(document):
     project = document["project"]
     lines = [f"# {MARKS[{'reduced': 'cut', 'incomplete': 'cut'}.get(document['verdict'], document['verdict'])]} "
-             f"kstone verification: {HEADLINES[document['verdict']]}", "",
+             f"kstone verification: {headline(document)}", "",
              f"kstone {project['version']}, commit {project['commit'][:12]}{' with changes' if project['changed'] else ''}, "
              f"{document['environment'].get('compiler', '')}, {document['size']} size. "
              f"{count(document['counts']['executions'])} executions explored.", ""]
@@ -309,7 +330,7 @@ def terminal(document, width=120):
     if document["verdict"] == "incomplete":
         lines += [f"  missing: {reason}" for reason in document["reasons"][:8]]
         lines += [f"  and {len(document['reasons']) - 8} more"] if len(document["reasons"]) > 8 else []
-    lines.append(f"{HEADLINES[document['verdict']]} ({document['size']} size).")
+    lines.append(f"{headline(document)} ({document['size']} size).")
     return "\n".join(lines)
 
 

@@ -113,6 +113,30 @@ class ReportTest(unittest.TestCase):
             self.assertIn("--mutant", entry["replay"])
             self.assertIsInstance(entry["line"], int)
 
+    def test_the_headline_says_what_is_argued(self):
+        def argue(model):
+            row = next(row for row in model["scenarios"] if row["name"] == "snapshot_in_the_middle_1_1")
+            row.update(verdict="unknown", green=False, reason="the budget is used up", stands_in="another")
+            for mutant in model["mutants"]["list"][:2]:
+                mutant.update(verdict="equivalent", argument="for a reason")
+            model["weakenings"]["list"][0].update(verdict="argued", argument="for a reason", history="")
+        self.results.change("model", argue)
+        document, report = self.results.write()
+        self.assertEqual(document["verdict"], "passed")
+        self.check_valid(report)
+        weakened = sum(check["kind"] == "weakening" and check["state"] == "argued" for check in document["checks"])
+        mutants = sum(check["kind"] == "mutant" and check["state"] == "argued" for check in document["checks"])
+        for words in ("Passed, not all of it shown", "2 scenarios too large, with stand-ins", f"{mutants} mutants equivalent by argument",
+                      f"{weakened} order"):
+            for form, text in {"html": report.html.split('id="evidence"')[0], "markdown": report.markdown.splitlines()[0],
+                               "junit": report.junit.splitlines()[1], "sarif": json.dumps(report.sarif["runs"][0]["invocations"]),
+                               "terminal": writers.terminal(document).splitlines()[-1]}.items():
+                self.assertTrue(words in text, f"{form} does not say: {words}")
+
+    def test_a_suite_of_an_unknown_property(self):
+        self.results.change("model", lambda model: model["scenarios"][0].update(property="P1 P77"))
+        self.check_red(*self.results.write(), "P77 has no row in docs/properties.md")
+
     def test_quick_is_never_called_passed(self):
         document, report = self.results.write(quick=True)
         self.assertEqual(document["verdict"], "reduced")
