@@ -6,7 +6,7 @@ import shlex
 # How many programs have to be explored, and how many of these to their end that are not trivial (proptests/programs/README.md),
 # for the generated programs to count as passed. With less they say too little, whether or not one failed.
 Least = collections.namedtuple("Least", "programs nontrivial")
-LEAST = {"full": Least(2000, 300), "quick": Least(60, 3)}
+LEAST = {"full": Least(2000, 300), "quick": Least(100, 5)}
 
 
 def found_in(data, size="full", asked=None):

@@ -51,7 +51,7 @@ def main(arguments):
     output = arguments.output.resolve()
     output.mkdir(parents=True, exist_ok=True)
     if arguments.quick:
-        arguments.programs, arguments.budget, arguments.sequences = 60, 4000, 2000
+        arguments.programs, arguments.budget, arguments.sequences = 120, 8000, 2000
     size = "quick" if arguments.quick else "full"
     totals, checks, seconds = {}, {}, {}
 

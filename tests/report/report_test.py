@@ -384,8 +384,8 @@ class ReportTest(unittest.TestCase):
         data = {**self.results.load("props")["generated"], "programs": 50, "programs_complete": 40, "programs_nontrivial": 5}
         states = {asked: next(findings.found_in(data, "full", asked))["state"] for asked in (50, 3000, None)}
         self.assertEqual(states, {50: "cut", 3000: "failed", None: "failed"})
-        self.assertEqual(next(findings.found_in({**data, "programs": 60}, "quick", 60))["state"], "passed")
-        self.assertEqual(next(findings.found_in({**data, "programs_nontrivial": 2}, "quick", 60))["state"], "failed")
+        self.assertEqual(next(findings.found_in({**data, "programs": 120}, "quick", 120))["state"], "passed")
+        self.assertEqual(next(findings.found_in({**data, "programs": 120, "programs_nontrivial": 4}, "quick", 120))["state"], "failed")
 
     # -- Of which sources -------------------------------------------------------------------------------------------------
 
