@@ -15,6 +15,7 @@ import lanes
 import weakening
 from build import CXX, MUTATED, ROOT
 from findings import LEAST, found_in
+from left_out import left_out
 from parts import PARTS, digest, output_of, version_of_package
 
 SCHEMA_VERSION = "1.0"
@@ -404,7 +405,7 @@ class Collector:
                        "counterexamples": dict(collections.Counter(c["purpose"] for c in self.counterexamples))},
             "kinds": KINDS, "parts": parts, "properties": self.properties, "checks": self.checks, "orders": self.orders(),
             "counterexamples": self.counterexamples, "comparison": self.model.get("comparison") or [],
-            "left_out": self.model.get("left_out") or [],
+            "left_out": left_out(self.root),
             "coverage": {key: coverage[key] for key in ("together", "by_kind", "kinds", "least", "not_reached") if key in coverage},
             "programs": programs_of(props), "sources": self.sources()}
 

@@ -387,6 +387,14 @@ class ReportTest(unittest.TestCase):
         self.assertEqual(next(findings.found_in({**data, "programs": 120}, "quick", 120))["state"], "passed")
         self.assertEqual(next(findings.found_in({**data, "programs": 120, "programs_nontrivial": 4}, "quick", 120))["state"], "failed")
 
+    def test_what_the_models_leave_out_is_said_once(self):
+        document, report = self.results.write()
+        self.assertGreaterEqual(len(document["left_out"]), 9)
+        self.assertIn("stale_depth", " ".join(document["left_out"]))
+        for text in document["left_out"]:
+            self.assertFalse(text.endswith(".") or "\n" in text, text)
+            self.assertIn(text, report.markdown)
+
     # -- Of which sources -------------------------------------------------------------------------------------------------
 
     def changed(self, name, old=b"old", new=b"new"):
