@@ -435,7 +435,7 @@ class ReportTest(unittest.TestCase):
 
     def test_a_part_names_the_scripts_that_it_imports(self):
         # Of these a part uses what runs commands and writes files, not what decides; a change there would repeat everything.
-        tools = {"evidence", "model", "mutation", "stress", "weakening", "writers", "parts", "replay"}
+        tools = {"evidence", "left_out", "model", "mutation", "stress", "weakening", "writers", "parts", "replay"}
         modules = {"mutants": "mutation", "tests": "build"}
         for name, part in parts.PARTS.items():
             text = (ROOT / "scripts" / "verification" / f"{modules.get(name, name)}.py").read_text()
