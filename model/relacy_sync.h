@@ -263,6 +263,11 @@ struct RelacySync {
     }
   };
 
+  // Scenes do not fork; the tests of faults do.
+  struct process {
+    bool is_current() const { return true; }
+  };
+
   // What histories call an object; what is no modelled object itself has no name.
   template <class Object>
   static void name(const Object& object, const char* text) {

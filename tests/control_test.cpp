@@ -144,6 +144,10 @@ TEST(Start, with_threads_for_jobs_but_none_for_the_scan_runs_and_says_so) {
                        "start: no thread could be created for the periodic scan; it will not run"}));
   worker.queue_compaction(1);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  // Nor does a later call say so again: it tried nothing.
+  lines.clear();
+  EXPECT_EQ(worker.start(), StartResult::already_running);
+  EXPECT_EQ(lines, std::vector<std::string>{"start: the worker runs already"});
 }
 
 TEST(Shutdown, drain_runs_every_accepted_stripe_once_more) {

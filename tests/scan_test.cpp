@@ -162,6 +162,23 @@ TEST(Scan, is_not_called_when_the_configuration_is_disabled) {
   EXPECT_TRUE(scene.scans.events().empty());
 }
 
+// 280 years from a clock that says 30 are more than it can say.
+TEST(Limit, beyond_the_end_of_the_clock_is_none) {
+  const auto years = std::chrono::hours(24) * 365;
+  Clock::advance(30 * years);
+  Scene scene;
+  scene.options.scan = nullptr;
+  {
+    Worker worker(CompactionConfig(), {}, 4, scene.job(), scene.options);
+    worker.start();
+    worker.queue_compaction(1);
+    EXPECT_EQ(worker.wait_idle(280 * years), IdleResult::idle);
+    EXPECT_TRUE(worker.shutdown(ShutdownMode::drain, 280 * years).complete);
+  }
+  Clock::advance(-30 * years);
+  EXPECT_EQ(scene.compacted.events().size(), 1U);
+}
+
 }  // namespace
 }  // namespace kstone::test
 

@@ -534,10 +534,13 @@ class Replay {
       require(thread.phase == Phase::begins || thread.phase == Phase::woke, "a worker thread takes the mutex out of turn");
     }
     for (;;) {
-      auto control = admit_listed(thread);
       if (core_.has_queued()) {
         compact(thread);
         return;
+      }
+      auto control = admit_listed(thread);
+      if (core_.has_queued()) {
+        continue;
       }
       if (core_.closed()) {
         leave(thread);
@@ -581,7 +584,7 @@ class Replay {
     }
     thread.stripe = id;
     thread.attempt = core_.stripe(id).attempts;
-    thread.owed_tokens = core_.has_queued() && claim_sleeper(thread) ? 1 : 0;
+    thread.owed_tokens = claim_sleeper(thread) ? 1 : 0;
     unlock(thread);
     thread.phase = Phase::runs;
     thread.owed_lines = setting_.has_sink ? 1 : 0;
@@ -593,7 +596,7 @@ class Replay {
 
   bool claim_sleeper(Thread& thread) {
     ControlWord control{load(thread, control_object)};
-    while (control.sleepers() != 0) {
+    while (control.sleepers() != 0 && (core_.has_queued() || !control.list_is_empty())) {
       if (exchange(thread, control, Step::claim_sleeper)) {
         return true;
       }
@@ -764,7 +767,7 @@ class Replay {
         result = started_ ? StartResult::started : StartResult::no_threads;
       }
       frame.answer = static_cast<std::uint64_t>(result);
-      const bool scan_missing = alive_workers_ != 0 && setting_.has_scan && !scan_alive_;
+      const bool scan_missing = result == StartResult::started && alive_workers_ != 0 && setting_.has_scan && !scan_alive_;
       frame.lines = !setting_.has_sink ? 0 : scan_missing ? 2 : 1;
       unlock(thread);
       frame.at = frame.lines != 0 ? 1 : finished;
@@ -844,7 +847,7 @@ class Replay {
 
   // -- Shutdown and destructor ----
 
-  enum At { entry = 0, entry_of_destructor, awaits_threads, has_joined, logs_end, logged_end, awaits_joined, awaits_callers };
+  enum At { entry = 0, entry_of_destructor, woke_threads, awaits_threads, has_joined, logs_end, logged_end, awaits_joined, awaits_callers };
 
   void shutdown(Thread& thread, Frame& frame) {
     const bool destroys = frame.call == Call::destroy;
@@ -866,6 +869,9 @@ class Replay {
       case entry_of_destructor:
         stop(thread, frame);
         return;
+      case woke_threads:
+        await_end(thread, frame);
+        return;
       case awaits_threads:
         if (!in_time_ && !all_threads_left()) {
           end_stop(thread, frame);
@@ -876,6 +882,7 @@ class Replay {
       case has_joined:
         require(joins_ == threads_started_, "not every thread was joined");
         frame.joins = false;
+        core_.discard_queue();
         joined_ = true;
         unlock(thread);
         frame.lines = setting_.has_sink ? 1 : 0;
@@ -906,11 +913,27 @@ class Replay {
 
   void stop(Thread& thread, Frame& frame) {
     ++shutdown_callers_;
-    if (!core_.closed()) {
+    const bool closes = !core_.closed();
+    if (closes) {
       close(thread);
     }
-    core_.apply(frame.call == Call::destroy ? ShutdownMode::finish_running : static_cast<ShutdownMode>(frame.argument));
-    await_threads(thread, frame);
+    core_.apply(frame.call == Call::destroy ? ShutdownMode::finish_running : ShutdownArgument(frame.argument).mode());
+    if (closes) {
+      unlock(thread);
+      thread.owed_tokens = alive_workers_;
+      tokens_at_end_ += alive_workers_;
+      frame.at = woke_threads;
+    } else {
+      await_end(thread, frame);
+    }
+  }
+
+  void await_end(Thread& thread, Frame& frame) {
+    if (frame.call != Call::destroy && ShutdownArgument(frame.argument).has_limit()) {
+      await_threads(thread, frame);
+    } else {
+      join_threads(thread, frame);
+    }
   }
 
   void close(Thread& thread) {
@@ -924,11 +947,6 @@ class Replay {
       require(closing.after == StripeWord::closed_bit, "shutdown does not close a stripe's word");
       core_.close_stripe(i, StripeWord{closing.before}.requests());
     }
-    if (alive_workers_ != 0) {
-      const auto& post = take(thread, Act::post);
-      require(post.after == alive_workers_, "shutdown does not wake every thread");
-      tokens_at_end_ += post.after;
-    }
     notify(thread, Change::closed, false);
     if (idle_waiters_ != 0) {
       notify(thread, Change::episode_ended, true);
@@ -939,9 +957,12 @@ class Replay {
     if (!all_threads_left()) {
       unlock(thread, Change::thread_left);
       frame.at = awaits_threads;
-      return;
+    } else {
+      join_threads(thread, frame);
     }
-    core_.discard_queue();
+  }
+
+  void join_threads(Thread& thread, Frame& frame) {
     if (!joining_) {
       joining_ = true;
       unlock(thread);
@@ -1058,8 +1079,8 @@ class Replay {
     require(destroyed_ && joined_ && core_.closed(), "the worker was not destroyed");
     require(core_.alive() == 0 && core_.running() == 0 && !core_.has_queued(), "an episode is alive after the end");
     require(thread_ends_ == threads_started_, "a thread did not end");
-    require(claims_ == tokens_, "sleepers claimed and tokens posted are not as many");
-    require(wakes_ == sleeps_ && wakes_ <= tokens_ + tokens_at_end_, "a thread woke without a token");
+    require(claims_ + tokens_at_end_ == tokens_, "sleepers claimed and tokens posted are not as many");
+    require(wakes_ == sleeps_ && wakes_ <= tokens_, "a thread woke without a token");
   }
 
   Setting setting_;

@@ -42,6 +42,7 @@ using kstone::Submission;
 using kstone::trace::Act;
 using kstone::trace::Call;
 using kstone::trace::Log;
+using kstone::trace::ShutdownArgument;
 using Random = std::mt19937;
 
 // With a planted fault it is the sanitizer or the replay that has to find it.
@@ -98,7 +99,7 @@ struct Calls {
     return ends(Call::wait_idle, worker.wait_idle(limit));
   }
   kstone::ShutdownReport shutdown(ShutdownMode mode, Limit limit = {}) {
-    begins(Call::shutdown, static_cast<std::uint64_t>(mode));
+    begins(Call::shutdown, ShutdownArgument(mode, limit.nanoseconds().has_value()).mode_and_limit);
     return ends(Call::shutdown, &Log::reports, worker.shutdown(mode, limit));
   }
   StartResult start() {

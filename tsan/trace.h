@@ -40,6 +40,18 @@ enum class Act : std::uint8_t {
 };
 
 enum class Call : std::uint8_t { queue_compaction, queue_size, is_running, wait_idle, shutdown, start, snapshot, destroy };
+
+// The argument of Call::shutdown.
+struct ShutdownArgument {
+  std::uint64_t mode_and_limit;
+
+  explicit ShutdownArgument(std::uint64_t argument) : mode_and_limit(argument) {}
+  ShutdownArgument(ShutdownMode mode, bool has_limit)
+      : mode_and_limit(static_cast<std::uint64_t>(mode) * 2 + (has_limit ? 1 : 0)) {}
+  ShutdownMode mode() const { return static_cast<ShutdownMode>(mode_and_limit / 2); }
+  bool has_limit() const { return mode_and_limit % 2 != 0; }
+};
+
 enum class Change : std::uint8_t { none, episode_ended, thread_left, closed };
 
 struct Event {

@@ -11,7 +11,8 @@
 //   I3  While some worker thread sleeps, those that are awake and run no job, or are owed a token, are at least as many as
 //       the stripes that wait in the list and the queue. A thread goes to sleep only when none waits; who lists a stripe
 //       claims a sleeper in the same step; who puts a stripe back is awake itself. So no stripe waits for a wake-up but one
-//       that is owed; and while a requester is suspended before it posts, who leaves stripes in the queue wakes another.
+//       that is owed; and while a requester is suspended before it posts, who leaves stripes in either wakes
+//       another.
 //   I4  Once the core is closed, every stripe word is closed, and so is the list.
 //   I5  Each sleeper that is claimed is posted one token, and each sleeper consumes one; there are never more than threads.
 //   I6  A stripe has one node. Only the call that found its word without requests and not running links it, and only the
@@ -79,6 +80,8 @@ class basic_compaction_context {
 //   - Nobody calls a method once the destructor has begun, and none but waits is under way. Flush callbacks and writers
 //     have been stopped by then.
 //   - Nobody calls `shutdown`, `wait_idle` or the destructor while holding a lock that a job needs.
+//   - A child of `fork` leaves the worker alone: its threads live in the parent. Any call there, the destructor too, aborts
+//     with a sentence.
 // *Guarantees*
 //   - One at a time: never two compactions of one stripe at the same time; of different stripes, as many as configured.
 //   - No lost request: an accepted request is followed by a compaction of its stripe that starts after the request's
@@ -163,7 +166,8 @@ class basic_background_worker {
   // Memory ordering: when `complete`, what every compaction wrote is visible to the caller.
   ShutdownReport shutdown(ShutdownMode mode = ShutdownMode::finish_running, Limit limit = {});
 
-  // One moment of all counters but `stats`. O(stripes), during which no thread takes up a stripe; requests go on.
+  // One moment of all counters but `stats`. O(stripes), during which no thread takes up a stripe; requests go on. Throws
+  // std::bad_alloc if there is no memory for the text of the first error.
   WorkerSnapshot snapshot() const;
 
   std::uint32_t stripe_count() const noexcept { return stripe_count_; }
@@ -176,6 +180,7 @@ class basic_background_worker {
   template <class T>
   using Cell = typename Sync::template cell<T>;
   using Deadline = std::optional<std::chrono::nanoseconds>;
+  static constexpr std::size_t cache_line = 64;  // bytes; std::hardware_destructive_interference_size varies with -mtune
 
   // A thread of the worker, as it itself sees it: written before it starts, joined by the one caller that set `joining`.
   struct Slot {
@@ -215,13 +220,16 @@ class basic_background_worker {
 
   void link(std::uint32_t stripe_id) noexcept;
 
+  // A call in a forked child would be answered and never served, or wait for ever.
+  void check_process(const char* sentence) const noexcept { Sync::check(process_.is_current(), sentence); }
+
   // What wait_idle waits for: `stripe_id` has ended that many episodes.
   struct Goal {
     std::uint32_t stripe_id;
     std::uint32_t ended;
   };
 
-  // The threads. compact(), join_threads() and log_end() release the mutex and take it again.
+  // The threads. compact(), wake_threads(), join_threads() and log_end() release the mutex and take it again.
   void start_threads() KSTONE_REQUIRES(mutex_);
   bool start_thread(std::uint32_t index, void (*entry)(void*)) KSTONE_REQUIRES(mutex_);
   void work(Slot& slot) KSTONE_EXCLUDES(mutex_);
@@ -243,6 +251,7 @@ class basic_background_worker {
   void await_callers() KSTONE_EXCLUDES(mutex_);
   void stop(ShutdownMode mode, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
   void close() KSTONE_REQUIRES(mutex_);
+  void wake_threads() KSTONE_REQUIRES(mutex_);
   bool await_threads(const Deadline& deadline) KSTONE_REQUIRES(mutex_);
   void join_threads(const Deadline& deadline) KSTONE_REQUIRES(mutex_);
   void log_end() KSTONE_REQUIRES(mutex_);
@@ -259,6 +268,7 @@ class basic_background_worker {
   void log(LogLevel level, const char* format, Arguments... arguments) const noexcept KSTONE_EXCLUDES(mutex_);
 
   // Immutable after construction.
+  const typename Sync::process process_{};
   const CompactionConfig config_;
   const StatsAtomic stats_;
   const std::uint32_t stripe_count_;
@@ -268,14 +278,14 @@ class basic_background_worker {
   // The list: the stripe below each one, plus one. Written by the call that links, read by the thread that took the list.
   const std::unique_ptr<Cell<std::uint32_t>[]> links_;
 
-  // Touched by requesters.
-  Atomic<std::uint64_t> control_{0};  // ControlWord
+  // Touched by requesters, so on a cache line that holds nothing else.
+  alignas(cache_line) Atomic<std::uint64_t> control_{0};  // ControlWord
   Atomic<std::uint64_t> rejected_unknown_stripe_{0};
   Atomic<std::uint64_t> rejected_disabled_{0};
   typename Sync::semaphore sleepers_;
 
   // Taken by worker threads and control calls, never by `queue_compaction`.
-  mutable Mutex mutex_;
+  alignas(cache_line) mutable Mutex mutex_;
   typename Sync::condition_variable episode_ended_;  // or the worker has closed
   typename Sync::condition_variable thread_left_;    // or the threads were joined, or a wait has been left
   typename Sync::condition_variable closed_;         // ends the scan's wait
@@ -288,6 +298,7 @@ class basic_background_worker {
 
 template <class Sync>
 Submission basic_background_worker<Sync>::queue_compaction(std::uint32_t stripe_id) noexcept {
+  check_process("queue_compaction: called in a child of fork(), where the worker has no threads");
   if (stripe_id >= stripe_count_) [[unlikely]] {
     // Relaxed: a count that only the snapshot shows.
     rejected_unknown_stripe_.fetch_add(1, std::memory_order_relaxed);

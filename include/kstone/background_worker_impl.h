@@ -77,6 +77,7 @@ basic_background_worker<Sync>::~basic_background_worker() {
 
 template <class Sync>
 void basic_background_worker<Sync>::check_destructible() const {
+  check_process("~BackgroundWorker: called in a child of fork(), where the worker has no threads");
   detail::ScopedLock lock(mutex_);
   Sync::check(!on_own_thread(),
               "~BackgroundWorker: called from a job, scan or log sink of this worker; it would wait for itself");
@@ -95,9 +96,10 @@ void basic_background_worker<Sync>::await_callers() {
 
 template <class Sync>
 StartResult basic_background_worker<Sync>::start() {
+  check_process("start: called in a child of fork(), where the worker has no threads");
   auto result = StartResult::started;
   std::uint32_t workers = 0;
-  bool scan_missing = false;
+  bool scan_missing = false;  // although it was to be started
   {
     detail::ScopedLock lock(mutex_);
     auto& state = state_.write();
@@ -111,9 +113,9 @@ StartResult basic_background_worker<Sync>::start() {
       }
       state.started = state.alive_workers != 0 || !config_.enabled;
       result = state.started ? StartResult::started : StartResult::no_threads;
+      scan_missing = state.alive_workers != 0 && options_.scan && !state.threads.back().alive;
     }
     workers = state.alive_workers;
-    scan_missing = workers != 0 && options_.scan && !state.threads.back().alive;
   }
   if (result == StartResult::already_running) {
     log_on_caller(LogLevel::warn, "start: the worker runs already");
@@ -166,9 +168,12 @@ template <class Sync>
 void basic_background_worker<Sync>::work(Slot& slot) {
   mutex_.lock();  // no guard: a job that ends its thread leaves this function without the mutex
   for (;;) {
+    while (state_.read().core.has_queued()) {
+      compact(slot);
+    }
+    // Not before the queue is empty: what is listed is behind it anyway, and taking many stripes costs what taking one does.
     ControlWord control = admit_listed();
     if (state_.read().core.has_queued()) {
-      compact(slot);
       continue;
     }
     // The core is what says that nothing will be queued any more; shutdown closes it and the list under one hold of the mutex.
@@ -237,7 +242,7 @@ void basic_background_worker<Sync>::compact(Slot& slot) {
   }
   const auto attempt = core.stripe(stripe_id).attempts;
   auto active = stats_.start_compaction();
-  const bool wake_another = state_.read().core.has_queued() && claim_sleeper();
+  const bool wake_another = claim_sleeper();
   mutex_.unlock();
 
   if (wake_another) {
@@ -343,8 +348,7 @@ void basic_background_worker<Sync>::leave(Slot& slot) {
   }
 }
 
-// The thread is being unwound out of a job or scan. Its compaction has failed; the other threads go on. It goes without having
-// looked at the queue, so it wakes another.
+// The thread is being unwound out of a job or scan. Its compaction has failed; the other threads go on.
 template <class Sync>
 void basic_background_worker<Sync>::leave_unwound(Slot& slot, std::optional<std::uint32_t> stripe_id) {
   mutex_.lock();
@@ -359,16 +363,18 @@ void basic_background_worker<Sync>::leave_unwound(Slot& slot, std::optional<std:
   }
 }
 
-// True if a sleeper was claimed; the caller owes it a token.
+// Called by a thread that goes off without having emptied queue and list: whoever owes a sleeper the token for what stays may be
+// suspended. True if a sleeper was claimed; the caller owes it a token.
 template <class Sync>
 bool basic_background_worker<Sync>::claim_sleeper() {
+  const bool queued = state_.read().core.has_queued();
   // Relaxed: as for going to sleep.
   ControlWord control{control_.load(std::memory_order_relaxed)};
-  while (control.sleepers() != 0 &&
-         !control_.compare_exchange_weak(control.bits, control.with_sleeper_claimed().bits, std::memory_order_relaxed,
-                                         std::memory_order_relaxed)) {
+  const auto wanted = [&] { return control.sleepers() != 0 && (queued || !control.list_is_empty()); };
+  while (wanted() && !control_.compare_exchange_weak(control.bits, control.with_sleeper_claimed().bits,
+                                                     std::memory_order_relaxed, std::memory_order_relaxed)) {
   }
-  return control.sleepers() != 0;
+  return wanted();
 }
 
 template <class Sync>
@@ -394,6 +400,7 @@ void basic_background_worker<Sync>::scan(Slot& slot) {
 
 template <class Sync>
 IdleResult basic_background_worker<Sync>::wait_idle(Limit limit) {
+  check_process("wait_idle: called in a child of fork(), where the worker has no threads");
   const auto deadline = deadline_after(limit);
   detail::ScopedLock lock(mutex_);
   if (on_own_thread()) {
@@ -451,6 +458,7 @@ IdleResult basic_background_worker<Sync>::await_goal(Goal goal, const Deadline& 
 
 template <class Sync>
 ShutdownReport basic_background_worker<Sync>::shutdown(ShutdownMode mode, Limit limit) {
+  check_process("shutdown: called in a child of fork(), where the worker has no threads");
   const auto deadline = deadline_after(limit);
   detail::ScopedLock lock(mutex_);
   if (on_own_thread()) {
@@ -466,7 +474,8 @@ ShutdownReport basic_background_worker<Sync>::shutdown(ShutdownMode mode, Limit 
 template <class Sync>
 void basic_background_worker<Sync>::stop(ShutdownMode mode, const Deadline& deadline) {
   ++state_.write().shutdown_callers;
-  if (!state_.read().core.closed()) {
+  const bool closes = !state_.read().core.closed();
+  if (closes) {
     close();
   }
   state_.write().core.apply(mode);
@@ -475,7 +484,11 @@ void basic_background_worker<Sync>::stop(ShutdownMode mode, const Deadline& dead
       slots_[i].stop_flag.store(true, std::memory_order_relaxed);  // relaxed: asks, publishes nothing
     }
   }
-  if (await_threads(deadline)) {
+  if (closes) {
+    wake_threads();
+  }
+  // Without a limit, joining is all the waiting there is, and spares this thread a wake-up.
+  if (!deadline || await_threads(deadline)) {
     join_threads(deadline);
   }
   --state_.write().shutdown_callers;
@@ -499,15 +512,21 @@ void basic_background_worker<Sync>::close() {
     const StripeWord before{words_[i].exchange(StripeWord::closed_bit, std::memory_order_acquire)};
     core.close_stripe(i, before.requests());
   }
-  // A token for every thread, not for every sleeper: one whose claimed token its requester has yet to post must not keep
-  // the shutdown waiting. Tokens that remain are of no account, since nobody sleeps any more.
-  if (state_.read().alive_workers != 0) {
-    sleepers_.post(state_.read().alive_workers);
-  }
   closed_.notify_one();  // the scan
   if (state_.read().idle_waiters != 0) {
     episode_ended_.notify_all();  // wait_idle
   }
+}
+
+// A token for every thread, not for every sleeper: one whose claimed token its requester has yet to post must not keep the
+// shutdown waiting. Tokens that remain are of no account, since nobody sleeps any more. Posted without the mutex, since a
+// thread that is woken may be run at once in place of this one, and would have to wait for it.
+template <class Sync>
+void basic_background_worker<Sync>::wake_threads() {
+  const auto threads = state_.read().alive_workers;
+  mutex_.unlock();
+  sleepers_.post(threads);
+  mutex_.lock();
 }
 
 template <class Sync>
@@ -517,7 +536,6 @@ bool basic_background_worker<Sync>::await_threads(const Deadline& deadline) {
       return false;
     }
   }
-  state_.write().core.discard_queue();  // never started, or every thread was ended by its job
   return true;
 }
 
@@ -532,6 +550,7 @@ void basic_background_worker<Sync>::join_threads(const Deadline& deadline) {
       }
     }
     mutex_.lock();
+    state_.write().core.discard_queue();  // never started, or every thread was ended by its job
     state_.write().joined = true;
     state_.write().stopped_at = Sync::clock::now();
     log_end();
@@ -578,6 +597,7 @@ ShutdownReport basic_background_worker<Sync>::report() const {
 
 template <class Sync>
 std::size_t basic_background_worker<Sync>::queue_size() const {
+  check_process("queue_size: called in a child of fork(), where the worker has no threads");
   detail::ScopedLock lock(mutex_);
   return waiting_stripes();
 }
@@ -590,6 +610,7 @@ std::size_t basic_background_worker<Sync>::waiting_stripes() const {
 
 template <class Sync>
 bool basic_background_worker<Sync>::is_running() const {
+  check_process("is_running: called in a child of fork(), where the worker has no threads");
   detail::ScopedLock lock(mutex_);
   const auto& state = state_.read();
   return state.started && !state.core.closed() && (state.alive_workers != 0 || !config_.enabled);
@@ -597,6 +618,7 @@ bool basic_background_worker<Sync>::is_running() const {
 
 template <class Sync>
 WorkerSnapshot basic_background_worker<Sync>::snapshot() const {
+  check_process("snapshot: called in a child of fork(), where the worker has no threads");
   WorkerSnapshot result;
   result.stats = stats_.snapshot();
   detail::ScopedLock lock(mutex_);

@@ -34,25 +34,26 @@ class basic_compaction_stats_atomic {
   struct Counters;
 
  public:
-  // Lowers `active_compactions` when it goes, or when `end` is called.
+  // Lowers `active_compactions` when it goes, or when `end` is called. *Requires* that some copy of the stats it comes from
+  // lives as long: keeping them alive by itself would cost two more locked operations for each compaction.
   class CompactionGuard {
    public:
-    CompactionGuard(CompactionGuard&&) = default;
+    CompactionGuard(CompactionGuard&& other) noexcept : counters_(std::exchange(other.counters_, nullptr)) {}
     CompactionGuard& operator=(CompactionGuard&&) = delete;
     ~CompactionGuard() { end(); }
 
     void end() noexcept {
-      if (counters_) {
+      if (counters_ != nullptr) {
         counters_->active_compactions.fetch_sub(1, std::memory_order_relaxed);
-        counters_.reset();
+        counters_ = nullptr;
       }
     }
 
    private:
     friend class basic_compaction_stats_atomic;
-    explicit CompactionGuard(std::shared_ptr<Counters> counters) : counters_(std::move(counters)) {}
+    explicit CompactionGuard(Counters* counters) : counters_(counters) {}
 
-    std::shared_ptr<Counters> counters_;
+    Counters* counters_;
   };
 
   basic_compaction_stats_atomic() : counters_(std::make_shared<Counters>()) {}
@@ -63,7 +64,7 @@ class basic_compaction_stats_atomic {
   // Raises `active_compactions` until the guard is destroyed.
   [[nodiscard]] CompactionGuard start_compaction() const {
     counters_->active_compactions.fetch_add(1, std::memory_order_relaxed);
-    return CompactionGuard(counters_);
+    return CompactionGuard(counters_.get());
   }
 
   // Relaxed throughout: counters are summed and shown; nothing else is read because of what they say.

@@ -14,6 +14,7 @@
 //   cell<T>             plain shared data: read() and write() give the reference. Costs nothing here;
 //                       the model finds a race on it.
 //   clock               now(), nanoseconds since some fixed point, monotonic
+//   process             is_current(): false in a child that was forked since the object was made
 //   name(object, text)  what histories call the object; nothing here
 //   check(bool, text)   an invariant of the worker; aborts with the text
 //
@@ -172,6 +173,24 @@ struct ProductionSync {
       return std::chrono::duration_cast<std::chrono::nanoseconds>(
           std::chrono::steady_clock::now().time_since_epoch());
     }
+  };
+
+  // The process that made the object. Where there is no fork it is always the current one.
+  class process {
+#if defined(__linux__)
+   public:
+    process() noexcept;
+    bool is_current() const noexcept { return born_ == generation_.load(std::memory_order_relaxed); }
+
+   private:
+    // Forks between the program's start and this process; changed in a child before it runs anything else.
+    static inline std::atomic<std::uint32_t> generation_{0};
+
+    std::uint32_t born_;
+#else
+   public:
+    bool is_current() const noexcept { return true; }
+#endif
   };
 
   template <class Object>

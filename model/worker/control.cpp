@@ -469,7 +469,7 @@ const Registered frozen_snapshot = suite<SnapshotWhileOthersAreFrozen>(expecting
 const Proved<ShutdownWhileRequesterIsSuspended<>, Size<1, 1>> shutdown_while_suspended(
     {"shutdown_while_requester_is_suspended_1_1", "P7 P13", {"rejected"}});
 const Refuted<ShutdownWhileRequesterIsSuspended<PostsToSleepersOnly>, Size<1, 1>> shutdown_counts_on_requester(
-    {"shutdown_counts_on_a_suspended_requester", "P7 P13"}, Failure::deadlock, "t1 sleeps on thread_left");
+    {"shutdown_counts_on_a_suspended_requester", "P7 P13"}, Failure::deadlock, "t1 join, w0 semaphore wait sleepers");
 const Registered suspended_requester = suite<OtherStripeWhileRequesterIsSuspended<Size<2, 3, 2>>>(
     without_reduction<OtherStripeWhileRequesterIsSuspended<Size<2, 3, 2>>, Size<2, 3, 2>>(
         {"other_stripe_while_requester_is_suspended_2_3", "P2 P13", {}, {}, true}, Mode::bounded, 0));

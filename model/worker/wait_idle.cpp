@@ -358,7 +358,7 @@ const auto finished_3_2 = too_large<Finished<Size<3, 2, 2>>, Size<3, 2, 2>>(
     {"everybody_against_finish_running_3_2_at_random", larger_properties_of_two, larger_events}, Mode::random, 300'000,
     "everybody_against_finish_running_1_2");
 const Refuted<WaitAgainstShutdown<Size<1, 1>, ShutdownMode::drain, LosesTokens>, Size<1, 1>> loses_tokens_against_drain(
-    {"everybody_against_drain_without_tokens", "P7"}, Failure::deadlock, "t2 sleeps on thread_left");
+    {"everybody_against_drain_without_tokens", "P7"}, Failure::deadlock, "t2 join, w0 semaphore wait sleepers");
 
 }  // namespace
 }  // namespace kstone::model

@@ -1,8 +1,10 @@
 """scripts/verify all: every part that is not there yet, then the report. scripts/verify tests: the contract tests.
 scripts/verify report: the report alone."""
 
+import argparse
 import collections
 import datetime
+import importlib
 import importlib.util
 import json
 import os
@@ -15,6 +17,9 @@ import time
 
 import evidence
 import model
+import mutation
+import replay
+import weakening
 import writers
 from build import ROOT, Failed, run
 from mutation import Log
@@ -24,11 +29,27 @@ OUTPUT = ROOT / "build" / "verify"
 QUICK_SECONDS = 600
 ALONE = "KSTONE_VERIFY_ALONE"  # set for a part of `all`, which reports at its end
 # How long a part takes where no earlier run tells, in seconds: full, quick.
-GUESSES = {"model": (3 * 3600, 240), "mutants": (4 * 3600, 150), "props": (1800, 60), "stress": (1500, 120), "tests": (180, 90)}
+GUESSES = {"model": (3 * 3600, 240), "mutants": (4 * 3600, 150), "props": (1800, 60), "stress": (1500, 120), "tests": (180, 90),
+           "coverage": (900, 90)}
 # What a part is called with; mutants come last, since they may be cut.
-FULL = {"tests": [], "model": [], "props": [], "stress": [], "mutants": []}
-QUICK = {"tests": [], "model": ["--quick-seconds", "3", "--seconds", "3", "--programs", "300"], "props": ["--quick"],
+FULL = {"tests": [], "coverage": [], "model": [], "props": [], "stress": [], "mutants": []}
+QUICK = {"tests": [], "coverage": ["--quick"], "model": ["--quick-seconds", "3", "--seconds", "3", "--programs", "300"], "props": ["--quick"],
          "stress": ["--quick"], "mutants": ["--only", "by hand: ", "--no-deep", "--no-second-line", "--seconds", "1"]}
+
+
+def program():
+    """The command line of scripts/verify, all of it."""
+    parser = argparse.ArgumentParser(prog="scripts/verify")
+    parts = parser.add_subparsers(dest="part", required=True)
+    add_arguments(parts)
+    model.add_arguments(parts)
+    mutation.add_arguments(parts)
+    weakening.add_arguments(parts)
+    for name in ("props", "stress", "coverage"):
+        if importlib.util.find_spec(name):
+            importlib.import_module(name).add_arguments(parts)
+    replay.add_arguments(parts)
+    return parser
 
 
 def add_arguments(parts):
@@ -89,23 +110,65 @@ def record(output, part, **values):
     path.write_text(json.dumps(records, indent=1) + "\n")
 
 
+# What says where and how a part runs, and not how much of it.
+HOW = {"part", "run", "build", "output", "jobs", "seed", "resume", "list", "self_test"}
+
+
+def less(arguments):
+    """In which ways less was asked for than a whole run of the part, in words; nothing for a whole run."""
+    found = []
+    for key, whole in vars(program().parse_args([arguments.part])).items():
+        asked, option = getattr(arguments, key), "--" + key.replace("_", "-")
+        if key in HOW or asked == whole:
+            continue
+        if isinstance(whole, (list, bool)):
+            found.append(f"{option} {' '.join(asked)}" if asked is not True else option)
+        elif asked < whole:
+            found.append(f"{option} {asked:g} instead of {whole:g}")
+    return found
+
+
+def done(output, part):
+    """What there is to show for a run of a part, in words."""
+    checks = [check for check in evidence.Collector(output).collect()["checks"] if check["part"] == part
+              and check["state"] != "not_run" and check["kind"] != "budget"]
+    counts = collections.Counter(check["kind"] for check in checks)
+    words = [f"{kind}: {count}" for kind, count in counts.items()] or ["nothing"]
+    return ", ".join(words) + "; " + ", ".join(f"{count} {state}" for state, count in collections.Counter(
+        check["state"] for check in checks).items()) if checks else "nothing"
+
+
 def recorded(arguments):
-    """Runs a part and notes of which sources its results are."""
+    """Runs a part and notes of which sources its results are, and whether they are of the whole part."""
     part = arguments.part
-    if part == "mutants" and (arguments.list or arguments.self_test or (arguments.only and ALONE not in os.environ)):
+    if part == "mutants" and (arguments.list or arguments.self_test):
         return arguments.run(arguments)  # not a run of the part
     output = getattr(arguments, "output", None) or arguments.build.parent
-    started, before = time.monotonic(), evidence.digest(part)
-    note = {"digest": before, "options": sys.argv[2:], "started": now(), **evidence.commit()}
-    record(output, part, status=None, **note)
+    started, before, partial = time.monotonic(), evidence.digest(part), less(arguments)
+    note = {"digest": before, "options": sys.argv[2:], "started": now(), "partial": partial, **evidence.commit()}
+    if part == "mutants" and arguments.only and ALONE not in os.environ:
+        # Somebody looks at a few: what a run of all has found stays, and this one stands beside it.
+        arguments.build = arguments.build / "some"
+        status = arguments.run(arguments)
+        record(output, part, beside={**note, "status": status, "finished": now(), "done": some_mutants(arguments.build)})
+        return status
+    record(output, part, status=None, done=None, beside=None, **note)
     status = arguments.run(arguments)
     if evidence.digest(part) != before:
         print(f"The sources of `{part}` have changed while it ran: its results are of neither.")
         note["digest"] = "mixed"
-    record(output, part, status=status, seconds=round(time.monotonic() - started), finished=now(), **note)
+    record(output, part, status=status, seconds=round(time.monotonic() - started), finished=now(),
+           done=done(output, part) if partial else None, **note)
+    if partial and ALONE not in os.environ:
+        print(f"A partial run: {', '.join(partial)}. The report shows it as such.")
     if status and ALONE not in os.environ:
         print("\n".join(writers.failures(evidence.Collector(output).collect(), columns(), part=part)))
     return status
+
+
+def some_mutants(directory):
+    counts = collections.Counter(row["verdict"] for row in evidence.read_json(directory / "results.json").get("list", []))
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) or "nothing"
 
 
 def now():
@@ -133,7 +196,8 @@ def everything(arguments):
     for before in evidence.Collector(results, quick=arguments.quick).collect()["parts"]:
         part, current = before["name"], records.get(before["name"], {})
         # Red results of these sources would come out red again.
-        there = current.get("status") is not None and not before["stale"] and not before["states"].get("not_run")
+        there = current.get("status") is not None and not before["stale"] and not before["states"].get("not_run") \
+            and current.get("partial", []) == less(program().parse_args([part, *plan[part]]))
         if part not in wanted:
             continue
         if not exists(part):

@@ -3,34 +3,22 @@ else that a report says is made from it."""
 
 import collections
 import datetime
-import hashlib
 import json
 import os
 import pathlib
 import platform
 import re
 import shlex
-import subprocess
 import xml.etree.ElementTree
 
 import lanes
 import weakening
 from build import CXX, MUTATED, ROOT
+from findings import LEAST, found_in
+from left_out import left_out
+from parts import PARTS, digest, output_of, version_of_package
 
 SCHEMA_VERSION = "1.0"
-
-# What a part says, and the sources that its results depend on.
-PARTS = {
-    "model": ("Model checking", ["include", "src", "model", "scripts/verification/model.py", "scripts/verification/weakening.py",
-                                 "scripts/verification/arguments.txt"]),
-    "mutants": ("Mutants", ["include", "src", "model", "proptests", "tests", "scripts/verification/mutation.py",
-                            "scripts/verification/operators.py", "scripts/verification/handwritten.txt",
-                            "scripts/verification/equivalents.txt"]),
-    "props": ("Property tests", ["include", "src", "model", "proptests", "scripts/verification/props.py",
-                                 "scripts/verification/programs.py"]),
-    "stress": ("Real threads", ["include", "src", "tsan", "scripts/verification/stress.py"]),
-    "tests": ("Contract tests", ["include", "src", "tests", "tools", "examples", "CMakeLists.txt", "cmake"]),
-}
 
 # The evidence of a property, in the order of its strength, and what each kind is.
 KINDS = {
@@ -56,29 +44,12 @@ def read_json(path):
         return {}
 
 
-def digest(part, root=ROOT):
-    """Of the sources that the results of a part depend on."""
-    state = hashlib.sha1()
-    for folder in PARTS[part][1]:
-        path = root / folder
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file() and "__pycache__" not in file.parts:
-                state.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
-    return state.hexdigest()
-
-
-def output_of(*command):
-    try:
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
-
-
 def first_line(text):
     return text.splitlines()[0] if text else ""
 
 
 def commit(root=ROOT):
+    output_of.cache_clear()  # it changes while a part runs
     return {"commit": output_of("git", "-C", str(root), "rev-parse", "HEAD"),
             "committed": output_of("git", "-C", str(root), "show", "-s", "--format=%cI", "HEAD"),
             "changed": bool(output_of("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no"))}
@@ -90,7 +61,7 @@ def environment():
     for name, command in {"compiler": CXX, "clang": "clang++", "clang-19": "clang++-19", "cmake": "cmake", "python": "python3"}.items():
         found[name] = first_line(output_of(command, "--version"))
     for package in ("relacy-dev", "librapidcheck-dev", "libgtest-dev", "nlohmann-json3-dev"):
-        found[package] = output_of("dpkg-query", "-W", "-f", "${Version}", package)
+        found[package] = version_of_package(package)
     return {name: value for name, value in found.items() if value != ""}
 
 
@@ -206,7 +177,9 @@ class Collector:
         else:
             state, message = "failed", message or row.get("reason", "")
         known = {entry["id"] for entry in self.properties}
-        properties = [word for word in row["property"].split() if word in known or re.fullmatch(r"P\d+", word)]
+        properties = [word for word in row["property"].split() if word in known]
+        for word in set(re.findall(r"\bP\d+\b", row["property"])) - known:
+            self.check("model", "problem", f"{row['name']}: {word}", "failed", f"{word} has no row in docs/properties.md")
         check = self.check("model", "scenario", row["name"], state, message, properties, seconds=row.get("explored_seconds"))
         check["numbers"] = {key: row[key] for key in (
             "executions_complete", "executions_redundant", "longest_execution", "threads", "requesters", "workers", "stale_depth",
@@ -290,16 +263,17 @@ class Collector:
 
     def collect_entries(self, part, kinds, data):
         """Checks as docs/verification.md describes them, and the results of the programs of `proptests/` as they are."""
-        entries = list(data.get("checks") or found_in(data))
+        entries = list(data.get("checks") or found_in(data, "quick" if self.quick else "full"))
         for kind in kinds:
             if not any(entry.get("kind", kinds[0]) == kind for entry in entries):
                 self.check(part, kind, kind, "not_run", data.get("why", "not run"))
         for entry in entries:
             kind = entry.get("kind", kinds[0])
             # What no entry says is what docs/properties.md says: where a property is checked besides.
-            properties = entry.get("properties") or [p["id"] for p in self.properties if PLACES[kind] in p["elsewhere"]]
+            properties = entry.get("properties") or [p["id"] for p in self.properties
+                                                           if kind in PLACES and PLACES[kind] in p["elsewhere"]]
             check = self.check(part, kind, entry["name"], entry["state"], entry.get("message", ""), properties,
-                               seconds=entry.get("seconds"), numbers=entry.get("numbers", {}))
+                               seconds=entry.get("seconds"), numbers=entry.get("numbers", {}), verdict=entry.get("verdict"))
             if entry.get("history") or entry.get("replay"):
                 self.counterexample(check, "must_fail" if entry["state"] == "passed" else "defect", entry.get("history", ""),
                                     entry.get("replay", ""), failure=entry.get("failure", "failed"),
@@ -337,7 +311,7 @@ class Collector:
 
     def parts(self):
         found = []
-        for name, (title, _) in PARTS.items():
+        for name, part in PARTS.items():
             record = self.records.get(name, {})
             mine = [check for check in self.checks if check["part"] == name]
             states = collections.Counter(check["state"] for check in mine)
@@ -354,11 +328,16 @@ class Collector:
                 self.check(name, "budget", "budget", "cut", ended)
                 states["cut"] += 1
                 state = "cut" if ran else "not_run"
+            if ran and record.get("partial"):
+                self.check(name, "budget", "partial", "cut", f"a partial run: {', '.join(record['partial'])}; done: "
+                           f"{record.get('done') or 'it did not end'}")
+                states["cut"] += 1
+                state = "failed" if states["failed"] else "cut"
             stale = ran and record.get("digest") != digest(name, self.root)
             why = "" if not stale else "the sources have changed since" if record else "of which sources is not recorded"
-            found.append({"name": name, "title": title, "state": state, "stale": stale, "why": why, "states": dict(states),
-                          **{key: record[key] for key in ("seconds", "finished", "commit", "options", "digest", "reused")
-                             if key in record}})
+            found.append({"name": name, "title": part.title, "state": state, "stale": stale, "why": why, "states": dict(states),
+                          **{key: record[key] for key in ("seconds", "finished", "commit", "options", "digest", "reused", "partial", "done",
+                                                             "beside") if record.get(key) is not None}})
         return found
 
     def evidence(self):
@@ -404,9 +383,12 @@ class Collector:
             self.operations = {}
         self.collect_model()
         self.collect_mutants()
-        self.collect_entries("props", ["program", "core"], read_json(self.output / "props.json"))
+        props = read_json(self.output / "props.json")
+        self.collect_entries("props", ["program", "core"], props)
         self.collect_entries("stress", ["stress"], read_json(self.output / "stress.json"))
         self.collect_tests()
+        coverage = read_json(self.output / "coverage.json")
+        self.collect_entries("coverage", ["coverage"], coverage)
         parts = self.parts()
         self.evidence()
         verdict, reasons = judge(parts, self.checks, self.properties, self.quick)
@@ -423,7 +405,9 @@ class Collector:
                        "counterexamples": dict(collections.Counter(c["purpose"] for c in self.counterexamples))},
             "kinds": KINDS, "parts": parts, "properties": self.properties, "checks": self.checks, "orders": self.orders(),
             "counterexamples": self.counterexamples, "comparison": self.model.get("comparison") or [],
-            "left_out": self.model.get("left_out") or [], "sources": self.sources()}
+            "left_out": left_out(self.root),
+            "coverage": {key: coverage[key] for key in ("together", "by_kind", "kinds", "least", "not_reached") if key in coverage},
+            "programs": programs_of(props), "sources": self.sources()}
 
 
 def judge(parts, checks, properties, quick):
@@ -443,39 +427,14 @@ def judge(parts, checks, properties, quick):
     return ("reduced", cut) if quick else ("passed", [])
 
 
-def found_in(data):
-    """Checks of the results of kstone_core_enumeration, kstone_core_properties and kstone_programs, wherever they stand."""
-    def entry(kind, name, state, message="", **more):
-        return {"kind": kind, "name": name, "state": state, "message": message, **more}
-
-    if not isinstance(data, dict):
-        return
-    for part in data.get("slices", []):
-        state = "failed" if part["difference"] else "cut" if not part["complete"] else "passed" if part["passed"] else "failed"
-        yield entry("core", f"every state: {part['name']}", state, part["difference"], seconds=part.get("seconds"),
-                    numbers={"states": part["states"], "transitions": part["transitions"]})
-    if "sequences" in data:
-        properties = data.get("programs", {}).get("properties", data)
-        wrong = properties.get("difference", "")
-        yield entry("core", "random sequences", "failed" if wrong or not data.get("passed", True) else "passed", wrong,
-                    numbers={key: data[key] for key in ("sequences", "sequence_steps") if key in data})
-    if "planted_caught" in data and ("slices" in data or "sequences" in data):
-        yield entry("core", "planted faults", "passed" if data["planted_caught"] == data["planted"] else "failed",
-                    f"{data['planted_caught']} of {data['planted']} noticed",
-                    numbers={key: data[key] for key in ("planted", "planted_caught")})
-    if "programs_complete" in data:
-        yield entry("program", data.get("name", "generated programs"), "failed" if data["failed"] else "passed",
-                    f"{data['programs_complete']} of {data['programs']} explored to the end",
-                    numbers={"programs": data["programs_complete"], "programs_cut": data["programs"] - data["programs_complete"],
-                             "executions": data["executions"], "histories": data["histories"]})
-        for failed in data["failed"]:
-            yield entry("program", failed["program"] or "a share of the programs", "failed", failed["message"],
-                        failure=failed["failure"], history=failed.get("history", ""),
-                        replay=shlex.join(["kstone_programs", "--program", failed["program"], "--replay", failed["replay"]])
-                        if failed.get("replay") else "")
-    if not data.keys() & {"slices", "sequences"}:
-        for value in data.values():
-            yield from found_in(value)
+def programs_of(props):
+    """How many programs of each size were drawn, and explored to the end."""
+    source = props.get("generated", props)
+    detail = source.get("programs_detail", source)
+    if not detail.get("histogram"):
+        return {}
+    return {**{key: source[key] for key in ("programs", "programs_complete", "programs_nontrivial")}, "budget": detail.get("budget"),
+            "least": detail.get("least") or LEAST["full"]._asdict(), "histogram": detail["histogram"]}
 
 
 STATUS = {"passed": 0, "reduced": 0, "failed": 1, "incomplete": 3}

@@ -124,8 +124,9 @@ def render(document, history):
     data = {**packed(document), "history": [{key: e[key] for key in ("generated", "commit", "verdict", "parts", "states")}
                                             for e in history]}
     return environment.get_template("index.html").render(
-        d=document, check=checks, counterexample=counterexamples, marks=writers.MARKS, headline=writers.HEADLINES,
-        compilers=compilers(document["environment"]), columns=writers.COLUMNS, cell=writers.cell, numbers_of=writers.numbers_of, files=kill_matrix(document),
+        d=document, check=checks, counterexample=counterexamples, marks=writers.MARKS, headline=writers.headline(document),
+        compilers=compilers(document["environment"]), columns=writers.COLUMNS, cell=writers.cell,
+        numbers_of=writers.numbers_of, remark=writers.remark, files=kill_matrix(document),
         coverage=coverage(document), changes=changes(history), story=writers.story,
         kinds_not_run={kind: all(c["state"] == "not_run" for c in document["checks"] if c["kind"] == kind)
                        for kind, _ in writers.COLUMNS},

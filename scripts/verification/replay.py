@@ -1,12 +1,14 @@
 """scripts/verify replay: an execution again, of the worker as it stands, with an order weakened, or of a mutant."""
 
 import argparse
+import json
 import os
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import model
 import mutation
@@ -17,8 +19,9 @@ from mutation import Log
 def add_arguments(parts):
     parser = parts.add_parser(
         "replay", help="an execution again",
-        description="Runs the one execution that a replay line names, and prints its interleaving. Exit status 0 if "
-                    "that is what the suite expects (some must fail), 1 if not.")
+        description="Runs the one execution that a replay line names, and prints its interleaving. Exit status 0 if it ends "
+                    "as its suite has to (it passes; or it fails in the way that the suite must fail in), 1 if not, so that a "
+                    "counter-example that comes back is 1, and 2 if there is no such execution of these sources.")
     parser.add_argument("line", help="SUITE;LIMITS;CHOICES, as reports have it")
     parser.add_argument("--mutant", metavar="NAME", help="of this mutant of the worker, which is compiled for it")
     parser.add_argument("--demote", action="append", default=[], metavar="SITE=ORDER", help="with an order weakened")
@@ -36,7 +39,35 @@ def main(arguments):
         print(failure, file=sys.stderr)
         return 2
     options = [word for site in arguments.demote for word in ("--demote", site)]
-    return subprocess.run([str(path), "--replay", arguments.line, *options]).returncode
+    status, sentence = replayed(path, arguments.line, options)
+    print(f"replay: {sentence}", file=sys.stderr if status == 2 else sys.stdout)
+    return status
+
+
+def replayed(path, line, options=()):
+    """(exit status, what it means), after the executable has printed the execution."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "replay.json"
+        status = subprocess.run([str(path), "--replay", line, *options, "--json", str(file)]).returncode
+        try:
+            entry = json.loads(file.read_text())["scenarios"][0]
+        except (OSError, ValueError, LookupError):
+            entry = None
+    if entry is None:
+        return (2, "there is no such execution") if status == 2 else (1, f"the suites ended with status {status}, without a result")
+    return meaning(entry)
+
+
+def meaning(entry):
+    """The suites call one execution unknown, since it proves nothing about the others; here it is asked how this one ended."""
+    if entry["failure"] == "none":
+        return (1, "this execution passes, and its suite must fail") if entry["must_fail"] else (0, "this execution passes")
+    if entry["verdict"] != "refuted":
+        return 2, entry["reason"]
+    if entry["must_fail"] and entry["green"]:
+        return 0, f"this execution fails as its suite must: {entry['failure']}"
+    return 1, f"this execution fails: {entry['failure']}: {entry['message']}" + (
+        f", in another way than its suite must ({entry['why']})" if entry["must_fail"] else "")
 
 
 def plain(arguments, log):

@@ -1,5 +1,6 @@
 """Writes a verification document (evidence.py) for those who read it: JUnit, SARIF, Markdown, HTML, a terminal."""
 
+import collections
 import json
 import pathlib
 import re
@@ -14,6 +15,25 @@ HEADLINES = {
 }
 MARKS = {"passed": "✓", "failed": "✗", "argued": "≈", "cut": "◐", "not_run": "○"}
 SUMMARY_LIMIT = 900_000  # a step summary of 1 MiB or more is refused
+
+
+# What is green and yet was not shown, by kind of check: one, several.
+ARGUED = {"scenario": ("scenario too large, with a stand-in", "scenarios too large, with stand-ins"),
+          "mutant": ("mutant equivalent by argument", "mutants equivalent by argument"),
+          "weakening": ("order kept by argument", "orders kept by argument")}
+
+
+def headline(document):
+    """The verdict, and at once what it does not rest on."""
+    counts = collections.Counter(check["kind"] for check in document["checks"] if check["state"] == "argued")
+    words = [f"{count:,} {ARGUED.get(kind, (kind + ' by argument',) * 2)[count > 1]}" for kind, count in counts.items()]
+    not_reached = len(document["coverage"].get("not_reached", []))
+    if not_reached:
+        words.append(f"{not_reached} {'lines or branches' if not_reached > 1 else 'line or branch'} that no test reaches, explained")
+    first = HEADLINES[document["verdict"]]
+    if document["verdict"] not in ("passed", "reduced") or not words:
+        return first
+    return f"{first}, not all of it shown: {'; '.join(words)}"
 
 
 def by_id(document):
@@ -56,7 +76,7 @@ def printable(text):
 # -- JUnit ------------------------------------------------------------------------------------------------------------
 
 def junit(document):
-    root = xml.Element("testsuites", name="kstone verification")
+    root = xml.Element("testsuites", name=f"kstone verification: {headline(document)}")
     for part in document["parts"]:
         checks = [check for check in document["checks"] if check["part"] == part["name"]]
         suite = xml.SubElement(root, "testsuite", name=part["name"], timestamp=document["generated"][:19],
@@ -164,7 +184,8 @@ def sarif(document):
             "tool": {"driver": {"name": "kstone verify", "version": document["project"]["version"], "rules": list(rules.values())}},
             "invocations": [{"executionSuccessful": document["verdict"] != "incomplete", "endTimeUtc": utc(document["generated"]),
                              "toolExecutionNotifications": notices,
-                             "properties": {"verdict": document["verdict"], "size": document["size"]}}],
+                             "properties": {"verdict": document["verdict"], "headline": headline(document),
+                                            "size": document["size"]}}],
             "originalUriBaseIds": {"SRCROOT": {"description": {"text": "The root of the repository."}}},
             "columnKind": "unicodeCodePoints", "results": results}]}
 
@@ -221,10 +242,21 @@ COLUMNS = [("scenario", "Scenarios"), ("program", "Generated programs"), ("core"
            ("test", "Contract tests")]
 
 
+def remark(part):
+    """What has to stand beside the state of a part: whether its results are old, or of less than all of it."""
+    words = [part["why"]] if part["why"] else []
+    if part.get("partial"):
+        words.append(f"a partial run: {', '.join(part['partial'])}")
+    if part.get("beside"):
+        beside = part["beside"]
+        words.append(f"besides a partial run, which does not count: {', '.join(beside['partial'])}: {beside['done']}")
+    return "; ".join(words)
+
+
 def summary(document):
     project = document["project"]
     lines = [f"# {MARKS[{'reduced': 'cut', 'incomplete': 'cut'}.get(document['verdict'], document['verdict'])]} "
-             f"kstone verification: {HEADLINES[document['verdict']]}", "",
+             f"kstone verification: {headline(document)}", "",
              f"kstone {project['version']}, commit {project['commit'][:12]}{' with changes' if project['changed'] else ''}, "
              f"{document['environment'].get('compiler', '')}, {document['size']} size. "
              f"{count(document['counts']['executions'])} executions explored.", ""]
@@ -240,9 +272,17 @@ def summary(document):
     for part in document["parts"]:
         states = part["states"]
         lines.append(f"| {part['title']} | {MARKS[part['state']]} {part['state'].replace('_', ' ')}"
-                     f"{', ' + part['why'] if part['why'] else ''} | " +
+                     f"{', ' + remark(part).replace('|', '&#124;') if remark(part) else ''} | " +
                      " | ".join(str(states.get(s, 0) or "") for s in ("passed", "argued", "failed", "cut", "not_run")) +
                      f" | {duration(part['seconds']) if 'seconds' in part else ''} |")
+    if document["programs"]:
+        programs = document["programs"]
+        lines += ["", f"Generated programs: {programs['programs_complete']:,} of {programs['programs']:,} explored to the end, "
+                  f"{programs['programs_nontrivial']:,} of them not trivial ({programs['least']['nontrivial']:,} are due)."]
+    if document["coverage"].get("together"):
+        lines += ["", "| Reached by all tests | Branches | Lines |", "|---|---|---|"]
+        lines += [f"| {folder} | {v['branch_percent']} %, {v['branches_reached']} of {v['branches']} | {v['line_percent']} %, "
+                  f"{v['lines_reached']} of {v['lines']} |" for folder, v in document["coverage"]["together"].items()]
     lines += ["", "| Property | " + " | ".join(title for _, title in COLUMNS) + " |", "|---|" + "---|" * len(COLUMNS)]
     for entry in document["properties"]:
         cells = []
@@ -286,11 +326,11 @@ def terminal(document, width=120):
     lines = failures(document, width)
     for part in document["parts"]:
         states = ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in part["states"].items())
-        lines.append(f"{MARKS[part['state']]} {part['title']:15} {states}{'; ' + part['why'] if part['why'] else ''}")
+        lines.append(f"{MARKS[part['state']]} {part['title']:15} {states}{'; ' + remark(part) if remark(part) else ''}")
     if document["verdict"] == "incomplete":
         lines += [f"  missing: {reason}" for reason in document["reasons"][:8]]
         lines += [f"  and {len(document['reasons']) - 8} more"] if len(document["reasons"]) > 8 else []
-    lines.append(f"{HEADLINES[document['verdict']]} ({document['size']} size).")
+    lines.append(f"{headline(document)} ({document['size']} size).")
     return "\n".join(lines)
 
 

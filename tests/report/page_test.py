@@ -118,6 +118,16 @@ class PageTest(unittest.TestCase):
         self.assertEqual(len(self.browser.execute_script("return [...document.querySelectorAll('.row:not([hidden])')].map(n => n.id)")),
                          len(mutated))
 
+    def test_generated_programs_have_their_sizes(self):
+        self.open()
+        self.assertEqual(len(self.all("#program-table tbody tr")), len(self.document["programs"]["histogram"]))
+
+    def test_coverage_has_a_row_for_each_kind_of_test_and_the_reasons(self):
+        self.open()
+        coverage = self.document["coverage"]
+        self.assertEqual(len(self.all("#coverage-table tbody tr")), len(coverage["by_kind"]) + 1)
+        self.assertEqual(len(self.all("#coverage details li")), len(coverage["not_reached"]))
+
     def test_counterexamples_are_found_by_word_and_origin(self):
         self.open()
         Select(self.one("#counterexample-filters [data-key=purpose]")).select_by_value("weakening")

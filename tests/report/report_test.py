@@ -15,9 +15,12 @@ import xml.etree.ElementTree as xml
 import jsonschema
 
 from results import ROOT, Results
+import coverage
 import everything
 import evidence
+import findings
 import lanes
+import parts
 import writers
 
 SCHEMAS = ROOT / "scripts" / "verification" / "schema"
@@ -109,6 +112,30 @@ class ReportTest(unittest.TestCase):
             self.assertNotIn("preemptions", entry["change"])
             self.assertIn("--mutant", entry["replay"])
             self.assertIsInstance(entry["line"], int)
+
+    def test_the_headline_says_what_is_argued(self):
+        def argue(model):
+            row = next(row for row in model["scenarios"] if row["name"] == "snapshot_in_the_middle_1_1")
+            row.update(verdict="unknown", green=False, reason="the budget is used up", stands_in="another")
+            for mutant in model["mutants"]["list"][:2]:
+                mutant.update(verdict="equivalent", argument="for a reason")
+            model["weakenings"]["list"][0].update(verdict="argued", argument="for a reason", history="")
+        self.results.change("model", argue)
+        document, report = self.results.write()
+        self.assertEqual(document["verdict"], "passed")
+        self.check_valid(report)
+        weakened = sum(check["kind"] == "weakening" and check["state"] == "argued" for check in document["checks"])
+        mutants = sum(check["kind"] == "mutant" and check["state"] == "argued" for check in document["checks"])
+        for words in ("Passed, not all of it shown", "2 scenarios too large, with stand-ins", f"{mutants} mutants equivalent by argument",
+                      f"{weakened} order"):
+            for form, text in {"html": report.html.split('id="evidence"')[0], "markdown": report.markdown.splitlines()[0],
+                               "junit": report.junit.splitlines()[1], "sarif": json.dumps(report.sarif["runs"][0]["invocations"]),
+                               "terminal": writers.terminal(document).splitlines()[-1]}.items():
+                self.assertTrue(words in text, f"{form} does not say: {words}")
+
+    def test_a_suite_of_an_unknown_property(self):
+        self.results.change("model", lambda model: model["scenarios"][0].update(property="P1 P77"))
+        self.check_red(*self.results.write(), "P77 has no row in docs/properties.md")
 
     def test_quick_is_never_called_passed(self):
         document, report = self.results.write(quick=True)
@@ -219,6 +246,56 @@ class ReportTest(unittest.TestCase):
         self.results.change("parts", lambda parts: parts["mutants"].update(status=None, cut="cut after 5 min"))
         self.check_incomplete("cut after 5 min")
 
+    def test_a_partial_run_is_never_a_green_whole(self):
+        for part, asked in (("props", "--programs 50 instead of 3000"), ("stress", "--minutes 1 instead of 20"),
+                            ("model", "--only soundness"), ("mutants", "--no-deep")):
+            with self.subTest(part=part):
+                self.results.save("parts", self.results.records)
+                self.results.change("parts", lambda parts: parts[part].update(partial=[asked], done="core: 3; 3 passed"))
+                report = self.check_incomplete(f"a partial run: {asked}", "core: 3; 3 passed")
+                self.assertTrue(f"a partial run: {asked}" in report.html)
+                self.assertIn(part, self.run_all()[1])
+
+    def test_a_partial_run_beside_a_whole_one_is_shown_and_does_not_count(self):
+        self.results.change("parts", lambda parts: parts["mutants"].update(
+            beside={"partial": ["--only link"], "done": "3 killed", "status": 0, "finished": "2026-01-01T00:00:00+00:00"}))
+        document, report = self.results.write()
+        self.assertEqual(document["verdict"], "passed")
+        self.check_valid(report)
+        for text in (report.html, report.markdown, writers.terminal(document)):
+            self.assertTrue("which does not count: --only link: 3 killed" in text)
+
+    def test_what_makes_a_run_partial(self):
+        def asked(*words):
+            return everything.less(everything.program().parse_args(list(words)))
+        for whole in (["model", "--seconds", "2000"], ["mutants", "--resume"], ["props", "--seed", "4"], ["stress", "--jobs", "1"],
+                      ["stress", "--minutes", "60"], ["tests"]):
+            self.assertEqual(asked(*whole), [])
+        self.assertEqual(asked("mutants", "--only", "link", "--only", "take"), ["--only link take"])
+        self.assertEqual(asked("stress", "--minutes", "1"), ["--minutes 1 instead of 20"])
+        self.assertEqual(asked("props", "--programs", "50", "--quick"), ["--quick", "--programs 50 instead of 3000"])
+        self.assertEqual(asked("model", "--only", "litmus"), ["--only litmus"])
+
+    def test_a_part_records_that_it_ran_in_part_and_ends_as_its_results_do(self):
+        for status in (0, 1):
+            arguments = everything.program().parse_args(["stress", "--minutes", "1", "--output", str(self.results.directory)])
+            arguments.run = lambda _: status
+            with unittest.mock.patch("builtins.print"):
+                self.assertEqual(everything.recorded(arguments), status)
+            record = self.results.load("parts")["stress"]
+            self.assertEqual((record["partial"], record["status"]), (["--minutes 1 instead of 20"], status))
+            self.assertIn("stress: 1", record["done"])
+
+    def test_a_few_mutants_leave_the_results_of_all_alone(self):
+        before = self.results.load("parts")["mutants"]
+        arguments = everything.program().parse_args(["mutants", "--only", "link", "--build", str(self.results.directory / "mutants")])
+        arguments.run = lambda _: 0
+        self.assertEqual(everything.recorded(arguments), 0)
+        after = self.results.load("parts")["mutants"]
+        self.assertEqual(after.pop("beside")["partial"], ["--only link"])
+        self.assertEqual(after, before)
+        self.assertEqual(arguments.build, self.results.directory / "mutants" / "some")
+
     def test_results_of_other_sources(self):
         self.results.change("parts", lambda parts: parts["props"].update(digest="another"))
         self.check_incomplete("the sources have changed since")
@@ -287,6 +364,139 @@ class ReportTest(unittest.TestCase):
         self.assertIsNone(lanes.parse("no history at all"))
         long = row["history"].replace("   13 |", "  ... 7 lines are left out\n   13 |")
         self.assertIn({"left_out": 7}, lanes.parse(long)["steps"])
+
+    def test_programs_that_were_cut_do_not_count(self):
+        document, report = self.results.write()
+        check = writers.by_id(document)[0]["props/program/generated programs"]
+        self.assertEqual((check["numbers"]["programs"], check["numbers"]["programs_cut"]), (1700, 1300))
+        self.assertEqual(document["programs"]["histogram"]["3 threads 9 calls"], {"programs": 1000, "complete": 200})
+        self.assertTrue("3 threads 9 calls" in report.html)
+        self.assertIn("1,700 of 3,000 explored to the end, 400 of them not trivial (300 are due)", report.markdown)
+
+    def test_too_few_programs_are_unknown_and_red(self):
+        for change in ({"programs_nontrivial": 299}, {"programs": 1999, "programs_complete": 1000}):
+            before = self.results.load("props")
+            self.results.change("props", lambda props: props["generated"].update(change))
+            self.check_red(*self.results.write(), "unknown:")
+            self.results.save("props", before)
+
+    def test_fewer_programs_than_are_due_are_no_fault_where_fewer_were_asked_for(self):
+        data = {**self.results.load("props")["generated"], "programs": 50, "programs_complete": 40, "programs_nontrivial": 5}
+        states = {asked: next(findings.found_in(data, "full", asked))["state"] for asked in (50, 3000, None)}
+        self.assertEqual(states, {50: "cut", 3000: "failed", None: "failed"})
+        self.assertEqual(next(findings.found_in({**data, "programs": 120}, "quick", 120))["state"], "passed")
+        self.assertEqual(next(findings.found_in({**data, "programs": 120, "programs_nontrivial": 4}, "quick", 120))["state"], "failed")
+
+    def test_what_the_models_leave_out_is_said_once(self):
+        document, report = self.results.write()
+        self.assertGreaterEqual(len(document["left_out"]), 9)
+        self.assertIn("stale_depth", " ".join(document["left_out"]))
+        for text in document["left_out"]:
+            self.assertFalse(text.endswith(".") or "\n" in text, text)
+            self.assertIn(text, report.markdown)
+
+    # -- Of which sources -------------------------------------------------------------------------------------------------
+
+    def changed(self, name, old=b"old", new=b"new"):
+        """The parts whose results do not count any more once that file has changed."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(old)
+            before = {part: parts.digest(part, pathlib.Path(folder)) for part in parts.PARTS}
+            path.write_bytes(new)
+            return {part for part in parts.PARTS if parts.digest(part, pathlib.Path(folder)) != before[part]}
+
+    def test_results_depend_on_what_was_compiled_and_on_nothing_else(self):
+        every = set(parts.PARTS)
+        for name, dependent in {
+                "include/kstone/background_worker.h": every, "src/scheduling_core.cpp": every,
+                "README.md": set(), "model/README.md": set(), "proptests/README.md": set(), "docs/verification.md": set(),
+                "docs/memory-orders.md": {"tests"}, "src/rocksdb/leveled_picker.cpp": {"stress", "tests", "coverage"},
+                "tests/rocksdb/leveled_picker_test.cpp": {"coverage"}, "tests/report/report_test.py": set(),
+                "CMakePresets.json": {"model", "props", "tests"}, "CMakeLists.txt": {"model", "props", "tests"},
+                "scripts/verification/build.py": every, "scripts/verification/programs.py": {"props"},
+                "scripts/verification/equivalents.txt": {"mutants"}, "scripts/verification/page.py": set(),
+                "model/worker/jobs.cpp": {"model", "mutants", "coverage"}, "model/explorer.cpp": {"model", "mutants", "props", "coverage"},
+                "tsan/stress.cpp": {"stress", "coverage"}, "examples/leveldb_stripes.cpp": set()}.items():
+            with self.subTest(name=name):
+                self.assertEqual(self.changed(name), dependent)
+
+    def test_results_depend_on_the_compiler(self):
+        tool = "version_of_tool"
+        before = {part: parts.digest(part) for part in parts.PARTS}
+        with unittest.mock.patch.object(parts, tool, lambda name: f"{name} 99.0"):
+            self.assertTrue(all(parts.digest(part) != before[part] for part in parts.PARTS))
+
+    def test_what_a_part_names_is_there(self):
+        for name, part in parts.PARTS.items():
+            for read in part.reads:
+                self.assertTrue((ROOT / read).exists(), f"{name} reads {read}")
+
+    def test_a_part_names_the_scripts_that_it_imports(self):
+        # Of these a part uses what runs commands and writes files, not what decides; a change there would repeat everything.
+        tools = {"evidence", "left_out", "model", "mutation", "stress", "weakening", "writers", "parts", "replay"}
+        modules = {"mutants": "mutation", "tests": "build"}
+        for name, part in parts.PARTS.items():
+            text = (ROOT / "scripts" / "verification" / f"{modules.get(name, name)}.py").read_text()
+            local = {word for word in re.findall(r"^(?:from|import) (\w+)", text, re.M)
+                     if (ROOT / "scripts" / "verification" / f"{word}.py").exists()}
+            named = {pathlib.Path(read).stem for read in part.reads if read.startswith("scripts/")}
+            self.assertLessEqual(local - tools, named, name)
+
+    def test_every_list_of_the_parts_is_the_same(self):
+        self.assertEqual(set(everything.FULL), set(parts.PARTS))
+        self.assertEqual(set(everything.QUICK), set(parts.PARTS))
+        self.assertEqual(set(everything.GUESSES), set(parts.PARTS))
+        listed = json.loads((SCHEMAS / "verification.json").read_text())["properties"]["parts"]["items"]["properties"]["name"]["enum"]
+        self.assertEqual(set(listed), set(parts.PARTS))
+        for file in ("scripts/verify", "docs/verification.md", "README.md"):
+            text = (ROOT / file).read_text()
+            for part in parts.PARTS:
+                self.assertTrue(re.search(rf"scripts/verify .*\b{part}\b", text), f"{file} does not name {part}")
+
+    # -- Coverage ---------------------------------------------------------------------------------------------------------
+
+    def covered(self, explained):
+        """The checks of a core of which line 1 is reached, line 2 is not, and the condition of line 3 is never false."""
+        reached = coverage.Reached()
+        file = "src/scheduling_core.cpp"
+        reached.lines[file].update({1: 5, 2: 0, 3: 5, 4: 5})
+        reached.lines[file][2] = 0
+        reached.branches[file][3, 5, 3, 11] = [5, 0]
+        reached.branches[file][4, 8, 4, 9] = [5, 0]
+        source = coverage.Source(file)
+        source.lines = ["int x;", "return never;", "if (closed) {", "assert(a && b);"]
+        source.assertions = {4}
+        result, checks = coverage.judged({"contract": reached}, reached, {file: source}, coverage.explanations(explained))
+        return result, {check["name"]: check["message"] for check in checks if check["state"] == "failed"}
+
+    def test_what_no_test_reaches_has_to_be_explained(self):
+        result, failed = self.covered("")
+        self.assertEqual([row["what"] for row in result["not_reached"]], ["`return never;`", "`closed` is never false"])
+        self.assertEqual(result["together"]["core"]["branch_percent"], 50)
+        self.assertIn("src/scheduling_core.cpp:2 `return never;`", failed["coverage of the core"])
+        self.assertIn("100 % of the branches are due", failed["coverage of the core"])
+        _, failed = self.covered("Because.\n    src/scheduling_core.cpp: `return never;`\n    src/scheduling_core.cpp: `closed` is never false\n")
+        self.assertNotIn("not explained", failed["coverage of the core"])
+
+    def test_an_explanation_for_nothing_is_red(self):
+        for words, red in (("Because.", True), ("By chance: sometimes.", False)):
+            _, failed = self.covered(f"{words}\n    src/scheduling_core.cpp: `int x;`\n")
+            self.assertEqual("stale explanation: src/scheduling_core.cpp: `int x;`" in failed, red)
+        _, failed = self.covered("By chance: sometimes.\n    src/scheduling_core.cpp: `int gone;`\n")
+        self.assertIn("stale explanation: src/scheduling_core.cpp: `int gone;`", failed)
+
+    def test_coverage_that_falls_short_is_red_and_shown(self):
+        def spoil(data):
+            data["checks"][0].update(state="failed", message="71 of 72 branches; 100 % of the branches are due")
+            data["not_reached"][0]["why"] = ""
+        self.results.change("coverage", spoil)
+        document, report = self.results.write()
+        self.assertEqual(document["verdict"], "failed")
+        self.check_valid(report)
+        self.assertTrue("not explained" in report.html)
+        self.assertTrue("71 of 72 branches" in report.markdown)
 
     # -- All of it --------------------------------------------------------------------------------------------------------
 

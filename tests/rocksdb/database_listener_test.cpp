@@ -91,5 +91,24 @@ TEST(DatabaseListener, detach_waits_for_callbacks) {
   EXPECT_GT(requests, 0U);
 }
 
+TEST(DatabaseListener, counts_a_merge_once_however_many_parts_it_has) {
+  DatabaseListener listener;
+  ::rocksdb::SubcompactionJobInfo first{}, second{};
+  first.job_id = 1;
+  second.job_id = 2;
+  listener.OnSubcompactionBegin(first);
+  listener.OnSubcompactionBegin(first);
+  listener.OnSubcompactionBegin(second);
+  EXPECT_EQ(listener.merging(), 2U);
+  listener.OnSubcompactionCompleted(first);
+  listener.OnSubcompactionCompleted(second);
+  EXPECT_EQ(listener.merging(), 1U);  // the other part of the first
+  listener.OnSubcompactionCompleted(first);
+  EXPECT_EQ(listener.merging(), 0U);
+  listener.OnSubcompactionCompleted(first);  // one that began before the listener was there
+  EXPECT_EQ(listener.merging(), 0U);
+  EXPECT_EQ(listener.merging_max(), 2U);
+}
+
 }  // namespace
 }  // namespace kstone::rocksdb::test

@@ -103,6 +103,20 @@ TEST(LeveledPicker, the_level_that_is_most_due_goes_first) {
   EXPECT_EQ(pick(levels)->output_level, 1);  // 1.001 against 1.33
 }
 
+TEST(LeveledPicker, a_newer_l0_file_widens_the_range_downwards) {
+  const auto step = pick({{file("c", 1, "m", "n"), file("b", 1, "c", "n"), file("a", 1, "m", "n")},
+                          {file("p", 1, "a", "c"), file("q", 1, "d", "e")},
+                          {}});
+  ASSERT_TRUE(step);
+  EXPECT_EQ(step->inputs, (Names{"a", "b", "c", "p", "q"}));
+}
+
+TEST(LeveledPicker, an_empty_file_is_weighed_as_one_byte) {
+  const auto step = pick({{}, {file("p", 0, "a", "b"), file("q", 1001, "m", "n")}, {file("x", 10, "a", "b")}, {}});
+  ASSERT_TRUE(step);
+  EXPECT_EQ(step->inputs, (Names{"q"}));
+}
+
 TEST(LeveledPicker, keys_compare_in_the_order_of_the_column_family) {
   const Levels levels = {{file("c", 1, "z", "y"), file("b", 1, "z", "y"), file("a", 1, "z", "m")},
                          {file("p", 1, "x", "n"), file("q", 1, "l", "a")},

@@ -1,0 +1,43 @@
+"""Holds docs/properties.md against the suites: each property is named by a suite that must pass, and a suite names no other.
+
+  properties_check.py MODEL_WORKER     what lists the suites
+"""
+
+import re
+import subprocess
+import sys
+
+from results import ROOT
+import evidence
+
+
+def problems(properties, suites):
+    """`suites`: (name, the properties it names, must fail)."""
+    known, shown = set(properties), set()
+    found = []
+    for name, named, must_fail in suites:
+        found += [f"{name} names {word}, which has no row in docs/properties.md" for word in named if word not in known]
+        found += [f"{name} names no property"] if not named else []
+        shown |= set() if must_fail else set(named)
+    return found + [f"{name} is named by no suite that must pass" for name in properties if name not in shown]
+
+
+def main():
+    listed = subprocess.run([sys.argv[1], "--list"], capture_output=True, text=True, check=True).stdout
+    rows = [re.match(r"(\S+)\s+(.*?)\s*(\(must fail\))?$", line) for line in listed.splitlines()]
+    suites = [(row[1], row[2].split(), bool(row[3])) for row in rows if row]
+    properties = [row[0] for row in evidence.table_rows(ROOT / "docs" / "properties.md", r"P\d+")]
+    # What must be noticed: a property without a suite, one that only a suite which must fail names, a name that nobody knows.
+    planted = [(properties + ["P999"], suites), (properties, [(n, p, p == ["P6"] or f) for n, p, f in suites]),
+               (properties, suites + [("planted", ["P998"], False)]), (properties, suites + [("planted", [], False)])]
+    for case in planted:
+        if not problems(*case):
+            print("a planted fault was not noticed")
+            return 1
+    found = problems(properties, suites)
+    print("\n".join(found) or f"{len(properties)} properties, {len(suites)} suites: each names the other")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
