@@ -194,12 +194,13 @@ bool is_green(const Suite& suite, const Result& result, std::string& why) {
   const SuiteOptions& options = suite.options;
   why.clear();
   if (!options.expected.empty()) {
-    if (result.verdict == Verdict::refuted &&
-        std::find(options.expected.begin(), options.expected.end(), result.failure) != options.expected.end()) {
-      return true;
+    if (result.verdict != Verdict::refuted ||
+        std::find(options.expected.begin(), options.expected.end(), result.failure) == options.expected.end()) {
+      why = std::string("must fail: ") + failure_name(options.expected.front()) + " was expected";
+    } else if (result.message.find(options.because) == std::string::npos) {
+      why = "must fail for another reason: '" + options.because + "' was expected, not '" + result.message + "'";
     }
-    why = std::string("must fail: ") + failure_name(options.expected.front()) + " was expected";
-    return false;
+    return why.empty();
   }
   if (result.verdict != Verdict::proved) {
     why = result.verdict == Verdict::unknown ? "unknown: " + result.reason : result.message;

@@ -15,11 +15,29 @@ struct LosesTokens : RelacySync {
   };
 };
 
+// ... of those that threads post; those of a shutdown, which the scene calls at its end, do arrive.
+struct LosesTokensOfRequests : RelacySync {
+  struct semaphore : RelacySync::semaphore {
+    void post(std::uint32_t count, KSTONE_MODEL_SITE) {
+      if (RelacySync::thread::current_id() == 0) {  // main
+        RelacySync::semaphore::post(count, file, line, function);
+      }
+    }
+  };
+};
+
 // Notifying wakes nobody.
 struct LosesNotifications : RelacySync {
   struct condition_variable : RelacySync::condition_variable {
     void notify_one() {}
     void notify_all() {}
+  };
+};
+
+// Notifying one wakes nobody.
+struct LosesNotificationsOfOne : RelacySync {
+  struct condition_variable : RelacySync::condition_variable {
+    void notify_one() {}
   };
 };
 
@@ -30,64 +48,29 @@ struct NotifiesOne : RelacySync {
   };
 };
 
-// The mutex excludes others, and orders nothing: what one holder writes is not published to the next.
-struct LocksWithoutOrder : RelacySync {
-  class mutex {
-   public:
-    mutex() { free_.post(1); }
-    void lock() { free_.wait(); }
-    void unlock() { free_.post(1); }
-
-   private:
-    RelacySync::semaphore free_;
-  };
-  class condition_variable {
-   public:
-    void wait(mutex& held) {
-      own_.lock();
-      held.unlock();
-      changed_.wait(own_);
-      own_.unlock();
-      held.lock();
+// What a requester wrote before its call is not published by it.
+struct PublishesNoRequest : RelacySync {
+  template <class T>
+  struct atomic : RelacySync::atomic<T> {
+    using RelacySync::atomic<T>::atomic;
+    T fetch_add(T value, std::memory_order, KSTONE_MODEL_SITE) {
+      return RelacySync::atomic<T>::fetch_add(value, std::memory_order_acquire, file, line, function);
     }
-    bool wait_until(mutex& held, std::chrono::nanoseconds) {
-      wait(held);
-      return true;
-    }
-    void notify_one() { notify_all(); }
-    void notify_all() {
-      own_.lock();
-      changed_.notify_all();
-      own_.unlock();
-    }
-
-   private:
-    RelacySync::mutex own_;
-    RelacySync::condition_variable changed_;
   };
 };
 
-// Every atomic operation is relaxed.
-struct OrdersNothing : RelacySync {
+// A request of a stripe that runs is answered, and forgotten.
+struct ForgetsReruns : RelacySync {
   template <class T>
   struct atomic : RelacySync::atomic<T> {
     using Base = RelacySync::atomic<T>;
     using Base::Base;
-    static constexpr auto relaxed = std::memory_order_relaxed;
-
-    T load(std::memory_order, KSTONE_MODEL_SITE) const { return Base::load(relaxed, file, line, function); }
-    void store(T value, std::memory_order, KSTONE_MODEL_SITE) { Base::store(value, relaxed, file, line, function); }
-    T exchange(T value, std::memory_order, KSTONE_MODEL_SITE) {
-      return Base::exchange(value, relaxed, file, line, function);
-    }
-    T fetch_add(T value, std::memory_order, KSTONE_MODEL_SITE) {
-      return Base::fetch_add(value, relaxed, file, line, function);
-    }
-    T fetch_sub(T value, std::memory_order, KSTONE_MODEL_SITE) {
-      return Base::fetch_sub(value, relaxed, file, line, function);
-    }
-    bool compare_exchange_weak(T& expected, T desired, std::memory_order, std::memory_order, KSTONE_MODEL_SITE) {
-      return Base::compare_exchange_weak(expected, desired, relaxed, relaxed, file, line, function);
+    T fetch_add(T value, std::memory_order order, KSTONE_MODEL_SITE) {
+      const T before = Base::fetch_add(value, order, file, line, function);
+      if (value == StripeWord::one_request && (before & StripeWord::running_bit) != 0) {
+        Base::fetch_sub(value, order, file, line, function);
+      }
+      return before;
     }
   };
 };
@@ -114,10 +97,10 @@ struct AsksNobody : RelacySync {
   };
 };
 
-// Joining does not wait.
-struct JoinsNothing : RelacySync {
+// A thread that could not be created counts as one.
+struct CountsRefusedThreads : RelacySync {
   struct thread : RelacySync::thread {
-    bool joinable() const { return false; }
+    bool start(void (*)(void*), void*) { return true; }
   };
 };
 

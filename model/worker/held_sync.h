@@ -4,6 +4,7 @@
 #ifndef KSTONE_MODEL_WORKER_HELD_SYNC_H_
 #define KSTONE_MODEL_WORKER_HELD_SYNC_H_
 
+#include "kstone/background_worker.h"
 #include "relacy_sync.h"
 
 namespace kstone::model {
@@ -131,6 +132,65 @@ struct TimesOutAtThreadEnd : TimesOutLate {
           },
           hold, file, line, function);
     }
+  };
+};
+
+// The end of the one worker thread destroys objects of the engine that ask the worker something. With `joins` false it keeps its
+// contract in all but one: joining does not wait.
+template <bool joins>
+struct AsksAtThreadEnd : RelacySync {
+  struct Hold {
+    RelacySync::thread thread;
+    basic_background_worker<AsksAtThreadEnd>* worker = nullptr;
+    void (*entry)(void*) = nullptr;
+    void* argument = nullptr;
+  };
+  static inline Hold* hold = nullptr;
+
+  struct thread {
+    using id_type = RelacySync::thread::id_type;
+    bool start(void (*entry)(void*), void* argument, KSTONE_MODEL_SITE) {
+      hold->entry = entry;
+      hold->argument = argument;
+      return hold->thread.start(
+          [](void* of) {
+            auto& started = *static_cast<Hold*>(of);
+            started.entry(started.argument);
+            started.worker->is_running();
+          },
+          hold, file, line, function);
+    }
+    bool joinable() const { return joins && hold->thread.joinable(); }
+    void join() { hold->thread.join(); }
+    id_type id() const { return hold->thread.id(); }
+    static id_type current_id() { return RelacySync::thread::current_id(); }
+  };
+};
+
+// The thread `looker` looks without the mutex, and nobody notices that it does.
+struct LooksWithoutLock : RelacySync {
+  static inline int looker = -1;
+  static bool looks() { return RelacySync::thread::current_id() == looker; }
+
+  struct mutex : RelacySync::mutex {
+    void lock(KSTONE_MODEL_SITE) {
+      if (!looks()) {
+        RelacySync::mutex::lock(file, line, function);
+      }
+    }
+    void unlock(KSTONE_MODEL_SITE) {
+      if (!looks()) {
+        RelacySync::mutex::unlock(file, line, function);
+      }
+    }
+  };
+  template <class T>
+  struct cell {
+    template <class... Arguments>
+    explicit cell(Arguments&&... arguments) : value(std::forward<Arguments>(arguments)...) {}
+    const T& read() const { return value; }
+    T& write() { return value; }
+    T value;
   };
 };
 

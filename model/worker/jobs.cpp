@@ -268,25 +268,22 @@ const Proved<Cancelled<Size<1, 1>>, Size<1, 1>> cancelled_1_1(
 const Proved<ListedDuringMoreWork<>, Size<1, 1, 2>> listed_during_more_work({"listed_during_more_work", "P11"});
 const ProvedCalm<AttemptsOfEachEpisode<>, Size<1, 1>> attempts({"attempts_of_each_episode", "P5 P12"});
 
-const Refuted<ListedDuringMoreWork<LosesTokens>, Size<1, 1, 2>> listed_during_more_work_lost(
-    {"listed_during_more_work_without_tokens", "P11"}, {Failure::deadlock});
-const Refuted<AttemptsOfEachEpisode<LosesNotifications>, Size<1, 1>> attempts_lost(
-    {"attempts_of_each_episode_without_notifications", "P12"}, {Failure::deadlock});
+const Refuted<ListedDuringMoreWork<LosesTokensOfRequests>, Size<1, 1, 2>> listed_during_more_work_lost(
+    {"listed_during_more_work_without_tokens", "P2"}, Failure::deadlock, "main sleeps on episode_ended");
+const Refuted<AttemptsOfEachEpisode<ForgetsReruns>, Size<1, 1>> attempts_forgotten(
+    {"attempts_of_forgotten_episodes", "P12"}, Failure::check_failed, "each episode has its end");
 const Registered cancel_asks_each = suite<CancelAsksEach<>>(
     with_one_timeout<CancelAsksEach<>, Size<2, 2, 2>>({"cancel_asks_each_running_job_2_2", "P7 P15"}));
 
 const Registered cancel_asks_nobody = suite<CancelAsksEach<AsksNobody>>(
-    Refuted<CancelAsksEach<AsksNobody>, Size<2, 2, 2>>::expecting(
-        with_one_timeout<CancelAsksEach<AsksNobody>, Size<2, 2, 2>>({"cancel_asks_nobody_2_2", "P15"}),
-        {Failure::check_failed}));
-const Refuted<JobRequests<Size<1, 1, 2>, LosesNotifications>, Size<1, 1, 2>> job_requests_lost(
-    {"job_requests_without_notifications", "P11"}, {Failure::deadlock});
-const Refuted<FirstJob<Size<2, 1>, First::more_work, OrdersNothing>, Size<2, 1>> more_work_unordered(
-    {"more_work_without_order", "P4"}, {Failure::data_race, Failure::check_failed});
-const Refuted<FirstJob<Size<2, 1>, First::fails, LosesTokens>, Size<2, 1>> failed_lost(
-    {"job_fails_without_tokens", "P12"}, {Failure::deadlock});
+    expecting(with_one_timeout<CancelAsksEach<AsksNobody>, Size<2, 2, 2>>({"cancel_asks_nobody_2_2", "P15"}),
+              Failure::check_failed, "each running job is asked to stop"));
+const Refuted<JobRequests<Size<1, 1, 2>, ForgetsReruns>, Size<1, 1, 2>> job_requests_forgotten(
+    {"job_requests_that_are_forgotten", "P11"}, Failure::check_failed, "what jobs request is served");
+const Refuted<FirstJob<Size<2, 1>, First::more_work, PublishesNoRequest>, Size<2, 1>> more_work_unordered(
+    {"more_work_that_publishes_nothing", "P4"}, Failure::check_failed, "a compaction that sees its payload");
 const Refuted<Cancelled<Size<1, 1>, ForgetsWhatItCloses>, Size<1, 1>> cancelled_forgets(
-    {"job_is_cancelled_and_forgotten", "P7"}, {Failure::check_failed});
+    {"job_is_cancelled_and_forgotten", "P7"}, Failure::check_failed, "an accepted request is served or reported");
 
 }  // namespace
 }  // namespace kstone::model

@@ -57,6 +57,27 @@ struct WakesOneThread : RequestThenIdle<Size, CountsTokens> {
   }
 };
 
+// Two workers that know nothing of each other compact the same stripe.
+struct TwoWorkers : RequestThenIdle<Size<2, 1>> {
+  static constexpr int dynamic_threads = 2;
+  using Base = RequestThenIdle<Size<2, 1>>;
+
+  void before() {
+    Base::before();
+    first = std::move(worker);
+    Base::before();
+  }
+  void thread(int index) { index == 0 ? first->queue_compaction(0) : worker->queue_compaction(0); }
+  void after() {
+    check_complete(first->shutdown());
+    check_complete(worker->shutdown());
+    first.reset();
+    worker.reset();
+  }
+
+  std::unique_ptr<Worker> first;
+};
+
 // Each requester calls twice.
 template <class Size>
 struct RequestTwiceThenIdle : RequestThenIdle<Size> {
@@ -73,36 +94,44 @@ struct RequestTwiceThenIdle : RequestThenIdle<Size> {
   }
 };
 
-const char* const properties = "P1 P2 P3 P4 P5";
+const char* const properties = "P1 P2 P4 P5";
+const char* const properties_of_two = "P1 P2 P3 P4 P5";  // of two worker threads
 
 const Proved<RequestThenIdle<Size<1, 1>>, Size<1, 1>> one_one({"request_then_idle_1_1", properties});
 const Proved<RequestThenIdle<Size<2, 1>>, Size<2, 1>> two_one(
     {"request_then_idle_2_1", properties, {"coalesced", "requested while running"}});
 const Proved<RequestThenIdle<Size<2, 1, 2>>, Size<2, 1, 2>> two_one_stripes(
     {"request_then_idle_2_1_two_stripes", properties, {}, {}, false, true});
-const Proved<RequestThenIdle<Size<1, 2>>, Size<1, 2>> one_two({"request_then_idle_1_2", properties});
+const Proved<RequestThenIdle<Size<1, 2>>, Size<1, 2>> one_two({"request_then_idle_1_2", properties_of_two});
 const ProvedCalm<RequestThenIdle<Size<3, 1>>, Size<3, 1>> three_one(
     {"request_then_idle_3_1", properties, {"coalesced", "requested while running"}, {}, true});
 const ProvedCalm<RequestThenIdle<Size<2, 2>>, Size<2, 2>> two_two(
-    {"request_then_idle_2_2", properties, {"coalesced", "requested while running"}, {}, true});
+    {"request_then_idle_2_2", properties_of_two, {"coalesced", "requested while running"}, {}, true});
 const Proved<RequestBeforeStart<Size<2, 1>>, Size<2, 1>> before_start(
     {"request_before_start_2_1", properties, {}, {"coalesced"}});
+const Proved<RequestBeforeStart<Size<3, 1, 3>>, Size<3, 1, 3>> before_start_three_stripes(
+    {"request_before_start_3_1_three_stripes", properties});
+const Proved<RequestBeforeStart<Size<4, 1>>, Size<4, 1>> before_start_four(
+    {"request_before_start_4_1", properties, {}, {"coalesced"}});
 const Proved<RequestTwiceThenIdle<Size<1, 1>>, Size<1, 1>> twice_one({"request_twice_then_idle_1_1", properties});
 const ProvedCalm<RequestTwiceThenIdle<Size<2, 1>>, Size<2, 1>> twice_two(
     {"request_twice_then_idle_2_1", properties, {"coalesced", "requested while running"}, {}, true});
 
 const Proved<WakesOneThread<Size<1, 2>>, Size<1, 2>> wakes_one(
     {"request_wakes_one_thread_1_2", "P18", {"woke a thread"}, {}, false, true});
-const Refuted<WakesOneThread<Size<2, 1>>, Size<2, 1>> wakes_twice({"two_requests_wake_twice", "P18"}, {Failure::check_failed});
+const Refuted<WakesOneThread<Size<2, 1>>, Size<2, 1>> wakes_twice(
+    {"two_requests_wake_twice", "P18"}, Failure::check_failed, "no thread is woken for nothing");
 
-const Refuted<RequestThenIdle<Size<1, 1>, LosesTokens>, Size<1, 1>> loses_tokens(
-    {"request_then_idle_without_tokens", "P1 P2"}, {Failure::deadlock});
+const Refuted<RequestThenIdle<Size<1, 1>, LosesTokensOfRequests>, Size<1, 1>> loses_tokens(
+    {"request_then_idle_without_tokens", "P1 P2"}, Failure::deadlock, "main sleeps on episode_ended, w0 semaphore wait sleepers");
 const Refuted<RequestThenIdle<Size<1, 1>, LosesNotifications>, Size<1, 1>> loses_notifications(
-    {"request_then_idle_without_notifications", "P2"}, {Failure::deadlock});
-const Refuted<RequestThenIdle<Size<2, 1>, OrdersNothing>, Size<2, 1>> orders_nothing(
-    {"request_then_idle_without_order", "P4"}, {Failure::data_race, Failure::check_failed});
-const Refuted<RequestThenIdle<Size<1, 2>, LocksWithoutOrder>, Size<1, 2>> locks_without_order(
-    {"request_then_idle_with_a_lock_that_orders_nothing", "P3"}, {Failure::data_race});
+    {"request_then_idle_without_notifications", "P9"}, Failure::deadlock, "main sleeps on episode_ended");
+const Refuted<RequestThenIdle<Size<2, 1>, ForgetsReruns>, Size<2, 1>> forgets_reruns(
+    {"request_then_idle_that_forgets", "P5"}, Failure::check_failed, "the counter of `rerun_pending` agrees with the answers");
+const Refuted<RequestThenIdle<Size<2, 1>, PublishesNoRequest>, Size<2, 1>> publishes_nothing(
+    {"request_then_idle_that_publishes_nothing", "P4"}, Failure::check_failed, "a compaction that sees its payload");
+const Refuted<TwoWorkers, Size<2, 2>> two_workers(
+    {"two_workers_for_one_stripe", "P3"}, Failure::data_race, "compactions: write of");
 
 }  // namespace
 }  // namespace kstone::model

@@ -49,6 +49,9 @@ struct Scene {
   static int stripe_of(int requester) { return requester % Size::stripes; }
 
   void make(typename Worker::Job job, typename Worker::Options options = {}) {
+    for (auto& each : compactions) {
+      name(each, "compactions");
+    }
     worker = std::make_unique<Worker>(CompactionConfig().with_max_concurrent(Size::workers),
                                       typename Worker::StatsAtomic(), std::uint32_t{Size::stripes}, std::move(job),
                                       std::move(options));
@@ -198,13 +201,18 @@ SuiteOptions suite_options(Claim claim, const std::string& suffix) {
   return options;
 }
 
-// ... with one wait that may end by its limit.
+// ... with waits that may end by their limit.
 template <class Scenario, class Size>
-SuiteOptions with_one_timeout(Claim claim, std::uint32_t spurious = 0) {
+SuiteOptions with_timeouts(Claim claim, std::uint32_t timeouts, std::uint32_t spurious = 0) {
   auto options = suite_options<Scenario, Size>(std::move(claim), "");
-  options.limits.timeouts = 1;
+  options.limits.timeouts = timeouts;
   options.limits.spurious = spurious;
   return options;
+}
+
+template <class Scenario, class Size>
+SuiteOptions with_one_timeout(Claim claim, std::uint32_t spurious = 0) {
+  return with_timeouts<Scenario, Size>(std::move(claim), 1, spurious);
 }
 
 // A scenario that must be proved without a bound: once without spurious wake-ups, for liveness, since they can hide a
@@ -233,18 +241,20 @@ struct ProvedCalm {
   explicit ProvedCalm(const Claim& claim) : calm(suite<Scenario>(suite_options<Scenario, Size>(claim, ""))) {}
 };
 
-// The neighbour that must fail, in one of the given ways.
+// Of the neighbour that must fail: how, and what the failure's message has to contain. The property's own reason: a neighbour that
+// fails for another one shows nothing of the property.
+inline SuiteOptions expecting(SuiteOptions options, Failure failure, std::string because) {
+  options.expected = {failure};
+  options.because = std::move(because);
+  return options;
+}
+
 template <class Scenario, class Size>
 struct Refuted {
   Registered registered;
 
-  Refuted(const Claim& claim, std::vector<Failure> expected)
-      : registered(suite<Scenario>(expecting(suite_options<Scenario, Size>(claim, ""), std::move(expected)))) {}
-
-  static SuiteOptions expecting(SuiteOptions options, std::vector<Failure> expected) {
-    options.expected = std::move(expected);
-    return options;
-  }
+  Refuted(const Claim& claim, Failure failure, std::string because)
+      : registered(suite<Scenario>(expecting(suite_options<Scenario, Size>(claim, ""), failure, std::move(because)))) {}
 };
 
 }  // namespace kstone::model

@@ -319,45 +319,46 @@ const Proved<LimitPassesAtTheEnd<false>, Size<1, 1>> limit_at_the_end(
 const Proved<LimitPassesAtTheEnd<true>, Size<1, 1>> limit_at_shutdown(
     {"limit_passes_as_shutdown_interrupts", "P9", {"timed out"}});
 
-const Refuted<EachWaitsForItsOwn<Size<2, 1>, OrdersNothing>, Size<2, 1>> orders_nothing(
-    {"each_waits_for_its_own_without_order", "P4"}, {Failure::check_failed, Failure::data_race});
+const Refuted<EachWaitsForItsOwn<Size<2, 1>, PublishesNoRequest>, Size<2, 1>> publishes_nothing(
+    {"each_waits_for_its_own_that_publishes_nothing", "P4"}, Failure::check_failed, "a compaction that sees its payload");
 const Refuted<WaitAgainstShutdown<Size<1, 1>, ShutdownMode::finish_running, LosesNotifications>, Size<1, 1>> loses_notifications(
-    {"wait_idle_against_shutdown_without_notifications", "P9"}, {Failure::deadlock});
+    {"wait_idle_against_shutdown_without_notifications", "P9"}, Failure::deadlock, "sleeps on episode_ended");
 const Refuted<TwoWaitsForOneRequest<NotifiesOne>, Size<1, 1>> two_waits_notify_one(
-    {"two_waits_for_one_request_and_one_notified", "P9"}, {Failure::deadlock});
+    {"two_waits_for_one_request_and_one_notified", "P9"}, Failure::deadlock, "sleeps on episode_ended");
 const Refuted<ThreeShutdownsAgainstDestructor<NotifiesOne>, Size<1, 1>> three_notify_one(
-    {"three_shutdowns_against_destructor_and_one_notified", "P10"}, {Failure::deadlock});
+    {"three_shutdowns_against_destructor_and_one_notified", "P10"}, Failure::deadlock, "sleeps on thread_left");
 const Refuted<WaitAndShutdownAgainstDestructor<LosesNotifications>, Size<1, 1>> both_against_destructor_lost(
-    {"wait_idle_and_shutdown_against_destructor_without_notifications", "P10"}, {Failure::deadlock});
+    {"wait_idle_and_shutdown_against_destructor_without_notifications", "P10"}, Failure::deadlock, "sleeps on episode_ended");
 // Limits never pass.
 const Refuted<FirstOfTwoTimesOut<>, Size<2, 1, 2>> first_of_two_never(
-    {"first_of_two_stripes_never_times_out", "P9"}, {Failure::deadlock});
+    {"first_of_two_stripes_never_times_out", "P9"}, Failure::deadlock, "t0 sleeps on episode_ended");
 const Refuted<TwoWaitsAgainstShutdown<LosesNotifications>, Size<1, 1>> two_waits_lost(
-    {"two_waits_against_shutdown_without_notifications", "P9"}, {Failure::deadlock});
+    {"two_waits_against_shutdown_without_notifications", "P9"}, Failure::deadlock, "t0 sleeps on episode_ended, t1 sleeps on episode_ended");
 const Refuted<ShutdownAgainstDestructor<LosesNotifications>, Size<1, 1>> shutdown_against_destructor_lost(
-    {"shutdown_against_destructor_without_notifications", "P10"}, {Failure::deadlock});
+    {"shutdown_against_destructor_without_notifications", "P10"}, Failure::deadlock, "sleeps on thread_left");
 const Refuted<WaitAgainstDestructor<LosesNotifications>, Size<1, 1>> against_destructor_lost(
-    {"wait_idle_against_destructor_without_notifications", "P10"}, {Failure::deadlock});
+    {"wait_idle_against_destructor_without_notifications", "P10"}, Failure::deadlock, "t0 sleeps on episode_ended");
 
 // The same at the largest sizes that are tried.
 template <class Size>
 using Drained = WaitAgainstShutdown<Size, ShutdownMode::drain>;
 template <class Size>
 using Finished = WaitAgainstShutdown<Size>;
-const char* const larger_properties = "P1 P3 P4 P5 P7 P9 P10";
+const char* const larger_properties = "P1 P4 P5 P7 P9 P10";
+const char* const larger_properties_of_two = "P1 P3 P4 P5 P7 P9 P10";  // of two worker threads
 const std::vector<std::string> larger_events = {"served", "rejected", "interrupted"};
 const ProvedCalm<Drained<Size<2, 1>>, Size<2, 1>> drained_2_1(
     {"everybody_against_drain_2_1", larger_properties, {"served", "rejected", "interrupted", "requested while running"}, {}, true});
 const ProvedCalm<Finished<Size<1, 2>>, Size<1, 2>> finished_1_2(
-    {"everybody_against_finish_running_1_2", larger_properties, {"served", "rejected", "interrupted", "discarded"}, {}, true});
+    {"everybody_against_finish_running_1_2", larger_properties_of_two, {"served", "rejected", "interrupted", "discarded"}, {}, true});
 const auto drained_2_2 = too_large<Drained<Size<2, 2>>, Size<2, 2>>(
-    {"everybody_against_drain_2_2", larger_properties, larger_events}, Mode::source_sets, 10'000'000,
+    {"everybody_against_drain_2_2", larger_properties_of_two, larger_events}, Mode::source_sets, 10'000'000,
     "everybody_against_drain_2_1");
 const auto finished_3_2 = too_large<Finished<Size<3, 2, 2>>, Size<3, 2, 2>>(
-    {"everybody_against_finish_running_3_2_at_random", larger_properties, larger_events}, Mode::random, 300'000,
+    {"everybody_against_finish_running_3_2_at_random", larger_properties_of_two, larger_events}, Mode::random, 300'000,
     "everybody_against_finish_running_1_2");
 const Refuted<WaitAgainstShutdown<Size<1, 1>, ShutdownMode::drain, LosesTokens>, Size<1, 1>> loses_tokens_against_drain(
-    {"everybody_against_drain_without_tokens", "P7"}, {Failure::deadlock});
+    {"everybody_against_drain_without_tokens", "P7"}, Failure::deadlock, "t2 join, w0 semaphore wait sleepers");
 
 }  // namespace
 }  // namespace kstone::model

@@ -176,13 +176,19 @@ class Suites:
                 result["outcome"] = "refuted"
             elif entry["verdict"] == "proved":
                 result["outcome"] = "vacuous"
-            else:  # cut short, or at random; anything else says that the scenario or the checker is at fault
-                cut = entry["reason"] == "the budget is used up" or entry["mode"] == "random"
-                result["outcome"] = "unfinished" if cut and entry["failure"] == "none" else "error"
+            else:
+                result["outcome"] = "unfinished" if is_cut(entry) else "error"
                 result["message"] = entry["reason"]
             if entry["must_fail"] and result["outcome"] == "refuted":
                 result["outcome"] = "red"  # refuted in another way than expected
         return result
+
+
+def is_cut(row):
+    """Whether a suite is unknown since its search was cut short, or is at random; anything else says that the scenario or the
+    checker is at fault."""
+    return row["verdict"] == "unknown" and row.get("failure") == "none" and row["reason"] in (
+        "the budget is used up", "a random search proves nothing")
 
 
 def last_line(text):

@@ -9,7 +9,7 @@ import re
 import shutil
 import time
 
-from build import MUTATED, ROOT, Builder, Failed, Suites, Tree, in_parallel, last_line, run
+from build import MUTATED, ROOT, Builder, Failed, Suites, Tree, in_parallel, is_cut, last_line, run
 from left_out import left_out
 from mutation import Log, merge_into_model_json
 import weakening
@@ -115,12 +115,13 @@ def judged(arguments, name, known, done):
         row["explored_seconds"] = result["seconds"]
         rows.append(row)
     if name == "model_worker":
-        red += without_event(rows)
+        red += without_event(rows) + without_neighbour(rows)
     by_name = {row["name"]: row for row in rows}
     for row in rows:
         stand_in = by_name.get(row.get("fallback") or "")
-        # Too large, as declared, and what stands in for it is proved: both are shown, and neither is called the other.
-        row["stands_in"] = stand_in["name"] if stand_in and row["verdict"] == "unknown" and stand_in["green"] else None
+        # Too large, as declared, and what stands in for it is proved: both are shown, and neither is called the other. An error of
+        # the scenario or the checker is no size, and nothing stands in for it.
+        row["stands_in"] = stand_in["name"] if stand_in and is_cut(row) and stand_in["green"] else None
         if not row["green"] and row["stands_in"] is None:
             red.append(f"{row['name']}: {row['verdict']} {row.get('message', '')} {row.get('why', '')} {row.get('reason', '')}")
         if row.get("history"):
@@ -141,6 +142,14 @@ def without_event(rows):
                 shown.update(row["property"].split())
     return [f"{name} is vacuous: no suite has an event that occurs in some executions and not in others"
             for name in sorted(properties - shown)]
+
+
+def without_neighbour(rows):
+    """A property that no suite which must fail names, and does fail as it must: that a suite of it would notice is not shown."""
+    properties, shown = set(), set()
+    for row in rows:
+        (shown if row["must_fail"] and row["green"] else properties).update(row["property"].split())
+    return [f"{name} has no neighbour that must fail, and does for its reason" for name in sorted(properties - shown)]
 
 
 def statement(rows):
