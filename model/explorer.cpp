@@ -186,6 +186,12 @@ void fail(Failure failure, const char* format, ...) {
   std::abort();  // fail_test does not come back
 }
 
+}  // namespace
+
+void exceeds_limit(const char* sentence) { fail(Failure::model_error, "%s", sentence); }
+
+namespace {
+
 // While it lives, a crash of what is explored is a failure like others, with a history. The handler runs on the fiber that
 // crashed, and leaves it for good.
 class CrashIsFailure {
@@ -900,6 +906,10 @@ Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
   if (e.failure == Failure::none && status != rl::test_result_success) {
     e.failure = relacy_failure(status);
     std::snprintf(e.message, sizeof e.message, "%s", rl::test_result_str(status));
+  }
+  if (search.diverged() || search.choices_left()) {  // a failure of another execution than the one to be repeated, too
+    e.failure = Failure::model_error;
+    std::snprintf(e.message, sizeof e.message, departs);
   }
   result.failure = e.failure;
   result.message = e.message;

@@ -4,7 +4,10 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <set>
+
+#include "runner.h"
 
 namespace kstone::model {
 
@@ -21,6 +24,18 @@ std::string number(std::uint64_t value) {
   char text[32];
   std::snprintf(text, sizeof text, value < 1000 ? "%" PRIu64 : "0x%" PRIx64, value);
   return text;
+}
+
+using Words = std::string (*)(std::uint64_t);
+
+std::map<std::string, Words>& words_of_values() {
+  static std::map<std::string, Words> words;
+  return words;
+}
+
+std::string value_text(const ReportEvent& event, std::uint64_t value) {
+  const auto found = words_of_values().find(event.object_name == nullptr ? "" : event.object_name);
+  return found == words_of_values().end() ? number(value) : found->second(value);
 }
 
 std::string object_name(const ReportEvent& event) {
@@ -53,21 +68,21 @@ std::string describe(const ReportEvent& event, int application_threads) {
   const std::string operation = operation_name(event.operation);
   switch (event.operation) {
     case Operation::load:
-      return name + " -> " + number(event.value) + order + source(event);
+      return name + " -> " + value_text(event, event.value) + order + source(event);
     case Operation::store:
-      return name + " = " + number(event.value) + order;
+      return name + " = " + value_text(event, event.value) + order;
     case Operation::exchange:
     case Operation::fetch_add:
     case Operation::fetch_sub:
     case Operation::fetch_or:
     case Operation::fetch_and:
     case Operation::fetch_xor:
-      return name + "." + operation + " " + number(event.value) + " => " + number(event.value_after) + order +
-             source(event);
+      return name + "." + operation + " " + value_text(event, event.value) + " => " + value_text(event, event.value_after) +
+             order + source(event);
     case Operation::compare_exchange_weak:
     case Operation::compare_exchange_strong:
-      return name + ".CAS " + number(event.value) +
-             (event.failed ? (event.spurious ? " fails spuriously" : " fails") : " => " + number(event.value_after)) +
+      return name + ".CAS " + value_text(event, event.value) +
+             (event.failed ? (event.spurious ? " fails spuriously" : " fails") : " => " + value_text(event, event.value_after)) +
              order + source(event);
     case Operation::lock:
       return (event.after_wait ? "wakes, locks " : "lock ") + name;
@@ -100,6 +115,8 @@ std::string describe(const ReportEvent& event, int application_threads) {
 }
 
 }  // namespace
+
+ValuesInWords::ValuesInWords(const char* name, std::string (*words)(std::uint64_t)) { words_of_values()[name] = words; }
 
 const char* operation_name(Operation operation) {
   static const char* const names[] = {"none",       "start",      "load",          "store",

@@ -10,6 +10,8 @@
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <regex>
+#include <set>
 #include <sstream>
 
 namespace kstone::model {
@@ -134,27 +136,41 @@ std::string replay_line(const std::string& name, const Limits& limits, const std
 }
 
 bool parse_replay_line(const std::string& line, std::string& name, Limits& limits) {
-  const std::size_t first = line.find(';');
-  const std::size_t second = first == std::string::npos ? first : line.find(';', first + 1);
-  if (second == std::string::npos) {
+  static const std::regex form(R"(([^;]+);s(\d{1,9}),t(\d{1,9}),w(\d{1,9}),f(\d{1,9}),d([0-2]);(-|[0-7a-z]+))");
+  std::smatch parts;
+  if (!std::regex_match(line, parts, form)) {
     return false;
   }
-  name = line.substr(0, first);
-  if (name.empty()) {
-    return false;
-  }
-  limits.replay = line.substr(second + 1);
-  unsigned s = 0, t = 0, w = 0, f = 0, d = 0;
-  const std::string numbers = line.substr(first + 1, second - first - 1);
-  if (std::sscanf(numbers.c_str(), "s%u,t%u,w%u,f%u,d%u", &s, &t, &w, &f, &d) != 5 || limits.replay.empty()) {
-    return false;
-  }
-  limits.spurious = s;
-  limits.timeouts = t;
-  limits.weak_cas_failures = w;
-  limits.thread_start_failures = f;
-  limits.stale_depth = d;
+  const auto number = [&parts](std::size_t part) { return static_cast<std::uint32_t>(std::stoul(parts[part])); };
+  name = parts[1];
+  limits.spurious = number(2);
+  limits.timeouts = number(3);
+  limits.weak_cas_failures = number(4);
+  limits.thread_start_failures = number(5);
+  limits.stale_depth = number(6);
+  limits.replay = parts[7];
   return true;
+}
+
+bool parse_shard(const std::string& text, ShardOf& shard) {
+  static const std::regex form(R"((\d{1,6})/(\d{1,6}))");
+  std::smatch parts;
+  if (!std::regex_match(text, parts, form)) {
+    return false;
+  }
+  shard = ShardOf{static_cast<unsigned>(std::stoul(parts[1])), static_cast<unsigned>(std::stoul(parts[2]))};
+  return shard.index < shard.count;
+}
+
+// The name that two suites have; empty if there is none.
+std::string name_of_two(const std::vector<Suite>& suites) {
+  std::set<std::string> names;
+  for (const Suite& suite : suites) {
+    if (!names.insert(suite.options.name).second) {
+      return suite.options.name;
+    }
+  }
+  return {};
 }
 
 // A trailing * matches any ending.
@@ -246,6 +262,7 @@ Result explore_in_processes(const ScenarioTable& table, const Limits& limits, un
       close(ends[0]);
       Limits part = limits;
       part.shard = ShardOf{i, jobs};
+      part.seed += i;  // at random, nothing is shared
       const std::string text = to_json(explore(table, part)).dump();
       for (std::size_t sent = 0; sent < text.size();) {
         const ssize_t count = write(ends[1], text.data() + sent, text.size() - sent);
@@ -303,15 +320,17 @@ int run_suites(int argc, char** argv) {
   app.add_flag("--progress", progress, "a line on stderr every ten seconds");
   app.add_option("--replay", replay, "the execution of a replay line, with its history");
   app.add_option("--mode", mode, "source_sets, sleep_sets, plain, bounded, random, estimate");
-  app.add_option("--bound", bound, "preemptions; implies --mode bounded");
+  app.add_option("--bound", bound, "preemptions; implies --mode bounded")->check(CLI::NonNegativeNumber);
   app.add_option("--max-executions", max_executions, "budget; a search that it cuts short is unknown");
   app.add_option("--max-seconds", max_seconds, "likewise, for each suite");
   app.add_option("--seed", seed, "of --mode random and estimate");
-  app.add_option("--spurious", spurious, "spurious wake-ups in one execution");
-  app.add_option("--timeouts", timeouts, "timeouts in one execution");
-  app.add_option("--weak-cas-failures", weak, "spurious failures of weak compare-exchanges in one execution");
-  app.add_option("--thread-start-failures", refused, "refused thread creations in one execution");
-  app.add_option("--jobs", jobs, "processes that share each search");
+  app.add_option("--spurious", spurious, "spurious wake-ups in one execution")->check(CLI::NonNegativeNumber);
+  app.add_option("--timeouts", timeouts, "timeouts in one execution")->check(CLI::NonNegativeNumber);
+  app.add_option("--weak-cas-failures", weak, "spurious failures of weak compare-exchanges in one execution")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--thread-start-failures", refused, "refused thread creations in one execution")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--jobs", jobs, "processes that share each search")->check(CLI::Range(1U, 64U));
   app.add_option("--shard", shard, "i/n: only this part of each search (unknown unless it refutes)");
   app.add_option("--demote", demotions, "SITE=ORDER or SITE/failure=ORDER: weaken one call site");
   app.add_option("--json", json_file, "write the results to this file");
@@ -324,25 +343,35 @@ int run_suites(int argc, char** argv) {
   Limits overrides;
   std::string replay_name;
   if (app.count("--replay") != 0 && !parse_replay_line(replay, replay_name, overrides)) {
-    std::fprintf(stderr, "not a replay line: %s\n", replay.c_str());
+    std::fprintf(stderr,
+                 "not a replay line: '%s'; expected was SUITE;s0,t0,w0,f0,d2;CHOICES with numbers, of which d is at most 2, and "
+                 "choices of the digits 0 to 7 and letters, or -\n",
+                 replay.c_str());
     return 2;
   }
   const std::optional<Mode> chosen_mode = parse_mode(mode);
   if (!mode.empty() && !chosen_mode) {
-    std::fprintf(stderr, "no such mode: %s\n", mode.c_str());
+    std::fprintf(stderr, "no such mode: '%s'; --help lists them\n", mode.c_str());
+    return 2;
+  }
+  if (chosen_mode == Mode::estimate && jobs > 1) {
+    std::fprintf(stderr, "--mode estimate with --jobs %u: one process walks; expected was --jobs 1\n", jobs);
     return 2;
   }
   ShardOf part;
-  if (!shard.empty() &&
-      (std::sscanf(shard.c_str(), "%u/%u", &part.index, &part.count) != 2 || part.index >= part.count)) {
-    std::fprintf(stderr, "not a shard: %s\n", shard.c_str());
+  if (app.count("--shard") != 0 && !parse_shard(shard, part)) {
+    std::fprintf(stderr, "not a shard: '%s'; expected was i/n with i below n, as in 0/2\n", shard.c_str());
+    return 2;
+  }
+  if (const std::string twice = name_of_two(registered_suites()); !twice.empty()) {
+    std::fprintf(stderr, "two suites are called '%s'; expected was a name for each\n", twice.c_str());
     return 2;
   }
   std::vector<Demotion> weaker;
   for (const std::string& text : demotions) {
     const std::size_t equals = text.find('=');
     if (equals == std::string::npos) {
-      std::fprintf(stderr, "not a demotion: %s\n", text.c_str());
+      std::fprintf(stderr, "not a demotion: '%s'; expected was SITE=ORDER\n", text.c_str());
       return 2;
     }
     Demotion demotion{text.substr(0, equals), text.substr(equals + 1)};

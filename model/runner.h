@@ -50,6 +50,11 @@ class Registered {
   explicit Registered(Suite suite);
 };
 
+// Histories write the values of atomics called `name` in these words.
+struct ValuesInWords {
+  ValuesInWords(const char* name, std::string (*words)(std::uint64_t));
+};
+
 std::vector<Suite>& registered_suites();
 
 template <class Scenario>

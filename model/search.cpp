@@ -4,7 +4,6 @@
 #include <bit>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 
 namespace kstone::model {
 
@@ -32,8 +31,8 @@ void Accesses::add(ObjectId object, Access access, ObjectKind kind, bool modifie
     }
   }
   if (count == capacity) {
-    std::fprintf(stderr, "kstone model: a step announces more than %d objects\n", capacity);
-    std::abort();
+    static_assert(capacity == 6);
+    exceeds_limit("a step touches more than 6 objects: with_next_step() was called for too many");
   }
   entries[count++] = Entry{object, access, kind, modifies};
 }
@@ -388,8 +387,9 @@ int Search::find_races(int thread, const Accesses& accesses, Clock& clock, int (
         if (hand_over == hand_overs && there.thread != thread && clock.of[there.thread] < there.sequence &&
             conflict(entry.access, entry.kind, entry.modifies, other.access, other.modifies)) {
           if (found == max_races) {
-            std::fprintf(stderr, "kstone model: more than %d conflicting steps\n", max_races);
-            std::abort();
+            static_assert(max_races == 512);
+            exceeds_limit("a step conflicts with more than 512 others: the scenario is too long for source sets "
+                          "(--mode sleep_sets and --bound have no such limit)");
           }
           earlier[found++] = other.event;
         }
@@ -401,7 +401,7 @@ int Search::find_races(int thread, const Accesses& accesses, Clock& clock, int (
       const Event& there = events_[static_cast<std::size_t>(earlier[i])];
       if (clock.of[there.thread] < there.sequence) {
         if (count == max_races) {
-          std::abort();
+          exceeds_limit("a step conflicts with more than 512 others, posts among them: the scenario is too long for source sets");
         }
         races[count++] = earlier[i];
         clock.join(there.clock);
@@ -534,7 +534,7 @@ bool Search::end_execution(bool complete) {
   redundant_ += mine && draining_ ? 1 : 0;
   const std::uint64_t total = complete_ + redundant_;
   if (!limits_.replay.empty()) {
-    diverged_ = diverged_ || replay_position_ < limits_.replay.size();
+    diverged_ = diverged_ || choices_left();
     return false;
   }
   if (depth_ < stack_.size()) {

@@ -53,6 +53,9 @@ template <class T>
 using MallocVector = std::vector<T, MallocAllocator<T>>;
 using MallocString = std::basic_string<char, std::char_traits<char>, MallocAllocator<char>>;
 
+// Ends the run with an error of the model. Of explorer.cpp.
+[[noreturn]] void exceeds_limit(const char* sentence);
+
 inline constexpr int max_threads = 8;
 using ThreadSet = std::uint32_t;
 
@@ -108,6 +111,8 @@ class Search {
   bool end_execution(bool complete);
 
   bool diverged() const { return diverged_; }
+  // ... or ended before all choices of the replay were made.
+  bool choices_left() const { return !limits_.replay.empty() && replay_position_ < limits_.replay.size(); }
   bool redundant() const { return draining_; }
   bool counted() const;  // whether the execution that has just ended belongs to this shard and is not redundant
   bool out_of_budget() const { return out_of_budget_; }

@@ -21,8 +21,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cinttypes>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <map>
@@ -833,6 +835,20 @@ int usage(const char* program) {
   return 2;
 }
 
+// The value of the option argv[i].
+std::uint64_t number(char** argv, int& i, std::uint64_t least) {
+  const char* const option = argv[i];
+  const char* const text = argv[++i];
+  const char* const end = text + std::strlen(text);
+  std::uint64_t value = 0;
+  const auto [last, error] = std::from_chars(text, end, value);
+  if (error != std::errc() || last != end || value < least) {
+    std::fprintf(stderr, "%s '%s'; expected was a number from %" PRIu64 " on\n", option, text, least);
+    std::exit(2);
+  }
+  return value;
+}
+
 int run(int argc, char** argv) {
   std::uint64_t programs = 300;
   std::uint64_t first = 0;
@@ -844,19 +860,19 @@ int run(int argc, char** argv) {
     const std::string argument = argv[i];
     const bool has_value = i + 1 < argc && argv[i + 1][0] != '-';
     if (argument == "--programs" && has_value) {
-      programs = std::strtoull(argv[++i], nullptr, 10);
+      programs = number(argv, i, 1);
     } else if (argument == "--first" && has_value) {
-      first = std::strtoull(argv[++i], nullptr, 10);
+      first = number(argv, i, 0);
     } else if (argument == "--jobs" && has_value) {
-      jobs = static_cast<unsigned>(std::strtoul(argv[++i], nullptr, 10));
+      jobs = static_cast<unsigned>(number(argv, i, 1));
     } else if (argument == "--planted") {
-      planted_programs = has_value ? std::strtoull(argv[++i], nullptr, 10) : 3000;
+      planted_programs = has_value ? number(argv, i, 1) : 3000;
     } else if (argument == "--print") {
       print = true;
     } else if (argument == "--json" && has_value) {
       json = argv[++i];
     } else if (argument == "--one" && has_value) {
-      const std::uint64_t seed = std::strtoull(argv[++i], nullptr, 10);
+      const std::uint64_t seed = number(argv, i, 0);
       Tally tally;
       std::string complaint;
       const Program program = draw(seed);

@@ -48,6 +48,68 @@ struct NotifiesOne : RelacySync {
   };
 };
 
+// The mutex excludes others, and orders nothing: what one holder writes is not published to the next.
+struct LocksWithoutOrder : RelacySync {
+  class mutex {
+   public:
+    mutex() { free_.post(1); }
+    void lock() { free_.wait(); }
+    void unlock() { free_.post(1); }
+
+   private:
+    RelacySync::semaphore free_;
+  };
+  class condition_variable {
+   public:
+    void wait(mutex& held) {
+      own_.lock();
+      held.unlock();
+      changed_.wait(own_);
+      own_.unlock();
+      held.lock();
+    }
+    bool wait_until(mutex& held, std::chrono::nanoseconds) {
+      wait(held);
+      return true;
+    }
+    void notify_one() { notify_all(); }
+    void notify_all() {
+      own_.lock();
+      changed_.notify_all();
+      own_.unlock();
+    }
+
+   private:
+    RelacySync::mutex own_;
+    RelacySync::condition_variable changed_;
+  };
+};
+
+// Every atomic operation is relaxed.
+struct OrdersNothing : RelacySync {
+  template <class T>
+  struct atomic : RelacySync::atomic<T> {
+    using Base = RelacySync::atomic<T>;
+    using Base::Base;
+    static constexpr auto relaxed = std::memory_order_relaxed;
+
+    T load(std::memory_order, KSTONE_MODEL_SITE) const { return Base::load(relaxed, file, line, function); }
+    void store(T value, std::memory_order, KSTONE_MODEL_SITE) { Base::store(value, relaxed, file, line, function); }
+    T exchange(T value, std::memory_order, KSTONE_MODEL_SITE) {
+      return Base::exchange(value, relaxed, file, line, function);
+    }
+    T fetch_add(T value, std::memory_order, KSTONE_MODEL_SITE) {
+      return Base::fetch_add(value, relaxed, file, line, function);
+    }
+    T fetch_sub(T value, std::memory_order, KSTONE_MODEL_SITE) {
+      return Base::fetch_sub(value, relaxed, file, line, function);
+    }
+    bool compare_exchange_weak(T& expected, T desired, std::memory_order, std::memory_order, KSTONE_MODEL_SITE) {
+      return Base::compare_exchange_weak(expected, desired, relaxed, relaxed, file, line, function);
+    }
+  };
+};
+
 // What a requester wrote before its call is not published by it.
 struct PublishesNoRequest : RelacySync {
   template <class T>
@@ -94,6 +156,13 @@ struct AsksNobody : RelacySync {
   struct atomic : RelacySync::atomic<T> {
     using RelacySync::atomic<T>::atomic;
     void store(T, std::memory_order) {}
+  };
+};
+
+// Joining does not wait.
+struct JoinsNothing : RelacySync {
+  struct thread : RelacySync::thread {
+    bool joinable() const { return false; }
   };
 };
 

@@ -18,6 +18,27 @@
 
 namespace kstone::model {
 
+// Histories say "requests 2, running", and "head 0, listed 1, sleepers 2" of a list whose newest stripe is 0.
+inline void append(std::string& text, const std::string& part, bool there) {
+  text += there ? (text.empty() ? "" : ", ") + part : "";
+}
+inline const ValuesInWords stripe_words("word", [](std::uint64_t bits) {
+  const StripeWord word{bits};
+  std::string text;
+  append(text, "requests " + std::to_string(word.requests()), word.requests() != 0);
+  append(text, "running", word.running());
+  append(text, "closed", word.closed());
+  return text.empty() ? "idle" : text;
+});
+inline const ValuesInWords control_words("control", [](std::uint64_t bits) {
+  const ControlWord word{bits};
+  std::string text;
+  append(text, "head " + std::to_string(word.head() - 1) + ", listed " + std::to_string(word.listed()), !word.list_is_empty());
+  append(text, "sleepers " + std::to_string(word.sleepers()), word.sleepers() != 0);
+  append(text, "closed", word.closed());
+  return text.empty() ? "empty" : text;
+});
+
 // The sizes of a scene: who calls queue_compaction, how many worker threads there are, and for how many stripes. Requester
 // r asks for stripe r modulo `stripes`.
 template <int requester_count, int worker_count, int stripe_count = 1>

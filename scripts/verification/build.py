@@ -44,6 +44,10 @@ def in_parallel(jobs, function, items):
         return list(pool.map(function, items))
 
 
+def listed(lists):
+    return set(re.findall(r"^\s*(\w+\.cpp)\s*$", lists.read_text(), re.M))
+
+
 class Tree:
     """A copy of what is compiled, so that a long run does not see the sources change under it."""
 
@@ -63,7 +67,7 @@ class Tree:
 
     def listed(self):
         """The scenario files that CMake builds."""
-        return set(re.findall(r"^\s*(\w+\.cpp)\s*$", (self.directory / "model/worker/CMakeLists.txt").read_text(), re.M))
+        return listed(self.directory / "model" / "worker" / "CMakeLists.txt")
 
 
 class Builder:
@@ -90,7 +94,7 @@ class Builder:
             raise Failed("the model checker does not compile:\n" + "\n".join(errors)[:4000])
         return [folder / f"{name}.o" for name in MODEL_OBJECTS]
 
-    def executable(self, name, overlay=None, level="-O1", files=None, sources=None, libraries=()):
+    def executable(self, name, overlay=None, level="-O1", files=None, sources=None, libraries=(), options=()):
         """The suites of model/worker, or of some files of it, or a program of `sources` of its own, against the worker's
         sources, those in `overlay` first. (path, errors)"""
         folder = self.directory / name
@@ -99,7 +103,7 @@ class Builder:
         sources = [*(sources or ["model/worker/main.cpp", *scenarios]), "src/scheduling_core.cpp"]
         includes = [overlay / "include"] if overlay else []
         includes += ["include", "model", "model/worker"]
-        flags = [*MODEL_FLAGS, level]
+        flags = [*MODEL_FLAGS, level, *options]
         if overlay and (overlay / "selector.h").exists():
             flags += ["-Wno-narrowing", "-include", str(overlay / "selector.h")]
 

@@ -334,7 +334,7 @@ def try_out(arguments):
     log("compiling the suites")
     try:
         builder.objects = builder.model_objects()
-        path, errors = builder.executable("plain", level="-O0")
+        path, errors = builder.executable("plain", level="-O0", options=["-g"])
         if not path:
             raise Failed(errors[:4000])
         suites = Suites(path, arguments.build)

@@ -93,7 +93,7 @@ def mutated(arguments, log):
     builder = Builder(tree, directory, arguments.jobs)
     log(f"compiling {', '.join(path.name for path in files) if files else 'the suites'} with the mutant")
     builder.objects = builder.model_objects()
-    path, errors = builder.executable("mutant", directory / "overlay", "-O0", files)
+    path, errors = builder.executable("mutant", directory / "overlay", "-O0", files, options=["-g"])
     if not path:
         raise Failed(errors[:4000])
     return path

@@ -1,0 +1,84 @@
+"""What the tools around the explorer must refuse, each with a sentence that names what was wrong."""
+
+import pathlib
+import subprocess
+import sys
+
+MODEL = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(MODEL.parent / "scripts" / "verification"))
+
+import build
+import model
+
+worker, soundness, refused = sys.argv[1:]
+SUITE = "request_then_idle_without_tokens"
+problems = []
+
+
+def says(status, sentence, *command):
+    found = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+    if found.returncode != status or sentence not in found.stdout:
+        problems.append(f"{' '.join(command[1:])}: status {found.returncode} instead of {status}, or not '{sentence}':\n{found.stdout[-1000:]}")
+    return found.stdout
+
+
+def expect(holds, sentence):
+    if not holds:
+        problems.append(sentence)
+
+
+# A replay line that is what it should be, and what is not.
+replay = says(0, "main sleeps on episode_ended", worker, SUITE, "--history").rpartition("--replay '")[2].split("'")[0]
+name, limits, choices = replay.split(";")
+says(0, "main sleeps on episode_ended", worker, "--replay", replay)
+for line in (f"{name};{limits[:-1]}9;{choices}", f"{name};{limits}x;{choices}", f"{name};{limits};{choices}!", f"{name};{limits};",
+             f"{name};{limits}", ""):
+    says(2, f"not a replay line: '{line}'; expected was SUITE;", worker, "--replay", line)
+for wrong in (choices + "z", choices + "0", "z" + choices, "7" + choices):
+    says(1, "departs from the recorded choices", worker, "--replay", f"{name};{limits};{wrong}")
+
+for shard in ("0/2x", "2/2", "0", "-1/2"):
+    says(2, f"not a shard: '{shard}'; expected was i/n", worker, SUITE, f"--shard={shard}")
+says(2, "--mode estimate with --jobs 2", worker, SUITE, "--mode", "estimate", "--jobs", "2")
+says(2, "no such mode: 'fast'", worker, SUITE, "--mode", "fast")
+says(2, "--jobs", worker, SUITE, "--jobs", "0")
+says(2, "--bound", worker, SUITE, "--bound=-1")
+for option, value in (("--programs", "0"), ("--programs", "abc"), ("--programs", "10x"), ("--first", "abc"), ("--jobs", "0"),
+                      ("--planted", "0"), ("--one", "x")):
+    says(2, f"{option} '{value}'; expected was a number", soundness, option, value)
+
+says(2, "two suites are called 'many_objects'", refused, "--twice")
+says(1, "a step conflicts with more than 512 others", refused, "many_conflicts")
+says(1, "a step touches more than 6 objects", refused, "many_objects")
+says(1, "unknown", refused, "many_objects")
+
+# What stands in for a suite that is too large does not for one that is wrong; and a property wants a neighbour that fails.
+GREEN = {"name": "small", "property": "P1", "verdict": "proved", "failure": "none", "green": True, "reason": "", "must_fail": False,
+         "covers": [{"event": "e", "occurred": 1, "absent": 1}]}
+FAILS = {**GREEN, "name": "broken", "verdict": "refuted", "failure": "deadlock", "must_fail": True, "covers": []}
+
+
+def red(*rows):
+    known = [(row["name"], row["property"], row["must_fail"]) for row in rows]
+    done = {row["name"]: {"outcome": "", "message": "", "seconds": 0, "entry": dict(row)} for row in rows}
+    return model.judged(None, "model_worker", known, done)[1]
+
+
+def large(reason, failure="none"):
+    return {**GREEN, "name": "large", "verdict": "unknown", "green": False, "fallback": "small", "reason": reason, "failure": failure}
+
+
+expect(not red(GREEN, FAILS, large("the budget is used up")), "a suite that is cut short is not represented")
+expect(not red(GREEN, FAILS, large("a random search proves nothing")), "a random search is not represented")
+expect(red(GREEN, FAILS, large("a step touches more than 6 objects", "model error")), "a model error is hidden by what stands in")
+expect(red(GREEN, FAILS, large("a shard is missing")), "a missing shard is hidden by what stands in")
+expect(red(GREEN, {**FAILS, "property": "P2"}), "a property without a neighbour is not noticed")
+expect(red(GREEN, {**FAILS, "green": False}), "a neighbour that does not fail is not noticed")
+
+# Scenario files that nobody builds.
+unlisted = {path.name for path in (MODEL / "worker").glob("*.cpp")} - build.listed(MODEL / "worker" / "CMakeLists.txt")
+expect(not unlisted, "model/worker/CMakeLists.txt does not list " + ", ".join(sorted(unlisted)))
+
+for problem in problems:
+    print(f"RED {problem}")
+sys.exit(1 if problems else 0)
