@@ -70,7 +70,7 @@ struct LoadOptions {
   unsigned pairs = 5;
   std::uint32_t stripes = 16;
   std::uint32_t workers = 2;
-  std::uint64_t updates = 120'000;
+  std::uint64_t updates = 300'000;
   unsigned shutdowns = 5;
   std::uint64_t shutdown_updates = 8'000;  // before each of them
   std::uint64_t seed = 1;
