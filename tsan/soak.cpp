@@ -126,7 +126,7 @@ class Life {
         totals_(totals),
         config_(CompactionConfig().with_sst_threshold(4).with_check_interval(1).with_max_concurrent(
             1 + static_cast<std::uint32_t>(random() % 4))),
-        database_(folder, stripes, config_, env),
+        database_(folder, stripes, config_, {.env = env}),
         compactor_(&database_.db(), database_.stripes(), config_, 1ULL << 20),
         worker_(config_, {}, stripes, [this, compact = compactor_.job()](kstone::CompactionContext& context) {
           if (++jobs_ % 97 == 0) {

@@ -141,6 +141,8 @@ class Source:
                 first += 1
                 if depth == 0:
                     break
+        if self.at(first) == "alignas":
+            first = self.partner[first + 1] + 1
         return first
 
     def _function(self, head, brace, owner):

@@ -45,7 +45,8 @@ class Scene {
 
   void open() {
     database_.reset();
-    database_ = std::make_unique<DemoDatabase>(folder_.path().string(), 1, Database::config(), env_.get());
+    database_ = std::make_unique<DemoDatabase>(folder_.path().string(), 1, Database::config(),
+                                               compact::DemoDatabaseOptions{.env = env_.get()});
   }
   void write() {
     for (std::size_t record = 0; record < ledger_.size(); ++record) {

@@ -12,7 +12,6 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <random>
 #include <thread>
 #include <utility>
 
@@ -24,7 +23,7 @@
 #include "progress.h"
 #include "records.h"
 #include "verifier.h"
-#include "zipf.h"
+#include "write_sequence.h"
 
 namespace kstone::compact {
 namespace {
@@ -78,34 +77,22 @@ class Folder {
   bool remove_;
 };
 
-// What the writing thread has done so far, for the others to show.
-struct WriteCounts {
-  std::atomic<std::uint64_t> puts{0};
-  std::atomic<std::uint64_t> deletes{0};
-  std::atomic<std::uint64_t> reinserts{0};
-  std::atomic<std::uint64_t> bytes{0};
-  std::atomic<bool> loaded{false};
-};
-
-// Relaxed wherever counts are touched: they are shown, and nothing else is read because of what they say.
-void count(std::atomic<std::uint64_t>& counter, std::uint64_t amount = 1) {
-  counter.fetch_add(amount, std::memory_order_relaxed);
+std::uint64_t read(const std::atomic<std::uint64_t>& counter) {
+  return counter.load(std::memory_order_relaxed);  // relaxed: it is shown, and nothing else is read because of what it says
 }
-std::uint64_t read(const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); }
 
-// Writes on a thread of its own: first every record as often as the source names it, then a skewed mix of updates,
-// deletions and re-inserts until it is told to stop.
+// Writes on a thread of its own until it is told to stop.
 class Writer {
  public:
   Writer(DemoDatabase& database, Ledger& ledger, std::uint64_t seed, Wakeup& wakeup)
-      : database_(database), ledger_(ledger), random_(seed), wakeup_(wakeup) {
+      : database_(database), writes_(ledger, seed), wakeup_(wakeup) {
     thread_ = std::thread([this] { run(); });
   }
   ~Writer() { stop(); }
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  const WriteCounts& counts() const { return counts_; }
+  const WriteCounts& counts() const { return writes_.counts(); }
   bool has_failed() const { return failed_.load(std::memory_order_relaxed); }  // relaxed: the text is read after join
 
   // Returns when the thread has ended; the ledger may be used from then on.
@@ -119,104 +106,24 @@ class Writer {
 
  private:
   void run() {
-    if (load()) {
-      counts_.loaded.store(true, std::memory_order_relaxed);
-      wakeup_.notify();
-      churn();
-    }
-    if (!error_.empty()) {
-      failed_.store(true, std::memory_order_relaxed);
-      wakeup_.notify();
-    }
-  }
-
-  bool stopped() const { return stop_.load(std::memory_order_relaxed) || !error_.empty(); }
-
-  bool load() {
-    for (std::size_t round = 0, written = 1; written > 0; ++round) {
-      written = 0;
-      for (std::size_t record = 0; record < ledger_.size(); ++record) {
-        if (stopped()) {
-          return false;
-        }
-        if (round < ledger_.source_writes(record)) {
-          put(record);
-          ++written;
-        }
+    bool was_loaded = false;
+    while (!stop_.load(std::memory_order_relaxed)) {
+      if (const auto status = writes_.next(database_); !status.ok()) {
+        error_ = "writing: " + status.ToString();
+        failed_.store(true, std::memory_order_relaxed);
+        wakeup_.notify();
+        return;
+      }
+      if (!was_loaded && writes_.loaded()) {
+        was_loaded = true;
+        wakeup_.notify();
       }
     }
-    return !stopped();
-  }
-
-  // Skewed twice, as tables of one database are: some stripes are written far more than others, and in each of them some
-  // keys. The hot stripes are flushed again while they are queued or compacted, which is what requests merge for.
-  void churn() {
-    auto stripes = hot_first();
-    ZipfRanks stripe_ranks(stripes.size(), 0.99);
-    std::vector<ZipfRanks> record_ranks;
-    for (const auto& records : stripes) {
-      record_ranks.emplace_back(records.size(), 0.8);
-    }
-    while (!stopped()) {
-      const auto stripe = stripe_ranks(random_);
-      update(stripes[stripe][record_ranks[stripe](random_)]);
-    }
-  }
-
-  // The records of each stripe that has any, all in random order.
-  std::vector<std::vector<std::size_t>> hot_first() {
-    std::vector<std::vector<std::size_t>> stripes(ledger_.stripe_count());
-    for (std::size_t record = 0; record < ledger_.size(); ++record) {
-      stripes[ledger_.stripe(record)].push_back(record);
-    }
-    std::erase_if(stripes, [](const auto& records) { return records.empty(); });
-    for (auto& records : stripes) {
-      std::shuffle(records.begin(), records.end(), random_);
-    }
-    std::shuffle(stripes.begin(), stripes.end(), random_);
-    return stripes;
-  }
-
-  void update(std::size_t record) {
-    if (!ledger_.present(record)) {
-      put(record);
-      count(counts_.reinserts);
-    } else if (random_() % 8 == 0) {
-      remove(record);
-    } else {
-      put(record);
-    }
-  }
-
-  void put(std::size_t record) {
-    const auto value = ledger_.next_value(record);
-    if (accepted(database_.db().Put({}, database_.stripes()[ledger_.stripe(record)], ledger_.key(record), value))) {
-      ledger_.note_put(record);
-      count(counts_.puts);
-      count(counts_.bytes, ledger_.key(record).size() + value.size());
-    }
-  }
-
-  void remove(std::size_t record) {
-    if (accepted(database_.db().Delete({}, database_.stripes()[ledger_.stripe(record)], ledger_.key(record)))) {
-      ledger_.note_delete(record);
-      count(counts_.deletes);
-      count(counts_.bytes, ledger_.key(record).size());
-    }
-  }
-
-  bool accepted(const ::rocksdb::Status& status) {
-    if (!status.ok()) {
-      error_ = "writing: " + status.ToString();
-    }
-    return status.ok();
   }
 
   DemoDatabase& database_;
-  Ledger& ledger_;
-  std::mt19937_64 random_;
+  WriteSequence writes_;
   Wakeup& wakeup_;
-  WriteCounts counts_;
   std::string error_;  // written by the thread, read after join
   std::atomic<bool> failed_{false};
   std::atomic<bool> stop_{false};

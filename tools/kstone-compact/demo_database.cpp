@@ -14,7 +14,8 @@ namespace {
 
 // Small buffers and levels, so that tens of megabytes do here what gigabytes do elsewhere: stripes of three levels, L0 full
 // again while its last files are being merged, and compactions that write several times what a flush wrote.
-::rocksdb::ColumnFamilyOptions stripe_options(std::uint32_t stripe_count, const CompactionConfig& config) {
+::rocksdb::ColumnFamilyOptions stripe_options(std::uint32_t stripe_count, const CompactionConfig& config,
+                                              Scheduling scheduling) {
   const std::uint64_t buffer = std::clamp<std::uint64_t>((4ULL << 20) / stripe_count, 64ULL << 10, 1ULL << 20);
   ::rocksdb::ColumnFamilyOptions options;
   options.write_buffer_size = buffer;
@@ -24,7 +25,12 @@ namespace {
   options.max_bytes_for_level_multiplier = 4;
   options.level0_slowdown_writes_trigger = static_cast<int>(3 * config.sst_threshold);
   options.level0_stop_writes_trigger = static_cast<int>(5 * config.sst_threshold);
-  rocksdb::use_worker_compactions(options, config);
+  if (scheduling == Scheduling::worker) {
+    rocksdb::use_worker_compactions(options, config);
+  } else {
+    options.level0_file_num_compaction_trigger = static_cast<int>(config.sst_threshold);
+    options.max_compaction_bytes = rocksdb::ColumnFamilyCompactor::default_max_step_bytes;
+  }
   return options;
 }
 
@@ -34,47 +40,50 @@ std::string stripe_name(std::uint32_t stripe) {
   return name;
 }
 
-void add_stripes(std::vector<::rocksdb::ColumnFamilyDescriptor>& families, std::uint32_t stripe_count,
-                 const CompactionConfig& config) {
+std::vector<::rocksdb::ColumnFamilyDescriptor> stripes_of(std::uint32_t stripe_count,
+                                                          const ::rocksdb::ColumnFamilyOptions& options) {
+  std::vector<::rocksdb::ColumnFamilyDescriptor> families;
   for (std::uint32_t stripe = 0; stripe < stripe_count; ++stripe) {
-    families.emplace_back(stripe_name(stripe), stripe_options(stripe_count, config));
+    families.emplace_back(stripe_name(stripe), options);
   }
+  return families;
 }
 
 }  // namespace
 
 DemoDatabase::DemoDatabase(const std::string& folder, std::uint32_t stripe_count, const CompactionConfig& config,
-                           ::rocksdb::Env* env) {
+                           const DemoDatabaseOptions& given) {
   ::rocksdb::DBOptions options;
-  options.env = env;
+  options.env = given.env;
   options.create_if_missing = true;
+  options.listeners = given.listeners;
   options.listeners.push_back(listener_);
   options.statistics = statistics_;
   options.info_log = std::make_shared<NoLog>();
-  // RocksDB only flushes here. A flush mostly waits for the disk, so several at a time keep the writers going.
+  // A flush mostly waits for the disk, so several at a time keep the writers going. Beside a worker RocksDB only flushes.
   options.max_background_flushes = 4;
-  options.max_background_compactions = 1;
-  std::vector<::rocksdb::ColumnFamilyDescriptor> families;
+  options.max_background_compactions =
+      given.scheduling == Scheduling::worker ? 1 : static_cast<int>(config.max_concurrent_compactions);
+  const auto stripes = stripes_of(stripe_count, stripe_options(stripe_count, config, given.scheduling));
+  Families families;
   families.emplace_back(::rocksdb::kDefaultColumnFamilyName, ::rocksdb::ColumnFamilyOptions());
   const auto is_new = !std::filesystem::exists(std::filesystem::path(folder) / "CURRENT");
   if (!is_new) {
-    add_stripes(families, stripe_count, config);
+    families.insert(families.end(), stripes.begin(), stripes.end());
   }
   ::rocksdb::DB* db = nullptr;
   require_ok(::rocksdb::DB::Open(options, folder, families, &handles_, &db), folder);
   db_.reset(db);
   if (is_new) {
-    create_stripes(stripe_count, config);
+    create_stripes(stripes);
   }
   stripes_.assign(handles_.begin() + 1, handles_.end());
 }
 
 // All in one call: `create_missing_column_families` would write the options file again for each of them.
-void DemoDatabase::create_stripes(std::uint32_t stripe_count, const CompactionConfig& config) {
-  std::vector<::rocksdb::ColumnFamilyDescriptor> families;
-  add_stripes(families, stripe_count, config);
+void DemoDatabase::create_stripes(const Families& stripes) {
   std::vector<::rocksdb::ColumnFamilyHandle*> created;
-  const auto status = db_->CreateColumnFamilies(families, &created);
+  const auto status = db_->CreateColumnFamilies(stripes, &created);
   handles_.insert(handles_.end(), created.begin(), created.end());
   if (!status.ok()) {
     close_all().PermitUncheckedError();  // a destructor does not run for what was not constructed

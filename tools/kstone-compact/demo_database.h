@@ -1,4 +1,5 @@
-// The demo's database: one column family for each stripe, all of them compacted by the worker.
+// The demo's database: one column family for each stripe, all of them compacted by the worker. For comparison it can leave
+// them to RocksDB.
 //
 // Thread safety: the database is RocksDB's; opening and closing it is not.
 
@@ -7,6 +8,7 @@
 
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/statistics.h>
 
 #include <cstdint>
@@ -19,11 +21,23 @@
 
 namespace kstone::compact {
 
+// Who decides what is compacted, and on whose threads.
+enum class Scheduling : std::uint8_t {
+  worker,   // nobody, until a worker is attached
+  rocksdb,  // RocksDB: leveled compaction with the same levels and as many threads as the worker has
+};
+
+struct DemoDatabaseOptions {
+  ::rocksdb::Env* env = ::rocksdb::Env::Default();  // it outlives the database; tests have faulty ones
+  Scheduling scheduling = Scheduling::worker;
+  std::vector<std::shared_ptr<::rocksdb::EventListener>> listeners = {};  // beside its own
+};
+
 class DemoDatabase {
  public:
-  // Creates the database if it is not there. Throws BadInput if RocksDB refuses. `env` outlives it; tests have faulty ones.
+  // Creates the database if it is not there. Throws BadInput if RocksDB refuses.
   DemoDatabase(const std::string& folder, std::uint32_t stripe_count, const CompactionConfig& config,
-               ::rocksdb::Env* env = ::rocksdb::Env::Default());
+               const DemoDatabaseOptions& options = {});
   // Closes it, but says nothing if that fails.
   ~DemoDatabase();
   DemoDatabase(const DemoDatabase&) = delete;
@@ -41,9 +55,12 @@ class DemoDatabase {
   std::uint32_t l0_files(std::uint32_t stripe) const;
   // How long RocksDB has held up writers, by its own count.
   double stall_seconds() const;
+  const ::rocksdb::Statistics& statistics() const { return *statistics_; }
 
  private:
-  void create_stripes(std::uint32_t stripe_count, const CompactionConfig& config);
+  using Families = std::vector<::rocksdb::ColumnFamilyDescriptor>;
+
+  void create_stripes(const Families& stripes);
   ::rocksdb::Status close_all();
 
   std::shared_ptr<rocksdb::DatabaseListener> listener_ = std::make_shared<rocksdb::DatabaseListener>();
