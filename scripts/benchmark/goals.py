@@ -1,0 +1,54 @@
+"""What the benchmarks have to show. Each goal bounds a ratio that is taken within each round of one run.
+
+`accepted` is for goals that are known to be out of reach: the ratio that the gate holds the worker to instead, and why. The
+reasons, with what was tried, are in docs/performance.md.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    title: str
+    workload: str
+    against: str         # a subject of the workload, "best peer", or "itself" for a figure that has a limit of its own
+    limit: float
+    base: str = ""       # another workload: the ratio is divided by the ratio there, so it is a growth
+    subject: str = "kstone"
+    exact: bool = False  # counted, not timed: there is no noise
+    accepted: float = 0
+    reason: str = ""
+
+
+def growths(what, title, sizes=(4096, 65536, 1 << 20), **more):
+    return [Goal(f"W7 {title}, {size:,} ÷ 256, beside the floor's", f"W7/{what}/{size}", "floor", 1.25, base=f"W7/{what}/256", **more)
+            for size in sizes]
+
+
+GOALS = [
+    Goal("W1 duplicate request, uncontended", "W1/1/1", "floor", 1.5),
+    Goal("W1 depth 65,536 ÷ depth 1", "W1/1/65536", "nothing", 1.25, base="W1/1/1"),
+    Goal("W1 two threads on one stripe", "W1/2/1", "mutex+set", 0.25),
+    Goal("W2 fresh request, workers busy", "W2", "moodycamel", 1.3),
+    Goal("W2 fresh request, workers busy", "W2", "leveldb", 0.8),
+    Goal("W2 fresh request, workers busy", "W2", "rocksdb", 0.3),
+    Goal("W3 end to end, 1 + 1", "W3/1+1", "best peer", 0.5),
+    Goal("W3 end to end, 2 + 2", "W3/2+2", "best peer", 0.7),
+    Goal("W4 wake-up of an idle worker, p50", "W4", "floor", 1.15),
+    Goal("W5 shutdown, idle, p50", "W5", "floor", 1.15),
+    Goal("W6 bytes for each stripe", "W6/stripe", "itself", 48, exact=True),
+    Goal("W6 bytes for each queued request", "W6/request", "itself", 0, exact=True),
+    Goal("W6 allocations after construction", "W6/allocations", "itself", 0, exact=True),
+    *growths("duplicate", "duplicate request"),
+    *growths("fresh", "fresh request"),
+    *growths("dispatch", "dispatch"),
+    *growths("snapshot", "snapshot, for each stripe"),
+    *growths("queue_size", "queue_size"),
+    Goal("W8 requests held up for 1 ms, of 10^7", "W8", "itself", 0, exact=True),
+    Goal("W9 time to write", "W9/write", "rocksdb", 1.1),
+    Goal("W9 stall time", "W9/stall", "rocksdb", 1.1),
+    Goal("W9 time until quiet", "W9/quiet", "rocksdb", 1.1),
+    Goal("W9 shutdown", "W9/shutdown", "rocksdb", 1.0),
+    Goal("W9 shutdown under load, database told first", "W9/shutdown under load", "rocksdb", 1.0, subject="kstone, database first"),
+    Goal("instructions of a request that a log sink adds", "instructions/sink", "itself", 3, exact=True),
+]
