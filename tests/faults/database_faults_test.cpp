@@ -135,13 +135,14 @@ TEST(Process, killed_in_the_middle_of_compactions_leaves_a_database_with_every_k
   const auto copy = folder.path() / "copy";
   make_sample(original.string(), shape);
   std::uint64_t while_running = 0;
-  for (std::uint64_t round = 0; round < kills; ++round) {
+  // On a busy machine the process may be through before this thread looks; then that round has shown nothing, and another is due.
+  for (std::uint64_t round = 0; round < kills || (while_running == 0 && round < 20 * kills); ++round) {
     fs::remove_all(copy);
     fs::copy(original, copy, fs::copy_options::recursive);
     Process process({"db", copy.string(), "--workers", "2"});
     // A moment is a number of looks at a running compaction.
     const auto starts = 1 + random() % 4;
-    auto looks = random() % 200;
+    auto looks = random() % (round < kills ? 200 : 1);
     while (!process.ended() && (count(process.out(), "' starts") < starts || looks-- > 0)) {
       std::this_thread::yield();
     }
@@ -151,7 +152,7 @@ TEST(Process, killed_in_the_middle_of_compactions_leaves_a_database_with_every_k
     while_running += killed && count(log, "' starts") > count(log, "' ends") ? 1 : 0;
     EXPECT_EQ(check_sample(copy.string(), shape), "") << "killed after " << log;
   }
-  std::cout << while_running << " of " << kills << " with a compaction running\n";
+  std::cout << while_running << " with a compaction running\n";
   EXPECT_GE(while_running, 1U);
   EXPECT_EQ(run({"db", copy.string()}).status, 0);
   EXPECT_EQ(check_sample(copy.string(), shape), "");
