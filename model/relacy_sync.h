@@ -246,7 +246,6 @@ struct RelacySync {
       runtime::thread_join(object_, this, index, KSTONE_MODEL_HERE);
       index_.write(file, line, function) = -1;  // ... to its end
     }
-    id_type id(KSTONE_MODEL_SITE) const { return index_.read(file, line, function); }
     static id_type current_id() { return runtime::thread_current(); }
 
     runtime::ObjectId model_object() const { return object_; }

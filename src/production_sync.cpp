@@ -89,6 +89,8 @@ bool ProductionSync::thread::start(void (*entry)(void*), void* argument) noexcep
 
 #if defined(__linux__)
 
+ProductionSync::thread::id_type ProductionSync::thread::current_id() noexcept { return syscall(SYS_gettid); }
+
 // A system call for each request would cost twenty times what the request does, so the child is marked when it is made.
 ProductionSync::process::process() noexcept {
   [[maybe_unused]] static const int registered =

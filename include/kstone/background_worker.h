@@ -11,7 +11,7 @@
 //   I3  While some worker thread sleeps, those that are awake and run no job, or are owed a token, are at least as many as
 //       the stripes that wait in the list and the queue. A thread goes to sleep only when none waits; who lists a stripe
 //       claims a sleeper in the same step; who puts a stripe back is awake itself. So no stripe waits for a wake-up but one
-//       that is owed; and while a requester is suspended before it posts, who leaves stripes in either wakes
+//       that is owed; and while a requester is suspended before it posts, who leaves stripes in the queue wakes
 //       another.
 //   I4  Once the core is closed, every stripe word is closed, and so is the list.
 //   I5  Each sleeper that is claimed is posted one token, and each sleeper consumes one; there are never more than threads.
@@ -192,7 +192,7 @@ class basic_background_worker {
 
   // ... and as the others see it.
   struct ThreadState {
-    std::optional<typename Sync::thread::id_type> id;  // once it was started
+    std::optional<typename Sync::thread::id_type> id;  // from its first step until it was joined
     bool alive = false;
   };
 
@@ -232,6 +232,7 @@ class basic_background_worker {
   // The threads. compact(), wake_threads(), join_threads() and log_end() release the mutex and take it again.
   void start_threads() KSTONE_REQUIRES(mutex_);
   bool start_thread(std::uint32_t index, void (*entry)(void*)) KSTONE_REQUIRES(mutex_);
+  void enter(const Slot& slot) KSTONE_REQUIRES(mutex_);
   void work(Slot& slot) KSTONE_EXCLUDES(mutex_);
   void scan(Slot& slot) KSTONE_EXCLUDES(mutex_);
   ControlWord admit_listed() KSTONE_REQUIRES(mutex_);

@@ -158,8 +158,14 @@ bool basic_background_worker<Sync>::start_thread(std::uint32_t index, void (*ent
   if (!slot.thread.start(entry, &slot)) {
     return false;
   }
-  state_.write().threads[index] = ThreadState{slot.thread.id(), true};
+  state_.write().threads[index].alive = true;
   return true;
+}
+
+// The first step of every thread of the worker: from here on calls from it are known as such.
+template <class Sync>
+void basic_background_worker<Sync>::enter(const Slot& slot) {
+  state_.write().threads[slot.index].id = Sync::thread::current_id();
 }
 
 // -- Worker threads ---------------------------------------------------------------------------------------------------
@@ -167,6 +173,7 @@ bool basic_background_worker<Sync>::start_thread(std::uint32_t index, void (*ent
 template <class Sync>
 void basic_background_worker<Sync>::work(Slot& slot) {
   mutex_.lock();  // no guard: a job that ends its thread leaves this function without the mutex
+  enter(slot);
   for (;;) {
     while (state_.read().core.has_queued()) {
       compact(slot);
@@ -242,7 +249,7 @@ void basic_background_worker<Sync>::compact(Slot& slot) {
   }
   const auto attempt = core.stripe(stripe_id).attempts;
   auto active = stats_.start_compaction();
-  const bool wake_another = claim_sleeper();
+  const bool wake_another = state_.read().core.has_queued() && claim_sleeper();
   mutex_.unlock();
 
   if (wake_another) {
@@ -279,9 +286,10 @@ template <class Sync>
 template <class Call>
 bool basic_background_worker<Sync>::contained(Slot& slot, std::optional<std::uint32_t> stripe_id, std::string& error,
                                               const Call& call) {
+  bool returned = false;
   try {
     call();
-    return true;
+    returned = true;
 #if defined(__GLIBCXX__)
   } catch (const abi::__forced_unwind&) {  // the thread was cancelled, or ended itself: not ours to stop
     leave_unwound(slot, stripe_id);
@@ -292,7 +300,9 @@ bool basic_background_worker<Sync>::contained(Slot& slot, std::optional<std::uin
   } catch (...) {
     detail::assign_or_truncate(error, "an exception that is not a std::exception");
   }
-  return false;
+  // In the child this thread would go on as a second worker, on the same files.
+  check_process("a job or scan returned in a child of fork(), where the worker has no threads");
+  return returned;
 }
 
 template <class Sync>
@@ -348,7 +358,8 @@ void basic_background_worker<Sync>::leave(Slot& slot) {
   }
 }
 
-// The thread is being unwound out of a job or scan. Its compaction has failed; the other threads go on.
+// The thread is being unwound out of a job or scan. Its compaction has failed; the other threads go on. It goes without having
+// looked at the queue, so it wakes another.
 template <class Sync>
 void basic_background_worker<Sync>::leave_unwound(Slot& slot, std::optional<std::uint32_t> stripe_id) {
   mutex_.lock();
@@ -363,24 +374,23 @@ void basic_background_worker<Sync>::leave_unwound(Slot& slot, std::optional<std:
   }
 }
 
-// Called by a thread that goes off without having emptied queue and list: whoever owes a sleeper the token for what stays may be
-// suspended. True if a sleeper was claimed; the caller owes it a token.
+// True if a sleeper was claimed; the caller owes it a token.
 template <class Sync>
 bool basic_background_worker<Sync>::claim_sleeper() {
-  const bool queued = state_.read().core.has_queued();
   // Relaxed: as for going to sleep.
   ControlWord control{control_.load(std::memory_order_relaxed)};
-  const auto wanted = [&] { return control.sleepers() != 0 && (queued || !control.list_is_empty()); };
-  while (wanted() && !control_.compare_exchange_weak(control.bits, control.with_sleeper_claimed().bits,
-                                                     std::memory_order_relaxed, std::memory_order_relaxed)) {
+  while (control.sleepers() != 0 &&
+         !control_.compare_exchange_weak(control.bits, control.with_sleeper_claimed().bits, std::memory_order_relaxed,
+                                         std::memory_order_relaxed)) {
   }
-  return wanted();
+  return control.sleepers() != 0;
 }
 
 template <class Sync>
 void basic_background_worker<Sync>::scan(Slot& slot) {
   const auto interval = std::chrono::nanoseconds(std::chrono::seconds(config_.check_interval_secs));
   mutex_.lock();  // no guard: as in work()
+  enter(slot);
   while (!state_.read().core.closed()) {
     mutex_.unlock();
     std::string error;
@@ -543,13 +553,14 @@ template <class Sync>
 void basic_background_worker<Sync>::join_threads(const Deadline& deadline) {
   if (!state_.read().joining) {
     state_.write().joining = true;
-    mutex_.unlock();
     for (std::uint32_t i = 0; i <= config_.max_concurrent_compactions; ++i) {
       if (slots_[i].thread.joinable()) {
+        mutex_.unlock();
         slots_[i].thread.join();
+        mutex_.lock();
+        state_.write().threads[i].id.reset();  // the system may give it to a thread that is not ours
       }
     }
-    mutex_.lock();
     state_.write().core.discard_queue();  // never started, or every thread was ended by its job
     state_.write().joined = true;
     state_.write().stopped_at = Sync::clock::now();
@@ -663,7 +674,7 @@ bool basic_background_worker<Sync>::on_own_thread() const {
   const auto current = Sync::thread::current_id();
   const auto& state = state_.read();
   const auto is_current = [&](const ThreadState& thread) { return thread.id == current; };
-  return (!state.joined && std::any_of(state.threads.begin(), state.threads.end(), is_current)) ||
+  return std::any_of(state.threads.begin(), state.threads.end(), is_current) ||
          std::find(state.in_sink.begin(), state.in_sink.end(), current) != state.in_sink.end();
 }
 

@@ -129,7 +129,7 @@ struct ShutdownReport {
   // All threads have ended. False only when the caller's limit passed first.
   bool complete = false;
 
-  // The strongest mode asked for so far.
+  // The strongest mode asked for so far, also after the end; all else is then as it was.
   ShutdownMode mode = ShutdownMode::finish_running;
 
   // Accepted stripes that were not compacted (again), in ascending order.

@@ -10,7 +10,8 @@
 //                       notify_one(), notify_all(). Either wait may wake spuriously.
 //   semaphore           post(count), wait(): wait() returns after it consumed one token.
 //                       It promises *no* memory ordering: who wakes synchronizes through something else.
-//   thread              start(entry, argument), false if the system refuses; join(); joinable(); id(); current_id()
+//   thread              start(entry, argument), false if the system refuses; join(); joinable(); current_id(), which no
+//                       other thread has that lives, nor soon after one that has ended
 //   cell<T>             plain shared data: read() and write() give the reference. Costs nothing here;
 //                       the model finds a race on it.
 //   clock               now(), nanoseconds since some fixed point, monotonic
@@ -133,7 +134,14 @@ struct ProductionSync {
 
   class thread {
    public:
+    // The kernel's number where there is one: std::thread::id is given to the next thread as soon as one has been joined.
+#if defined(__linux__)
+    using id_type = long;
+    static id_type current_id() noexcept;
+#else
     using id_type = std::thread::id;
+    static id_type current_id() noexcept { return std::this_thread::get_id(); }
+#endif
 
     thread() = default;
 
@@ -145,8 +153,6 @@ struct ProductionSync {
       const detail::CancellationOff off;
       native_.join();
     }
-    id_type id() const noexcept { return native_.get_id(); }
-    static id_type current_id() noexcept { return std::this_thread::get_id(); }
 
    private:
     std::thread native_;

@@ -176,7 +176,10 @@ struct CountsRefusedThreads : RelacySync {
 // A thread does not know who it is.
 struct KnowsNoThread : RelacySync {
   struct thread : RelacySync::thread {
-    static RelacySync::thread::id_type current_id() { return -2; }
+    static RelacySync::thread::id_type current_id() {
+      static int another = -2;
+      return another--;
+    }
   };
 };
 

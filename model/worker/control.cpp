@@ -265,7 +265,7 @@ struct ScanAgainstDrain : Scene<Size<1, 1>, Sync> {
         options);
     this->worker->start();
   }
-  void thread(int) { this->check_complete(this->worker->shutdown(ShutdownMode::drain)); }
+  void thread(int) { this->check_complete(this->worker->shutdown(ShutdownMode::drain, limit)); }
   void after() {
     this->check_served();
     this->check_accounts();
@@ -275,8 +275,13 @@ struct ScanAgainstDrain : Scene<Size<1, 1>, Sync> {
     this->cover_if(this->was_accepted(0), "accepted");
   }
 
+  Limit limit;                       // none, or one that never passes
   int scans = 0;                     // of one thread, read after its join
   std::chrono::nanoseconds last{0};  // as scans
+};
+
+struct ScanAgainstDrainWithinALimit : ScanAgainstDrain<> {
+  ScanAgainstDrainWithinALimit() { limit = Limit(std::chrono::hours(1)); }
 };
 
 // Where the worker thread is refused, the scan's is not even tried.
@@ -505,6 +510,8 @@ const Registered failing_scan = suite<NoScanWithoutWorkers>(with_failing_threads
 
 const Proved<ScanAgainstDrain<>, Size<1, 1>> scan(
     {"scan_against_drain", "P7 P16", {"closed before the first scan", "accepted"}});
+const Proved<ScanAgainstDrainWithinALimit, Size<1, 1>> scan_within_limit(
+    {"scan_against_drain_within_its_limit", "P7 P16", {"closed before the first scan", "accepted"}});
 const Registered scan_repeats = suite<ScanAgainstDrain<>>(with_one_timeout<ScanAgainstDrain<>, Size<1, 1>>(
     {"scan_that_repeats_against_drain", "P7 P16", {"scanned again", "closed before the first scan", "accepted"}}));
 const Registered scan_repeats_spurious = suite<ScanAgainstDrain<>>(with_one_timeout<ScanAgainstDrain<>, Size<1, 1>>(

@@ -162,7 +162,6 @@ struct AsksAtThreadEnd : RelacySync {
     }
     bool joinable() const { return joins && hold->thread.joinable(); }
     void join() { hold->thread.join(); }
-    id_type id() const { return hold->thread.id(); }
     static id_type current_id() { return RelacySync::thread::current_id(); }
   };
 };

@@ -12,8 +12,9 @@
 namespace kstone::model {
 namespace {
 
-// Requesters 0 .. n-1, and `callers` threads that call shutdown; caller c uses mode `first` or, from the second on, `later`.
-template <class Size, int callers, ShutdownMode first, ShutdownMode later = first, class Sync = RelacySync>
+// Requesters 0 .. n-1, and `callers` threads that call shutdown; caller c uses mode `first` or, from the second on, `later`. With
+// `limited` the callers have a limit, which never passes.
+template <class Size, int callers, ShutdownMode first, ShutdownMode later = first, class Sync = RelacySync, bool limited = false>
 struct RequestAgainstShutdown : Scene<Size, Sync> {
   static constexpr int threads = Size::requesters + callers;
 
@@ -28,7 +29,7 @@ struct RequestAgainstShutdown : Scene<Size, Sync> {
     if (caller < 0) {
       this->request(index);
     } else {
-      reports[caller] = this->worker->shutdown(caller == 0 ? first : later);
+      reports[caller] = this->worker->shutdown(caller == 0 ? first : later, limited ? Limit(std::chrono::hours(1)) : Limit());
       this->check_complete(reports[caller]);
     }
   }
@@ -292,6 +293,18 @@ const Proved<RequestAgainstShutdown<Size<1, 1>, 2, finish_running>, Size<1, 1>> 
     {"request_against_two_shutdowns_1_1", "P5 P7 P8 P10", {"served", "rejected", "discarded"}});
 const Proved<RequestAgainstShutdown<Size<1, 1>, 2, drain, cancel>, Size<1, 1>> stronger(
     {"request_against_drain_and_cancel_1_1", "P5 P7 P8 P10", {"served", "rejected", "discarded"}});
+
+template <class Size, int callers, ShutdownMode first, ShutdownMode later = first, class Sync = RelacySync>
+using WithinALimit = RequestAgainstShutdown<Size, callers, first, later, Sync, true>;
+
+const Proved<WithinALimit<Size<1, 1>, 1, finish_running>, Size<1, 1>> limited_one(
+    {"request_against_shutdown_within_its_limit_1_1", "P7 P8"});
+const Proved<WithinALimit<Size<1, 2>, 1, drain>, Size<1, 2>> limited_two_workers(
+    {"request_against_drain_within_its_limit_1_2", "P7 P8"});
+const Proved<WithinALimit<Size<1, 1>, 2, drain, cancel>, Size<1, 1>> limited_two_callers(
+    {"request_against_drain_and_cancel_within_their_limits_1_1", "P7 P8"});
+const Refuted<WithinALimit<Size<1, 1>, 1, drain, drain, LosesNotifications>, Size<1, 1>> limited_lost(
+    {"request_against_drain_within_a_limit_without_notifications", "P7"}, Failure::deadlock, "sleeps on thread_left");
 
 const Proved<DrainKeepsTheOrder<Size<2, 1, 2>>, Size<2, 1, 2>> drain_order(
     {"drain_keeps_the_order", "P7", {"started in time"}});

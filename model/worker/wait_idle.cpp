@@ -172,7 +172,10 @@ template <class Sync = RelacySync>
 struct ThreeShutdownsAgainstDestructor : Scene<Size<1, 1>, Sync> {
   static constexpr int threads = 4;
 
-  void before() { this->make(); }
+  void before() {
+    this->make();
+    this->worker->start();
+  }
   void thread(int index) {
     auto* used = this->worker.get();
     if (index < 3) {

@@ -1,0 +1,178 @@
+// The worker and fork(): the parent goes on, a child that uses the parent's worker is told.
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "kstone/background_worker_impl.h"
+#include "test_support.h"
+
+namespace kstone::test {
+namespace {
+
+// A child that does not touch the worker; the parent's goes on.
+TEST(Fork, leaves_the_parents_worker_as_it_was) {
+  Gate end;
+  Journal<std::uint32_t> started;
+  BackgroundWorker worker(CompactionConfig().with_max_concurrent(2), CompactionStatsAtomic(), 4,
+                          [&](CompactionContext& context) {
+                            started.add(context.stripe_id());
+                            end.pass();
+                            return CompactionOutcome::done();
+                          });
+  worker.start();
+  worker.queue_compaction(0);
+  started.await(1);
+  for (int i = 0; i < 20; ++i) {
+    const auto child = fork();
+    if (child == 0) {
+      _exit(7);
+    }
+    worker.queue_compaction(static_cast<std::uint32_t>(1 + i % 3));
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+  }
+  end.open();
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_EQ(broken_law(worker.snapshot()), "");
+}
+
+// Calls what it is told to by whoever takes the mutex next.
+struct ForkingSync : ProductionSync {
+  class KSTONE_CAPABILITY("mutex") mutex : public ProductionSync::mutex {
+   public:
+    void lock() KSTONE_ACQUIRE() {
+      ProductionSync::mutex::lock();
+      if (const auto call = std::exchange(when_locked, nullptr)) {
+        call();
+      }
+    }
+  };
+  static inline std::function<void()> when_locked;
+};
+
+using Worker = basic_background_worker<ForkingSync>;
+
+struct Call {
+  const char* name;
+  void (*call)(Worker&);
+};
+
+class ForkedChild : public testing::TestWithParam<Call> {};
+
+// What the child writes to the pipe, if `SIGABRT` ended it.
+std::string last_words_of(pid_t child, const int (&pipe_ends)[2]) {
+  close(pipe_ends[1]);
+  std::string words;
+  char buffer[256];
+  for (ssize_t size; (size = read(pipe_ends[0], buffer, sizeof buffer)) > 0;) {
+    words.append(buffer, static_cast<std::size_t>(size));
+  }
+  close(pipe_ends[0]);
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT ? words : "no abort, but: " + words;
+}
+
+std::string last_words_of_child(const std::function<void()>& use) {
+  int pipe_ends[2];
+  EXPECT_EQ(pipe(pipe_ends), 0);
+  const auto child = fork();
+  if (child == 0) {
+    dup2(pipe_ends[1], STDERR_FILENO);
+    alarm(20);  // a child that hangs is ended by another signal
+    use();
+    _exit(0);
+  }
+  return last_words_of(child, pipe_ends);
+}
+
+std::string sentence(const char* name) {
+  return "kstone: " + std::string(name) + ": called in a child of fork(), where the worker has no threads\n";
+}
+
+// Contract section 7: it is told by an abort with a sentence that names the call. The parent's worker goes on.
+TEST_P(ForkedChild, that_uses_the_worker_is_told) {
+  std::optional<Worker> worker(std::in_place, CompactionConfig(), Worker::StatsAtomic(), 4U,
+                               [](Worker::Context&) { return CompactionOutcome::done(); });
+  worker->start();
+  EXPECT_EQ(last_words_of_child([&] { GetParam().call(*worker); }), sentence(GetParam().name));
+  worker->queue_compaction(1);
+  EXPECT_EQ(worker->wait_idle(), IdleResult::idle);
+  EXPECT_EQ(worker->snapshot().episodes_done, 1U);
+}
+
+// ... also where a thread of the parent held the mutex at that moment: nobody is left to release it.
+TEST_P(ForkedChild, that_was_made_while_the_mutex_was_held_is_told_all_the_same) {
+  Worker worker(CompactionConfig(), {}, 4, [](Worker::Context&) { return CompactionOutcome::done(); });
+  std::string words;
+  ForkingSync::when_locked = [&] { words = last_words_of_child([&] { GetParam().call(worker); }); };
+  worker.queue_size();
+  EXPECT_EQ(words, sentence(GetParam().name));
+}
+
+INSTANTIATE_TEST_SUITE_P(Fork, ForkedChild,
+                         testing::Values(Call{"queue_compaction", [](Worker& worker) { worker.queue_compaction(1); }},
+                                         Call{"queue_compaction", [](Worker& worker) { worker.queue_compaction(99); }},
+                                         Call{"start", [](Worker& worker) { worker.start(); }},
+                                         Call{"wait_idle", [](Worker& worker) { worker.wait_idle(); }},
+                                         Call{"shutdown", [](Worker& worker) { worker.shutdown(); }},
+                                         Call{"queue_size", [](Worker& worker) { worker.queue_size(); }},
+                                         Call{"is_running", [](Worker& worker) { worker.is_running(); }},
+                                         Call{"snapshot", [](Worker& worker) { worker.snapshot(); }},
+                                         Call{"~BackgroundWorker", [](Worker& worker) { worker.~Worker(); }}),
+                         [](const auto& parameter) {
+                           const std::string name = parameter.param.name;
+                           return (name[0] == '~' ? std::string("destructor") : name) + std::to_string(parameter.index);
+                         });
+
+// A job that forks and returns in both processes: the child must not go on as a second worker on the same files.
+TEST(Fork, ends_a_child_that_returns_from_a_job) {
+  std::string words;
+  BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, [&](CompactionContext&) {
+    // The child returns from here, from the job, instead of from a call that is due to abort.
+    int pipe_ends[2];
+    EXPECT_EQ(pipe(pipe_ends), 0);
+    const auto child = fork();
+    if (child == 0) {
+      dup2(pipe_ends[1], STDERR_FILENO);
+      close(pipe_ends[0]);
+      close(pipe_ends[1]);
+      alarm(20);
+      return CompactionOutcome::done();
+    }
+    words = last_words_of(child, pipe_ends);
+    return CompactionOutcome::done();
+  });
+  worker.start();
+  worker.queue_compaction(1);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_EQ(words, "kstone: a job or scan returned in a child of fork(), where the worker has no threads\n");
+  EXPECT_EQ(worker.snapshot().episodes_done, 1U);
+}
+
+// A worker that the child makes is its own.
+TEST(Fork, leaves_the_child_free_to_make_a_worker) {
+  BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing);
+  const auto child = fork();
+  if (child == 0) {
+    alarm(20);
+    BackgroundWorker own(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4, do_nothing);
+    own.start();
+    own.queue_compaction(1);
+    own.wait_idle();
+    _exit(own.shutdown().complete && own.snapshot().episodes_done == 1 ? 7 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+}  // namespace
+}  // namespace kstone::test
