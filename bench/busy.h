@@ -6,7 +6,10 @@
 #define KSTONE_BENCH_BUSY_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+
+#include "latency.h"
 
 namespace kstone::bench {
 
@@ -19,7 +22,7 @@ class Busy {
     hold();
   }
   ~Busy() {
-    drain();
+    drain();  // a second time it has nothing to wait for
     peer_.stop();
   }
   Busy(const Busy&) = delete;
@@ -38,28 +41,38 @@ class Busy {
   void hold() {
     gate_.store(false);
     at_gate_.store(false);
+    ++submitted_;
     peer_.submit(stripes_);
     at_gate_.wait(false);
   }
 
-  // Lets it do what was submitted, and returns once it has.
-  void drain() {
+  // Lets it do what was submitted, and returns once it has left the last job: how long that took the thread, without its wake-up.
+  std::chrono::nanoseconds drain() {
     last_.store(submitted_);
     gate_.store(true);
     gate_.notify_all();
     for (auto done = done_.load(); done != submitted_; done = done_.load()) {
       done_.wait(done);
     }
+    return ended_ - begun_;
   }
 
  private:
+  // The thread is the only one that counts. After its count nothing here is used: some peers cannot be joined.
   void run(std::uint32_t stripe) {
     if (stripe == stripes_) {
       at_gate_.store(true);
       at_gate_.notify_one();
       gate_.wait(false);
-    } else if (done_.fetch_add(1) + 1 == last_.load()) {
+      begun_ = now();
+    }
+    const auto done = done_.load(std::memory_order_relaxed) + 1;
+    if (done == last_.load()) {
+      ended_ = now();
+      done_.store(done);
       done_.notify_one();
+    } else {
+      done_.store(done);
     }
   }
 
@@ -69,6 +82,8 @@ class Busy {
   std::atomic<std::uint64_t> done_{0};
   std::atomic<std::uint64_t> last_{0};
   std::uint64_t submitted_ = 0;
+  std::chrono::nanoseconds begun_{0};  // both written by the thread before it counts its last job
+  std::chrono::nanoseconds ended_{0};
   Peer peer_;  // last: its thread uses all of the above
 };
 

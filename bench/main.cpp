@@ -73,7 +73,13 @@ int run(int argc, char** argv) {
   add_shutdown();
   add_scale();
   add_suspended();
-  const std::regex wanted(only);
+  std::regex wanted;
+  try {
+    wanted.assign(only);
+  } catch (const std::regex_error& error) {
+    std::cerr << "--only " << only << ": is no regular expression: " << error.what() << '\n';
+    return 1;
+  }
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const auto& workload : workloads()) {
     if (!std::regex_search(workload.name, wanted)) {
@@ -104,7 +110,13 @@ int run(int argc, char** argv) {
     std::cerr << '\n';
     all.push_back(std::move(entry));
   }
-  std::ofstream(output) << nlohmann::ordered_json{{"rounds", rounds}, {"workloads", all}}.dump(1) << '\n';
+  std::ofstream out(output);
+  out << nlohmann::ordered_json{{"rounds", rounds}, {"workloads", all}}.dump(1) << '\n';
+  out.close();
+  if (!out) {
+    std::cerr << "--json " << output << ": cannot be written\n";
+    return 1;
+  }
   return 0;
 }
 

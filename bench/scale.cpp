@@ -13,8 +13,9 @@ namespace kstone::bench {
 namespace {
 
 constexpr std::uint32_t accesses = 1U << 18;
+constexpr std::uint32_t visits = 1U << 22;
 
-// `accesses` stripes: all of them as often as it takes, each time in the same random order.
+// All stripes, each once.
 std::vector<std::uint32_t> random_order(std::uint32_t stripes) {
   std::vector<std::uint32_t> order(stripes);
   std::iota(order.begin(), order.end(), 0U);
@@ -22,9 +23,64 @@ std::vector<std::uint32_t> random_order(std::uint32_t stripes) {
   return order;
 }
 
-using Words = std::unique_ptr<std::atomic<std::uint64_t>[]>;
+// As much memory as the worker has for as many stripes, and the steps on it that no design could spare.
+class Footprint {
+ public:
+  explicit Footprint(std::uint32_t stripes)
+      : words_(new std::atomic<std::uint64_t>[stripes]{}), links_(stripes), nodes_(stripes) {}
 
-Words words(std::uint32_t stripes) { return Words(new std::atomic<std::uint64_t>[stripes]{}); }
+  void duplicate(std::uint32_t stripe) { benchmark::DoNotOptimize(words_[stripe].fetch_add(4, std::memory_order_acq_rel)); }
+
+  void fresh(std::uint32_t stripe) {
+    words_[stripe].fetch_add(4, std::memory_order_acq_rel);
+    auto head = list_.load(std::memory_order_relaxed);
+    do {
+      links_[stripe] = head;
+    } while (!list_.compare_exchange_weak(head, stripe, std::memory_order_release, std::memory_order_relaxed));
+  }
+
+  // The list becomes a queue; each word is changed twice and each node written, with one lock for each.
+  void dispatch() {
+    const auto head = list_.exchange(none, std::memory_order_acquire);
+    for (auto stripe = head; stripe != none; stripe = links_[stripe]) {
+      nodes_[stripe].next = links_[stripe];
+    }
+    for (auto stripe = head; stripe != none; stripe = nodes_[stripe].next) {
+      words_[stripe].exchange(2, std::memory_order_acquire);
+      mutex_.lock();
+      ++nodes_[stripe].attempts;
+      mutex_.unlock();
+      words_[stripe].fetch_sub(2, std::memory_order_release);
+    }
+  }
+
+  // What a snapshot of every stripe reads.
+  std::uint64_t visit() const {
+    std::uint64_t alive = 0;
+    for (std::size_t stripe = 0; stripe < nodes_.size(); ++stripe) {
+      alive += words_[stripe].load(std::memory_order_relaxed) / 4 + nodes_[stripe].state;
+    }
+    return alive;
+  }
+
+ private:
+  static constexpr std::uint32_t none = UINT32_MAX;
+
+  struct Node {
+    std::uint32_t next, attempts, ended, state;
+  };
+
+  std::unique_ptr<std::atomic<std::uint64_t>[]> words_;
+  std::vector<std::uint32_t> links_;
+  std::vector<Node> nodes_;
+  std::atomic<std::uint32_t> list_{none};
+  std::mutex mutex_;
+};
+
+// On another thread than the one that submits, as the worker's are.
+void dispatch_elsewhere(Footprint& footprint) {
+  std::thread([&] { footprint.dispatch(); }).join();
+}
 
 // Time for each of `count` steps.
 template <class Work>
@@ -55,12 +111,15 @@ void duplicate(benchmark::State& state, std::uint32_t stripes) {
 
 void duplicate_floor(benchmark::State& state, std::uint32_t stripes) {
   const auto order = random_order(stripes);
-  const auto all = words(stripes);
+  Footprint footprint(stripes);
+  for (const auto stripe : order) {
+    footprint.fresh(stripe);
+  }
   for (auto _ : state) {
     time_each(state, std::max(accesses, stripes), [&] {
       for (std::uint32_t done = 0; done < accesses; done += stripes) {
         for (const auto stripe : order) {
-          benchmark::DoNotOptimize(all[stripe].fetch_add(4, std::memory_order_acq_rel));
+          footprint.duplicate(stripe);
         }
       }
     });
@@ -87,23 +146,15 @@ void fresh(benchmark::State& state, std::uint32_t stripes) {
 
 void fresh_floor(benchmark::State& state, std::uint32_t stripes) {
   const auto order = random_order(stripes);
-  const auto all = words(stripes);
-  std::vector<std::uint32_t> links(stripes);
-  std::atomic<std::uint64_t> list{0};
-  std::thread([&] {  // as the worker's thread has
-    for (const auto stripe : order) {
-      all[stripe].exchange(0, std::memory_order_acquire);
-      links[stripe] = stripe;
-    }
-  }).join();
+  Footprint footprint(stripes);
+  for (const auto stripe : order) {
+    footprint.fresh(stripe);
+  }
+  dispatch_elsewhere(footprint);
   for (auto _ : state) {
     time_each(state, stripes, [&] {
       for (const auto stripe : order) {
-        all[stripe].fetch_add(4, std::memory_order_acq_rel);
-        auto head = list.load(std::memory_order_relaxed);
-        do {
-          links[stripe] = static_cast<std::uint32_t>(head);
-        } while (!list.compare_exchange_weak(head, stripe, std::memory_order_release, std::memory_order_relaxed));
+        footprint.fresh(stripe);
       }
     });
   }
@@ -111,7 +162,7 @@ void fresh_floor(benchmark::State& state, std::uint32_t stripes) {
 
 // -- Jobs -------------------------------------------------------------------------------------------------------------
 
-// From the moment when the worker thread is let go to the end of the last of `stripes` empty jobs.
+// Of the worker thread, from the moment when it is let go to the end of the last of `stripes` empty jobs.
 void dispatch(benchmark::State& state, std::uint32_t stripes) {
   const auto order = random_order(stripes);
   Busy<Kstone> busy(stripes);
@@ -125,50 +176,24 @@ void dispatch(benchmark::State& state, std::uint32_t stripes) {
     }
   }
   for (auto _ : state) {
-    time_each(state, stripes, [&] { busy.drain(); });
+    state.SetIterationTime(std::chrono::duration<double>(busy.drain()).count() / stripes);
   }
 }
 
-// A list of as many nodes, in the same order: each word is changed twice and each node written, with one lock for each, by a
-// thread that is let go in the same way.
 void dispatch_floor(benchmark::State& state, std::uint32_t stripes) {
-  struct Node {
-    std::uint32_t next, attempts, ended, state;
-  };
   const auto order = random_order(stripes);
-  const auto all = words(stripes);
-  std::vector<std::uint32_t> links(stripes);
-  std::vector<Node> nodes(stripes);
-  std::mutex mutex;
-  std::atomic<bool> gate{false};
-  std::atomic<bool> done{false};
-  std::thread worker([&] {
-    gate.wait(false);
-    for (auto stripe = order[0]; stripe != UINT32_MAX; stripe = links[stripe]) {  // the list becomes the queue
-      nodes[stripe].next = links[stripe];
+  Footprint footprint(stripes);
+  for (int round = 0; round < 2; ++round) {
+    for (const auto stripe : order) {
+      footprint.fresh(stripe);
     }
-    for (auto stripe = order[0]; stripe != UINT32_MAX; stripe = nodes[stripe].next) {
-      all[stripe].exchange(2, std::memory_order_acquire);
-      mutex.lock();
-      ++nodes[stripe].attempts;
-      mutex.unlock();
-      all[stripe].fetch_sub(2, std::memory_order_release);
+    if (round == 0) {
+      dispatch_elsewhere(footprint);
     }
-    done.store(true);
-    done.notify_one();
-  });
-  for (std::uint32_t i = 0; i < stripes; ++i) {
-    all[order[i]].fetch_add(4, std::memory_order_acq_rel);
-    links[order[i]] = i + 1 < stripes ? order[i + 1] : UINT32_MAX;
   }
   for (auto _ : state) {
-    time_each(state, stripes, [&] {
-      gate.store(true);
-      gate.notify_one();
-      done.wait(false);
-    });
+    std::thread([&] { time_each(state, stripes, [&] { footprint.dispatch(); }); }).join();
   }
-  worker.join();
 }
 
 // -- Calls that visit every stripe, and one that does not ----------------------------------------------------------------
@@ -176,9 +201,10 @@ void dispatch_floor(benchmark::State& state, std::uint32_t stripes) {
 void snapshot(benchmark::State& state, std::uint32_t stripes) {
   BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), stripes,
                           [](CompactionContext&) { return CompactionOutcome::done(); });
+  const auto times = visits / stripes;
   for (auto _ : state) {
-    time_each(state, 10 * std::uint64_t{stripes}, [&] {
-      for (int i = 0; i < 10; ++i) {
+    time_each(state, visits, [&] {
+      for (std::uint32_t i = 0; i < times; ++i) {
         benchmark::DoNotOptimize(worker.snapshot());
       }
     });
@@ -186,18 +212,13 @@ void snapshot(benchmark::State& state, std::uint32_t stripes) {
 }
 
 void visit_floor(benchmark::State& state, std::uint32_t stripes) {
-  struct Node {
-    std::uint32_t next, attempts, ended, state;
-  };
-  const auto all = words(stripes);
-  const std::vector<Node> nodes(stripes);
+  const Footprint footprint(stripes);
+  const auto times = visits / stripes;
   for (auto _ : state) {
-    time_each(state, 10 * std::uint64_t{stripes}, [&] {
-      for (int i = 0; i < 10; ++i) {
-        for (std::uint32_t stripe = 0; stripe < stripes; ++stripe) {
-          benchmark::DoNotOptimize(all[stripe].load(std::memory_order_relaxed));
-          benchmark::DoNotOptimize(nodes[stripe].state);
-        }
+    time_each(state, visits, [&] {
+      for (std::uint32_t i = 0; i < times; ++i) {
+        benchmark::DoNotOptimize(footprint.visit());
+        benchmark::ClobberMemory();
       }
     });
   }
@@ -250,7 +271,7 @@ void add_scale() {
       "two locked read-modify-writes and a link on each", fresh_floor);
   add("dispatch", "an empty job, the stripes queued at random", dispatch,
       "a list in the same order, four locked read-modify-writes on each", dispatch_floor);
-  add("snapshot", "snapshot, for each stripe", snapshot, "two loads on each", visit_floor);
+  add("snapshot", "snapshot, for each stripe", snapshot, "two loads and a sum on each", visit_floor);
   add("queue_size", "queue_size, stripes queued", queue_size, "a lock and an unlock", lock_floor);
 }
 

@@ -73,19 +73,17 @@ struct Calls {
 template <class Call>
 Calls time_calls(const Call& call) {
   Calls calls;
-  auto waits_before = waits();
   const auto end = now() + run_time;
   for (auto begin = now(); begin < end;) {
+    const auto waits_before = waits();  // each time: a short wait of an earlier call says nothing of this one
+    begin = now();
     call();
     const auto returned = now();
     ++calls.all;
     calls.longest = std::max(calls.longest, returned - begin);
     if (returned - begin > milliseconds(1)) {
-      const auto waits_now = waits();
-      ++(waits_now != waits_before ? calls.held_up : calls.preempted);
-      waits_before = waits_now;
+      ++(waits() != waits_before ? calls.held_up : calls.preempted);
     }
-    begin = now();
   }
   return calls;
 }

@@ -34,7 +34,7 @@ std::vector<Workload>& workloads();
 // Starts a workload; what is added from here on belongs to it.
 void add_workload(std::string name, std::string title, std::string unit);
 
-// A benchmark of the workload that was added last. `iterations` is fixed, so that every round does the same.
+// A benchmark of the workload that was added last. The caller fixes its iterations, so that every round does the same.
 benchmark::internal::Benchmark* add_subject(const std::string& name, const std::string& lacks,
                                             const std::function<void(benchmark::State&)>& body);
 

@@ -1,5 +1,6 @@
 """Ratios of what was measured, and what they say of the goals. Reads nothing and writes nothing."""
 
+import math
 import random
 import statistics
 
@@ -15,9 +16,14 @@ def interval(values, seed=1):
     return medians[int(0.025 * RESAMPLES)], medians[int(0.975 * RESAMPLES) - 1]
 
 
+def ratio(one, other):
+    """Two zeros are equal; something beside nothing is infinitely worse."""
+    return one / other if other != 0 else 1.0 if one == 0 else math.inf
+
+
 def ratios(ours, others):
-    """Round by round. Two zeros are equal; what has no ratio is left out."""
-    return [1.0 if one == other == 0 else one / other for one, other in zip(ours, others) if other != 0 or one == 0]
+    """Round by round."""
+    return [ratio(one, other) for one, other in zip(ours, others)]
 
 
 def subjects(workload):
@@ -42,15 +48,16 @@ def values_of(goal, workloads):
     against = best_peer(workloads[goal.workload]) if goal.against == "best peer" else goal.against
     if against == "itself":
         return ours, ""
-    values = ours if against == "nothing" else ratios(ours, figures[against])
-    if goal.base:
+    values = ratios(ours, figures[against])
+    if goal.base:  # measured at another time, but each beside its own floor
         base = subjects(workloads[goal.base])
-        values = ratios(values, base[goal.subject] if against == "nothing" else ratios(base[goal.subject], base[against]))
-    return values, "" if against == "nothing" else against
+        values = ratios(values, ratios(base[goal.subject], base[against]))
+    return values, against
 
 
 def judged(goal, workloads):
-    """A goal is met if the upper end of the interval is at most a tenth above the limit; an exact one, if no value is above it."""
+    """A goal is met if the upper end of the interval is at most a tenth above the limit; an exact one, if no value is above it. It
+    has regressed if even the lower end is above that, and above what was accepted."""
     measured = values_of(goal, workloads)
     if measured is None:
         return None
@@ -78,8 +85,17 @@ def table(workload):
             row.setdefault("counters", {})[counter] = summary(values)
         if "kstone" in all_figures and subject["name"] != "kstone":
             values = ratios(all_figures["kstone"], subject["figures"])
-            if values:
+            if all(map(math.isfinite, values)):
                 low, high = interval(values)
                 row["ratio"] = {"median": statistics.median(values), "low": low, "high": high}
         rows.append(row)
     return rows
+
+
+def finite(value):
+    """The same for JSON, which has no infinity: null."""
+    if isinstance(value, dict):
+        return {key: finite(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

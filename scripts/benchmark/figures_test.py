@@ -65,8 +65,10 @@ class Ratios(unittest.TestCase):
     def test_what_was_not_measured_is_no_goal_of_the_run(self):
         self.assertIsNone(judge(self.GOAL, workload("V", kstone=[1.0], floor=[1.0])))
 
-    def test_nothing_against_nothing_is_equal(self):
-        self.assertEqual(figures.ratios([0, 0, 2], [0, 1, 0]), [1.0, 0.0])
+    def test_something_beside_nothing_is_worse_than_any_limit(self):
+        self.assertEqual(figures.ratios([0, 0, 2], [0, 1, 0]), [1.0, 0.0, float("inf")])
+        self.assertFalse(judge(self.GOAL, workload("W", kstone=[5, 5, 5, 5, 5], floor=[0, 0, 0, 0, 5]))["met"])
+        self.assertTrue(judge(self.GOAL, workload("W", kstone=[5] * 5, floor=[0] * 5))["regressed"])
 
     def test_every_accepted_goal_has_a_reason(self):
         for goal in GOALS:

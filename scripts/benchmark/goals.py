@@ -27,7 +27,7 @@ def growths(what, title, sizes=(4096, 65536, 1 << 20), **more):
 
 GOALS = [
     Goal("W1 duplicate request, uncontended", "W1/1/1", "floor", 1.5),
-    Goal("W1 depth 65,536 ÷ depth 1", "W1/1/65536", "nothing", 1.25, base="W1/1/1"),
+    Goal("W1 depth 65,536 ÷ depth 1, beside the floor's", "W1/1/65536", "floor", 1.25, base="W1/1/1"),
     Goal("W1 two threads on one stripe", "W1/2/1", "mutex+set", 0.25),
     Goal("W2 fresh request, workers busy", "W2", "moodycamel", 1.3),
     Goal("W2 fresh request, workers busy", "W2", "leveldb", 0.8),

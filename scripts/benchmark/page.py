@@ -2,6 +2,7 @@
 
 import html as markup
 import io
+import math
 import re
 
 import matplotlib
@@ -43,7 +44,7 @@ def plain(axes):
 
 def goals_chart(goals):
     """Each goal's interval as a multiple of its limit, so that all of them have one scale: left of 1 is met."""
-    shown = [goal for goal in reversed(goals) if goal["limit"] > 0]
+    shown = [goal for goal in reversed(goals) if goal["limit"] > 0 and math.isfinite(goal["high"])]
     figure, axes = pyplot.subplots(figsize=(9, 0.26 * len(shown) + 0.8))
     for row, goal in enumerate(shown):
         colour = FLOOR if goal["met"] else BAD

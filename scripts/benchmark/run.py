@@ -65,19 +65,21 @@ def machine():
         shown = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True)
         packages[package] = shown.stdout
     return {"processor": model.group(1) if model else platform.machine(), "cores": os.cpu_count(), "kernel": platform.release(),
-            "compiler": compiler, "packages": packages, "load_before": os.getloadavg()[0],
+            "compiler": compiler, "packages": packages,
             "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")}
 
 
 def measure(arguments):
     wanted = re.compile(arguments.only)
     found = run_program("kstone_bench", "--rounds", str(arguments.rounds), "--only", arguments.only)
-    if wanted.search("W6"):
-        found += run_program("kstone_bench_memory")
-    if wanted.search("W9"):
-        found += run_program("kstone_bench_rocksdb", "--pairs", str(min(5, arguments.rounds)))
-    if wanted.search("instructions"):
-        found += count_instructions()
+
+    def add(names, measured):
+        if any(wanted.search(name) for name in names):
+            found.extend(workload for workload in measured() if wanted.search(workload["name"]))
+    add(("W6/stripe", "W6/request", "W6/allocations"), lambda: run_program("kstone_bench_memory"))
+    add(("W9/write", "W9/stall", "W9/quiet", "W9/shutdown", "W9/shutdown under load", "W9/max L0", "W9/compacted", "W9/processor"),
+        lambda: run_program("kstone_bench_rocksdb", "--pairs", str(min(11, arguments.rounds))))
+    add(("instructions/request", "instructions/sink"), count_instructions)
     return found
 
 
@@ -112,9 +114,12 @@ def main():
         re.compile(arguments.only)
     except re.error as error:
         parser.error(f"--only {arguments.only}: is no regular expression: {error}")
+    if arguments.gate and arguments.rounds < 5:
+        parser.error(f"--gate with --rounds {arguments.rounds}: at least 5, since fewer say nothing of the noise")
+    load_before = os.getloadavg()[0]  # before our own building
     build()
     begun = time.monotonic()
-    document = {"schema": 1, "machine": machine()}
+    document = {"schema": 1, "machine": {**machine(), "load_before": load_before}}
     if document["machine"]["load_before"] > 0.5:
         print(f"The machine is busy (load {document['machine']['load_before']:.1f}): the intervals will be wide.", flush=True)
     raw = measure(arguments)
@@ -124,11 +129,13 @@ def main():
     document["workloads"] = [{**workload, "subjects": figures.table(workload)} for workload in raw]
     document["goals"] = [judged for judged in (figures.judged(goal, by_name) for goal in GOALS) if judged]
     document["seconds"] = round(time.monotonic() - begun)
-    (BUILD / "bench.json").write_text(json.dumps(document, indent=1) + "\n")
+    (BUILD / "bench.json").write_text(json.dumps(figures.finite(document), indent=1, allow_nan=False) + "\n")
     (BUILD / "index.html").write_text(page.html(document))
     print_tables(document)
     print_goals(document["goals"])
     print(f"\n{document['seconds']} s; figures in build/bench/bench.json, charts in build/bench/index.html")
+    if arguments.gate and not document["goals"]:
+        sys.exit(f"--gate --only {arguments.only}: no goal is about any of these workloads")
     worse = [goal for goal in document["goals"] if goal["regressed"]]
     for goal in worse:
         print(f"worse than {'accepted' if goal['accepted'] else 'its goal'} by more than this run's noise: {goal['name']} against "
