@@ -80,8 +80,8 @@ class basic_compaction_context {
 //   - Nobody calls a method once the destructor has begun, and none but waits is under way. Flush callbacks and writers
 //     have been stopped by then.
 //   - Nobody calls `shutdown`, `wait_idle` or the destructor while holding a lock that a job needs.
-//   - A child of `fork` leaves the worker alone: its threads live in the parent. Any call there, the destructor too, aborts
-//     with a sentence.
+//   - A child of `fork` leaves the worker alone: its threads live in the parent. On Linux any call there that would use them,
+//     the destructor too, aborts with a sentence, and so does the return of a job that has forked.
 // *Guarantees*
 //   - One at a time: never two compactions of one stripe at the same time; of different stripes, as many as configured.
 //   - No lost request: an accepted request is followed by a compaction of its stripe that starts after the request's
@@ -93,7 +93,7 @@ class basic_compaction_context {
 //   - Nobody waits for a timer: a request wakes a sleeping thread, and every wait ends when `shutdown` is called.
 // *Lifetime*
 //   - The destructor ends what `shutdown(ShutdownMode::finish_running)` would: running compactions end by themselves, queued
-//     ones are discarded, also those of a drain whose limit had passed. Call `shutdown(ShutdownMode::drain)` first to have
+//     ones are discarded, also those of a drain whose limit had passed. Call `wait_idle` or `shutdown(ShutdownMode::drain)` first to have
 //     them done, and look at its report.
 //   - What the job, the scan and the sink captured lives until the destructor has returned, not only until `shutdown` has.
 //

@@ -114,7 +114,7 @@ class Limit {
 // What `shutdown` does with work that was accepted before it. Each mode does less than the one before it; a later call may
 // only move to the right.
 enum class ShutdownMode : std::uint8_t {
-  drain,           // every accepted stripe is compacted once more, then the threads end; without threads, all is discarded
+  drain,           // each accepted stripe that waits is compacted once, then the threads end; without threads, all is discarded
   finish_running,  // running compactions end by themselves; what is queued is discarded
   cancel,          // as finish_running, and running compactions are asked to stop
 };

@@ -181,7 +181,7 @@ struct ProductionSync {
     }
   };
 
-  // The process that made the object. Where there is no fork it is always the current one.
+  // The process that made the object. Only Linux tells; elsewhere it is always the current one.
   class process {
 #if defined(__linux__)
    public:

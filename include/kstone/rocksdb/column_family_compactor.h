@@ -44,13 +44,15 @@ CompactionOutcome outcome_of(const ::rocksdb::Status& status, bool stop_requeste
 //   - The database and the handles outlive the compactor, and the compactor outlives the worker's threads.
 //   - The column families were opened with options that `use_worker_compactions` has set.
 //   - Nobody else compacts them. Who does it nevertheless (CompactRange, CompactFiles) harms no data; a compaction that finds
-//     its SSTs taken tries three other picks and then answers `retry`, which the next request or scan takes up.
+//     its SSTs taken tries three other picks and then answers `retry`, or `failed` if they are gone; the next request or scan takes
+//     it up.
 //   - The worker has the scan. A failed compaction is tried again by the next request or the scan; a database whose writers
 //     are stopped makes no flush, and so no request, by itself.
 //   - Level targets and SST sizes are not changed by SetOptions while the compactor lives: it read them at construction.
 // *Guarantees*
-//   - A compaction is one step: one call of CompactFiles, bounded as `pick_step` says. It answers `more_work` while a level is due, so other stripes get their turn. RocksDB cannot cancel a single
-//     CompactFiles, so a request to stop takes effect after at most one step.
+//   - A compaction is one step: one call of CompactFiles, bounded as `pick_step` says. It answers `more_work` while a level is
+//     due, so other stripes get their turn. RocksDB cannot cancel a single CompactFiles, so a request to stop takes effect after
+//     at most one step, unless the database was told before (`CancelAllBackgroundWork(db, false)`), which ends it at once.
 //   - It runs on the worker's threads: `max_concurrent_compactions` stripes really merge at the same time, however many
 //     threads RocksDB has.
 //   - Dropping a column family at any time is no error.

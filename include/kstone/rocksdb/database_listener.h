@@ -8,7 +8,7 @@
 //
 // Invariants:
 //   L1  Only callbacks that found `attached_bit` in `state_` touch `worker_` and `stripes_`.
-//   L2  `worker_` and `stripes_` change only while `attached_bit` is clear and no callback is inside.
+//   L2  `worker_` and `stripes_` change only while `attached_bit` is clear and no callback that found it set is inside.
 
 #ifndef KSTONE_ROCKSDB_DATABASE_LISTENER_H_
 #define KSTONE_ROCKSDB_DATABASE_LISTENER_H_
