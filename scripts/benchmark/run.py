@@ -54,7 +54,7 @@ def count_instructions():
     return [workload("instructions/request", "a request for a queued stripe and its loop, counted by callgrind", "instructions",
                      [("kstone", each["plain"]), ("with a log sink", each["logged"])]),
             workload("instructions/sink", "what a log sink adds to a request", "instructions",
-                     [("kstone", round(each["logged"] - each["plain"], 3))])]
+                     [("kstone", round(each["logged"] - each["plain"], 3) + 0.0)])]
 
 
 def machine():
