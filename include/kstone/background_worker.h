@@ -11,8 +11,7 @@
 //   I3  While some worker thread sleeps, those that are awake and run no job, or are owed a token, are at least as many as
 //       the stripes that wait in the list and the queue. A thread goes to sleep only when none waits; who lists a stripe
 //       claims a sleeper in the same step; who puts a stripe back is awake itself. So no stripe waits for a wake-up but one
-//       that is owed; and while a requester is suspended before it posts, who leaves stripes in the queue wakes
-//       another.
+//       that is owed; and while a requester is suspended before it posts, who leaves stripes in the queue wakes another.
 //   I4  Once the core is closed, every stripe word is closed, and so is the list.
 //   I5  Each sleeper that is claimed is posted one token, and each sleeper consumes one; there are never more than threads.
 //   I6  A stripe has one node. Only the call that found its word without requests and not running links it, and only the
@@ -93,8 +92,8 @@ class basic_compaction_context {
 //   - Nobody waits for a timer: a request wakes a sleeping thread, and every wait ends when `shutdown` is called.
 // *Lifetime*
 //   - The destructor ends what `shutdown(ShutdownMode::finish_running)` would: running compactions end by themselves, queued
-//     ones are discarded, also those of a drain whose limit had passed. Call `wait_idle` or `shutdown(ShutdownMode::drain)` first to have
-//     them done, and look at its report.
+//     ones are discarded, also those of a drain whose limit had passed. Call `wait_idle` or `shutdown(ShutdownMode::drain)`
+//     first to have them done, and look at its report.
 //   - What the job, the scan and the sink captured lives until the destructor has returned, not only until `shutdown` has.
 //
 //     auto compact = [&](CompactionContext& context) {
