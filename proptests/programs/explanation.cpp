@@ -353,10 +353,11 @@ class Explanation {
       s.owed[stripe] = std::exchange(word.claims, {});
     } else if (step == 1 + stripes) {
       s.core.apply(call.mode);
+      s.holder = nobody;
+    } else if (step == 2 + stripes) {
       if (!s.started) {
         s.core.discard_queue();
       }
-      s.holder = nobody;
     } else {
       done = true;
       return ends_as(s, call, record);
