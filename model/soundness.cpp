@@ -814,7 +814,11 @@ int run_planted(std::uint64_t programs, int& caught, bool print) {
     std::uint64_t tried = 0;
     while (!noticed && tried < programs) {
       Tally tally;
-      noticed = !finish_batch(start_batch(tried, 100, planted.fault), tally, complaint);
+      const bool equal = finish_batch(start_batch(tried, 100, planted.fault), tally, complaint);
+      noticed = tally.equal < tally.programs;
+      if (!equal && !noticed) {
+        break;  // the batch died: that is no notice
+      }
       tried += noticed ? tally.programs : 100;
     }
     std::printf("%s planted %-30s %s %" PRIu64 " programs\n", noticed ? "ok  " : "RED ", planted.name,

@@ -30,6 +30,7 @@ void futex(std::atomic<std::uint32_t>& word, int operation, std::uint32_t value)
 void ProductionSync::semaphore::post(std::uint32_t count) noexcept {
   // [S1] seq_cst; pairs with [S2]. A sleeper that this thread does not see has not looked at tokens_ yet, and will find these.
   tokens_.fetch_add(count, std::memory_order_seq_cst);
+  // [S3] seq_cst; pairs with [S2].
   if (sleepers_.load(std::memory_order_seq_cst) != 0) {
     futex(tokens_, FUTEX_WAKE_PRIVATE, count);
   }
@@ -44,7 +45,7 @@ void ProductionSync::semaphore::wait() noexcept {
         return;
       }
     }
-    // [S2] seq_cst; pairs with [S1]. The kernel compares tokens_ with 0 after this, under its own lock.
+    // [S2] seq_cst; pairs with [S1] and [S3]. The kernel compares tokens_ with 0 after this, under its own lock.
     sleepers_.fetch_add(1, std::memory_order_seq_cst);
     futex(tokens_, FUTEX_WAIT_PRIVATE, 0);
     // Relaxed: a count that is too high for a moment costs a system call.

@@ -12,8 +12,10 @@ check() {  # check <root>
     echo "thread_local or a static object in the library (above)" >&2
     status=1
   fi
-  if grep -rnE 'std::(mutex|thread|condition_variable|jthread|(counting|binary)_semaphore|atomic_thread_fence|(steady|system)_clock)\b' \
-    "$1/include" "$1/src" --include='*.h' --include='*.cpp' | grep -vE '/(production_sync\.(h|cpp)|rocksdb/[a-z_]+\.(h|cpp)):'; then
+  local types='std::(((shared|recursive|timed|shared_timed|recursive_timed)_)?mutex|condition_variable(_any)?|j?thread|'
+  types+='(counting|binary)_semaphore|latch|barrier|once_flag|call_once|atomic(_flag|_ref|_thread_fence|_signal_fence)?|'
+  types+='(steady|system|high_resolution)_clock)\b|\b__(atomic|sync)_'
+  if grep -rnE "$types" "$1/include" "$1/src" --include='*.h' --include='*.cpp' | grep -vE '/(production_sync\.(h|cpp)|rocksdb/[a-z_]+\.(h|cpp)):'; then
     echo "a synchronization type that does not come from Sync (above)" >&2
     status=1
   fi
@@ -26,7 +28,8 @@ check "$root"
 planted=$(mktemp -d)
 trap 'rm -rf "$planted"' EXIT
 mkdir -p "$planted/include" "$planted/src"
-for line in 'thread_local int x;' '  static int calls = 0;' '  static std::string last;' 'std::mutex m;' 'std::steady_clock::now();'; do
+for line in 'thread_local int x;' '  static int calls = 0;' '  static std::string last;' 'std::mutex m;' 'std::steady_clock::now();' \
+  'std::shared_mutex m;' 'std::condition_variable_any c;' 'std::atomic<int> a;' 'std::atomic_flag f;' '__atomic_load_n(&x, 0);'; do
   echo "$line" >"$planted/include/planted.h"
   if check "$planted" >/dev/null 2>&1; then
     echo "check_headers.sh: did not find the planted line: $line" >&2

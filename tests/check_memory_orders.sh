@@ -3,7 +3,8 @@
 #   - every label "[X1] order" in include/ and src/ stands there once, and has a row with that order,
 #   - every row has a label,
 #   - the partners that a label names in the code are in its row, and name it back in theirs,
-#   - every atomic operation with an order stronger than relaxed has a label within the five lines above it.
+#   - the first operation after a label has the order that the label says,
+#   - every atomic operation with an order stronger than relaxed is that of a label.
 # Then plants a fault of each kind in a copy, and expects to be told.
 set -euo pipefail
 
@@ -23,17 +24,22 @@ labels = {}
 files = sorted(p for folder in ("include", "src") for p in (root / folder).rglob("*") if p.suffix in (".h", ".cpp"))
 for path in files:
     lines = path.read_text().splitlines()
+    code = [line.split("//", 1)[0] for line in lines]
+    labelled = set()
     for number, line in enumerate(lines, 1):
         for match in re.finditer(r"\[([A-Z]\d+)\] (acq_rel|acquire|release|seq_cst)\b", line):
             if match[1] in labels:
                 problems.append(f"{path}:{number}: label {match[1]} is used twice")
             sentence = " ".join(lines[number - 1:number + 4])
             labels[match[1]] = (match[2], set(re.findall(r"\[([A-Z]\d+)\]", sentence.split("pairs with", 1)[-1].split(".", 1)[0])))
-        code = line.split("//", 1)[0]
-        if re.search(r"memory_order_(acq_rel|acquire|release|seq_cst)", code):
-            above = " ".join(lines[max(0, number - 8):number])
-            if not re.search(r"\[[A-Z]\d+\]", above):
-                problems.append(f"{path}:{number}: an ordered operation without a label")
+            operation = next((n for n in range(number, min(number + 9, len(code))) if "memory_order_" in code[n]), None)
+            order = operation is not None and re.search(r"memory_order_(\w+)", code[operation])[1]
+            if order != match[2]:
+                problems.append(f"{path}:{number}: the operation after label {match[1]}, {match[2]}, is {order or 'not there'}")
+            labelled.add(operation)
+    for number, line in enumerate(code):
+        if re.search(r"memory_order_(acq_rel|acquire|release|seq_cst)", line) and number not in labelled:
+            problems.append(f"{path}:{number + 1}: an ordered operation without a label")
 
 for label, (order, partners) in sorted(labels.items()):
     if label not in rows:
@@ -80,3 +86,4 @@ plant docs/memory-orders.md 's/^| T1 \(.*\)| acquire |/| T1 \1| relaxed |/'
 plant docs/memory-orders.md 's/T1, C2, F1/T1, C2/'
 plant include/kstone/background_worker.h 's/\[L1\] release/release/'
 plant include/kstone/background_worker_impl.h 's/\[T2\] acquire/[T1] acquire/'
+plant include/kstone/background_worker_impl.h 's/word.fetch_sub(StripeWord::running_bit, std::memory_order_release)/word.fetch_sub(StripeWord::running_bit, std::memory_order_relaxed)/'

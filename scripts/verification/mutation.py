@@ -21,6 +21,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 # The suites of the first pass take no longer than this on the sources as they are.
 QUICK_SECONDS = 0.25
+# Those that generated programs are tried on (programs.py draws them).
+DRAW = ROOT / "proptests" / "programs" / "drawn_mutants.txt"
 # What is declared equivalent is searched by those that take no longer than this; every one of them to its end.
 DECLARED_SECONDS = 2
 
@@ -589,6 +591,8 @@ def main(arguments):
         names = {mutant.name for mutant in mutants}
         stale += [f"declared equivalent, but there is no such mutant: {name}"
                   for name in declarations((HERE / "equivalents.txt").read_text()) if name not in names]
+        drawn = [line for line in DRAW.read_text().splitlines() if line and not line.startswith("#")]
+        stale += [f"drawn for the generated programs, but there is no such mutant: {name}" for name in drawn if name not in names]
         for complaint in stale:
             print(f"STALE {complaint}")
         return 1 if stale else 0

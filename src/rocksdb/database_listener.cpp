@@ -19,12 +19,13 @@ void DatabaseListener::attach(BackgroundWorker& worker, const std::vector<::rock
 }
 
 void DatabaseListener::detach() noexcept {
-  // [A3] acquire; pairs with [A4], as does the load below. What callbacks read of worker_ and stripes_, they have read
+  // [A3] acquire; pairs with [A4]. What callbacks read of worker_ and stripes_, they have read
   // before the caller goes on to destroy the worker or to attach another.
   auto state = state_.fetch_and(~attached_bit, std::memory_order_acquire) & ~attached_bit;
   while (state != 0) {
     // Somebody is inside queue_compaction, which waits for nobody. Callbacks that came too late also count for a moment.
     std::this_thread::yield();
+    // [A5] acquire; pairs with [A4].
     state = state_.load(std::memory_order_acquire);
   }
 }
@@ -36,7 +37,7 @@ void DatabaseListener::OnFlushCompleted(::rocksdb::DB*, const ::rocksdb::FlushJo
       worker_->queue_compaction(found->second);
     }
   }
-  // [A4] release; pairs with [A3].
+  // [A4] release; pairs with [A3] and [A5].
   state_.fetch_sub(one_callback, std::memory_order_release);
 }
 
