@@ -280,9 +280,6 @@ struct RelacySync {
       runtime::fail_check(sentence, KSTONE_MODEL_HERE);
     }
   }
-  [[noreturn]] static void fail(const char* sentence, KSTONE_MODEL_SITE) {
-    runtime::fail_check(sentence, KSTONE_MODEL_HERE);
-  }
 };
 
 // What histories call an object. `text` must outlive the run: a literal.

@@ -91,8 +91,8 @@ class basic_compaction_context {
 //     and to whoever learns of its end through `wait_idle` or `shutdown`.
 //   - Nobody waits for a timer: a request wakes a sleeping thread, and every wait ends when `shutdown` is called.
 // *Lifetime*
-//   - The destructor ends what `shutdown(ShutdownMode::finish_running)` would: running compactions end by themselves, queued
-//     ones are discarded, also those of a drain whose limit had passed. Call `wait_idle` or `shutdown(ShutdownMode::drain)`
+//   - The destructor does what `shutdown(ShutdownMode::finish_running)` without a limit does: it waits for running compactions,
+//     and discards queued ones, also those of a drain whose limit had passed. Call `wait_idle` or `shutdown(ShutdownMode::drain)`
 //     first to have them done, and look at its report.
 //   - What the job, the scan and the sink captured lives until the destructor has returned, not only until `shutdown` has.
 //
@@ -114,9 +114,11 @@ class basic_background_worker {
 
   struct Options {
     // Called on a thread of its own when the worker starts, and again `check_interval_secs` after each call has ended; it may
-    // queue stripes. A backstop for what an engine forgot to request: nothing here depends on it. None by default.
+    // queue stripes. A backstop for what an engine forgot to request: nothing here depends on it. None by default. If it throws, or
+    // its thread cannot be created, the log says so, and nothing else does. One that takes long asks `is_running`, which is false
+    // once a shutdown has begun: the shutdown waits for it, and is not `complete` before.
     Scan scan;
-    // None by default: failures then show in the snapshot and in the report only. It must not end its thread.
+    // None by default: failed compactions then show in the snapshot and in the report only. It must not end its thread.
     LogSink log;
   };
 
@@ -143,15 +145,18 @@ class basic_background_worker {
   // Memory ordering: what the caller wrote before is visible to the compaction that serves the request.
   Submission queue_compaction(std::uint32_t stripe_id) noexcept;
 
-  // Stripes that are accepted and not running. O(1); exact when no call overlaps.
+  // Stripes that are accepted and not running. O(1); exact when no call overlaps. Takes the worker's mutex, for which a snapshot, a
+  // `wait_idle` or `start` may make it wait: not for the path of a write.
   std::size_t queue_size() const;
 
-  // True from a successful `start` until `shutdown`, if a worker thread lives (or, disabled, none is needed).
+  // True from a successful `start` until `shutdown`, if a worker thread lives (or, disabled, none is needed). Takes the mutex, as
+  // `queue_size` does.
   bool is_running() const;
 
   // Waits until every request answered before the call has reached its end; requests that come later are not waited for.
   // Without a limit it waits as long as that takes; a limit of zero or less asks without waiting. Before `start` it waits
-  // for the start. O(stripes). Throws std::bad_alloc if there is no memory to note what to wait for.
+  // for the start. O(stripes) at first, during which no thread takes up a stripe. Throws std::bad_alloc if there is no memory
+  // to note what to wait for.
   //
   // Memory ordering: after `idle`, what those compactions wrote is visible to the caller.
   IdleResult wait_idle(Limit limit = {});
@@ -165,8 +170,8 @@ class basic_background_worker {
   // Memory ordering: when `complete`, what every compaction wrote is visible to the caller.
   ShutdownReport shutdown(ShutdownMode mode = ShutdownMode::finish_running, Limit limit = {});
 
-  // One moment of all counters but `stats`. O(stripes), during which no thread takes up a stripe; requests go on. Throws
-  // std::bad_alloc if there is no memory for the text of the first error.
+  // All counters, such that their laws hold. O(stripes), during which no thread takes up a stripe; requests go on, and one that
+  // overlaps the call may be counted or not. Throws std::bad_alloc if there is no memory for the text of the first error.
   WorkerSnapshot snapshot() const;
 
   std::uint32_t stripe_count() const noexcept { return stripe_count_; }

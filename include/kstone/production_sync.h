@@ -1,7 +1,7 @@
 // The synchronization types that the worker runs on in production.
 //
 // `basic_background_worker<Sync>` names no atomic, mutex or thread of its own: it takes them from `Sync`.
-// This file is the production policy and the only one that names `std::mutex`, `std::thread` or a clock;
+// This file is the production policy and the only one, beside the adapter for RocksDB, that names `std::mutex`, `std::thread` or a clock;
 // `model/` holds the one under which every interleaving is explored. A policy has these members:
 //
 //   atomic<T>           as std::atomic<T>; every operation is given its memory order
@@ -10,7 +10,7 @@
 //                       notify_one(), notify_all(). Either wait may wake spuriously.
 //   semaphore           post(count), wait(): wait() returns after it consumed one token.
 //                       It promises *no* memory ordering: who wakes synchronizes through something else.
-//   thread              start(entry, argument), false if the system refuses; join(); joinable(); current_id(), which no
+//   thread              start(entry, argument), false if the system refuses; join(); joinable(); id_type; current_id(), which no
 //                       other thread has that lives, nor soon after one that has ended
 //   cell<T>             plain shared data: read() and write() give the reference. Costs nothing here;
 //                       the model finds a race on it.
