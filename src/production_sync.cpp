@@ -14,43 +14,15 @@ namespace kstone {
 
 #if defined(__linux__)
 
-namespace {
-
 static_assert(sizeof(std::atomic<std::uint32_t>) == sizeof(std::uint32_t), "a futex is a 4-byte word");
 
-void futex(std::atomic<std::uint32_t>& word, int operation, std::uint32_t value) noexcept {
-  // The results are of no use: a wait that returns early looks again, and a wake cannot fail.
-  syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word), operation, value, nullptr, nullptr, 0);
+// The results of the system calls are of no use: a wait that returns early looks again, and a wake cannot fail.
+void detail::Futex::wait(std::atomic<std::uint32_t>& word, std::uint32_t value) noexcept {
+  syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word), FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
 }
 
-}  // namespace
-
-// tokens_ and sleepers_ form a Dekker pair: post() adds a token, then looks for a sleeper; wait() counts itself, then looks
-// for a token in the kernel. Both are seq_cst, so one of the two sees the other: [S1] with [S2], which name each other.
-void ProductionSync::semaphore::post(std::uint32_t count) noexcept {
-  // [S1] seq_cst; pairs with [S2]. A sleeper that this thread does not see has not looked at tokens_ yet, and will find these.
-  tokens_.fetch_add(count, std::memory_order_seq_cst);
-  // [S3] seq_cst; pairs with [S2].
-  if (sleepers_.load(std::memory_order_seq_cst) != 0) {
-    futex(tokens_, FUTEX_WAKE_PRIVATE, count);
-  }
-}
-
-void ProductionSync::semaphore::wait() noexcept {
-  for (;;) {
-    // Relaxed: a token carries no data (see the policy's contract).
-    auto tokens = tokens_.load(std::memory_order_relaxed);
-    while (tokens != 0) {
-      if (tokens_.compare_exchange_weak(tokens, tokens - 1, std::memory_order_relaxed, std::memory_order_relaxed)) {
-        return;
-      }
-    }
-    // [S2] seq_cst; pairs with [S1] and [S3]. The kernel compares tokens_ with 0 after this, under its own lock.
-    sleepers_.fetch_add(1, std::memory_order_seq_cst);
-    futex(tokens_, FUTEX_WAIT_PRIVATE, 0);
-    // Relaxed: a count that is too high for a moment costs a system call.
-    sleepers_.fetch_sub(1, std::memory_order_relaxed);
-  }
+void detail::Futex::wake(std::atomic<std::uint32_t>& word, std::uint32_t count) noexcept {
+  syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word), FUTEX_WAKE_PRIVATE, count, nullptr, nullptr, 0);
 }
 
 #else

@@ -36,6 +36,7 @@
 #include <pthread.h>
 #endif
 
+#include "kstone/futex_semaphore.h"
 #include "kstone/thread_annotations.h"
 
 namespace kstone {
@@ -58,6 +59,17 @@ class CancellationOff {
   ~CancellationOff() {}
 #endif
 };
+
+#if defined(__linux__)
+// The kernel's. It looks at the word and puts the thread to sleep under a lock of its own, which wake() takes as well.
+struct Futex {
+  template <class T>
+  using atomic = std::atomic<T>;
+
+  void wait(std::atomic<std::uint32_t>& word, std::uint32_t value) noexcept;
+  void wake(std::atomic<std::uint32_t>& word, std::uint32_t count) noexcept;
+};
+#endif
 
 }  // namespace detail
 
@@ -107,30 +119,25 @@ struct ProductionSync {
     std::condition_variable native_;
   };
 
-  // A counting semaphore on a futex (a mutex and a condition variable where there is none).
   // std::counting_semaphore is not used: libstdc++ 12's can sleep although a token is there.
+#if defined(__linux__)
+  using semaphore = detail::basic_futex_semaphore<detail::Futex>;
+#else
   class semaphore {
    public:
     semaphore() = default;
     semaphore(const semaphore&) = delete;
     semaphore& operator=(const semaphore&) = delete;
 
-    // Adds `count` tokens and wakes as many sleepers. Takes no lock on Linux; never blocks there.
     void post(std::uint32_t count) noexcept;
-
-    // Blocks until it has consumed a token.
     void wait() noexcept;
 
    private:
-#if defined(__linux__)
-    std::atomic<std::uint32_t> tokens_{0};
-    std::atomic<std::uint32_t> sleepers_{0};
-#else
     std::mutex mutex_;
     std::condition_variable token_added_;
     std::uint64_t tokens_ = 0;
-#endif
   };
+#endif
 
   class thread {
    public:

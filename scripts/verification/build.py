@@ -17,6 +17,7 @@ MODEL_OBJECTS = ["explorer", "report", "runner", "search"]
 MEMORY_KB = 4_000_000
 SOURCES = ["background_worker", "compaction_types", "production_sync", "scheduling_core"]
 MUTATED = ["include/kstone/atomic_words.h", "include/kstone/background_worker.h", "include/kstone/background_worker_impl.h",
+           "include/kstone/futex_semaphore.h",
            "include/kstone/scheduling_core.h", "src/scheduling_core.cpp"]
 
 

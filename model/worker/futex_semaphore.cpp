@@ -1,0 +1,130 @@
+// P2 No lost wake-up, one layer below the worker: the semaphore of the production policy keeps what the policy promises of it. Each
+// wait() returns after it took a token, no token is lost or taken twice, and nobody sleeps on while there is one.
+// Covers: S1/S2, S3/S2.
+//
+// The worker's scenarios run on a semaphore that keeps that promise by construction.
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kstone/futex_semaphore.h"
+#include "relacy_sync.h"
+#include "runner.h"
+#include "scenario.h"
+
+namespace kstone::model {
+namespace {
+
+// What the kernel promises of a futex: looking at the word and falling asleep are one step to whoever wakes. It looks at the
+// word behind a full barrier, which the model says with the order of the load. `Condition` is what its sleepers sleep on.
+template <class Condition = RelacySync::condition_variable>
+struct ModelledFutex {
+  template <class T>
+  using atomic = RelacySync::atomic<T>;
+
+  void wait(atomic<std::uint32_t>& word, std::uint32_t value) {
+    lock.lock();
+    if (word.load(std::memory_order_seq_cst) == value) {
+      cover("slept");
+      woken.wait(lock);
+    } else {
+      cover("found a token");
+    }
+    lock.unlock();
+  }
+  void wake(atomic<std::uint32_t>&, std::uint32_t count) {
+    cover("woke");
+    lock.lock();
+    for (std::uint32_t i = 0; i < count; ++i) {
+      woken.notify_one();
+    }
+    lock.unlock();
+  }
+
+  RelacySync::mutex lock;
+  Condition woken;
+};
+
+struct LosesWakeUps : RelacySync::condition_variable {
+  void notify_one() {}
+};
+
+// Looks at the word, and falls asleep a step later.
+struct LooksTooEarly : ModelledFutex<> {
+  void wait(atomic<std::uint32_t>& word, std::uint32_t value) {
+    if (word.load(std::memory_order_seq_cst) == value) {
+      lock.lock();
+      woken.wait(lock);
+      lock.unlock();
+    }
+  }
+};
+
+// Posters post, each so many tokens at once; waiters share them.
+template <int poster_count, int waiter_count, int tokens, class Futex = ModelledFutex<>>
+struct PostAndWait {
+  static constexpr int threads = poster_count + waiter_count;
+  static constexpr int dynamic_threads = 0;
+  static constexpr int share = poster_count * tokens / waiter_count;
+  static_assert(share * waiter_count == poster_count * tokens);
+
+  struct Tokens {
+    int posted = 0;
+    int taken = 0;
+  };
+  detail::basic_futex_semaphore<Futex> semaphore;
+  Ghost<Tokens> count;
+
+  void before() {}
+  void after() {}
+  void thread(int index) {
+    if (index < poster_count) {
+      count.step_write().posted += tokens;
+      semaphore.post(tokens);
+      return;
+    }
+    for (int i = 0; i < share; ++i) {
+      semaphore.wait();
+      Tokens& now = count.step_write();
+      ++now.taken;
+      check(now.taken <= now.posted, "no token is taken before it is posted, or twice");
+    }
+  }
+};
+
+SuiteOptions named(const char* name, std::vector<std::string> sometimes, int surprises = 0) {
+  SuiteOptions options;
+  options.name = name;
+  options.property = "P2";
+  options.sometimes = std::move(sometimes);
+  options.limits.spurious = options.limits.weak_cas_failures = static_cast<std::uint32_t>(surprises);
+  return options;
+}
+
+SuiteOptions lost(const char* name) {
+  SuiteOptions options = named(name, {});
+  options.expected = {Failure::deadlock};
+  options.because = "sleeps on";
+  return options;
+}
+
+const std::vector<std::string> events = {"slept", "found a token", "woke"};
+SuiteOptions large(const char* name) {
+  SuiteOptions options = named(name, events);
+  options.large = true;
+  return options;
+}
+
+const Registered one_one = suite<PostAndWait<1, 1, 1>>(named("post_and_wait_1_1", events));
+const Registered one_one_spurious = suite<PostAndWait<1, 1, 1>>(named("post_and_wait_1_1_spurious", events, 1));
+const Registered one_one_two = suite<PostAndWait<1, 1, 2>>(named("post_and_wait_1_1_two_tokens", events));
+const Registered two_one = suite<PostAndWait<2, 1, 1>>(named("post_and_wait_2_1", events));
+const Registered one_two = suite<PostAndWait<1, 2, 2>>(named("post_and_wait_1_2", events));
+const Registered two_two = suite<PostAndWait<2, 2, 1>>(large("post_and_wait_2_2"));
+const Registered loses_wake_ups =
+    suite<PostAndWait<1, 1, 1, ModelledFutex<LosesWakeUps>>>(lost("post_and_wait_without_wake_ups"));
+const Registered looks_too_early = suite<PostAndWait<1, 1, 1, LooksTooEarly>>(lost("post_and_wait_that_looks_too_early"));
+
+}  // namespace
+}  // namespace kstone::model
