@@ -36,6 +36,7 @@ struct ModelledFutex {
   void wake(atomic<std::uint32_t>&, std::uint32_t count) {
     cover("woke");
     lock.lock();
+    ++calls;
     for (std::uint32_t i = 0; i < count; ++i) {
       woken.notify_one();
     }
@@ -44,6 +45,7 @@ struct ModelledFutex {
 
   RelacySync::mutex lock;
   Condition woken;
+  static inline int calls = 0;  // of wake(), in the one execution that runs
 };
 
 struct LosesWakeUps : RelacySync::condition_variable {
@@ -76,8 +78,13 @@ struct PostAndWait {
   detail::basic_futex_semaphore<Futex> semaphore;
   Ghost<Tokens> count;
 
-  void before() {}
-  void after() {}
+  void before() { Futex::calls = 0; }
+  void after() {
+    const int before = Futex::calls;
+    semaphore.post(1);
+    check(Futex::calls == before, "nobody is woken where nobody sleeps");
+    semaphore.wait();
+  }
   void thread(int index) {
     if (index < poster_count) {
       count.step_write().posted += tokens;
