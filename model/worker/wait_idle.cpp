@@ -8,18 +8,35 @@
 namespace kstone::model {
 namespace {
 
-// Each requester waits for its own request: also the one that was coalesced into a claimed stripe.
+// Each requester waits for its own request, and looks at once whether it was served: also the one that was coalesced into a
+// claimed stripe.
 template <class Size, class Sync = RelacySync>
 struct EachWaitsForItsOwn : Scene<Size, Sync> {
   static constexpr int threads = Size::requesters;
 
+  // Stored once, by the first compaction that saw the payload: `seen` may be written again while the requester looks.
+  RelacySync::atomic<bool> served[Size::requesters];
+
   void before() {
-    this->make();
+    this->make([this](typename Scene<Size, Sync>::Context& context) {
+      bool served_before[Size::requesters];
+      for (int requester = 0; requester < Size::requesters; ++requester) {
+        served_before[requester] = this->was_served(requester);
+      }
+      this->note(context);
+      for (int requester = 0; requester < Size::requesters; ++requester) {
+        if (!served_before[requester] && this->was_served(requester)) {
+          served[requester].store(true, std::memory_order_relaxed);
+        }
+      }
+      return CompactionOutcome::done();
+    });
     this->worker->start();
   }
   void thread(int index) {
     this->request(index);
     check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    check(served[index].load(std::memory_order_relaxed), "idle comes after a compaction that sees its payload");
   }
   void after() {
     this->check_served();
