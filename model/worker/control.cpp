@@ -39,6 +39,27 @@ struct SnapshotInTheMiddle : Scene<Size, Sync> {
   }
 };
 
+// A caller that takes two looks for one: the second of the law's two sides is newer.
+enum class Newer { ends, answers };
+
+template <Newer newer>
+struct SnapshotOfTwoMoments : SnapshotInTheMiddle<Size<1, 1>> {
+  void thread(int index) {
+    if (index == 0) {
+      request(0);
+      return;
+    }
+    auto s = worker->snapshot();
+    const auto later = worker->snapshot();
+    if (newer == Newer::ends) {
+      s.episodes_done = later.episodes_done;
+    } else {
+      s.queued = later.queued;
+    }
+    check_laws(s);
+  }
+};
+
 // Explored without reduction, which counts on what a step announces.
 struct SnapshotWithoutLock : SnapshotInTheMiddle<Size<2, 1>, LooksWithoutLock> {
   using Base = SnapshotInTheMiddle<Size<2, 1>, LooksWithoutLock>;
@@ -526,6 +547,10 @@ const Proved<EarlyAnswers, Size<1, 1>> early_answers({"early_answers", "P7"});
 const Proved<WaitFromInside<>, Size<1, 1>> wait_from_inside(
     {"wait_from_inside_a_job", "P17", {"served", "discarded", "rejected"}});
 
+const Refuted<SnapshotOfTwoMoments<Newer::ends>, Size<1, 1>> snapshot_newer_ends(
+    {"snapshot_with_newer_ends", "P6"}, Failure::check_failed, "episodes are conserved");
+const Refuted<SnapshotOfTwoMoments<Newer::answers>, Size<1, 1>> snapshot_newer_answers(
+    {"snapshot_with_newer_answers", "P6"}, Failure::check_failed, "every episode was opened by one answer");
 const Registered snapshot_unlocked = suite<SnapshotWithoutLock>(
     expecting(without_reduction<SnapshotWithoutLock, Size<2, 1>>({"snapshot_without_lock", "P6"}, Mode::bounded),
               Failure::check_failed, "a stripe is queued or running once"));
