@@ -3,6 +3,9 @@
 #ifndef KSTONE_MODEL_WORKER_BROKEN_SYNC_H_
 #define KSTONE_MODEL_WORKER_BROKEN_SYNC_H_
 
+#include <utility>
+
+#include "held_sync.h"
 #include "kstone/atomic_words.h"
 #include "relacy_sync.h"
 
@@ -133,6 +136,49 @@ struct ForgetsReruns : RelacySync {
         Base::fetch_sub(value, order, file, line, function);
       }
       return before;
+    }
+  };
+};
+
+// Once a job has failed, what was requested while a compaction ran is forgotten when it ends.
+struct ForgetsAfterFailure : RelacySync {
+  static inline bool failed = false;  // set by the job of the one worker thread
+
+  template <class T>
+  struct atomic : RelacySync::atomic<T> {
+    using Base = RelacySync::atomic<T>;
+    using Base::Base;
+    T fetch_sub(T value, std::memory_order order, KSTONE_MODEL_SITE) {
+      if (!failed || value != T{StripeWord::running_bit}) {
+        return Base::fetch_sub(value, order, file, line, function);
+      }
+      Base::exchange(T{}, order, file, line, function);
+      return value;
+    }
+  };
+};
+
+// A requester that finds two sleepers claims and wakes both.
+struct WakesTwo : CountsTokens {
+  static inline bool claimed_two = false;  // of the one requester
+
+  template <class T>
+  struct atomic : RelacySync::atomic<T> {
+    using Base = RelacySync::atomic<T>;
+    using Base::Base;
+    bool compare_exchange_weak(T& expected, T desired, std::memory_order success, std::memory_order failure,
+                               KSTONE_MODEL_SITE) {
+      // Only [L1] is a release.
+      const bool two = success == std::memory_order_release && ControlWord{expected}.sleepers() == 2;
+      const T wanted = two ? desired - T{ControlWord::one_sleeper} : desired;
+      const bool exchanged = Base::compare_exchange_weak(expected, wanted, success, failure, file, line, function);
+      claimed_two = claimed_two || (exchanged && two);
+      return exchanged;
+    }
+  };
+  struct semaphore : CountsTokens::semaphore {
+    void post(std::uint32_t count, KSTONE_MODEL_SITE) {
+      CountsTokens::semaphore::post(count + (std::exchange(claimed_two, false) ? 1 : 0), file, line, function);
     }
   };
 };
