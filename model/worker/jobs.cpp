@@ -96,6 +96,31 @@ struct FirstJob : Scene<Size, Sync> {
   }
 };
 
+// On a policy whose fault waits for a failure: with the first job failing a request is lost, and with jobs that succeed none.
+template <bool fails>
+struct RequestsAroundAFailure : Scene<Size<2, 1>, ForgetsAfterFailure> {
+  static constexpr int threads = 2;
+
+  void before() {
+    ForgetsAfterFailure::failed = false;
+    make([this](Context& context) {
+      if (note(context) == 1 && fails) {
+        ForgetsAfterFailure::failed = true;
+        return CompactionOutcome::failed("broken");
+      }
+      return CompactionOutcome::done();
+    });
+    worker->start();
+  }
+  void thread(int index) { request(index); }
+  void after() {
+    check(worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    check_served();
+    check_complete(worker->shutdown());
+    worker.reset();
+  }
+};
+
 // A stripe that is listed during a compaction comes before the rest of that compaction's work.
 template <class Sync = RelacySync>
 struct ListedDuringMoreWork : Scene<Size<1, 1, 2>, Sync> {
@@ -270,8 +295,12 @@ const ProvedCalm<AttemptsOfEachEpisode<>, Size<1, 1>> attempts({"attempts_of_eac
 
 const Refuted<ListedDuringMoreWork<LosesTokensOfRequests>, Size<1, 1, 2>> listed_during_more_work_lost(
     {"listed_during_more_work_without_tokens", "P2"}, Failure::deadlock, "main sleeps on episode_ended");
+const ProvedCalm<RequestsAroundAFailure<false>, Size<2, 1>> success_harms_nobody(
+    {"success_that_harms_no_request", "P5", {"requested while running"}});
+const Refuted<RequestsAroundAFailure<true>, Size<2, 1>> failure_harms_a_request(
+    {"failure_that_harms_a_request", "P12"}, Failure::deadlock, "main sleeps on episode_ended");
 const Refuted<AttemptsOfEachEpisode<ForgetsReruns>, Size<1, 1>> attempts_forgotten(
-    {"attempts_of_forgotten_episodes", "P12"}, Failure::check_failed, "each episode has its end");
+    {"attempts_of_forgotten_episodes", "P5"}, Failure::check_failed, "each episode has its end");
 const Registered cancel_asks_each = suite<CancelAsksEach<>>(
     with_one_timeout<CancelAsksEach<>, Size<2, 2, 2>>({"cancel_asks_each_running_job_2_2", "P7 P15"}));
 
