@@ -100,6 +100,26 @@ struct RequestWhileOthersAreFrozen : Scene<Size> {
   }
 };
 
+// As above; among those who are frozen, somebody is inside a call that holds the mutex, closes, or waits.
+enum class Control { shutdown, snapshot, wait_idle };
+
+template <Control control>
+struct RequestWhileControlIsFrozen : RequestWhileOthersAreFrozen<Size<1, 1>> {
+  static constexpr int threads = 2;
+
+  void thread(int index) {
+    if (index == 0) {
+      RequestWhileOthersAreFrozen<Size<1, 1>>::thread(index);
+    } else if constexpr (control == Control::shutdown) {
+      check_complete(worker->shutdown(ShutdownMode::drain));
+    } else if constexpr (control == Control::snapshot) {
+      check_laws(worker->snapshot());
+    } else {
+      check(worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    }
+  }
+};
+
 // The neighbour: a call that does wait for others.
 struct SnapshotWhileOthersAreFrozen : RequestWhileOthersAreFrozen<Size<1, 1>> {
   void thread(int) {
@@ -488,6 +508,15 @@ const Registered frozen_1_1 = suite<RequestWhileOthersAreFrozen<Size<1, 1>>>(
 const Registered frozen_2_1 = suite<RequestWhileOthersAreFrozen<Size<2, 1>>>(
     without_reduction<RequestWhileOthersAreFrozen<Size<2, 1>>, Size<2, 1>>({"request_while_others_are_frozen_2_1", "P13"},
                                                                             Mode::bounded));
+const Registered frozen_shutdown = suite<RequestWhileControlIsFrozen<Control::shutdown>>(
+    without_reduction<RequestWhileControlIsFrozen<Control::shutdown>, Size<1, 1>>(
+        {"request_while_shutdown_is_frozen", "P13", {"rejected"}}, Mode::bounded));
+const Registered frozen_look = suite<RequestWhileControlIsFrozen<Control::snapshot>>(
+    without_reduction<RequestWhileControlIsFrozen<Control::snapshot>, Size<1, 1>>(
+        {"request_while_snapshot_is_frozen", "P13"}, Mode::bounded));
+const Registered frozen_wait = suite<RequestWhileControlIsFrozen<Control::wait_idle>>(
+    without_reduction<RequestWhileControlIsFrozen<Control::wait_idle>, Size<1, 1>>(
+        {"request_while_wait_idle_is_frozen", "P13"}, Mode::bounded));
 const Registered frozen_snapshot = suite<SnapshotWhileOthersAreFrozen>(expecting(
     without_reduction<SnapshotWhileOthersAreFrozen, Size<1, 1>>({"snapshot_while_others_are_frozen", "P13"}, Mode::bounded),
     Failure::blocked, "t0 lock mutex"));
