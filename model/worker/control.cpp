@@ -2,7 +2,7 @@
 // P13 A requester is never held up: with every other thread frozen wherever it is, queue_compaction returns.
 // P14 start may race with requests, with itself and with shutdown; threads that cannot be created are fewer threads.
 // P16 Nothing depends on the timer: the scan's wait may never end, or end at any moment.
-// P17 Waits from inside a job are refused.
+// P17 Waits from inside a job or a log sink are refused.
 // Covers: I4, I5.
 
 #include <optional>
@@ -452,6 +452,53 @@ struct WaitFromInside : Scene<Size<1, 1>, Sync> {
   }
 };
 
+// The log sink of a worker whose job fails calls back on the thread that logs: what it may do from there, and what it is refused.
+template <class Sync = RelacySync>
+struct LogSinkCallsBack : Scene<Size<1, 1>, Sync> {
+  static constexpr int threads = 2;
+
+  // Of the one worker thread, read after its join.
+  bool retried = false;
+  Submission from_sink = Submission::rejected_shutting_down;
+
+  void before() {
+    this->make(
+        [this](typename Scene<Size<1, 1>, Sync>::Context& context) {
+          return this->note(context) == 1 ? CompactionOutcome::failed("broken") : CompactionOutcome::done();
+        },
+        {.scan = {}, .log = [this](LogLevel level, std::string_view) {
+          if (this->worker == nullptr) {
+            return;  // its constructor or destructor
+          }
+          this->check_laws(this->worker->snapshot());
+          if (level == LogLevel::warn && !retried) {  // of the failure
+            retried = true;
+            check(this->worker->wait_idle() == IdleResult::refused, "wait_idle is refused from inside a log sink");
+            from_sink = this->worker->queue_compaction(0);
+            cover(accepted(from_sink) ? "accepted from the sink" : "rejected from the sink");
+          }
+        }});
+    this->worker->start();
+  }
+  void thread(int index) {
+    if (index == 0) {
+      this->request(0);
+    } else {
+      this->check_complete(this->worker->shutdown());
+    }
+  }
+  void after() {
+    const auto report = this->worker->shutdown();
+    const bool discarded = this->lists(report.discarded, 0);
+    check(!this->was_accepted(0) || this->was_served(0) || discarded, "an accepted request is served or reported");
+    check(!accepted(from_sink) || discarded != (this->compactions[0].read() > 1),
+          "what the sink requests is served or reported, not both");
+    this->cover_if(this->compactions[0].read() > 1, "served again");
+    this->check_quiet(this->worker->snapshot());
+    this->worker.reset();
+  }
+};
+
 // What is answered without a look at any word: an unknown stripe, and a worker whose configuration is disabled.
 struct EarlyAnswers : Scene<Size<1, 1>> {
   static constexpr int threads = 1;
@@ -575,6 +622,8 @@ const Proved<SnapshotFromAJob, Size<2, 1, 2>> snapshot_from_a_job({"snapshot_fro
 const Proved<EarlyAnswers, Size<1, 1>> early_answers({"early_answers", "P7"});
 const Proved<WaitFromInside<>, Size<1, 1>> wait_from_inside(
     {"wait_from_inside_a_job", "P17", {"served", "discarded", "rejected"}});
+const Proved<LogSinkCallsBack<>, Size<1, 1>> log_sink_calls_back(
+    {"log_sink_calls_back", "P17", {"accepted from the sink", "rejected from the sink", "served again"}});
 
 const Refuted<SnapshotOfTwoMoments<Newer::ends>, Size<1, 1>> snapshot_newer_ends(
     {"snapshot_with_newer_ends", "P6"}, Failure::check_failed, "episodes are conserved");
@@ -589,6 +638,8 @@ const Refuted<ScanAgainstDrain<LosesNotificationsOfOne>, Size<1, 1>> scan_lost(
     {"scan_against_drain_that_does_not_end_its_sleep", "P16"}, Failure::deadlock, "w1 sleeps on closed");
 const Refuted<WaitFromInside<KnowsNoThread>, Size<1, 1>> wait_from_inside_unknown(
     {"wait_from_inside_a_job_that_is_not_known", "P17"}, Failure::check_failed, "wait_idle is refused from inside a job");
+const Refuted<LogSinkCallsBack<KnowsNoThread>, Size<1, 1>> log_sink_unknown(
+    {"log_sink_of_a_thread_that_is_not_known", "P17"}, Failure::check_failed, "wait_idle is refused from inside a log sink");
 
 }  // namespace
 }  // namespace kstone::model

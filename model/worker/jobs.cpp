@@ -2,6 +2,7 @@
 // P12 A job that fails or throws harms nothing but its own episode.
 // P15 Cancelling asks running jobs to stop; a stopped job's episode ends as cancelled.
 // P1, P5 More work goes on as the same episode, and requests that race with its return are not lost.
+// P7 A shutdown that races with what a job leaves undone, or requests, loses nothing.
 // Covers: F1/Q1, I1, I6.
 
 #include <stdexcept>
@@ -23,7 +24,8 @@ struct JobRequests : Scene<Size, Sync> {
         own = this->worker->queue_compaction(0);
         other = this->worker->queue_compaction(1);
       } else if (context.stripe_id() == 0 && number == 2 && Size::requesters == 1 && Size::workers == 1) {
-        check(this->compactions[1].read() >= 1, "a re-run waits behind what was listed before the job ended");
+        check(!accepted(other) || this->compactions[1].read() >= 1,
+              "a re-run waits behind what was listed before the job ended");
       }
       return CompactionOutcome::done();
     });
@@ -93,6 +95,85 @@ struct FirstJob : Scene<Size, Sync> {
     this->check_complete(this->worker->shutdown());
     this->check_accounts();
     this->worker.reset();
+  }
+};
+
+// What the first compaction of the one stripe leaves undone, while somebody shuts down: before closing its episode goes on or has
+// failed, and after closing the stripe is unfinished, unless a re-run makes it good.
+template <class Size, First first, ShutdownMode mode, class Sync = RelacySync>
+struct FirstJobAgainstShutdown : FirstJob<Size, first, Sync> {
+  static constexpr int threads = Size::requesters + 1;
+  static constexpr bool drains = mode == ShutdownMode::drain;
+
+  void thread(int index) {
+    if (index < Size::requesters) {
+      this->request(index);
+    } else {
+      this->check_complete(this->worker->shutdown(mode));
+    }
+  }
+  void after() {
+    const auto report = this->worker->shutdown();
+    const auto s = this->worker->snapshot();
+    const int ran = this->compactions[0].read();
+    const bool unfinished = this->lists(report.unfinished, 0);
+    const bool discarded = this->lists(report.discarded, 0);
+    for (int requester = 0; requester < Size::requesters; ++requester) {
+      check(!this->was_accepted(requester) || this->was_served(requester) || discarded,
+            "an accepted request is served or reported");
+    }
+    check(!drains || !discarded, "drain discards nothing");
+    check(!unfinished || ran == 1, "what the last compaction finished is not unfinished");
+    if constexpr (first == First::more_work) {
+      check(ran != 1 || unfinished, "the rest of the work is done or reported");  // goes on at once: nothing else is queued
+      check(s.episodes_failed == 0 && report.first_error.empty(), "more work is no failure");
+      this->cover_if(ran == 2 && s.rerun_pending == 0, "the rest was done");
+    } else {
+      check(s.episodes_failed == (ran > 0 ? 1U : 0U), "the failure is one episode's");
+      check(report.first_error == (ran > 0 ? "broken" : ""), "the report says what was wrong");
+      this->cover_if(ran == 1 && !unfinished, "failed in time");
+    }
+    this->cover_if(unfinished, "unfinished");
+    this->cover_if(ran > 1 && s.rerun_pending != 0, "a re-run made it good");
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
+// The first compaction requests its own stripe and another, while somebody shuts down.
+template <ShutdownMode mode, class Sync = RelacySync>
+struct JobRequestsAgainstShutdown : JobRequests<Size<1, 1, 2>, Sync> {
+  static constexpr int threads = 2;
+
+  void thread(int index) {
+    if (index == 0) {
+      this->request(0);
+    } else {
+      this->check_complete(this->worker->shutdown(mode));
+    }
+  }
+  void after() {
+    const auto report = this->worker->shutdown();
+    check(!this->was_accepted(0) || this->was_served(0) || this->lists(report.discarded, 0),
+          "an accepted request is served or reported");
+    // One more compaction of its own stripe than the requester's, one of the other.
+    check_one(report, 0, this->own, 1);
+    check_one(report, 1, this->other, 0);
+    this->cover_if(accepted(this->own) && !accepted(this->other), "closed between its two requests");
+    this->cover_if(this->lists(report.discarded, 1), "what a job requested was discarded");
+    this->check_quiet(this->worker->snapshot());
+    this->worker.reset();
+  }
+
+ private:
+  void check_one(const ShutdownReport& report, int stripe, Submission answer, int before) {
+    const int ran = this->compactions[stripe].read();
+    if (accepted(answer)) {
+      check((ran > before) != this->lists(report.discarded, stripe), "what a job requests is served or reported, not both");
+      check(mode != ShutdownMode::drain || ran > before, "drain runs what a job requested");
+    } else {
+      check(ran <= before, "what a job requests in vain has no effect");
+    }
   }
 };
 
@@ -289,6 +370,29 @@ const Proved<FirstJob<Size<1, 1>, First::throws_a_number>, Size<1, 1>> throws_nu
 
 const Proved<Cancelled<Size<1, 1>>, Size<1, 1>> cancelled_1_1(
     {"job_is_cancelled_1_1", "P7 P15", {"stopped", "served", "discarded", "rejected"}});
+
+using enum ShutdownMode;
+
+const Proved<FirstJobAgainstShutdown<Size<1, 1>, First::more_work, finish_running>, Size<1, 1>> more_work_against_finish_running(
+    {"more_work_against_finish_running_1_1", "P5 P7", {"the rest was done", "unfinished", "rejected"}});
+const Proved<FirstJobAgainstShutdown<Size<1, 1>, First::more_work, drain>, Size<1, 1>> more_work_against_drain(
+    {"more_work_against_drain_1_1", "P5 P7", {"the rest was done", "unfinished", "rejected"}});
+const Proved<FirstJobAgainstShutdown<Size<2, 1>, First::more_work, drain>, Size<2, 1>> more_work_against_drain_2(
+    {"more_work_against_drain_2_1", "P5 P7", {"the rest was done", "unfinished", "a re-run made it good"}});
+const Proved<FirstJobAgainstShutdown<Size<2, 1>, First::fails, finish_running>, Size<2, 1>> failed_against_finish_running(
+    {"job_fails_against_finish_running_2_1", "P7 P12", {"failed in time", "unfinished", "a re-run made it good"}});
+const Proved<FirstJobAgainstShutdown<Size<1, 1>, First::retries, drain>, Size<1, 1>> retries_against_drain(
+    {"job_retries_against_drain_1_1", "P7 P12", {"failed in time", "unfinished"}});
+const Proved<JobRequestsAgainstShutdown<finish_running>, Size<1, 1, 2>> job_requests_against_finish_running(
+    {"job_requests_against_finish_running_1_1", "P7 P11",
+     {"closed between its two requests", "what a job requested was discarded", "rejected"}});
+const Proved<JobRequestsAgainstShutdown<drain>, Size<1, 1, 2>> job_requests_against_drain(
+    {"job_requests_against_drain_1_1", "P7 P11", {"closed between its two requests", "rejected"}});
+const Refuted<FirstJobAgainstShutdown<Size<1, 1>, First::more_work, finish_running, ForgetsWhatItCloses>, Size<1, 1>>
+    more_work_against_forgetful({"more_work_against_shutdown_that_forgets", "P7"}, Failure::check_failed,
+                                "an accepted request is served or reported");
+const Refuted<JobRequestsAgainstShutdown<drain, ForgetsWhatItCloses>, Size<1, 1, 2>> job_requests_against_forgetful(
+    {"job_requests_against_drain_that_forgets", "P7"}, Failure::check_failed, "is served or reported");
 
 const Proved<ListedDuringMoreWork<>, Size<1, 1, 2>> listed_during_more_work({"listed_during_more_work", "P11"});
 const ProvedCalm<AttemptsOfEachEpisode<>, Size<1, 1>> attempts({"attempts_of_each_episode", "P5 P12"});
