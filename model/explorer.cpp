@@ -472,6 +472,11 @@ void announce(const Step& step) {
     thread.may_freeze = true;
     if (e.search->choose_data(2) == 1) {
       e.frozen = e.current;
+      for (ObjectId id = 0; id < e.object_count; ++id) {
+        if (e.objects[id].kind == ObjectKind::mutex && e.objects[id].owner >= 0 && e.objects[id].owner != e.current) {
+          runtime::cover("frozen while it holds a mutex");
+        }
+      }
     }
   }
   thread.pending = step;

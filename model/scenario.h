@@ -100,7 +100,7 @@ class Moment {
 // While it lives, this thread may at any of its steps be left alone for good: every other thread stays suspended
 // where it is, and a step that would then block is a failure ("blocked"). The choice branches at each step, so a
 // call inside is shown never to wait for anybody. Explored without a reduction only (Mode::plain, Mode::bounded):
-// a reduction does not visit every state.
+// a reduction does not visit every state. Declares the event "frozen while it holds a mutex", of another thread.
 class FreezeOthers {
  public:
   FreezeOthers() { runtime::freeze_begin(); }

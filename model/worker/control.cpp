@@ -549,21 +549,24 @@ const Proved<SnapshotInTheMiddle<Size<1, 1>>, Size<1, 1>> snapshot_1_1(
 const Proved<SnapshotInTheMiddle<Size<2, 1>>, Size<2, 1>> snapshot_2_1(
     {"snapshot_in_the_middle_2_1", "P6", {"alive in the snapshot", "running in the snapshot", "coalesced"}, {}, false, true});
 
-const Registered frozen_1_1 = suite<RequestWhileOthersAreFrozen<Size<1, 1>>>(
-    without_reduction<RequestWhileOthersAreFrozen<Size<1, 1>>, Size<1, 1>>({"request_while_others_are_frozen_1_1", "P13"},
-                                                                            Mode::plain));
-const Registered frozen_2_1 = suite<RequestWhileOthersAreFrozen<Size<2, 1>>>(
-    without_reduction<RequestWhileOthersAreFrozen<Size<2, 1>>, Size<2, 1>>({"request_while_others_are_frozen_2_1", "P13"},
-                                                                            Mode::bounded));
-const Registered frozen_shutdown = suite<RequestWhileControlIsFrozen<Control::shutdown>>(
+const Twice<RequestWhileOthersAreFrozen<Size<1, 1>>> frozen_1_1(
+    without_reduction<RequestWhileOthersAreFrozen<Size<1, 1>>, Size<1, 1>>(
+        {"request_while_others_are_frozen_1_1", "P13", {"frozen while it holds a mutex"}}, Mode::plain),
+    true);
+const Twice<RequestWhileOthersAreFrozen<Size<2, 1>>> frozen_2_1(
+    without_reduction<RequestWhileOthersAreFrozen<Size<2, 1>>, Size<2, 1>>(
+        {"request_while_others_are_frozen_2_1", "P13", {"frozen while it holds a mutex"}}, Mode::bounded),
+    true);
+const Twice<RequestWhileControlIsFrozen<Control::shutdown>> frozen_shutdown(
     without_reduction<RequestWhileControlIsFrozen<Control::shutdown>, Size<1, 1>>(
-        {"request_while_shutdown_is_frozen", "P13", {"rejected"}}, Mode::bounded));
-const Registered frozen_look = suite<RequestWhileControlIsFrozen<Control::snapshot>>(
+        {"request_while_shutdown_is_frozen", "P13", {"rejected", "frozen while it holds a mutex"}}, Mode::bounded));
+const Twice<RequestWhileControlIsFrozen<Control::snapshot>> frozen_look(
     without_reduction<RequestWhileControlIsFrozen<Control::snapshot>, Size<1, 1>>(
-        {"request_while_snapshot_is_frozen", "P13"}, Mode::bounded));
-const Registered frozen_wait = suite<RequestWhileControlIsFrozen<Control::wait_idle>>(
+        {"request_while_snapshot_is_frozen", "P13", {"frozen while it holds a mutex"}}, Mode::bounded),
+    true);
+const Twice<RequestWhileControlIsFrozen<Control::wait_idle>> frozen_wait(
     without_reduction<RequestWhileControlIsFrozen<Control::wait_idle>, Size<1, 1>>(
-        {"request_while_wait_idle_is_frozen", "P13"}, Mode::bounded));
+        {"request_while_wait_idle_is_frozen", "P13", {"frozen while it holds a mutex"}}, Mode::bounded));
 const Registered frozen_snapshot = suite<SnapshotWhileOthersAreFrozen>(expecting(
     without_reduction<SnapshotWhileOthersAreFrozen, Size<1, 1>>({"snapshot_while_others_are_frozen", "P13"}, Mode::bounded),
     Failure::blocked, "t0 lock mutex"));
@@ -572,19 +575,12 @@ const Proved<ShutdownWhileRequesterIsSuspended<>, Size<1, 1>> shutdown_while_sus
     {"shutdown_while_requester_is_suspended_1_1", "P7 P13", {"rejected"}});
 const Refuted<ShutdownWhileRequesterIsSuspended<PostsToSleepersOnly>, Size<1, 1>> shutdown_counts_on_requester(
     {"shutdown_counts_on_a_suspended_requester", "P7 P13"}, Failure::deadlock, "t1 join, w0 semaphore wait sleepers");
-const Registered suspended_requester = suite<OtherStripeWhileRequesterIsSuspended<Size<2, 3, 2>>>(
+const Twice<OtherStripeWhileRequesterIsSuspended<Size<2, 3, 2>>> suspended_requester(
     without_reduction<OtherStripeWhileRequesterIsSuspended<Size<2, 3, 2>>, Size<2, 3, 2>>(
         {"other_stripe_while_requester_is_suspended_2_3", "P2 P13", {}, {}, true}, Mode::bounded, 0));
-const Registered suspended_requester_in_order = suite<OtherStripeInOrder<>>(
+const Twice<OtherStripeInOrder<>> suspended_requester_in_order(
     without_reduction<OtherStripeInOrder<>, Size<2, 3, 2>>(
         {"other_stripe_while_requester_is_suspended_in_order", "P2 P13"}, Mode::bounded, 0));
-// An exchange that fails claims nobody, and is tried again.
-const Registered suspended_requester_weak = suite<OtherStripeInOrder<>>([] {
-  auto options = without_reduction<OtherStripeInOrder<>, Size<2, 3, 2>>(
-      {"other_stripe_while_requester_is_suspended_in_order_weak", "P2 P13"}, Mode::bounded, 0);
-  options.limits.weak_cas_failures = 1;
-  return options;
-}());
 const Registered suspended_requester_lost = suite<OtherStripeInOrder<LosesTheSecondToken>>(
     expecting(without_reduction<OtherStripeInOrder<LosesTheSecondToken>, Size<2, 3, 2>>(
                   {"other_stripe_while_nobody_else_is_woken", "P2 P13"}, Mode::bounded, 0),
@@ -599,21 +595,19 @@ const Proved<StartRace<Size<1, 1>, 1, false>, Size<1, 1>> start_race({"start_aga
 const Proved<StartRace<Size<1, 1>, 1, true>, Size<1, 1>> start_shutdown_race(
     {"start_against_request_and_shutdown_1_1", "P7 P14", {"started too late", "served", "discarded", "rejected"}});
 const Proved<StartRace<Size<1, 1>, 2, false>, Size<1, 1>> two_starts({"two_starts_against_request_1_1", "P14"});
-const Registered failing_threads = suite<StartRace<Size<1, 2>, 1, false>>(
+const Twice<StartRace<Size<1, 2>, 1, false>> failing_threads(
     with_failing_threads<StartRace<Size<1, 2>, 1, false>, Size<1, 2>>(
         {"start_with_failing_threads_1_2", "P14", {"no threads"}}, 2));
-const Registered failing_scan = suite<NoScanWithoutWorkers>(with_failing_threads<NoScanWithoutWorkers, Size<1, 1>>(
+const Twice<NoScanWithoutWorkers> failing_scan(with_failing_threads<NoScanWithoutWorkers, Size<1, 1>>(
     {"start_with_a_scan_and_failing_threads", "P14", {"no threads", "scanned"}}, 1));
 
 const Proved<ScanAgainstDrain<>, Size<1, 1>> scan(
     {"scan_against_drain", "P7 P16", {"closed before the first scan", "accepted"}});
 const Proved<ScanAgainstDrainWithinALimit, Size<1, 1>> scan_within_limit(
     {"scan_against_drain_within_its_limit", "P7 P16", {"closed before the first scan", "accepted"}});
-const Registered scan_repeats = suite<ScanAgainstDrain<>>(with_one_timeout<ScanAgainstDrain<>, Size<1, 1>>(
+const Twice<ScanAgainstDrain<>> scan_repeats(with_one_timeout<ScanAgainstDrain<>, Size<1, 1>>(
     {"scan_that_repeats_against_drain", "P7 P16", {"scanned again", "closed before the first scan", "accepted"}}));
-const Registered scan_repeats_spurious = suite<ScanAgainstDrain<>>(with_one_timeout<ScanAgainstDrain<>, Size<1, 1>>(
-    {"scan_that_repeats_against_drain_spurious", "P16", {"scanned again"}}, 1));
-const Registered limit_while_scanning = suite<LimitPassesWhileTheScanRuns<>>(
+const Twice<LimitPassesWhileTheScanRuns<>> limit_while_scanning(
     with_one_timeout<LimitPassesWhileTheScanRuns<>, Size<1, 1>>({"limit_passes_while_the_scan_runs", "P7 P16"}));
 // Limits never pass.
 const Refuted<LimitPassesWhileTheScanRuns<>, Size<1, 1>> limit_while_scanning_never(

@@ -12,6 +12,7 @@
 #include "relacy_sync.h"
 #include "runner.h"
 #include "scenario.h"
+#include "scene.h"
 
 namespace kstone::model {
 namespace {
@@ -100,12 +101,11 @@ struct PostAndWait {
   }
 };
 
-SuiteOptions named(const char* name, std::vector<std::string> sometimes, int surprises = 0) {
+SuiteOptions named(const char* name, std::vector<std::string> sometimes) {
   SuiteOptions options;
   options.name = name;
   options.property = "P2";
   options.sometimes = std::move(sometimes);
-  options.limits.spurious = options.limits.weak_cas_failures = static_cast<std::uint32_t>(surprises);
   return options;
 }
 
@@ -123,12 +123,11 @@ SuiteOptions large(const char* name) {
   return options;
 }
 
-const Registered one_one = suite<PostAndWait<1, 1, 1>>(named("post_and_wait_1_1", events));
-const Registered one_one_spurious = suite<PostAndWait<1, 1, 1>>(named("post_and_wait_1_1_spurious", events, 1));
-const Registered one_one_two = suite<PostAndWait<1, 1, 2>>(named("post_and_wait_1_1_two_tokens", events));
-const Registered two_one = suite<PostAndWait<2, 1, 1>>(named("post_and_wait_2_1", events));
-const Registered one_two = suite<PostAndWait<1, 2, 2>>(named("post_and_wait_1_2", events));
-const Registered two_two = suite<PostAndWait<2, 2, 1>>(large("post_and_wait_2_2"));
+const Twice<PostAndWait<1, 1, 1>> one_one(named("post_and_wait_1_1", events));
+const Twice<PostAndWait<1, 1, 2>> one_one_two(named("post_and_wait_1_1_two_tokens", events));
+const Twice<PostAndWait<2, 1, 1>> two_one(named("post_and_wait_2_1", events));
+const Twice<PostAndWait<1, 2, 2>> one_two(named("post_and_wait_1_2", events), true);
+const TwiceCalm<PostAndWait<2, 2, 1>> two_two(large("post_and_wait_2_2"));
 const Registered loses_wake_ups =
     suite<PostAndWait<1, 1, 1, ModelledFutex<LosesWakeUps>>>(lost("post_and_wait_without_wake_ups"));
 const Registered looks_too_early = suite<PostAndWait<1, 1, 1, LooksTooEarly>>(lost("post_and_wait_that_looks_too_early"));

@@ -353,7 +353,7 @@ struct CancelAsksEach : Scene<Size<2, 2, 2>, Sync> {
 const Proved<JobRequests<Size<1, 1, 2>>, Size<1, 1, 2>> job_requests_1_1({"job_requests_1_1", "P1 P11"});
 const ProvedCalm<JobRequests<Size<2, 1, 2>>, Size<2, 1, 2>> job_requests_2_1(
     {"job_requests_2_1", "P1 P11", {"the other stripe was asked for from outside, too"}});
-const ProvedCalm<JobRequests<Size<1, 2, 2>>, Size<1, 2, 2>> job_requests_1_2({"job_requests_1_2", "P1 P3 P11", {}, {}, true});
+const ProvedCalm<JobRequests<Size<1, 2, 2>>, Size<1, 2, 2>> job_requests_1_2({"job_requests_1_2", "P1 P3 P11", {}, {}, true}, 1);
 
 const Proved<FirstJob<Size<1, 1>, First::more_work>, Size<1, 1>> more_work_1_1({"more_work_1_1", "P1 P5"});
 const Proved<FirstJob<Size<2, 1>, First::more_work>, Size<2, 1>> more_work_2_1(
@@ -395,17 +395,17 @@ const Refuted<JobRequestsAgainstShutdown<drain, ForgetsWhatItCloses>, Size<1, 1,
     {"job_requests_against_drain_that_forgets", "P7"}, Failure::check_failed, "is served or reported");
 
 const Proved<ListedDuringMoreWork<>, Size<1, 1, 2>> listed_during_more_work({"listed_during_more_work", "P11"});
-const ProvedCalm<AttemptsOfEachEpisode<>, Size<1, 1>> attempts({"attempts_of_each_episode", "P5 P12"});
+const Proved<AttemptsOfEachEpisode<>, Size<1, 1>> attempts({"attempts_of_each_episode", "P5 P12", {}, {}, false, true});
 
 const Refuted<ListedDuringMoreWork<LosesTokensOfRequests>, Size<1, 1, 2>> listed_during_more_work_lost(
     {"listed_during_more_work_without_tokens", "P2"}, Failure::deadlock, "main sleeps on episode_ended");
-const ProvedCalm<RequestsAroundAFailure<false>, Size<2, 1>> success_harms_nobody(
+const Proved<RequestsAroundAFailure<false>, Size<2, 1>> success_harms_nobody(
     {"success_that_harms_no_request", "P5", {"requested while running"}});
 const Refuted<RequestsAroundAFailure<true>, Size<2, 1>> failure_harms_a_request(
     {"failure_that_harms_a_request", "P12"}, Failure::deadlock, "main sleeps on episode_ended");
 const Refuted<AttemptsOfEachEpisode<ForgetsReruns>, Size<1, 1>> attempts_forgotten(
     {"attempts_of_forgotten_episodes", "P5"}, Failure::check_failed, "each episode has its end");
-const Registered cancel_asks_each = suite<CancelAsksEach<>>(
+const Twice<CancelAsksEach<>> cancel_asks_each(
     with_one_timeout<CancelAsksEach<>, Size<2, 2, 2>>({"cancel_asks_each_running_job_2_2", "P7 P15"}));
 
 const Registered cancel_asks_nobody = suite<CancelAsksEach<AsksNobody>>(

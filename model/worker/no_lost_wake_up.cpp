@@ -136,9 +136,14 @@ const Proved<RequestThenIdle<Size<2, 1, 2>>, Size<2, 1, 2>> two_one_stripes(
     {"request_then_idle_2_1_two_stripes", properties, {}, {}, false, true});
 const Proved<RequestThenIdle<Size<1, 2>>, Size<1, 2>> one_two({"request_then_idle_1_2", properties_of_two});
 const ProvedCalm<RequestThenIdle<Size<3, 1>>, Size<3, 1>> three_one(
-    {"request_then_idle_3_1", properties, {"coalesced", "requested while running"}, {}, true});
+    {"request_then_idle_3_1", properties, {"coalesced", "requested while running"}, {}, true}, 1);
 const ProvedCalm<RequestThenIdle<Size<2, 2>>, Size<2, 2>> two_two(
-    {"request_then_idle_2_2", properties_of_two, {"coalesced", "requested while running"}, {}, true});
+    {"request_then_idle_2_2", properties_of_two, {"coalesced", "requested while running"}, {}, true}, 1);
+// A search within a bound is without reduction, so each preemption more makes it fifty times larger.
+const Registered four_one = suite<RequestThenIdle<Size<4, 1>>>(within<RequestThenIdle<Size<4, 1>>, Size<4, 1>>(
+    1, {"request_then_idle_4_1_bound_1", properties, {"coalesced", "requested while running"}, {}, true}));
+const Registered three_two = suite<RequestThenIdle<Size<3, 2>>>(
+    within<RequestThenIdle<Size<3, 2>>, Size<3, 2>>(0, {"request_then_idle_3_2_bound_0", properties_of_two, {"coalesced"}}));
 const Proved<RequestBeforeStart<Size<2, 1>>, Size<2, 1>> before_start(
     {"request_before_start_2_1", properties, {}, {"coalesced"}});
 const Proved<RequestBeforeStart<Size<3, 1, 3>>, Size<3, 1, 3>> before_start_three_stripes(
@@ -161,7 +166,7 @@ const Refuted<RequestThenIdle<Size<1, 1>, LosesTokensOfRequests>, Size<1, 1>> lo
 const Refuted<RequestThenIdle<Size<1, 1>, LosesNotifications>, Size<1, 1>> loses_notifications(
     {"request_then_idle_without_notifications", "P9"}, Failure::deadlock, "main sleeps on episode_ended");
 const Refuted<RequestThenIdle<Size<2, 1>, ForgetsReruns>, Size<2, 1>> forgets_reruns(
-    {"request_then_idle_that_forgets", "P5"}, Failure::check_failed, "the counter of `rerun_pending` agrees with the answers");
+    {"request_then_idle_that_forgets", "P5"}, Failure::check_failed, "a compaction that sees its payload");
 const Refuted<RequestThenIdle<Size<2, 1>, PublishesNoRequest>, Size<2, 1>> publishes_nothing(
     {"request_then_idle_that_publishes_nothing", "P4"}, Failure::check_failed, "a compaction that sees its payload");
 const Refuted<TwoWorkers, Size<2, 2>> two_workers(

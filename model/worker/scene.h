@@ -236,30 +236,61 @@ SuiteOptions with_one_timeout(Claim claim, std::uint32_t spurious = 0) {
   return with_timeouts<Scenario, Size>(std::move(claim), 1, spurious);
 }
 
-// A scenario that must be proved without a bound: once without spurious wake-ups, for liveness, since they can hide a
-// lost wake-up; and, as NAME_spurious, with one of them and one failing weak compare-exchange, for safety.
+// ... within so many preemptions.
 template <class Scenario, class Size>
-struct Proved {
+SuiteOptions within(std::uint32_t bound, Claim claim) {
+  auto options = suite_options<Scenario, Size>(std::move(claim), "");
+  options.limits.mode = Mode::bounded;
+  options.limits.preemption_bound = bound;
+  return options;
+}
+
+// A suite twice: without spurious wake-ups, for liveness, since they can hide a lost wake-up; and, as NAME_spurious, with one of
+// them and one failing weak compare-exchange, for safety.
+template <class Scenario>
+struct Twice {
   Registered calm;
   Registered spurious;
 
-  explicit Proved(const Claim& claim)
-      : calm(suite<Scenario>(suite_options<Scenario, Size>(claim, ""))),
-        spurious(suite<Scenario>(with_surprises(suite_options<Scenario, Size>(claim, "_spurious"), claim))) {}
+  explicit Twice(const SuiteOptions& options, bool spurious_is_large = false)
+      : calm(suite<Scenario>(options)), spurious(suite<Scenario>(with_surprises(options, "_spurious", spurious_is_large))) {}
 
-  static SuiteOptions with_surprises(SuiteOptions options, const Claim& claim) {
-    options.large = claim.large || claim.spurious_is_large;
+  static SuiteOptions with_surprises(SuiteOptions options, const char* suffix, bool is_large) {
+    options.name += suffix;
+    options.large = options.large || is_large;
     options.limits.spurious = 1;
     options.limits.weak_cas_failures = 1;
     return options;
   }
 };
 
-// Proved for liveness only: too large with surprises.
+// A scenario that must be proved without a bound.
 template <class Scenario, class Size>
-struct ProvedCalm {
+struct Proved : Twice<Scenario> {
+  explicit Proved(const Claim& claim) : Twice<Scenario>(suite_options<Scenario, Size>(claim, ""), claim.spurious_is_large) {}
+};
+
+// Too large with surprises, which are searched within so many preemptions only.
+template <class Scenario>
+struct TwiceCalm {
   Registered calm;
-  explicit ProvedCalm(const Claim& claim) : calm(suite<Scenario>(suite_options<Scenario, Size>(claim, ""))) {}
+  Registered spurious;
+
+  explicit TwiceCalm(const SuiteOptions& options, std::uint32_t bound = 2)
+      : calm(suite<Scenario>(options)), spurious(suite<Scenario>(within_bound(options, bound))) {}
+
+  static SuiteOptions within_bound(const SuiteOptions& calm, std::uint32_t bound) {
+    auto options = Twice<Scenario>::with_surprises(calm, "_spurious", true);
+    options.limits.mode = Mode::bounded;
+    options.limits.preemption_bound = bound;
+    return options;
+  }
+};
+
+template <class Scenario, class Size>
+struct ProvedCalm : TwiceCalm<Scenario> {
+  explicit ProvedCalm(const Claim& claim, std::uint32_t bound = 2)
+      : TwiceCalm<Scenario>(suite_options<Scenario, Size>(claim, ""), bound) {}
 };
 
 // Of the neighbour that must fail: how, and what the failure's message has to contain. The property's own reason: a neighbour that

@@ -19,6 +19,7 @@ struct RequestAgainstShutdown : Scene<Size, Sync> {
   static constexpr int threads = Size::requesters + callers;
 
   ShutdownReport reports[callers];
+  Ghost<int> inside;  // for the event only
 
   void before() {
     this->make();
@@ -29,7 +30,13 @@ struct RequestAgainstShutdown : Scene<Size, Sync> {
     if (caller < 0) {
       this->request(index);
     } else {
+      if constexpr (callers > 1) {
+        this->cover_if(++inside.step_write() > 1, "two shutdowns at once");
+      }
       reports[caller] = this->worker->shutdown(caller == 0 ? first : later, limited ? Limit(std::chrono::hours(1)) : Limit());
+      if constexpr (callers > 1) {
+        --inside.step_write();
+      }
       this->check_complete(reports[caller]);
     }
   }
@@ -282,17 +289,17 @@ const Proved<OneCaller<Size<2, 1>, drain>, Size<2, 1>> drain_2_1(
 const Proved<OneCaller<Size<2, 1>, finish_running>, Size<2, 1>> finish_2_1(
     {"request_against_finish_running_2_1", properties, {"served", "rejected", "discarded", "coalesced",
                                                         "requested while running"}});
-const ProvedCalm<OneCaller<Size<2, 1, 2>, finish_running>, Size<2, 1, 2>> finish_2_1_stripes(
-    {"request_against_finish_running_2_1_two_stripes", properties, {"served", "rejected", "discarded"}});
+const Proved<OneCaller<Size<2, 1, 2>, finish_running>, Size<2, 1, 2>> finish_2_1_stripes(
+    {"request_against_finish_running_2_1_two_stripes", properties, {"served", "rejected", "discarded"}, {}, false, true});
 const Proved<OneCaller<Size<1, 2>, drain>, Size<1, 2>> drain_1_2(
     {"request_against_drain_1_2", properties, {"served", "rejected"}});
 const Proved<OneCaller<Size<1, 2>, finish_running>, Size<1, 2>> finish_1_2(
     {"request_against_finish_running_1_2", properties, {"served", "rejected", "discarded"}});
 
 const Proved<RequestAgainstShutdown<Size<1, 1>, 2, finish_running>, Size<1, 1>> two_callers(
-    {"request_against_two_shutdowns_1_1", "P5 P7 P8 P10", {"served", "rejected", "discarded"}});
+    {"request_against_two_shutdowns_1_1", "P5 P7 P8 P10", {"served", "rejected", "discarded", "two shutdowns at once"}});
 const Proved<RequestAgainstShutdown<Size<1, 1>, 2, drain, cancel>, Size<1, 1>> stronger(
-    {"request_against_drain_and_cancel_1_1", "P5 P7 P8 P10", {"served", "rejected", "discarded"}});
+    {"request_against_drain_and_cancel_1_1", "P5 P7 P8 P10", {"served", "rejected", "discarded", "two shutdowns at once"}});
 
 template <class Size, int callers, ShutdownMode first, ShutdownMode later = first, class Sync = RelacySync>
 using WithinALimit = RequestAgainstShutdown<Size, callers, first, later, Sync, true>;
@@ -302,7 +309,7 @@ const Proved<WithinALimit<Size<1, 1>, 1, finish_running>, Size<1, 1>> limited_on
 const Proved<WithinALimit<Size<1, 2>, 1, drain>, Size<1, 2>> limited_two_workers(
     {"request_against_drain_within_its_limit_1_2", "P7 P8"});
 const Proved<WithinALimit<Size<1, 1>, 2, drain, cancel>, Size<1, 1>> limited_two_callers(
-    {"request_against_drain_and_cancel_within_their_limits_1_1", "P7 P8"});
+    {"request_against_drain_and_cancel_within_their_limits_1_1", "P7 P8", {"two shutdowns at once"}});
 const Refuted<WithinALimit<Size<1, 1>, 1, drain, drain, LosesNotifications>, Size<1, 1>> limited_lost(
     {"request_against_drain_within_a_limit_without_notifications", "P7"}, Failure::deadlock, "sleeps on thread_left");
 
@@ -321,22 +328,22 @@ const Refuted<DestroyedAsAThreadEnds<false>, Size<1, 1>> destroyed_unjoined(
 
 const Proved<LimitPassesAsTheLastThreadLeaves<>, Size<1, 1>> limit_at_the_end(
     {"limit_passes_as_the_last_thread_leaves", "P7", {"timed out"}});
-const Registered limit_while_running = suite<LimitPassesWhileAJobRuns<>>(
+const Twice<LimitPassesWhileAJobRuns<>> limit_while_running(
     with_one_timeout<LimitPassesWhileAJobRuns<>, Size<1, 1>>({"limit_passes_while_a_job_runs", "P7"}));
 template <int callers, ShutdownMode later, class Sync = RelacySync>
 SuiteOptions limit_of_a_drain(Claim claim) {
   return with_timeouts<LimitOfADrainPasses<callers, later, Sync>, Size<3, 1, 2>>(std::move(claim), 2);
 }
 const std::vector<std::string> drain_first = {"the drain's limit passed first"};
-const Registered drain_goes_on = suite<LimitOfADrainPasses<1, drain>>(
+const Twice<LimitOfADrainPasses<1, drain>> drain_goes_on(
     limit_of_a_drain<1, drain>({"limit_of_a_drain_passes_and_it_goes_on", "P7 P8"}));
-const Registered then_finish = suite<LimitOfADrainPasses<1, finish_running>>(
+const Twice<LimitOfADrainPasses<1, finish_running>> then_finish(
     limit_of_a_drain<1, finish_running>({"limit_of_a_drain_passes_then_finish_running", "P7 P8"}));
-const Registered then_cancel = suite<LimitOfADrainPasses<1, cancel>>(
+const Twice<LimitOfADrainPasses<1, cancel>> then_cancel(
     limit_of_a_drain<1, cancel>({"limit_of_a_drain_passes_then_cancel", "P7 P8 P15"}));
-const Registered against_finish = suite<LimitOfADrainPasses<2, finish_running>>(
+const Twice<LimitOfADrainPasses<2, finish_running>> against_finish(
     limit_of_a_drain<2, finish_running>({"limit_of_a_drain_passes_against_finish_running", "P7 P8", drain_first}));
-const Registered against_cancel = suite<LimitOfADrainPasses<2, cancel>>(
+const Twice<LimitOfADrainPasses<2, cancel>> against_cancel(
     limit_of_a_drain<2, cancel>({"limit_of_a_drain_passes_against_cancel", "P7 P8 P15", drain_first}));
 const Registered then_nobody_is_asked = suite<LimitOfADrainPasses<1, cancel, AsksNobody>>(
     expecting(limit_of_a_drain<1, cancel, AsksNobody>({"limit_of_a_drain_passes_then_nobody_is_asked", "P8 P15"}),

@@ -328,11 +328,11 @@ const Proved<TwoWaitsForOneRequest<>, Size<1, 1>> two_waits_for_one_request({"tw
 const Proved<WaitAndShutdownAgainstDestructor<>, Size<1, 1>> both_against_destructor(
     {"wait_idle_and_shutdown_against_destructor", "P10", {"destroyed while both wait"}});
 const ProvedCalm<ThreeShutdownsAgainstDestructor<>, Size<1, 1>> three_against_destructor(
-    {"three_shutdowns_against_destructor", "P10", {"destroyed while three wait"}});
+    {"three_shutdowns_against_destructor", "P10", {"destroyed while three wait"}}, 1);
 
-const Registered with_limit = suite<WaitWithLimit<Size<1, 1>>>(
+const Twice<WaitWithLimit<Size<1, 1>>> with_limit(
     with_one_timeout<WaitWithLimit<Size<1, 1>>, Size<1, 1>>({"wait_idle_with_limit_1_1", "P9", {"timed out"}}));
-const Registered first_of_two = suite<FirstOfTwoTimesOut<>>(with_one_timeout<FirstOfTwoTimesOut<>, Size<2, 1, 2>>(
+const Twice<FirstOfTwoTimesOut<>> first_of_two(with_one_timeout<FirstOfTwoTimesOut<>, Size<2, 1, 2>>(
     {"first_of_two_stripes_times_out", "P9", {"the second stripe is done"}}));
 const Proved<LimitPassesAtTheEnd<false>, Size<1, 1>> limit_at_the_end(
     {"limit_passes_as_the_stripe_ends", "P9", {"timed out"}});
@@ -368,15 +368,19 @@ const char* const larger_properties = "P1 P4 P5 P7 P9 P10";
 const char* const larger_properties_of_two = "P1 P3 P4 P5 P7 P9 P10";  // of two worker threads
 const std::vector<std::string> larger_events = {"served", "rejected", "interrupted"};
 const ProvedCalm<Drained<Size<2, 1>>, Size<2, 1>> drained_2_1(
-    {"everybody_against_drain_2_1", larger_properties, {"served", "rejected", "interrupted", "requested while running"}, {}, true});
+    {"everybody_against_drain_2_1", larger_properties, {"served", "rejected", "interrupted", "requested while running"}, {}, true},
+    1);
 const ProvedCalm<Finished<Size<1, 2>>, Size<1, 2>> finished_1_2(
-    {"everybody_against_finish_running_1_2", larger_properties_of_two, {"served", "rejected", "interrupted", "discarded"}, {}, true});
+    {"everybody_against_finish_running_1_2", larger_properties_of_two, {"served", "rejected", "interrupted", "discarded"}, {}, true},
+    1);
 const auto drained_2_2 = too_large<Drained<Size<2, 2>>, Size<2, 2>>(
     {"everybody_against_drain_2_2", larger_properties_of_two, larger_events}, Mode::source_sets, 10'000'000,
-    "everybody_against_drain_2_1");
+    "everybody_against_drain_2_1 everybody_against_drain_2_2_bound_1");
+const Registered drained_2_2_within_one = suite<Drained<Size<2, 2>>>(within<Drained<Size<2, 2>>, Size<2, 2>>(
+    1, {"everybody_against_drain_2_2_bound_1", larger_properties_of_two, larger_events, {}, true}));
 const auto finished_3_2 = too_large<Finished<Size<3, 2, 2>>, Size<3, 2, 2>>(
     {"everybody_against_finish_running_3_2_at_random", larger_properties_of_two, larger_events}, Mode::random, 300'000,
-    "everybody_against_finish_running_1_2");
+    "everybody_against_finish_running_1_2 request_then_idle_3_2_bound_0");
 const Refuted<WaitAgainstShutdown<Size<1, 1>, ShutdownMode::drain, LosesTokens>, Size<1, 1>> loses_tokens_against_drain(
     {"everybody_against_drain_without_tokens", "P7"}, Failure::deadlock, "t2 join, w0 semaphore wait sleepers");
 
