@@ -113,7 +113,7 @@ json report(const Suite& suite, const Limits& limits, const Result& result, bool
   entry["workers"] = suite.options.workers;
   entry["threads"] = suite.table.threads + suite.table.dynamic_threads;
   entry["mode"] = mode_name(limits.mode);
-  entry["exhaustive"] = result.verdict != Verdict::unknown && !bounded;
+  entry["exhaustive"] = result.verdict == Verdict::proved && !bounded;  // a search that refutes ends there
   entry["bound"] = bounded ? json(limits.preemption_bound) : json(nullptr);
   entry["stale_depth"] = limits.stale_depth;
   entry["spurious"] = limits.spurious;
@@ -181,8 +181,11 @@ bool matches(const std::string& pattern, const std::string& name) {
 
 void print(const Suite& suite, const Limits& limits, const Result& result, bool green, const std::string& why,
            bool with_history) {
-  std::printf("%s %-58s %s%s%s  %" PRIu64 " + %" PRIu64 " executions, %.2f s%s%s\n", green ? "ok  " : "RED ",
-              suite.options.name.c_str(), verdict_name(result.verdict), result.failure == Failure::none ? "" : ": ",
+  const std::string within = limits.mode == Mode::bounded && result.verdict == Verdict::proved
+                                 ? " within " + std::to_string(limits.preemption_bound) + " preemptions"
+                                 : "";
+  std::printf("%s %-58s %s%s%s%s  %" PRIu64 " + %" PRIu64 " executions, %.2f s%s%s\n", green ? "ok  " : "RED ",
+              suite.options.name.c_str(), verdict_name(result.verdict), within.c_str(), result.failure == Failure::none ? "" : ": ",
               result.failure == Failure::none ? "" : failure_name(result.failure), result.executions_complete,
               result.executions_redundant, result.seconds, why.empty() ? "" : "\n     ", why.c_str());
   if (limits.mode == Mode::estimate) {
@@ -263,6 +266,7 @@ Result explore_in_processes(const ScenarioTable& table, const Limits& limits, un
       Limits part = limits;
       part.shard = ShardOf{i, jobs};
       part.seed += i;  // at random, nothing is shared
+      part.max_executions = limits.max_executions / jobs + (i < limits.max_executions % jobs ? 1 : 0);
       const std::string text = to_json(explore(table, part)).dump();
       for (std::size_t sent = 0; sent < text.size();) {
         const ssize_t count = write(ends[1], text.data() + sent, text.size() - sent);
@@ -432,7 +436,7 @@ int run_suites(int argc, char** argv) {
     limits.weak_cas_failures = weak >= 0 ? static_cast<std::uint32_t>(weak) : limits.weak_cas_failures;
     limits.thread_start_failures = refused >= 0 ? static_cast<std::uint32_t>(refused) : limits.thread_start_failures;
     limits.shard = part;
-    limits.minimize = !no_minimize && (suite.options.expected.empty() || history);
+    limits.minimize = !no_minimize;
     limits.progress = progress;
     limits.demotions = weaker;
 

@@ -37,7 +37,7 @@ struct SuiteOptions {
   int workers = 0;
   Limits limits = {};
   bool large = false;         // takes longer than the quick tests may: left out by --without-large
-  std::string fallback = {};  // the suite (smaller, or bounded) that stands in where this one is cut short
+  std::string fallback = {};  // the suites (smaller; bounded) that together stand in where this one is cut short
 };
 
 struct Suite {

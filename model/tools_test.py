@@ -1,8 +1,10 @@
 """What the tools around the explorer must refuse, each with a sentence that names what was wrong."""
 
+import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 MODEL = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(MODEL.parent / "scripts" / "verification"))
@@ -53,8 +55,8 @@ says(1, "a step touches more than 6 objects", refused, "many_objects")
 says(1, "unknown", refused, "many_objects")
 
 # What stands in for a suite that is too large does not for one that is wrong; and a property wants a neighbour that fails.
-GREEN = {"name": "small", "property": "P1", "verdict": "proved", "failure": "none", "green": True, "reason": "", "must_fail": False,
-         "covers": [{"event": "e", "occurred": 1, "absent": 1}]}
+GREEN = {"name": "small", "property": "P6", "verdict": "proved", "failure": "none", "green": True, "reason": "", "must_fail": False,
+         "covers": [{"event": "running in the snapshot", "occurred": 1, "absent": 1}]}
 FAILS = {**GREEN, "name": "broken", "verdict": "refuted", "failure": "deadlock", "must_fail": True, "covers": []}
 
 
@@ -65,15 +67,38 @@ def red(*rows):
 
 
 def large(reason, failure="none"):
-    return {**GREEN, "name": "large", "verdict": "unknown", "green": False, "fallback": "small", "reason": reason, "failure": failure}
+    return {**GREEN, "name": "large", "verdict": "unknown", "green": False, "fallback": "small other", "reason": reason, "failure": failure}
 
 
-expect(not red(GREEN, FAILS, large("the budget is used up")), "a suite that is cut short is not represented")
-expect(not red(GREEN, FAILS, large("a random search proves nothing")), "a random search is not represented")
-expect(red(GREEN, FAILS, large("a step touches more than 6 objects", "model error")), "a model error is hidden by what stands in")
-expect(red(GREEN, FAILS, large("a shard is missing")), "a missing shard is hidden by what stands in")
-expect(red(GREEN, {**FAILS, "property": "P2"}), "a property without a neighbour is not noticed")
+OTHER = {**GREEN, "name": "other"}
+expect(not red(GREEN, OTHER, FAILS, large("the budget is used up")), "a suite that is cut short is not represented")
+expect(not red(GREEN, OTHER, FAILS, large("a random search proves nothing")), "a random search is not represented")
+expect(red(GREEN, FAILS, large("the budget is used up")), "one of two that stand in is missing, and nobody notices")
+expect(red(GREEN, OTHER, FAILS, large("a step touches more than 6 objects", "model error")), "a model error is hidden by what stands in")
+expect(red(GREEN, OTHER, FAILS, large("a shard is missing")), "a missing shard is hidden by what stands in")
+expect(red(GREEN, {**FAILS, "property": "P3"}), "a property without a neighbour is not noticed")
 expect(red(GREEN, {**FAILS, "green": False}), "a neighbour that does not fail is not noticed")
+for covers in ([], [{"event": "running in the snapshot", "occurred": 2, "absent": 0}], [{"event": "served", "occurred": 1, "absent": 1}]):
+    expect(red({**GREEN, "covers": covers}, FAILS), f"a vacuous property is not noticed: {covers}")
+
+# Processes that share a search find what one finds. A budget is that of all together.
+with tempfile.TemporaryDirectory() as folder:
+    def explored(suite, *options):
+        path = pathlib.Path(folder) / "results.json"
+        subprocess.run([worker, suite, "--json", path, *options], stdout=subprocess.DEVNULL, timeout=120)
+        return json.loads(path.read_text())["scenarios"][0]
+
+    COUNTED = ("verdict", "failure", "executions_complete", "covers", "stale_reads", "spurious_wakeups", "longest_execution")
+    for suite in ("request_then_idle_2_1", "wait_idle_against_request_and_shutdown_1_1_spurious", "request_while_shutdown_is_frozen"):
+        one, *others = [explored(suite, "--jobs", jobs) for jobs in ("1", "2", "3")]
+        for other in others:
+            for what in COUNTED:
+                expect(sorted(map(str, one[what])) == sorted(map(str, other[what])) if what == "covers" else one[what] == other[what],
+                       f"{suite} in processes: {what} is {other[what]}, in one {one[what]}")
+    expect(explored("request_then_idle_that_publishes_nothing", "--jobs", "2")["green"], "processes refute nothing")
+    for jobs in ("1", "3"):
+        count = explored("request_then_idle_2_1", "--jobs", jobs, "--max-executions", "100")["executions_complete"]
+        expect(count <= 100, f"--jobs {jobs} --max-executions 100: {count} executions")
 
 # Scenario files that nobody builds.
 unlisted = {path.name for path in (MODEL / "worker").glob("*.cpp")} - build.listed(MODEL / "worker" / "CMakeLists.txt")

@@ -171,7 +171,7 @@ class Collector:
         if row["green"]:
             state, message = "passed", ""
         elif row.get("stands_in"):
-            state, message = "argued", f"too large: {row['stands_in']} stands in"
+            state, message = "argued", f"too large; in its place: {row['stands_in']}"
         elif row["verdict"] == "unknown" and "budget" in row.get("reason", ""):
             state, message = "cut", row["reason"]
         else:

@@ -10,6 +10,7 @@ import shutil
 import time
 
 from build import MUTATED, ROOT, Builder, Failed, Suites, Tree, in_parallel, is_cut, last_line, run
+from evidence import table_rows
 from left_out import left_out
 from mutation import Log, merge_into_model_json
 import weakening
@@ -85,7 +86,7 @@ def explore(arguments, log, name, save=lambda rows: None):
     done = {}
 
     def first(entry):
-        result = suites.run(entry[0], arguments.quick_seconds, minimize=not entry[2])
+        result = suites.run(entry[0], arguments.quick_seconds, minimize=True)
         done[entry[0]] = result
         if result["outcome"] not in ("green", "unfinished"):
             log(f"RED {entry[0]}: {result['outcome']}: {result['message']}")
@@ -107,9 +108,11 @@ def judged(arguments, name, known, done):
     rows, red = [], []
     for entry_name, property_, must_fail in known:
         result = done[entry_name]
-        row = result.get("entry") or {"name": entry_name, "property": property_, "verdict": "unknown", "green": False,
-                                      "reason": f"{result['outcome']}: {result['message']}", "executions_complete": 0,
-                                      "executions_redundant": 0, "must_fail": must_fail}
+        row = result.get("entry") or {  # it crashed or did not answer: what it is, it cannot say
+            "name": entry_name, "property": property_, "must_fail": must_fail, "verdict": "unknown", "green": False,
+            "reason": f"{result['outcome']}: {result['message']}", "executions_complete": 0, "executions_redundant": 0,
+            "exhaustive": False, "seconds": result["seconds"],
+            **dict.fromkeys(("requesters", "workers", "threads", "bound", "stale_depth", "spurious"))}
         row["executable"] = name
         row.pop("sites", None)
         row["explored_seconds"] = result["seconds"]
@@ -118,10 +121,11 @@ def judged(arguments, name, known, done):
         red += without_event(rows) + without_neighbour(rows)
     by_name = {row["name"]: row for row in rows}
     for row in rows:
-        stand_in = by_name.get(row.get("fallback") or "")
-        # Too large, as declared, and what stands in for it is proved: both are shown, and neither is called the other. An error of
+        stand_ins = (row.get("fallback") or "").split()
+        # Too large, as declared, and all that stand in for it are proved: each is shown, and none is called the other. An error of
         # the scenario or the checker is no size, and nothing stands in for it.
-        row["stands_in"] = stand_in["name"] if stand_in and is_cut(row) and stand_in["green"] else None
+        replaced = stand_ins and is_cut(row) and all(name in by_name and by_name[name]["green"] for name in stand_ins)
+        row["stands_in"] = " and ".join(stand_ins) if replaced else None
         if not row["green"] and row["stands_in"] is None:
             red.append(f"{row['name']}: {row['verdict']} {row.get('message', '')} {row.get('why', '')} {row.get('reason', '')}")
         if row.get("history"):
@@ -133,15 +137,16 @@ def judged(arguments, name, known, done):
 
 
 def without_event(rows):
-    """A property of which no suite says that what it is about happens in some executions, and not in others, is vacuous."""
-    properties, shown = set(), set()
+    """A property is vacuous if what it is about, as docs/properties.md names it, does not happen in some executions, and not in
+    others, of a suite of it."""
+    shown = collections.defaultdict(set)
     for row in rows:
         if not row["must_fail"]:
-            properties.update(row["property"].split())
-            if any(cover["occurred"] and cover["absent"] for cover in row.get("covers", [])):
-                shown.update(row["property"].split())
-    return [f"{name} is vacuous: no suite has an event that occurs in some executions and not in others"
-            for name in sorted(properties - shown)]
+            for name in row["property"].split():
+                shown[name].update(cover["event"] for cover in row.get("covers", []) if cover["occurred"] and cover["absent"])
+    wanted = {row[0]: re.findall(r"`([^`]+)`", row[4]) for row in table_rows(ROOT / "docs" / "properties.md", r"P\d+")}
+    return [f"{name} is vacuous: no suite of it has the event '{event}' in some executions and not in others"
+            for name in shown for event in wanted.get(name) or ["(docs/properties.md names none)"] if event not in shown[name]]
 
 
 def without_neighbour(rows):
@@ -156,17 +161,20 @@ def statement(rows):
     """What was covered, from the results alone."""
     lines = ["# What was explored", "",
              "Generated with the results. \"No bound\" speaks of preemptions; the limits of the last paragraph hold for every row.",
-             "", "| Suite | Property | Threads | Executions (redundant) | Search | Stale depth | Spurious, weak CAS, timeouts, "
-             "refused threads | Longest | Verdict |", "|---|---|---|---|---|---|---|---|---|"]
+             "In brackets behind a limit: in how many of the executions it happened; a spurious wake-up can where somebody waits on a "
+             "condition variable.",
+             "", "| Suite | Property | Threads | Executions (redundant) | Search | Stale depth | Spurious | Weak CAS | Timeouts | "
+             "Refused threads | Longest | Verdict |", "|---|---|---|---|---|---|---|---|---|---|---|---|"]
     for row in rows:
         search = "no bound" if row.get("exhaustive") else \
             f"within {row['bound']} preemptions" if row.get("bound") is not None else row.get("mode", "?")
         verdict = row["verdict"] + (f" ({row['failure']}), as it must be" if row.get("must_fail") and row["green"] else "")
         if row.get("stands_in"):
-            verdict += f"; {row['stands_in']} stands in"
+            verdict += f"; in its place: {row['stands_in']}"
         lines.append(f"| {row['name']} | {row['property']} | {row.get('threads', '?')} | {row['executions_complete']} "
-                     f"({row['executions_redundant']}) | {search} | {row.get('stale_depth', '?')} | {row.get('spurious', 0)}, "
-                     f"{row.get('weak_cas_failures', 0)}, {row.get('timeouts_limit', 0)}, {row.get('thread_start_failures', 0)} | "
+                     f"({row['executions_redundant']}) | {search} | {row.get('stale_depth', '?')} ({row.get('stale_reads', '?')}) | "
+                     f"{row.get('spurious', 0)} ({row.get('spurious_wakeups', 0)}) | {row.get('weak_cas_failures', 0)} | "
+                     f"{row.get('timeouts_limit', 0)} ({row.get('timeouts', 0)}) | {row.get('thread_start_failures', 0)} | "
                      f"{row.get('longest_execution', '?')} steps | {verdict} |")
     lines += ["", "What the model leaves out:", ""] + [f"- {sentence}." for sentence in LEFT_OUT]
     return "\n".join(lines) + "\n"
@@ -206,8 +214,10 @@ def compare(arguments, log, scenarios):
                        estimate_error=other["estimate_error"])
         if row["complete"] is not None:
             row["ratio"] = (row["executions"] or row["estimate"]) / (row["complete"] + row["redundant"])
-            if name in native and (row["executions"] or row["estimate"]) > 1e8 and row["ratio"] < 1000:
+            if (row["executions"] or row["estimate"]) > 1e8 and row["ratio"] < 1000:
                 problems.append(f"comparison: {name} takes only {row['ratio']:.0f} times fewer executions")
+        else:
+            log(f"comparison: {name} has not been searched to its end, so it has no ratio")
         rows.append(row)
     log(f"comparison: {len(rows)} rows, fewer executions by a factor of up to {max(row.get('ratio', 0) for row in rows):.2g}")
     return rows, problems

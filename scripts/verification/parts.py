@@ -23,7 +23,8 @@ def scripts(*names):
 
 
 PARTS = {
-    "model": Part("Model checking", ["include", "src", "model", *CMAKE, *scripts("model.py", "weakening.py", "arguments.txt")],
+    "model": Part("Model checking", ["include", "src", "model", "docs/properties.md", *CMAKE,
+                                       *scripts("model.py", "weakening.py", "arguments.txt")],
                   [ADAPTER], [CXX, "cmake"], ["relacy-dev", "libcli11-dev", "nlohmann-json3-dev"]),
     "mutants": Part("Mutants", ["include", "src", "model", "proptests", "tests",
                                 *scripts("mutation.py", "operators.py", "handwritten.txt", "equivalents.txt")],
