@@ -29,8 +29,8 @@ OUTPUT = ROOT / "build" / "verify"
 QUICK_SECONDS = 600
 ALONE = "KSTONE_VERIFY_ALONE"  # set for a part of `all`, which reports at its end
 # How long a part takes where no earlier run tells, in seconds: full, quick.
-GUESSES = {"model": (3 * 3600, 240), "mutants": (4 * 3600, 150), "props": (1800, 60), "stress": (1500, 120), "tests": (180, 90),
-           "coverage": (900, 90)}
+GUESSES = {"model": (1500, 240), "mutants": (3000, 150), "props": (900, 60), "stress": (1350, 120), "tests": (60, 60),
+           "coverage": (400, 90)}
 # What a part is called with; mutants come last, since they may be cut.
 FULL = {"tests": [], "coverage": [], "model": [], "props": [], "stress": [], "mutants": []}
 QUICK = {"tests": [], "coverage": ["--quick"], "model": ["--quick-seconds", "3", "--seconds", "3", "--programs", "300"], "props": ["--quick"],
