@@ -4,10 +4,10 @@ and the replay brings the failure back. Undone, all is green.
   planted_test.py DIRECTORY     for what is compiled
 """
 
-import html
 import json
 import pathlib
 import shlex
+import shutil
 import subprocess
 import sys
 import types
@@ -15,35 +15,43 @@ import types
 import jsonschema
 
 from results import ROOT, Report, Results
-import evidence
 import model
+import replay
 from build import Builder, Suites, Tree, run
 from mutation import Log
 
 HEADER, IMPLEMENTATION = "include/kstone/background_worker.h", "include/kstone/background_worker_impl.h"
 
-# The property that has to be named, the suite that sees it, and what is changed. No change moves a line.
+# The property and the line that have to be named, the suite that sees it, and what is changed. No change moves a line.
 PLANTED = {
-    "a deleted notify": ("P2", "request_then_idle_1_1",
+    "a deleted notify": ("P2", "  change.wait(mutex_);", "request_then_idle_1_1",
                          [(HEADER, "    sleepers_.post(1);  // the sleeper that the exchange above claimed", "    ;")]),
-    "a weakened order": ("P4", "request_twice_then_idle_1_1",
+    "a weakened order": ("P4", "  ~ScopedLock() KSTONE_RELEASE() { mutex_.unlock(); }", "request_twice_then_idle_1_1",
                          [(IMPLEMENTATION, "exchange(StripeWord::running_bit, std::memory_order_acquire)",
                            "exchange(StripeWord::running_bit, std::memory_order_relaxed)")]),
-    "a duplicate dispatch": ("P3", "job_requests_1_2",
+    "a duplicate dispatch": ("P3", "  auto& core = state_.write().core;", "job_requests_1_2",
                              [(HEADER, "  if (before.running()) {\n    return Submission::rerun_pending;\n  }", "\n\n"),
                               (IMPLEMENTATION, "before.requests() != 0 && !before.running()", "before.requests() != 0")]),
-    "undone": (None, None, []),
+    "undone": (None, None, None, []),
 }
+# Of the same properties; to prove job_requests_1_2 takes minutes.
+UNDONE = ["request_then_idle_1_1", "request_then_idle_1_2", "request_twice_then_idle_1_1"]
+# The one whose replay is also run as the report prints it, in a checkout whose suites are those of one file.
+IN_A_CHECKOUT, ITS_FILE = "a deleted notify", "no_lost_wake_up.cpp"
 
 
-def overlay(tree, folder, edits):
+def edited(tree, edits):
     texts = {}
     for file, old, new in edits:
         text = texts.get(file, tree.text(file))
         if text.count(old) != 1:
             raise SystemExit(f"a planted fault does not match {file} exactly once: {old}")
         texts[file] = text.replace(old, new)
-    for file, text in texts.items():
+    return texts
+
+
+def overlay(tree, folder, edits):
+    for file, text in edited(tree, edits).items():
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f'#line 1 "{file}"\n{text}')
@@ -83,6 +91,18 @@ def report_of(directory, rows):
     return found, report
 
 
+def replayed_in_a_checkout(tree, folder, edits, command):
+    """(status, output) of the command that the report prints, where somebody has a worker with this fault."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns("build", ".git", "__pycache__"))
+    for file, text in edited(tree, edits).items():
+        (folder / file).write_text(text)
+    listed = folder / "model" / "worker" / "CMakeLists.txt"
+    rest = {path.name for path in tree.scenarios()} - {ITS_FILE}
+    listed.write_text("".join(line for line in listed.read_text().splitlines(True) if line.strip() not in rest))
+    return run(["bash", "-c", command], cwd=folder, timeout=900)
+
+
 def check(holds, text):
     if not holds:
         raise SystemExit(f"FAILED: {text}")
@@ -94,17 +114,19 @@ def main():
     tree = Tree(directory / "tree")
     builder = Builder(tree, directory, 1)
     builder.objects = builder.model_objects()
-    texts = {entry["id"]: entry["text"] for entry in evidence.Collector(directory).properties}
-    every = [suite for _, suite, _ in PLANTED.values() if suite]
-    for name, (property_, suite, edits) in PLANTED.items():
+    lines = {}
+    for name, (property_, statement, suite, edits) in PLANTED.items():
         log(f"{name}: compiling")
-        rows, program = explored(builder, tree, directory, name, [suite] if suite else every, edits)
+        rows, program = explored(builder, tree, directory, name, [suite] if suite else UNDONE, edits)
         found, report = report_of(directory / name.replace(" ", "-") / "report", rows)
         if property_ is None:
             check(found.returncode == 0, f"{name}: exit status {found.returncode}\n{found.stdout}{found.stderr}")
             check(report.json["verdict"] == "passed" and not report.sarif["runs"][0]["results"] and
                   "<failure" not in report.junit and "<error" not in report.junit and report.markdown.startswith("# ✓") and
                   '"verdict passed"' in report.html, f"{name}: some form is not green")
+            for fault, line in lines.items():
+                status, sentence = replay.replayed(program, line)
+                check(status in (0, 2), f"{name}: the execution of {fault}: {sentence}")
             log(f"{name}: all green")
             continue
         check(found.returncode == 1, f"{name}: exit status {found.returncode}\n{found.stdout}{found.stderr}")
@@ -114,17 +136,22 @@ def main():
         counterexample = next(c for c in report.json["counterexamples"] if c["id"] == first["counterexample"])
         check(counterexample["steps"] and len(counterexample["lanes"]) > 1, f"{name}: no interleaving")
         check(report.sarif["runs"][0]["results"][0]["codeFlows"][0]["threadFlows"], f"{name}: no code flow")
-        forms = {"JSON": json.dumps(report.json, ensure_ascii=False), "JUnit": html.unescape(report.junit),
-                 "SARIF": json.dumps(report.sarif, ensure_ascii=False), "Markdown": html.unescape(report.markdown),
-                 "HTML": html.unescape(report.html.replace("<code>", "`").replace("</code>", "`")), "terminal": found.stdout}
-        for form, text in forms.items():
-            for word in (texts[property_], first["file"], str(first["line"]), counterexample["replay"]):
-                check(word in text, f"{name}: {form} does not name {word}")
-        line = shlex.split(counterexample["replay"])[2]
+        # What they have to name is not taken from the report: the statement is ours, and the choices are the explorer's.
+        at = (ROOT / first["file"]).read_text().splitlines()[first["line"] - 1]
+        check(at == statement, f"{name}: {first['file']}:{first['line']} reads\n{at}")
+        line = lines[name] = rows[0]["replay"]
+        command = shlex.join(["scripts/verify", "replay", line])
+        unnamed = report.unnamed(found.stdout, property_, first["file"], first["line"], command)
+        check(not unnamed, f"{name}: not named where the form speaks of the failure: {unnamed}")
         status, output = run([str(program), "--replay", line], timeout=60)
         check(status == 1 and counterexample["message"] in output, f"{name}: the replay ends with {status}:\n{output[-2000:]}")
         log(f"{name}: {first['name']}: {counterexample['failure']}, {counterexample['preemptions']} preemptions, "
             f"{len(counterexample['steps'])} steps, at {first['file']}:{first['line']}; replayed")
+        if name == IN_A_CHECKOUT:
+            status, output = replayed_in_a_checkout(tree, directory / "checkout", edits, command)
+            check(status == 1 and f"replay: this execution fails: {counterexample['failure']}: {counterexample['message']}" in output,
+                  f"{name}: {command} ends with {status}:\n{output[-2000:]}")
+            log(f"{name}: {command} brings it back")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import xml.etree.ElementTree as xml
 
 import jsonschema
 
-from results import ROOT, Results
+from results import ROOT, Report, Results
 import coverage
 import everything
 import evidence
@@ -150,6 +150,23 @@ class ReportTest(unittest.TestCase):
         document, report = self.results.write()
         self.check_red(document, report, "P2", "No lost wake-up", "background_worker_impl.h", "217",
                        "scripts/verify replay 'request_then_idle_1_1_spurious;s0,t0,w0,f0,d2;1111223a'")
+
+    def test_each_form_names_the_property_the_line_and_the_replay_where_it_speaks_of_the_failure(self):
+        suite, file, line = "request_then_idle_1_1_spurious", "include/kstone/background_worker_impl.h", 217
+        replay = f"scripts/verify replay '{suite};s0,t0,w0,f0,d2;1111223a'"
+        self.results.refute(suite, "request_then_idle_without_order")
+        every = {"JSON", "JUnit", "SARIF", "Markdown", "HTML", "terminal"}
+        for what, spoiled in (("", {}), ("property", {"properties": []}), ("line", {"line": line + 1}), ("line", {"file": "engine.h"}),
+                              ("replay", {"replay": "scripts/verify"})):
+            document = self.results.collect()
+            check = next(check for check in document["checks"] if check["name"] == suite)
+            counterexample = writers.by_id(document)[1][check["counterexample"]]
+            for entry in (check, counterexample):
+                entry.update({key: value for key, value in spoiled.items() if key in entry})
+            writers.write(document, self.results.directory / "report", [])
+            found = Report(self.results.directory / "report").unnamed(writers.terminal(document), "P2", file, line, replay)
+            with self.subTest(spoiled=spoiled):
+                self.assertEqual(sorted(found), sorted((form, what) for form in every if spoiled))
 
     def test_sarif_has_one_thread_flow_for_each_thread_in_the_order_of_execution(self):
         self.results.refute("request_then_idle_1_1_spurious", "request_then_idle_without_order")

@@ -1,9 +1,12 @@
 """The fixture: results in which everything is as it should be, for tests to spoil."""
 
+import html
 import json
 import pathlib
+import re
 import shutil
 import sys
+import xml.etree.ElementTree as xml
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -66,3 +69,30 @@ class Report:
         self.junit = (self.directory / "junit.xml").read_text()
         self.sarif = json.loads((self.directory / "results.sarif").read_text())
         self.json = json.loads((self.directory / "verification.json").read_text())
+
+    def unnamed(self, terminal, property_, file, line, replay):
+        """What the forms leave out where they speak of failures: (form, what). Elsewhere in each of them stand the property, the
+        file and the line whatever happens: in tables, in rules, in the sources that the page brings along."""
+        failed = [check for check in self.json["checks"] if check["state"] == "failed"]
+        replays = {entry["id"]: entry["replay"] for entry in self.json["counterexamples"]}
+        results = self.sarif["runs"][0]["results"]
+        places = [result["locations"][0]["physicalLocation"] for result in results]
+        sections = re.findall(r'<section class="failure">.*?</section>', self.html, re.S)
+        texts = {"JUnit": [node.text for node in xml.fromstring(self.junit).iter("failure")],
+                 "SARIF": [result["message"]["text"] for result in results],
+                 "Markdown": [html.unescape(text) for text in re.findall(r"<details.*?</details>", self.markdown, re.S)],
+                 "HTML": [html.unescape(re.sub(r"<.*?>", "", text)) for text in sections],
+                 "terminal": [terminal]}
+        title = next(entry["title"] for entry in self.json["properties"] if entry["id"] == property_)
+
+        def named(form, word):
+            return any(word in text for text in texts[form])
+
+        held = {"property": {form: named(form, f"{property_} {title}") for form in texts},
+                "line": {form: named(form, f"at {file.rsplit('/', 1)[-1] if form == 'HTML' else file}:{line}\n") for form in texts},
+                "replay": {form: named(form, replay) for form in texts}}
+        held["property"]["JSON"] = any(property_ in check["properties"] for check in failed)
+        held["line"]["JSON"] = any((check.get("file"), check.get("line")) == (file, line) for check in failed)
+        held["replay"]["JSON"] = any(replays.get(check.get("counterexample")) == replay for check in failed)
+        held["line"]["SARIF"] &= any((place["artifactLocation"]["uri"], place["region"]["startLine"]) == (file, line) for place in places)
+        return [(form, what) for what, forms in held.items() for form, holds in forms.items() if not holds]
