@@ -25,6 +25,11 @@ struct ModelledFutex {
   using atomic = RelacySync::atomic<T>;
 
   void wait(atomic<std::uint32_t>& word, std::uint32_t value) {
+    if (alone) {  // nobody else would post
+      ++sleeps;
+      word.fetch_add(1, std::memory_order_relaxed);
+      return;
+    }
     lock.lock();
     if (word.load(std::memory_order_seq_cst) == value) {
       cover("slept");
@@ -46,7 +51,10 @@ struct ModelledFutex {
 
   RelacySync::mutex lock;
   Condition woken;
-  static inline int calls = 0;  // of wake(), in the one execution that runs
+  // Of the one execution that runs.
+  static inline int calls = 0;  // of wake()
+  static inline bool alone = false;
+  static inline int sleeps = 0;  // alone
 };
 
 struct LosesWakeUps : RelacySync::condition_variable {
@@ -79,12 +87,18 @@ struct PostAndWait {
   detail::basic_futex_semaphore<Futex> semaphore;
   Ghost<Tokens> count;
 
-  void before() { Futex::calls = 0; }
+  void before() {
+    Futex::calls = Futex::sleeps = 0;
+    Futex::alone = false;
+  }
   void after() {
     const int before = Futex::calls;
     semaphore.post(1);
     check(Futex::calls == before, "nobody is woken where nobody sleeps");
     semaphore.wait();
+    Futex::alone = true;
+    semaphore.wait();
+    check(Futex::sleeps == 1, "no token is left over");
   }
   void thread(int index) {
     if (index < poster_count) {
