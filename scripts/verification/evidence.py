@@ -122,23 +122,12 @@ class Collector:
         if not entry["steps"] and text:
             entry["text"] = text[-3000:]
         if entry["file"] is None:
-            entry["file"], entry["line"] = self.culprit(entry)
+            entry["file"], entry["line"] = lanes.culprit(entry["message"], entry["steps"], self.path_of,
+                                                         lambda file: not file.startswith("model/"))
         self.counterexamples.append(entry)
         check["counterexample"] = entry["id"]
         if "file" not in check and entry["file"]:
             check["file"], check["line"] = entry["file"], entry["line"]
-
-    def culprit(self, entry):
-        """The line of the worker to look at first: the one that the message names, or else its last step, on the thread that
-        made the last of all if there is one."""
-        named = re.search(r"\((\w+\.(?:h|cpp)):(\d+)\)", entry["message"])
-        named = (self.path_of(named[1]), int(named[2])) if named else None
-        if named and not named[0].startswith("model/"):
-            return named
-        steps = [step for step in entry["steps"] if "file" in step]
-        own = [step for step in steps if not step["file"].startswith("model/")]
-        last_of_all = [step for step in own if step["lane"] == steps[-1]["lane"]] or own
-        return (last_of_all[-1]["file"], last_of_all[-1]["line"]) if own else named or (None, None)
 
     # -- Model --------------------------------------------------------------------------------------------------------
 

@@ -43,6 +43,19 @@ def parse(text, path_of=lambda name: name):
     return found
 
 
+def culprit(message, steps, path_of, is_own):
+    """(file, line) to look at first: what the message names, or else the last step in a file of our own, on the thread that made
+    the last of all if there is one. Nothing but the message names a file of others; (None, None) without any."""
+    named = re.search(r"\(([\w-]+\.\w+):(\d+)\)", message)
+    named = (path_of(named[1]), int(named[2])) if named else None
+    if named and is_own(named[0]):
+        return named
+    placed = [step for step in steps if "file" in step]
+    own = [step for step in placed if is_own(step["file"])]
+    last_of_all = [step for step in own if step["lane"] == placed[-1]["lane"]] or own
+    return (last_of_all[-1]["file"], last_of_all[-1]["line"]) if own else named or (None, None)
+
+
 def render(lanes, steps, width=120):
     """The steps as text, one column for each lane."""
     sites = [f"{step['file'].rsplit('/', 1)[-1]}:{step['line']}" if "file" in step else "" for step in steps]

@@ -134,11 +134,14 @@ def thread_flows(counterexample):
     flows = []
     for number, lane in enumerate(counterexample["lanes"]):
         locations = []
+        place = counterexample["file"], counterexample["line"]
         for step in counterexample["steps"]:
             if step.get("lane") != number:
                 continue
-            place = location(step["file"], step["line"], step["text"]) if "file" in step else {"message": {"text": step["text"]}}
-            entry = {"location": place, "executionOrder": step["index"] + 1}
+            if "file" in step:  # else it stands where its thread was, since viewers want a place
+                place = step["file"], step["line"]
+            entry = {"location": location(*place, step["text"]) if place[0] else {"message": {"text": step["text"]}},
+                     "executionOrder": step["index"] + 1}
             if "function" in step:
                 entry["location"]["logicalLocations"] = [{"name": step["function"], "kind": "function"}]
             locations.append(entry)
@@ -147,7 +150,7 @@ def thread_flows(counterexample):
     return flows
 
 
-def sarif(document):
+def sarif(document, tool="kstone verify"):
     counterexamples = by_id(document)[1]
     rules = {entry["id"]: {"id": entry["id"], "name": f"Property{entry['id']}", "shortDescription": {"text": entry["title"]},
                            "fullDescription": {"text": entry["text"]}} for entry in document["properties"]}
@@ -178,10 +181,11 @@ def sarif(document):
     order = list(rules)
     for result in results:
         result["ruleIndex"] = order.index(result["ruleId"])
+    driver = {"name": tool, "version": document["project"]["version"], "rules": list(rules.values())}
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0",
         "runs": [{
-            "tool": {"driver": {"name": "kstone verify", "version": document["project"]["version"], "rules": list(rules.values())}},
+            "tool": {"driver": {key: value for key, value in driver.items() if value != ""}},
             "invocations": [{"executionSuccessful": document["verdict"] != "incomplete", "endTimeUtc": utc(document["generated"]),
                              "toolExecutionNotifications": notices,
                              "properties": {"verdict": document["verdict"], "headline": headline(document),
@@ -260,14 +264,7 @@ def summary(document):
              f"kstone {project['version']}, commit {project['commit'][:12]}{' with changes' if project['changed'] else ''}, "
              f"{document['environment'].get('compiler', '')}, {document['size']} size. "
              f"{count(document['counts']['executions'])} executions explored.", ""]
-    failed = [check for check in document["checks"] if check["state"] == "failed"]
-    for check in failed[:20]:
-        text = story(document, check, width=140)
-        head = text.splitlines()[0]
-        lines += [f"<details{' open' if check is failed[0] else ''}><summary>✗ <b>{escape(check['name'])}</b>: {escape(head)}</summary>", "",
-                  "```", text, "```", "", "</details>", ""]
-    if len(failed) > 20:
-        lines += [f"{len(failed) - 20} more failed.", ""]
+    lines += unfolded(document)
     lines += ["| Part | | Passed | Argued | Failed | Cut | Not run | Time |", "|---|---|---|---|---|---|---|---|"]
     for part in document["parts"]:
         states = part["states"]
@@ -300,9 +297,26 @@ def summary(document):
     if document["left_out"]:
         lines += ["<details><summary>What the models leave out</summary>", ""] + [f"- {text}" for text in document["left_out"]]
         lines += ["", "</details>"]
-    text = "\n".join(lines) + "\n"
+    return fitted("\n".join(lines) + "\n", "verification.json")
+
+
+def unfolded(document):
+    """The stories of what failed, the first of them open."""
+    failed = [check for check in document["checks"] if check["state"] == "failed"]
+    lines = []
+    for check in failed[:20]:
+        text = story(document, check, width=140)
+        head = text.splitlines()[0]
+        lines += [f"<details{' open' if check is failed[0] else ''}><summary>✗ <b>{escape(check['name'])}</b>: {escape(head)}</summary>", "",
+                  "```", text, "```", "", "</details>", ""]
+    if len(failed) > 20:
+        lines += [f"{len(failed) - 20} more failed.", ""]
+    return lines
+
+
+def fitted(text, rest):
     return text if len(text.encode()) < SUMMARY_LIMIT else text.encode()[:SUMMARY_LIMIT].decode(errors="ignore") + \
-        "\n```\n\n(cut to fit; the rest is in verification.json)\n"
+        f"\n```\n\n(cut to fit; the rest is in {rest})\n"
 
 
 def escape(text):
