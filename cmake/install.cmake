@@ -27,7 +27,10 @@ endif()
 if(TARGET kstone_model)
   set_target_properties(kstone_model PROPERTIES EXPORT_NAME model)
   kstone_install_component(kstone_model kstone-model-targets)
-  install(FILES ${CMAKE_CURRENT_LIST_DIR}/kstone-model.cmake DESTINATION ${kstone_config_dir})
+  set(scripts ${PROJECT_SOURCE_DIR}/scripts/verification)
+  install(FILES ${CMAKE_CURRENT_LIST_DIR}/kstone-model.cmake ${scripts}/gate_report.py ${scripts}/lanes.py ${scripts}/writers.py
+          DESTINATION ${kstone_config_dir}
+  )
 endif()
 if(TARGET kstone-compact)
   install(TARGETS kstone-compact)
