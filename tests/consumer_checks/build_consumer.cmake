@@ -24,17 +24,32 @@ function(expect_missing component)
   endif()
 endfunction()
 
+# What ./gate leaves; tests/report/workflows_test.py holds what gate.yml uploads against this.
+set(written_by_gate build/gate.json build/gate.md build/gate.sarif)
+
+# Runs ./gate; the status is left in `status`, what it printed in `output`.
+macro(run_gate)
+  execute_process(COMMAND ${gate} RESULT_VARIABLE status OUTPUT_VARIABLE output)
+  foreach(file IN LISTS written_by_gate)
+    if(NOT EXISTS ${WORK}/gate/${file})
+      message(FATAL_ERROR "./gate does not write ${file}: ${output}")
+    endif()
+  endforeach()
+  file(READ ${WORK}/gate/build/gate.sarif sarif)
+  string(JSON results LENGTH "${sarif}" runs 0 results)
+endmacro()
+
 # The gate passes; it needs none of the headers that the checker was built with; and with the fault planted in the engine
-# itself it fails, says how, and the line that it prints repeats the failure.
+# itself it fails, says how, also in its report, and the line that it prints repeats the failure.
 function(check_gate)
   file(COPY ${CONSUMER}/ DESTINATION ${WORK}/gate PATTERN build EXCLUDE)
   set(gate ${CMAKE_COMMAND} -E env CXX=${CXX} CXXFLAGS=-O1 GITHUB_STEP_SUMMARY=${WORK}/summary.md ${WORK}/gate/gate
            -DCMAKE_PREFIX_PATH=${WORK}/prefix
   )
-  run(${gate})
+  run_gate()
   file(READ ${WORK}/summary.md summary)
-  if(NOT summary MATCHES "ok +write_while_closing +proved" OR NOT EXISTS ${WORK}/gate/build/gate.json)
-    message(FATAL_ERROR "the summary or the results are missing: ${summary}")
+  if(status OR NOT summary MATCHES "write_while_closing . ✓ . proved" OR NOT results EQUAL 0)
+    message(FATAL_ERROR "the gate is red, or its summary or its SARIF are not green: ${output} ${summary} ${sarif}")
   endif()
   run(${WORK}/gate/build/engine)
   file(GLOB_RECURSE dependencies ${WORK}/gate/build/*.d)
@@ -51,9 +66,14 @@ function(check_gate)
     message(FATAL_ERROR "nothing to look at, or the planted fault changes nothing")
   endif()
   file(WRITE ${WORK}/gate/engine.h "${planted}")
-  execute_process(COMMAND ${gate} RESULT_VARIABLE status OUTPUT_VARIABLE output)
-  if(status EQUAL 0 OR NOT output MATCHES "RED  write_while_closing +refuted: use after free")
+  run_gate()
+  if(status EQUAL 0 OR results EQUAL 0 OR NOT output MATCHES "RED  write_while_closing +refuted: use after free")
     message(FATAL_ERROR "the gate does not notice that tables are freed first: ${output}")
+  endif()
+  string(JSON file GET "${sarif}" runs 0 results 0 locations 0 physicalLocation artifactLocation uri)
+  string(JSON threads LENGTH "${sarif}" runs 0 results 0 codeFlows 0 threadFlows)
+  if(NOT file STREQUAL "engine.h" OR NOT threads EQUAL 4) # main, t0, t1, w0
+    message(FATAL_ERROR "the SARIF does not lead through the threads to the engine: ${sarif}")
   endif()
   string(REGEX MATCH "--replay '([^']+)'" line "${output}")
   execute_process(COMMAND ${WORK}/gate/build/engine_gate --replay "${CMAKE_MATCH_1}"
