@@ -554,12 +554,11 @@ TEST(RefusalDeathTest, destruction_from_inside_a_job_aborts_with_a_sentence) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
   EXPECT_DEATH(
       {
-        std::unique_ptr<BackgroundWorker> worker;
-        worker = std::make_unique<BackgroundWorker>(CompactionConfig(), CompactionStatsAtomic(), 1,
-                                                         [&](CompactionContext&) {
-                                                           worker.reset();
-                                                           return CompactionOutcome::done();
-                                                         });
+        BackgroundWorker* worker = nullptr;  // of no owner, who would forget it while the main thread uses it
+        worker = new BackgroundWorker(CompactionConfig(), CompactionStatsAtomic(), 1, [&](CompactionContext&) {
+          delete worker;
+          return CompactionOutcome::done();
+        });
         worker->start();
         worker->queue_compaction(0);
         worker->wait_idle();
