@@ -6,6 +6,7 @@ import pathlib
 import time
 
 import programs
+import stress
 from build import ROOT, Failed, last_line, run
 from evidence import read_json
 from findings import LEAST, found_in
@@ -56,7 +57,7 @@ def main(arguments):
     totals, checks, seconds = {}, {}, {}
 
     def save():
-        others = {key: value for key, value in read_json(output / "props.json").items() if key in ("stress", "coverage")}
+        others = {key: value for key, value in read_json(output / "props.json").items() if key in ("stress", "coverage", *stress.TOTALS)}
         (output / "props.json").write_text(json.dumps(
             {**others, **{key: totals.get(key, 0) for key in TOTALS}, "seconds": seconds, "programs_detail": totals.get("detail", {}),
              "mutants": totals.get("mutants", []),

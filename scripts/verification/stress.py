@@ -207,6 +207,10 @@ def merge(path, key, value):
         file.write(json.dumps(stored, indent=1) + "\n")
 
 
+# Beside those of the property tests in props.json.
+TOTALS = ["stress_seconds", "transitions_replayed", "transitions_illegal"]
+
+
 def main(arguments):
     log = Log()
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -215,6 +219,8 @@ def main(arguments):
     result = stress.summary()
     (arguments.output / "stress.json").write_text(json.dumps(result, indent=1) + "\n")
     merge(arguments.output / "props.json", "stress", {key: value for key, value in result.items() if key != "checks"})
+    for key in TOTALS:
+        merge(arguments.output / "props.json", key, result[key])
     log(f"stress: {result['stress_seconds']} s, {result['rounds']:,} rounds, {result['requests']:,} requests; "
         f"{result['transitions_replayed']:,} transitions replayed, {result['transitions_illegal']} illegal; "
         f"{result['tampered_and_noticed']} tampered records noticed; {len(result['reports'])} failed, "
