@@ -13,7 +13,7 @@ import xml.etree.ElementTree
 
 import lanes
 import weakening
-from build import CXX, MUTATED, ROOT
+from build import CXX, MUTATED, ROOT, is_cut
 from findings import LEAST, found_in
 from left_out import left_out
 from parts import PARTS, digest, output_of, version_of_package
@@ -161,7 +161,7 @@ class Collector:
             state, message = "passed", ""
         elif row.get("stands_in"):
             state, message = "argued", f"too large; in its place: {row['stands_in']}"
-        elif row["verdict"] == "unknown" and "budget" in row.get("reason", ""):
+        elif is_cut(row) and (row.get("mode") != "random" or self.waits_for_cut(row)):
             state, message = "cut", row["reason"]
         else:
             state, message = "failed", message or row.get("reason", "")
@@ -181,6 +181,12 @@ class Collector:
             self.counterexample(check, "must_fail" if row.get("must_fail") and row["green"] else "defect", row["history"],
                                 replay_command(row["replay"], row.get("executable")), failure=row["failure"],
                                 message=row["message"], suite=row["name"], fewest_preemptions=row.get("fewest_preemptions"))
+
+    def waits_for_cut(self, row):
+        """Whether a random search proves nothing since what stands in for it was cut, and none of that failed."""
+        by_name = {other["name"]: other for other in self.model["scenarios"]}
+        stand_ins = [by_name.get(name) for name in (row.get("fallback") or "").split()]
+        return bool(stand_ins) and all(other and (other["green"] or is_cut(other)) for other in stand_ins)
 
     def soundness(self, counts):
         if not counts.get("ran"):

@@ -41,7 +41,7 @@ def add_arguments(parts):
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "test", help="of the CMake preset `test`")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--quick-seconds", type=float, default=20, help="first try, one process for each suite (20)")
-    parser.add_argument("--seconds", type=float, default=900, help="second try, all processes for one suite (900)")
+    parser.add_argument("--seconds", type=float, default=900, help="second try, all processes for one suite; 0 for none (900)")
     parser.add_argument("--only", action="append", default=[], choices=PARTS,
                         help="leave the other parts out; they show as not run")
     parser.add_argument("--programs", type=int, default=PROGRAMS, help=f"of the soundness comparison ({PROGRAMS})")
@@ -95,7 +95,7 @@ def explore(arguments, log, name, save=lambda rows: None):
     save(judged(arguments, name, known, done)[0])
     left = [entry for entry in known if done[entry[0]]["outcome"] == "unfinished"]
     log(f"{name}: {len(left)} take longer than {arguments.quick_seconds:g} s: " + " ".join(entry[0] for entry in left))
-    for entry in left:
+    for entry in left if arguments.seconds else []:
         done[entry[0]] = suites.run(entry[0], arguments.seconds, ["--jobs", str(arguments.jobs)], minimize=True)
         counts = done[entry[0]].get("entry", {})
         log(f"  {entry[0]}: {counts.get('verdict', done[entry[0]]['outcome'])}, {counts.get('executions_complete', 0)} executions, "

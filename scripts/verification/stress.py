@@ -73,7 +73,7 @@ class Programs:
 
     def __init__(self, arguments, log):
         self.directory, self.jobs, self.log = arguments.output / "stress", arguments.jobs, log
-        self.headers = max(path.stat().st_mtime for folder in ("include", "src", "tsan", "tools")
+        self.headers = max(path.stat().st_mtime for folder in ("include", "src", "tests/faults", "tsan", "tools")
                            for path in (ROOT / folder).rglob("*.h"))
 
     def path(self, name):

@@ -259,6 +259,20 @@ class ReportTest(unittest.TestCase):
         document, report = self.results.write(quick=True)
         self.assertEqual((document["verdict"], self.totals(report)["skipped"]), ("reduced", 1))
 
+    def test_a_random_search_whose_stand_ins_were_cut_is_cut_and_without_any_it_is_red(self):
+        def cut(name, **more):
+            def change(model):
+                row = next(row for row in model["scenarios"] if row["name"] == name)
+                row.update(verdict="unknown", green=False, failure="none", stands_in=None, **more)
+            self.results.change("model", change)
+
+        at_random = {"mode": "random", "reason": "a random search proves nothing"}
+        cut("snapshot_in_the_middle_1_1", reason="the budget is used up")
+        cut("job_is_cancelled_1_1", fallback="snapshot_in_the_middle_1_1 request_then_idle_1_1_spurious", **at_random)
+        self.check_incomplete("job_is_cancelled_1_1: a random search proves nothing")
+        cut("job_is_cancelled_1_1", fallback="", **at_random)
+        self.check_red(*self.results.write(), "a random search proves nothing")
+
     def test_a_part_that_was_cut(self):
         self.results.change("parts", lambda parts: parts["mutants"].update(status=None, cut="cut after 5 min"))
         self.check_incomplete("cut after 5 min")
