@@ -1,12 +1,16 @@
 // Random load on a RocksDB database that a worker compacts, with faults of the disk switched on and off, for as long as asked.
 //
-//   kstone_soak [--seconds N] [--seed N] [--summary FILE]
+//   kstone_soak [--seconds N] [--seed N] [--summary FILE] [--plant FAULT]
 //
 // It is a row of lives: each opens the database, starts a worker of another size, writes, requests, waits, looks, breaks the
 // disk and mends it, has jobs that throw, and shuts down in some mode. All the time a thread holds the worker to its laws. After
 // each life the accounts must agree, every key must be in the next one, and memory and threads must be no more than they were.
 //
-// The exit status is 0 if all was well, 1 if not, 2 for wrong arguments.
+// It must have done something, too: a run without compactions, looks or verified keys fails, and one of fifty lives or more in
+// which no disk failed a compaction.
+//
+// --plant makes it fail: lost_write notes a write that was never made, left_thread leaves a thread behind each life, no_load asks
+// for nothing. The exit status is 0 if all was well, 1 if not, 2 for wrong arguments.
 
 #include <malloc.h>
 #include <stdlib.h>
@@ -53,6 +57,14 @@ using Fault = FaultyFileSystem::Fault;
 using Random = std::mt19937_64;
 
 constexpr std::uint32_t stripes = 8;
+
+// With fewer lives memory is not judged; with fewer than `many_lives` chance may leave out the disk's failures or a mode of shutdown.
+constexpr std::size_t enough_lives = 12;
+constexpr std::size_t many_lives = 50;
+
+enum class Plant { nothing, lost_write, left_thread, no_load };
+const std::map<std::string, Plant> plants = {
+    {"lost_write", Plant::lost_write}, {"left_thread", Plant::left_thread}, {"no_load", Plant::no_load}};
 
 // What was wrong first; everything ends soon after it.
 class Problems {
@@ -118,12 +130,13 @@ struct Process {
 class Life {
  public:
   Life(const std::string& folder, FaultyFileSystem& disk, ::rocksdb::Env* env, Ledger& ledger, Random& random, Problems& problems,
-       Totals& totals)
+       Totals& totals, Plant plant)
       : disk_(disk),
         ledger_(ledger),
         random_(random),
         problems_(problems),
         totals_(totals),
+        plant_(plant),
         config_(CompactionConfig().with_sst_threshold(4).with_check_interval(1).with_max_concurrent(
             1 + static_cast<std::uint32_t>(random() % 4))),
         database_(folder, stripes, config_, {.env = env}),
@@ -153,9 +166,11 @@ class Life {
         }
       });
     };
-    thread(&Life::write);
-    thread(&Life::request);
-    thread(&Life::request);
+    if (plant_ != Plant::no_load) {
+      thread(&Life::write);
+      thread(&Life::request);
+      thread(&Life::request);
+    }
     thread(&Life::look);
     break_and_mend(time);
     end();
@@ -167,8 +182,9 @@ class Life {
     const auto record = own() % ledger_.size();
     const auto family = database_.stripes()[ledger_.stripe(record)];
     const bool removes = ledger_.present(record) && own() % 8 == 0;
-    const auto status = removes ? database_.db().Delete({}, family, ledger_.key(record))
-                                : database_.db().Put({}, family, ledger_.key(record), ledger_.next_value(record));
+    const auto status = removes                      ? database_.db().Delete({}, family, ledger_.key(record))
+                        : plant_ == Plant::lost_write ? ::rocksdb::Status::OK()
+                                                      : database_.db().Put({}, family, ledger_.key(record), ledger_.next_value(record));
     if (!status.ok()) {  // RocksDB refuses writes after a failed flush or compaction, before they reach its log
       ++totals_.writes_refused;
       if (broken_ || !refused_since_) {
@@ -287,6 +303,7 @@ class Life {
   Random& random_;
   Problems& problems_;
   Totals& totals_;
+  const Plant plant_;
   const CompactionConfig config_;
   std::atomic<std::uint64_t> jobs_{0};
   std::atomic<std::uint64_t> thrown_{0};
@@ -336,13 +353,29 @@ void check_flat(const std::vector<Process>& lives, Problems& problems, nlohmann:
 #if defined(__SANITIZE_THREAD__)
   constexpr std::size_t enough = SIZE_MAX;  // a sanitizer's shadow grows with what was touched
 #else
-  constexpr std::size_t enough = 12;
+  constexpr std::size_t enough = enough_lives;
 #endif
   if (lives.size() >= enough) {
     problems.require(after <= before + before / 10 + 8192, "resident memory grew from " + std::to_string(before) + " to " +
                                                                std::to_string(after) + " KiB");
   } else {
     summary["note"] = "too few lives, or a sanitizer: memory was not judged";
+  }
+}
+
+// Laws that were never tried hold. What must have happened for this run to say anything:
+void check_done(const Totals& totals, Problems& problems) {
+  const auto happened = [&](std::uint64_t count, const char* what) {
+    problems.require(count != 0, "in " + std::to_string(totals.lives) + " lives there was not one " + what);
+  };
+  happened(totals.compactions, "compaction");
+  happened(totals.puts, "write");
+  happened(totals.looks, "snapshot");
+  happened(totals.keys_verified, "key to verify");
+  if (totals.lives >= many_lives) {
+    happened(totals.faults_switched_on, "fault of the disk");
+    happened(totals.compactions_failed, "compaction that the disk failed");
+    problems.require(totals.shutdowns.size() == 3, "not every mode of shutdown occurred");
   }
 }
 
@@ -363,6 +396,7 @@ struct Arguments {
   std::uint64_t seconds = 60;
   std::uint64_t seed = std::random_device()();
   std::string summary;
+  Plant plant = Plant::nothing;
 };
 
 int soak(const Arguments& arguments) {
@@ -379,18 +413,22 @@ int soak(const Arguments& arguments) {
   const auto elapsed = [&] { return Clock::now() - begun; };
   while (elapsed() < std::chrono::seconds(arguments.seconds) && problems.all().empty()) {
     {
-      Life life(folder.path, *disk, env.get(), ledger, random, problems, totals);
+      Life life(folder.path, *disk, env.get(), ledger, random, problems, totals, arguments.plant);
       life.verify();
       life.live(std::chrono::milliseconds(random() % std::max<std::uint64_t>(arguments.seconds * 20, 1000)));
     }
+    if (arguments.plant == Plant::left_thread) {
+      std::thread(pause).detach();
+    }
     processes.push_back(Process::now());
   }
-  Life(folder.path, *disk, env.get(), ledger, random, problems, totals).verify();
+  Life(folder.path, *disk, env.get(), ledger, random, problems, totals, Plant::nothing).verify();
 
   nlohmann::ordered_json summary;
   summary["seed"] = arguments.seed;
   summary["seconds"] = std::chrono::duration_cast<std::chrono::seconds>(elapsed()).count();
   check_flat(processes, problems, summary);
+  check_done(totals, problems);
   summary["lives"] = totals.lives;
   summary["puts"] = totals.puts.load();
   summary["deletes"] = totals.deletes.load();
@@ -426,8 +464,10 @@ int main(int argc, char** argv) {
       arguments.seed = std::strtoull(value, nullptr, 10);
     } else if (value != nullptr && option == "--summary") {
       arguments.summary = value;
+    } else if (value != nullptr && option == "--plant" && plants.contains(value)) {
+      arguments.plant = plants.at(value);
     } else {
-      std::fprintf(stderr, "usage: kstone_soak [--seconds N] [--seed N] [--summary FILE]\n");
+      std::fprintf(stderr, "usage: kstone_soak [--seconds N] [--seed N] [--summary FILE] [--plant lost_write|left_thread|no_load]\n");
       return 2;
     }
   }

@@ -6,7 +6,7 @@
 // It ends after so many rounds, or so many seconds. --recorded runs the worker on RecordingSync and replays each round; --tamper
 // also changes N transitions of each record, every one of which the replay must reject. --threads-stay lets no job end its
 // thread: UBSan takes the catch clause of a forced unwinding, which has no object, for a null reference. --fault plants one
-// of the faults at the end of this file: a race that ThreadSanitizer must report, or a policy that the replay must find out.
+// of the faults at the end of this file: one that a sanitizer must report, or a policy that the replay must find out.
 //
 // The last line says what was done. The exit status is 0 if all was well, 1 if not, 2 for wrong arguments.
 
@@ -19,7 +19,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <limits>
 #include <map>
+#include <memory>
 #include <optional>
 #include <random>
 #include <string>
@@ -749,6 +751,30 @@ struct TimesOutEarly : kstone::trace::RecordingSync {
   };
 };
 
+// Its tokens are counted in memory that has been given back.
+struct CountsInFreedMemory : kstone::ProductionSync {
+  struct semaphore : ProductionSync::semaphore {
+    void post(std::uint32_t count) noexcept {
+      auto owner = std::make_unique<std::uint32_t>(0);
+      std::uint32_t* volatile kept = owner.get();  // so that the compiler does not see what the sanitizer must
+      owner.reset();
+      *kept += count;
+      ProductionSync::semaphore::post(count);
+    }
+  };
+};
+
+// Its tokens are counted in a number that soon is too small.
+struct CountsTooFar : kstone::ProductionSync {
+  struct semaphore : ProductionSync::semaphore {
+    void post(std::uint32_t count) noexcept {
+      thread_local volatile int posted = std::numeric_limits<int>::max();
+      posted = posted + static_cast<int>(count);
+      ProductionSync::semaphore::post(count);
+    }
+  };
+};
+
 const std::map<std::string, std::function<int(const Arguments&)>> faults = {
     {"mutex_without_order", rounds<MutexWithoutOrder>},
     {"request_without_publication", rounds<RequestWithoutPublication>},
@@ -756,6 +782,8 @@ const std::map<std::string, std::function<int(const Arguments&)>> faults = {
     {"loses_claims", rounds<Lying<LosesClaims>>},
     {"wakes_without_token", rounds<WakesWithoutToken>},
     {"times_out_early", rounds<TimesOutEarly>},
+    {"counts_in_freed_memory", rounds<CountsInFreedMemory>},
+    {"counts_too_far", rounds<CountsTooFar>},
 };
 
 [[noreturn]] void usage() {

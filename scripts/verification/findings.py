@@ -3,10 +3,11 @@
 import collections
 import shlex
 
-# How many programs have to be explored, and how many of these to their end that are not trivial (proptests/programs/README.md),
-# for the generated programs to count as passed. With less they say too little, whether or not one failed.
-Least = collections.namedtuple("Least", "programs nontrivial")
-LEAST = {"full": Least(2000, 300), "quick": Least(100, 5)}
+# How many programs have to be explored, and how many of these to their end that are not trivial, and that keep real time
+# (proptests/programs/README.md), for the generated programs to count as passed; and how many random sequences the core must have
+# been driven through. With less they say too little, whether or not one failed.
+Least = collections.namedtuple("Least", "programs nontrivial real_time sequences")
+LEAST = {"full": Least(2000, 300, 150, 100_000), "quick": Least(100, 5, 1, 2000)}
 
 
 def found_in(data, size="full", asked=None):
@@ -23,8 +24,9 @@ def found_in(data, size="full", asked=None):
                     numbers={"states": part["states"], "transitions": part["transitions"]})
     if "sequences" in data:
         properties = data.get("programs", {}).get("properties", data)
-        wrong = properties.get("difference", "")
-        yield entry("core", "random sequences", "failed" if wrong or not data.get("passed", True) else "passed", wrong,
+        wrong, due = properties.get("difference", ""), LEAST[size].sequences
+        state = "failed" if wrong or not data.get("passed", True) else "cut" if data["sequences"] < due else "passed"
+        yield entry("core", "random sequences", state, wrong or (f"at least {due:,} are due" if state == "cut" else ""),
                     numbers={key: data[key] for key in ("sequences", "sequence_steps") if key in data})
     if "planted_caught" in data and ("slices" in data or "sequences" in data):
         yield entry("core", "planted faults", "passed" if data["planted_caught"] == data["planted"] else "failed",
@@ -46,16 +48,18 @@ def enough_programs(data, size, asked):
     """One check for all programs of a run. Those that the budget cut do not count."""
     least = LEAST[size]
     complete, nontrivial, cut = data["programs_complete"], data["programs_nontrivial"], data["programs"] - data["programs_complete"]
-    message = (f"{complete:,} of {data['programs']:,} programs explored to the end, {nontrivial:,} of them not trivial; "
-               f"{cut:,} cut by their budget; at least {least.programs:,} and {least.nontrivial:,} are due"
+    real_time = data["programs_real_time"]
+    message = (f"{complete:,} of {data['programs']:,} programs explored to the end, {nontrivial:,} of them not trivial, {real_time:,} "
+               f"keep real time; {cut:,} cut by their budget; at least {least.programs:,}, {least.nontrivial:,} and "
+               f"{least.real_time:,} are due"
                f"{' at reduced size' if size == 'quick' else ''}")
     state, verdict = "passed", "proved"
     if data["failed"]:
         state, verdict = "failed", "refuted"
-    elif data["programs"] < least.programs or nontrivial < least.nontrivial:
+    elif data["programs"] < least.programs or nontrivial < least.nontrivial or real_time < least.real_time:
         # Whoever asks for fewer than are due gets what he asked for, and no tick.
         fewer = asked is not None and asked < least.programs
         state, verdict, message = "cut" if fewer else "failed", "unknown", f"unknown: {message}"
     return {"kind": "program", "name": data.get("name", "generated programs"), "state": state, "verdict": verdict, "message": message,
-            "numbers": {"programs": complete, "programs_nontrivial": nontrivial, "programs_cut": cut,
+            "numbers": {"programs": complete, "programs_nontrivial": nontrivial, "programs_real_time": real_time, "programs_cut": cut,
                         "executions": data["executions"], "histories": data["histories"]}}

@@ -45,6 +45,7 @@ def add_arguments(parts):
     parser.add_argument("--only", action="append", default=[], choices=PARTS,
                         help="leave the other parts out; they show as not run")
     parser.add_argument("--programs", type=int, default=PROGRAMS, help=f"of the soundness comparison ({PROGRAMS})")
+    parser.add_argument("--walks", type=int, default=WALKS, help=f"of each estimate of another search's size ({WALKS})")
     parser.set_defaults(run=main)
     parser = parts.add_parser(
         "try", help="the quick suites against changed sources",
@@ -77,9 +78,9 @@ def executable(arguments, name):
     return next((path for path in arguments.build.rglob(name) if path.is_file() and os.access(path, os.X_OK)), None)
 
 
-def explore(arguments, log, name, save=lambda rows: None):
+def explore(arguments, log, name, tried, save=lambda rows: None):
     """Every suite of one executable: first each alone, then what is left, one after the other, with all processes.
-    `save` is told what there is in between."""
+    `tried` keeps what the first try said; `save` is told what there is in between."""
     suites = Suites(executable(arguments, name), arguments.output)
     known = suites.names()
     log(f"{name}: {len(known)} suites")
@@ -87,7 +88,7 @@ def explore(arguments, log, name, save=lambda rows: None):
 
     def first(entry):
         result = suites.run(entry[0], arguments.quick_seconds, minimize=True)
-        done[entry[0]] = result
+        done[entry[0]] = tried[entry[0]] = result
         if result["outcome"] not in ("green", "unfinished"):
             log(f"RED {entry[0]}: {result['outcome']}: {result['message']}")
 
@@ -108,7 +109,7 @@ def judged(arguments, name, known, done):
     rows, red = [], []
     for entry_name, property_, must_fail in known:
         result = done[entry_name]
-        row = result.get("entry") or {  # it crashed or did not answer: what it is, it cannot say
+        row = {**result["entry"]} if result.get("entry") else {  # it crashed or did not answer: what it is, it cannot say
             "name": entry_name, "property": property_, "must_fail": must_fail, "verdict": "unknown", "green": False,
             "reason": f"{result['outcome']}: {result['message']}", "executions_complete": 0, "executions_redundant": 0,
             "exhaustive": False, "seconds": result["seconds"],
@@ -183,7 +184,8 @@ def statement(rows):
 def compare(arguments, log, scenarios):
     """The explorer beside Relacy's own search of the kernels, and beside the worker's scenarios without a reduction."""
     path = arguments.output / "relacy_search.json"
-    status, output = run([str(executable(arguments, "model_relacy_search")), "--json", str(path)], timeout=1800)
+    status, output = run([str(executable(arguments, "model_relacy_search")), "--walks", str(arguments.walks), "--json", str(path)],
+                         timeout=1800)
     if status != 0:
         raise Failed(f"model_relacy_search: {last_line(output)}")
     native = {row["name"]: row for row in json.loads(path.read_text())}
@@ -192,7 +194,7 @@ def compare(arguments, log, scenarios):
     def estimated(name):
         path = arguments.output / f"estimate_{name}.json"
         status, output = run([str(executable(arguments, "model_worker")), name, "--mode", "estimate", "--max-executions",
-                              str(WALKS), "--json", str(path)], timeout=1800)
+                              str(arguments.walks), "--json", str(path)], timeout=1800)
         if not path.exists():
             raise Failed(f"no estimate of {name}: {last_line(output)}")
         entry = json.loads(path.read_text())["scenarios"][0]
@@ -272,12 +274,12 @@ def main(arguments):
         if status != 0:
             red.append(f"litmus: {last_line(output)}")
 
-    rows = []
+    rows, tried = [], collections.defaultdict(dict)
 
     def scenarios():
         for name in ("model_worker", "model_kernels"):
             if name not in missing:
-                more, problems = explore(arguments, log, name, lambda some: merge_into_model_json(
+                more, problems = explore(arguments, log, name, tried[name], lambda some: merge_into_model_json(
                     "scenarios", rows + some, arguments.output))
                 rows.extend(more)
                 red.extend(problems)
@@ -317,7 +319,7 @@ def main(arguments):
         directory = arguments.output / "weakening"
         directory.mkdir(parents=True, exist_ok=True)
         result = weakening.weaken(Suites(executable(arguments, "model_worker"), directory), ROOT, log, arguments.quick_seconds,
-                                  arguments.jobs, directory)
+                                  arguments.jobs, directory, tried["model_worker"])
         merge_into_model_json("weakenings", result, arguments.output)
         if result["missed"] or result["problems"] or not result["total"]:
             red.append(f"weakening: {result['missed']} missed, {len(result['problems'])} problems")

@@ -20,7 +20,7 @@ FOUND_AT_LEAST = 18
 # What a program that is explored and explained says something about.
 PROPERTIES = ["P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10", "P11", "P12", "P14", "P15", "P17"]
 TOTALS = ["core_states", "core_transitions", "sequences", "programs", "programs_complete", "executions", "programs_nontrivial",
-          "mutants_tried", "mutants_found"]
+          "programs_real_time", "mutants_tried", "mutants_found"]
 
 
 def add_arguments(parts):
@@ -79,7 +79,7 @@ def main(arguments):
         if missing:
             raise Failed(f"no {' and no '.join(missing)}: see the texts beside props.json")
         totals.update({key: data[key] for key in ("core_states", "core_transitions", "sequences")})
-        return [{**check, "properties": ["P5"]} for check in found_in(data)]
+        return [{**check, "properties": ["P5"]} for check in found_in(data, size)]
 
     def generated():
         path = output / "programs.json"
@@ -91,8 +91,8 @@ def main(arguments):
         if not data or (status == 0) != (not data["failed"]):
             raise Failed(f"kstone_programs: {last_line(text)}")
         log(last_line(text))
-        totals.update({key: data[key] for key in ("programs", "programs_complete", "executions", "programs_nontrivial")})
-        totals["detail"] = {**{key: data[key] for key in ("histories", "programs_real_time", "histogram", "answers")},
+        totals.update({key: data[key] for key in ("programs", "programs_complete", "executions", "programs_nontrivial", "programs_real_time")})
+        totals["detail"] = {**{key: data[key] for key in ("histories", "histogram", "answers")},
                             "budget": arguments.budget, "least": LEAST[size]._asdict()}
         return [{**check, "properties": PROPERTIES} for check in found_in(data, size, arguments.programs)]
 

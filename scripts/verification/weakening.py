@@ -70,11 +70,13 @@ def site_of(site):
     return match[1], int(match[2]), match[3]
 
 
-def weaken(suites, root, log, seconds, jobs, directory):
+def weaken(suites, root, log, seconds, jobs, directory, tried):
+    """Every step of every order, each until a suite notices. `tried`: what suites said without any, for as many seconds, if they
+    were asked already."""
     known = operations(root)
     sites, times = {}, {}
     names = [name for name, _, must_fail in suites.names() if not must_fail]
-    for result in in_parallel(jobs, lambda name: suites.run(name, seconds), names):
+    for result in in_parallel(jobs, lambda name: tried.get(name) or suites.run(name, seconds), names):
         if result["outcome"] in ("green", "unfinished"):
             times[result["suite"]] = result["seconds"]
             for site in result["entry"]["sites"]:
@@ -164,7 +166,7 @@ def main(arguments):
             path, errors = builder.executable("plain")
             if not path:
                 raise Failed(f"the suites do not compile:\n{errors[:6000]}")
-        result = weaken(Suites(path, arguments.build), tree.directory, log, arguments.seconds, arguments.jobs, arguments.build)
+        result = weaken(Suites(path, arguments.build), tree.directory, log, arguments.seconds, arguments.jobs, arguments.build, {})
     except Failed as failure:
         print(failure)
         merge_into_model_json("weakenings", {"ran": False, "why": str(failure)[:500]}, arguments.build.parent)

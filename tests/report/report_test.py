@@ -405,11 +405,15 @@ class ReportTest(unittest.TestCase):
         self.assertIn("1,700 of 3,000 explored to the end, 400 of them not trivial (300 are due)", report.markdown)
 
     def test_too_few_programs_are_unknown_and_red(self):
-        for change in ({"programs_nontrivial": 299}, {"programs": 1999, "programs_complete": 1000}):
+        for change in ({"programs_nontrivial": 299}, {"programs_real_time": 149}, {"programs": 1999, "programs_complete": 1000}):
             before = self.results.load("props")
             self.results.change("props", lambda props: props["generated"].update(change))
             self.check_red(*self.results.write(), "unknown:")
             self.results.save("props", before)
+
+    def test_fewer_sequences_than_are_due_are_cut(self):
+        self.results.change("props", lambda props: props["core"].update(sequences=99_999))
+        self.check_incomplete("at least 100,000 are due")
 
     def test_fewer_programs_than_are_due_are_no_fault_where_fewer_were_asked_for(self):
         data = {**self.results.load("props")["generated"], "programs": 50, "programs_complete": 40, "programs_nontrivial": 5}
