@@ -59,17 +59,18 @@ class ReportTest(unittest.TestCase):
         return {key: sum(int(suite.get(key)) for suite in suites) for key in ("tests", "failures", "errors", "skipped")}
 
     def check_red(self, document, report, *words):
-        """Each form says so, and with the words."""
+        """Each form says so, and with the words, where it speaks of what failed."""
         self.assertEqual((document["verdict"], evidence.STATUS[document["verdict"]]), ("failed", 1))
         self.check_valid(report)
         self.assertGreater(self.totals(report)["failures"], 0)
         self.assertTrue(report.sarif["runs"][0]["results"])
-        texts = {"json": json.dumps(report.json, ensure_ascii=False), "junit": html.unescape(report.junit),
-                 "sarif": json.dumps(report.sarif, ensure_ascii=False), "markdown": html.unescape(report.markdown),
-                 "html": html.unescape(report.html.split('id="evidence"')[0]), "terminal": writers.terminal(document)}
-        for form, text in texts.items():
+        texts = report.failures(writers.terminal(document))
+        of_failed = {name for check in report.failed() for name in (check.get("counterexample"), *check["properties"])}
+        texts["JSON"] = [json.dumps(entry, ensure_ascii=False) for entry in report.failed() + [
+            entry for entry in report.json["counterexamples"] + report.json["properties"] if entry["id"] in of_failed]]
+        for form, parts_of_it in texts.items():
             for word in words:
-                self.assertTrue(word in text, f"{form} does not have: {word}")
+                self.assertTrue(any(word in text for text in parts_of_it), f"{form} does not have: {word}")
 
     # -- What is green ----------------------------------------------------------------------------------------------------
 

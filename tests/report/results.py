@@ -70,19 +70,26 @@ class Report:
         self.sarif = json.loads((self.directory / "results.sarif").read_text())
         self.json = json.loads((self.directory / "verification.json").read_text())
 
-    def unnamed(self, terminal, property_, file, line, replay):
-        """What the forms leave out where they speak of failures: (form, what). Elsewhere in each of them stand the property, the
-        file and the line whatever happens: in tables, in rules, in the sources that the page brings along."""
-        failed = [check for check in self.json["checks"] if check["state"] == "failed"]
-        replays = {entry["id"]: entry["replay"] for entry in self.json["counterexamples"]}
-        results = self.sarif["runs"][0]["results"]
-        places = [result["locations"][0]["physicalLocation"] for result in results]
+    def failed(self):
+        return [check for check in self.json["checks"] if check["state"] == "failed"]
+
+    def failures(self, terminal):
+        """What the forms say where they speak of failures. Elsewhere in each of them stand properties, files and lines whatever
+        happens: in tables, in rules, in the sources that the page brings along."""
         sections = re.findall(r'<section class="failure">.*?</section>', self.html, re.S)
-        texts = {"JUnit": [node.text for node in xml.fromstring(self.junit).iter("failure")],
-                 "SARIF": [result["message"]["text"] for result in results],
-                 "Markdown": [html.unescape(text) for text in re.findall(r"<details.*?</details>", self.markdown, re.S)],
-                 "HTML": [html.unescape(re.sub(r"<.*?>", "", text)) for text in sections],
-                 "terminal": [terminal]}
+        return {"JUnit": [f"{case.get('name')}\n{node.text}" for case in xml.fromstring(self.junit).iter("testcase")
+                          for node in case.iter("failure")],
+                "SARIF": [result["message"]["text"] for result in self.sarif["runs"][0]["results"]],
+                "Markdown": [html.unescape(text) for text in re.findall(r"<details.*?</details>", self.markdown, re.S)],
+                "HTML": [html.unescape(re.sub(r"<.*?>", "", text)) for text in sections],
+                "terminal": [terminal]}
+
+    def unnamed(self, terminal, property_, file, line, replay):
+        """What the forms leave out where they speak of failures: (form, what)."""
+        failed = self.failed()
+        replays = {entry["id"]: entry["replay"] for entry in self.json["counterexamples"]}
+        places = [result["locations"][0]["physicalLocation"] for result in self.sarif["runs"][0]["results"]]
+        texts = self.failures(terminal)
         title = next(entry["title"] for entry in self.json["properties"] if entry["id"] == property_)
 
         def named(form, word):
