@@ -139,7 +139,7 @@ class Campaign:
             log(f"STALE patch in handwritten.txt: {complaint}")
         self.builder = Builder(self.tree, self.directory, arguments.jobs)
         self.declared = declarations((HERE / "equivalents.txt").read_text())
-        self.results, self.unsteady = {}, []
+        self.results, self.unsteady = {}, {}
         self.kills = collections.Counter()
         self.state = self.digest()
         self.histories = self.directory / "histories"
@@ -368,9 +368,10 @@ class Campaign:
                 if status == 0:
                     continue
                 failed = re.search(r"\[  FAILED  \] (\S+)", output)
-                # Real threads: what fails once and not again may be the test's own race, and is to be explained.
+                # Real threads: what fails once and not again may be the test's own race. Where nobody else notices the mutant
+                # either, that is to be explained.
                 if kind == "contract" and tried()[0] == 0:
-                    self.unsteady.append(f"{failed[1] if failed else 'a contract test'} fails in one of two runs: {mutant.name}")
+                    self.unsteady[mutant.name] = f"{failed[1] if failed else 'a contract test'} fails in one of two runs"
                     continue
                 self.keep(mutant, {"suite": f"{kind}:{failed[1] if failed else 'core' if kind == 'properties' else 'program'}",
                                    "outcome": "hang" if status is None else "failed" if status == 1 else "crash",
@@ -504,7 +505,9 @@ class Campaign:
 
     def declare(self):
         """Applies equivalents.txt to what survived. An equivalent needs clean searches, too: those of the suites that end."""
-        self.problems = [f"stale patch in handwritten.txt: {complaint}" for complaint in self.stale] + self.unsteady
+        self.problems = [f"stale patch in handwritten.txt: {complaint}" for complaint in self.stale]
+        self.problems += [f"{complaint}: {name}" for name, complaint in self.unsteady.items()
+                          if self.results[name]["verdict"] != "killed"]
         names = {mutant.name for mutant in self.mutants}
         for name, argument in self.declared.items():
             result = self.results.get(name)
