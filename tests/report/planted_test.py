@@ -72,7 +72,7 @@ def explored(builder, tree, directory, name, suites, edits):
     all_names = Suites.names
     Suites.names = lambda program: [entry for entry in all_names(program) if entry[0] in suites]
     try:
-        rows, _ = model.explore(arguments, Log(), "model_worker")
+        rows, _ = model.explore(arguments, Log(), "model_worker", {})
     finally:
         Suites.names = all_names
     check(sorted(row["name"] for row in rows) == sorted(suites), f"{name}: {suites} are not all there")
