@@ -78,7 +78,7 @@ def measure(arguments):
             found.extend(workload for workload in measured() if wanted.search(workload["name"]))
     add(("W6/stripe", "W6/request", "W6/allocations"), lambda: run_program("kstone_bench_memory"))
     add(("W9/write", "W9/stall", "W9/quiet", "W9/shutdown", "W9/shutdown under load", "W9/max L0", "W9/compacted", "W9/processor"),
-        lambda: run_program("kstone_bench_rocksdb", "--pairs", str(min(11, arguments.rounds))))
+        lambda: run_program("kstone_bench_rocksdb", "--pairs", str(arguments.rounds)))
     add(("instructions/request", "instructions/sink"), count_instructions)
     return found
 
