@@ -37,13 +37,13 @@ PARTS = {
                   ["relacy-dev", "libcli11-dev", "nlohmann-json3-dev", "librapidcheck-dev", "libgtest-dev"]),
     "stress": Part("Real threads", ["include", "src", "tsan", "tools/kstone-compact", "tests/faults/faulty_file_system.h",
                                     *scripts("stress.py")], [], [CXX, "clang++-19"],
-                   ["librocksdb-dev", "libcli11-dev", "nlohmann-json3-dev"]),
+                   ["librocksdb-dev", "libcli11-dev", "libxxhash-dev", "nlohmann-json3-dev"]),
     "tests": Part("Contract tests", ["include", "src", "tests", "tools/kstone-compact", "docs/memory-orders.md", *CMAKE, *scripts()],
                   [r"^tests/(report|consumer)", r"^tests/rocksdb/(?!sample_database)"], [CXX, "clang++", "cmake"],
-                  ["libgtest-dev", "librocksdb-dev", "libcli11-dev"]),
+                  ["libgtest-dev", "librocksdb-dev", "libcli11-dev", "libxxhash-dev", "nlohmann-json3-dev"]),
     "coverage": Part("Coverage", ["include", "src", "tests", "proptests", "tsan", "model", *scripts("coverage.py", "uncovered.txt")],
                      [r"^tests/(report|consumer)"], ["clang++-19", "llvm-cov-19"],
-                     ["relacy-dev", "libcli11-dev", "nlohmann-json3-dev", "librapidcheck-dev", "libgtest-dev", "librocksdb-dev"]),
+                     ["relacy-dev", "libcli11-dev", "nlohmann-json3-dev", "librapidcheck-dev", "libgtest-dev", "librocksdb-dev", "libxxhash-dev"]),
 }
 
 

@@ -145,15 +145,16 @@ TEST_F(CommandLine, db_leaves_the_owners_options_and_log_as_they_are) {
   EXPECT_TRUE(owned() == before);
 }
 
-TEST_F(CommandLine, db_opens_a_database_without_an_options_file) {
+TEST_F(CommandLine, db_without_an_options_file_is_refused) {
   const auto db = sample();
   for (const auto& entry : fs::directory_iterator(db)) {
     if (entry.path().filename().string().starts_with("OPTIONS")) {
       fs::remove(entry.path());
     }
   }
-  EXPECT_EQ(run({"db", db}).status, 0);
-  EXPECT_EQ(check_sample(db, {}), "");
+  const auto before = read_folder(db);
+  expect_complaint(run({"db", db}), "--options-file FILE");
+  EXPECT_TRUE(read_folder(db) == before);
 }
 
 TEST_F(CommandLine, db_compacts_what_the_demo_left) {

@@ -67,4 +67,11 @@ std::string escaped(std::string_view text) {
   return result;
 }
 
+std::string in_quotes(std::string_view text) {
+  std::string result(1, '\'');
+  result += escaped(text);
+  result += '\'';
+  return result;
+}
+
 }  // namespace kstone::compact

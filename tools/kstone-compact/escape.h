@@ -14,6 +14,8 @@ namespace kstone::compact {
 // what ends lines or turns the direction of writing. So a name stays on its line, moves no cursor, is valid in JSON, and two
 // names that differ look different.
 std::string escaped(std::string_view text);
+// The same between single quotes.
+std::string in_quotes(std::string_view text);
 
 }  // namespace kstone::compact
 

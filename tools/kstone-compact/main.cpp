@@ -3,12 +3,14 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <map>
 #include <string>
+#include <vector>
 
 #include "bad_input.h"
 #include "demo.h"
 #include "interrupt.h"
-#include "offline.h"
+#include "offline/offline.h"
 #include "output.h"
 
 namespace kstone::compact {
@@ -43,13 +45,36 @@ void add_demo(CLI::App& app, DemoOptions& options) {
 CLI::App* add_offline(CLI::App& app, OfflineOptions& options) {
   auto* offline = app.add_subcommand("db", "Compact a RocksDB database that nobody has open; Ctrl-C stops and reports");
   offline->add_option("PATH", options.path, "Folder of the database")->required();
-  offline->add_option("--column-family", options.families, "Compact this column family only (may be repeated)")
-      ->allow_extra_args(false);
+  const auto family = [&](const char* name, std::vector<std::string>& families, const char* what) {
+    offline->add_option(name, families, what)->allow_extra_args(false)->type_name("NAME");
+  };
+  offline->add_flag("--plan", options.plan, "Only look: say what would be done, what it needs, and what speaks against it");
+  family("--column-family", options.families, "Compact this column family only (may be repeated)");
+  family("--skip-family", options.skip_families, "Leave this column family alone (may be repeated)");
   offline->add_option("--min-ssts", options.min_ssts, "Compact column families of at least this many SSTs only");
   offline->add_option("--workers", options.workers, "Compactions at a time")
       ->check(CLI::Range(1, 4095))
       ->capture_default_str();
-  offline->add_flag("--json", options.json, "Print the report as JSON, and progress to stderr");
+  offline->add_option("--verify", options.verify, "Compare before and after: the entries of SSTs, or every record")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, VerifyMode>{{"properties", VerifyMode::properties}, {"full", VerifyMode::full}}))
+      ->default_str("properties");
+  offline->add_flag("--json", options.json, "Print the report, or the plan, as JSON, and progress to stderr");
+  const auto answer = [&](const char* name, std::vector<std::string>& values, const char* type, const char* what) {
+    offline->add_option(name, values, what)->allow_extra_args(false)->type_name(type)->group("What you answer for");
+  };
+  const std::string group = "What you answer for";
+  offline->add_option("--options-file", options.options_file, "Options of the database, in place of its own file")
+      ->type_name("FILE")
+      ->group(group);
+  offline->add_option("--wal-dir", options.wal_dir, "Where its write-ahead log is")->type_name("PATH")->group(group);
+  answer("--db-path", options.db_paths, "PATH", "One of its db_paths; repeat it in the owner's order");
+  answer("--cf-path", options.cf_paths, "FAMILY=PATH", "One of a family's cf_paths; repeat it in the owner's order");
+  answer("--merge-operator", options.merge_operators, "FAMILY=SPEC",
+         "A family's merge operator, as options files name it: uint64add, {id=StringAppendOperator;delimiter=,;}");
+  answer("--accept-loss", options.accepted_losses, "KIND[:FAMILY]", "Go on although this is lost; refusals name the kind");
+  offline->add_flag("--ignore-free-space", options.ignore_free_space, "Go on although the disk may become full")
+      ->group(group);
   return offline;
 }
 

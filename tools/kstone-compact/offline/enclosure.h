@@ -1,0 +1,116 @@
+// The walls around a database that belongs to somebody else: RocksDB may write where the user
+// said, and nowhere else, whatever the database's own files say.
+//
+// RocksDB opens, truncates, renames and deletes files by names that it reads in the database: in
+// the options file, in the manifest, in the folder. A copy of a database names places of the
+// original. So each call that changes something goes through here.
+//
+//   looking   changes nothing at all; calls that would are answered with an error
+//   working   creates files below the roots; replaces and deletes only what the database consisted
+//             of when it was looked at, and what was created since. The owner's options files and
+//             logs stay, as does whatever else lies in the folder.
+//
+// New files and folders get the owner, the group and the mode of the folder of the database.
+//
+// Thread safety: as RocksDB's file systems; `work` is called while no other call is under way.
+
+#ifndef KSTONE_COMPACT_OFFLINE_ENCLOSURE_H_
+#define KSTONE_COMPACT_OFFLINE_ENCLOSURE_H_
+
+#include <rocksdb/file_system.h>
+
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace kstone::compact {
+
+class Enclosure final : public ::rocksdb::FileSystemWrapper {
+ public:
+  // `folder` is the database's, canonical. Begins with looking.
+  Enclosure(std::shared_ptr<::rocksdb::FileSystem> target, std::string folder);
+  ~Enclosure() override;
+
+  // Takes the lock of the database, and keeps it until this object ends, also while RocksDB opens and
+  // closes the database.
+  ::rocksdb::IOStatus lock();
+  bool locked() const { return lock_ != nullptr; }
+  // From now on work is allowed below `roots`, which are canonical. `database` is what the database
+  // consists of.
+  void work(const std::vector<std::string>& roots, const std::set<std::string>& database);
+
+  // The first thing that was refused while working, or empty.
+  std::string refused() const;
+
+  static const char* kClassName() { return "kstone::compact::Enclosure"; }
+  const char* Name() const override { return kClassName(); }
+
+  using Options = ::rocksdb::IOOptions;
+  using Debug = ::rocksdb::IODebugContext;
+  using FileOptions = ::rocksdb::FileOptions;
+  using WritableFile = std::unique_ptr<::rocksdb::FSWritableFile>;
+
+  ::rocksdb::IOStatus NewWritableFile(const std::string& path, const FileOptions& options,
+                                      WritableFile* result, Debug* debug) override;
+  ::rocksdb::IOStatus ReopenWritableFile(const std::string& path, const FileOptions& options,
+                                         WritableFile* result, Debug* debug) override;
+  ::rocksdb::IOStatus ReuseWritableFile(const std::string& path, const std::string& old_path,
+                                        const FileOptions& options, WritableFile* result,
+                                        Debug* debug) override;
+  ::rocksdb::IOStatus NewRandomRWFile(const std::string& path, const FileOptions& options,
+                                      std::unique_ptr<::rocksdb::FSRandomRWFile>* result,
+                                      Debug* debug) override;
+  ::rocksdb::IOStatus NewMemoryMappedFileBuffer(
+      const std::string& path, std::unique_ptr<::rocksdb::MemoryMappedFileBuffer>* result) override;
+  ::rocksdb::IOStatus NewDirectory(const std::string& path, const Options& options,
+                                   std::unique_ptr<::rocksdb::FSDirectory>* result,
+                                   Debug* debug) override;
+  ::rocksdb::IOStatus DeleteFile(const std::string& path, const Options& options,
+                                 Debug* debug) override;
+  ::rocksdb::IOStatus Truncate(const std::string& path, std::size_t size, const Options& options,
+                               Debug* debug) override;
+  ::rocksdb::IOStatus CreateDir(const std::string& path, const Options& options,
+                                Debug* debug) override;
+  ::rocksdb::IOStatus CreateDirIfMissing(const std::string& path, const Options& options,
+                                         Debug* debug) override;
+  ::rocksdb::IOStatus DeleteDir(const std::string& path, const Options& options,
+                                Debug* debug) override;
+  ::rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to,
+                                 const Options& options, Debug* debug) override;
+  ::rocksdb::IOStatus LinkFile(const std::string& from, const std::string& to,
+                               const Options& options, Debug* debug) override;
+  ::rocksdb::IOStatus LockFile(const std::string& path, const Options& options,
+                               ::rocksdb::FileLock** lock, Debug* debug) override;
+  ::rocksdb::IOStatus UnlockFile(::rocksdb::FileLock* lock, const Options& options,
+                                 Debug* debug) override;
+  ::rocksdb::IOStatus NewLogger(const std::string& path, const Options& options,
+                                std::shared_ptr<::rocksdb::Logger>* result, Debug* debug) override;
+
+ private:
+  ::rocksdb::IOStatus refuse(const std::string& call, const std::string& path,
+                             const std::string& why);
+  // Where `path` leads, or an error if that is no place to change anything.
+  ::rocksdb::IOStatus place(const std::string& call, const std::string& path, std::string& result);
+  bool is_ours(const std::string& place) const;
+  void make_ours(const std::string& place);
+  void adopt(const std::string& place, bool folder);
+
+  const std::string folder_;
+  std::vector<std::string> roots_;
+  ::rocksdb::FileLock* lock_ = nullptr;
+  bool working_ = false;
+
+  mutable std::mutex mutex_;
+  std::set<std::string> ours_;  // what may be replaced and deleted
+  std::string refused_;
+};
+
+// Whether `path` is `root` or lies below it. Both are canonical.
+bool is_below(const std::filesystem::path& path, const std::filesystem::path& root);
+
+}  // namespace kstone::compact
+
+#endif  // KSTONE_COMPACT_OFFLINE_ENCLOSURE_H_

@@ -1,0 +1,43 @@
+// Follows the entries of each column family through flushes and compactions: what is there in the
+// end has to be what was there before, plus what flushes wrote, plus what compactions wrote, less what
+// they read. So an SST that appears, vanishes or stays without a reason is found, and a family that
+// somebody else changed.
+//
+// Thread safety: RocksDB calls from its threads; `wrong` after them.
+
+#ifndef KSTONE_COMPACT_OFFLINE_ENTRY_ACCOUNTS_H_
+#define KSTONE_COMPACT_OFFLINE_ENTRY_ACCOUNTS_H_
+
+#include <rocksdb/listener.h>
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "kstone/compaction_stats.h"
+#include "plan.h"
+
+namespace kstone::compact {
+
+class EntryAccounts final : public ::rocksdb::EventListener {
+ public:
+  explicit EntryAccounts(CompactionStatsAtomic stats);
+  const char* Name() const override { return "kstone::compact::EntryAccounts"; }
+
+  void OnTableFileCreated(const ::rocksdb::TableFileCreationInfo& info) override;
+  void OnCompactionCompleted(::rocksdb::DB* db, const ::rocksdb::CompactionJobInfo& info) override;
+
+  // What does not add up for the family, or empty.
+  std::string wrong(const std::string& family, const FamilyContents& before,
+                    const FamilyContents& after) const;
+
+ private:
+  const CompactionStatsAtomic stats_;
+  mutable std::mutex mutex_;
+  std::map<std::string, std::int64_t> changes_;  // in entries, by family
+};
+
+}  // namespace kstone::compact
+
+#endif  // KSTONE_COMPACT_OFFLINE_ENTRY_ACCOUNTS_H_

@@ -1,0 +1,323 @@
+#include "offline.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "bad_input.h"
+#include "entry_accounts.h"
+#include "escape.h"
+#include "kstone/background_worker.h"
+#include "kstone/rocksdb/column_family_compactor.h"
+#include "kstone/rocksdb/database_listener.h"
+#include "look.h"
+#include "open_database.h"
+#include "progress.h"
+#include "record_digest.h"
+#include "report.h"
+
+namespace kstone::compact {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Stripes = std::vector<std::size_t>;  // indices of families of the plan
+constexpr double mib = 1 << 20;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// Compacts what the plan says, on a worker, in rounds. RocksDB stops all work on a database when one
+// compaction fails, and hands the error of that family to all others. So a round ends at the first
+// failure, the database is opened anew, and each suspect gets a round of its own: what fails alone
+// fails because of itself, and the rest goes on.
+class Offline {
+ public:
+  Offline(const OfflineOptions& options, Wakeup& wakeup, Look& look)
+      : options_(options),
+        wakeup_(wakeup),
+        look_(look),
+        progress_(options.json ? stderr : stdout),
+        listener_(std::make_shared<rocksdb::DatabaseListener>()),
+        accounts_(std::make_shared<EntryAccounts>(report_.stats)) {}
+
+  int run();
+
+ private:
+  void begin_work();
+  void compact_in_rounds();
+  // The stripes of the round that failed; those that were not begun keep their fate.
+  Stripes run_round(const Stripes& stripes);
+  void work_on(OpenDatabase& database, const Stripes& stripes);
+  CompactionOutcome compact(OpenDatabase& database, std::size_t stripe, CompactionContext& context);
+  void begin(std::size_t stripe);
+  CompactionOutcome end(std::size_t stripe, const ::rocksdb::Status& status, bool stop_requested);
+  void look_again(OpenDatabase& database);
+  void compare_records();
+  bool is_busy(const Stripes& stripes) const;
+  void show(const BackgroundWorker& worker);
+  void say(const std::string& line) { progress_.say(text("%7.3f s  ", seconds_since(started_)) + line); }
+  const std::string& name(std::size_t stripe) const { return look_.plan.families[stripe].name; }
+  int end_status() const;
+
+  const OfflineOptions& options_;
+  Wakeup& wakeup_;
+  Look& look_;
+  const Clock::time_point started_ = Clock::now();
+
+  mutable std::mutex mutex_;  // guards progress_, the fates in report_, and failed_ while the worker runs
+  Progress progress_;
+  OfflineReport report_;
+  bool failed_ = false;  // in this round
+
+  const std::shared_ptr<rocksdb::DatabaseListener> listener_;
+  const std::shared_ptr<EntryAccounts> accounts_;
+  std::map<std::string, RecordDigest> records_before_;
+};
+
+void Offline::begin(std::size_t stripe) {
+  const auto& before = report_.families[stripe].before;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  report_.families[stripe].fate = Fate::running;
+  say("compaction of " + in_quotes(name(stripe)) + " starts: " +
+      text("%.1f MiB in %llu SSTs", static_cast<double>(before.bytes) / mib,
+           static_cast<unsigned long long>(before.files)));
+}
+
+CompactionOutcome Offline::end(std::size_t stripe, const ::rocksdb::Status& status, bool stop_requested) {
+  auto outcome = status.ok() ? CompactionOutcome::done() : rocksdb::outcome_of(status, stop_requested);
+  using Kind = CompactionOutcome::Kind;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  auto& family = report_.families[stripe];
+  if (status.ok()) {
+    family.fate = Fate::compacted;
+    family.note.clear();
+  } else if (outcome.kind() == Kind::stopped) {
+    family.fate = Fate::stopped;
+  } else {
+    family.fate = Fate::failed;
+    family.note = status.ToString();
+    failed_ = true;
+  }
+  say("compaction of " + in_quotes(name(stripe)) + " ends" + (status.ok() ? "" : std::string(": ") + to_string(family.fate)));
+  wakeup_.notify();
+  return outcome;
+}
+
+CompactionOutcome Offline::compact(OpenDatabase& database, std::size_t stripe, CompactionContext& context) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (failed_) {
+      return CompactionOutcome::stopped();  // the database answers with another's error
+    }
+  }
+  begin(stripe);
+  ::rocksdb::CompactRangeOptions options;
+  // RocksDB takes a pointer to what it could change, and only reads it.
+  options.canceled = const_cast<std::atomic<bool>*>(&context.stop_flag());
+  // "Exclusive" would have every other compaction of the database wait for this one.
+  options.exclusive_manual_compaction = false;
+  options.max_subcompactions = 1;
+  const auto status = database.db().CompactRange(options, database.handles()[stripe], nullptr, nullptr);
+  return end(stripe, status, context.stop_requested());
+}
+
+bool Offline::is_busy(const Stripes& stripes) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return std::any_of(stripes.begin(), stripes.end(), [&](std::size_t stripe) {
+    const auto fate = report_.families[stripe].fate;
+    return fate == Fate::running || (fate == Fate::not_started && !failed_);
+  });
+}
+
+void Offline::show(const BackgroundWorker& worker) {
+  const auto now = worker.snapshot();
+  const double compacted = static_cast<double>(now.stats.total_bytes_read + now.stats.total_bytes_written);
+  const double elapsed = seconds_since(started_);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  progress_.show({text("%7.3f s  compacted %.1f MiB, %.1f MB/s", elapsed, compacted / mib, compacted / elapsed / 1e6),
+                  text("queue %llu  running %u (merging %u)  ended %llu", static_cast<unsigned long long>(now.queue_size),
+                       now.running, listener_->merging(),
+                       static_cast<unsigned long long>(now.episodes_opened - now.episodes_alive))});
+}
+
+void Offline::work_on(OpenDatabase& database, const Stripes& stripes) {
+  BackgroundWorker worker(CompactionConfig().with_max_concurrent(options_.workers), report_.stats,
+                          static_cast<std::uint32_t>(look_.plan.families.size()),
+                          [&](CompactionContext& context) { return compact(database, context.stripe_id(), context); });
+  for (const auto stripe : stripes) {
+    worker.queue_compaction(static_cast<std::uint32_t>(stripe));
+  }
+  if (!interrupted() && worker.start() != StartResult::started) {
+    throw BadInput("the system refuses to start a thread");
+  }
+  auto shown = Clock::now();
+  while (!interrupted() && is_busy(stripes)) {
+    wakeup_.wait_for(progress_.interval());
+    if (Clock::now() - shown >= progress_.interval()) {
+      show(worker);
+      shown = Clock::now();
+    }
+  }
+  const auto shutdown = worker.shutdown(ShutdownMode::cancel);
+  report_.shutdown_ms += std::chrono::duration<double, std::milli>(shutdown.duration).count();
+  report_.merging_max = listener_->merging_max();
+}
+
+// Sizes afterwards, and whether the entries add up.
+void Offline::look_again(OpenDatabase& database) {
+  for (std::size_t stripe = 0; stripe < report_.families.size(); ++stripe) {
+    auto& family = report_.families[stripe];
+    family.after = database.size(database.handles()[stripe]);
+    if (family.fate == Fate::failed) {
+      continue;
+    }
+    ::rocksdb::TablePropertiesCollection ssts;
+    if (!database.db().GetPropertiesOfAllTables(database.handles()[stripe], &ssts).ok()) {
+      continue;  // one that could not be read before either: an objection says so
+    }
+    const auto& plan = look_.plan.families[stripe];
+    if (const auto wrong = accounts_->wrong(plan.name, plan.contents, contents_of(ssts)); !wrong.empty()) {
+      report_.wrong.push_back("column family " + in_quotes(name(stripe)) + ": " + wrong);
+    }
+  }
+}
+
+Stripes Offline::run_round(const Stripes& stripes) {
+  failed_ = false;
+  OpenDatabase database;
+  require_ok(database.open(look_.plan, options_.workers, {listener_, accounts_}), escaped(look_.plan.path));
+  work_on(database, stripes);
+  look_again(database);
+  Stripes failures;
+  std::copy_if(stripes.begin(), stripes.end(), std::back_inserter(failures),
+               [&](std::size_t stripe) { return report_.families[stripe].fate == Fate::failed; });
+  // After a failure RocksDB answers the close with it, and nothing is left to write.
+  if (const auto status = database.close(); failures.empty()) {
+    require_ok(status, escaped(look_.plan.path) + ": closing the database");
+  }
+  return failures;
+}
+
+void Offline::compact_in_rounds() {
+  std::deque<Stripes> rounds(1);
+  for (std::size_t stripe = 0; stripe < report_.families.size(); ++stripe) {
+    if (report_.families[stripe].fate == Fate::not_started) {
+      rounds.front().push_back(stripe);
+    }
+  }
+  bool opened = false;
+  while (!rounds.empty() && !interrupted()) {
+    const auto round = rounds.front();
+    rounds.pop_front();
+    Stripes failures;
+    try {
+      failures = run_round(round);
+    } catch (const BadInput& error) {
+      if (!opened) {
+        throw;
+      }
+      report_.wrong.push_back(std::string("the database cannot be opened again: ") + error.what());
+      break;
+    }
+    opened = true;
+    if (failures.empty() || round.size() == 1) {
+      continue;
+    }
+    Stripes rest;
+    std::copy_if(round.begin(), round.end(), std::back_inserter(rest),
+                 [&](std::size_t stripe) { return report_.families[stripe].fate == Fate::not_started; });
+    if (!rest.empty()) {
+      rounds.push_front(rest);
+    }
+    for (const auto suspect : failures) {
+      report_.families[suspect].fate = Fate::not_started;
+      rounds.push_front({suspect});
+    }
+  }
+}
+
+void Offline::begin_work() {
+  if (!look_.enclosure->locked()) {
+    look_.enclosure->work(look_.plan.places, look_.plan.files);
+    require_lock(*look_.enclosure, look_.plan.path);
+  } else {
+    look_.enclosure->work(look_.plan.places, look_.plan.files);
+  }
+}
+
+void Offline::compare_records() {
+  say("reading every record afterwards");
+  const auto after = digest_records(look_.plan);
+  for (const auto& [family, before] : records_before_) {
+    const auto found = after.find(family);
+    if (found == after.end()) {
+      continue;  // interrupted
+    }
+    report_.records_verified += before.records;
+    if (!(found->second == before)) {
+      report_.wrong.push_back("column family " + in_quotes(family) + ": " + std::to_string(before.records) +
+                              " records with checksum " + before.checksum + " before, " +
+                              std::to_string(found->second.records) + " with " + found->second.checksum +
+                              " after");
+    }
+  }
+  report_.verified_in_full = !interrupted();
+}
+
+int Offline::end_status() const {
+  if (!report_.wrong.empty()) {
+    std::fprintf(stderr, "kstone-compact: %s: %s\n", escaped(look_.plan.path).c_str(), report_.wrong.front().c_str());
+    return exit_wrong_data;
+  }
+  if (const auto failures = report_.failures(); !failures.empty()) {
+    throw BadInput(escaped(look_.plan.path) + ": " + failures);
+  }
+  if (const auto refused = look_.enclosure->refused(); !refused.empty()) {
+    throw BadInput(escaped(look_.plan.path) + ": RocksDB was kept from this: " + escaped(refused));
+  }
+  return interrupted() ? exit_interrupted : exit_success;
+}
+
+int Offline::run() {
+  report_.begin(look_.plan);
+  const bool full = options_.verify == VerifyMode::full;
+  if (full) {
+    say("reading every record before");
+    records_before_ = digest_records(look_.plan);
+  }
+  if (!interrupted()) {
+    for (const auto& note : look_.plan.notes) {
+      say(note);
+    }
+    begin_work();
+    compact_in_rounds();
+    if (full && !interrupted()) {
+      compare_records();
+    }
+  }
+  report_.seconds = seconds_since(started_);
+  report_.interrupted = interrupted();
+  options_.json ? report_.print_json() : report_.print_table();
+  return end_status();
+}
+
+}  // namespace
+
+int run_offline(const OfflineOptions& options, Wakeup& wakeup) {
+  auto look = look_at(options);
+  if (options.plan) {
+    options.json ? print_plan_json(look.plan) : print_plan(look.plan);
+    return look.plan.verdict() == "would be compacted" ? exit_success : exit_bad_input;
+  }
+  if (look.plan.refused()) {
+    throw BadInput(escaped(look.plan.path) + ": refused: " + look.plan.refusal());
+  }
+  return Offline(options, wakeup, look).run();
+}
+
+}  // namespace kstone::compact

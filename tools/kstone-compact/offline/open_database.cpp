@@ -1,0 +1,177 @@
+#include "open_database.h"
+
+#include <rocksdb/memtablerep.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "bad_input.h"
+#include "escape.h"
+#include "no_log.h"
+
+namespace kstone::compact {
+namespace {
+
+// Files that RocksDB may hold open, so that a database of any size needs few descriptors.
+int open_files_max() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  constexpr rlim_t others = 64;
+  constexpr rlim_t enough = 1000;
+  return static_cast<int>(limit.rlim_cur > others ? std::min(limit.rlim_cur - others, enough) : 20);
+}
+
+// Of the owner's options those remain that matter to what is written, or to how the database is read.
+// What tells RocksDB to be lenient with damage, to work by itself, or to log, is ours.
+::rocksdb::DBOptions safe(::rocksdb::DBOptions options) {
+  options.create_if_missing = false;
+  options.create_missing_column_families = false;
+  options.error_if_exists = false;
+  options.paranoid_checks = true;
+  options.best_efforts_recovery = false;
+  options.skip_checking_sst_file_sizes_on_db_open = false;
+  options.fail_if_options_file_error = false;
+  options.info_log = std::make_shared<NoLog>();
+  options.db_log_dir.clear();
+  options.listeners.clear();
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  options.persist_stats_to_disk = false;
+  options.skip_stats_update_on_db_open = false;  // a compaction could not say how many records it reads
+  options.max_open_files = open_files_max();
+  options.max_file_opening_threads = 1;
+  // Nobody writes, and a log is never written over: it may be a hard link of a backup's.
+  options.recycle_log_file_num = 0;
+  options.avoid_flush_during_recovery = false;
+  options.avoid_unnecessary_blocking_io = false;
+  options.enable_pipelined_write = false;
+  options.unordered_write = false;
+  options.two_write_queues = false;
+  options.atomic_flush = false;
+  options.db_write_buffer_size = 0;
+  options.allow_mmap_reads = false;
+  options.allow_mmap_writes = false;
+  options.use_direct_reads = false;
+  options.use_direct_io_for_flush_and_compaction = false;
+  return options;
+}
+
+::rocksdb::ColumnFamilyOptions safe(::rocksdb::ColumnFamilyOptions options) {
+  options.disable_auto_compactions = true;
+  options.compaction_filter = nullptr;
+  options.compaction_filter_factory = nullptr;
+  options.memtable_factory = std::make_shared<::rocksdb::SkipListFactory>();
+  options.inplace_update_support = false;
+  options.max_successive_merges = 0;
+  options.force_consistency_checks = true;
+  // The style of a database whose compactions belong to a worker; with it CompactRange answers OK and
+  // does nothing.
+  if (options.compaction_style == ::rocksdb::kCompactionStyleNone) {
+    options.compaction_style = ::rocksdb::kCompactionStyleLevel;
+  }
+  return options;
+}
+
+std::vector<::rocksdb::ColumnFamilyDescriptor> descriptors(const Plan& plan) {
+  std::vector<::rocksdb::ColumnFamilyDescriptor> families;
+  for (const auto& family : plan.families) {
+    families.emplace_back(family.name, safe(family.options));
+  }
+  return families;
+}
+
+}  // namespace
+
+::rocksdb::Status OpenDatabase::open_read_only(const Plan& plan, const ::rocksdb::DBOptions& given) {
+  auto options = safe(given);
+  // Logs that the manifest tracks are checked, whatever the owner's choice; there are none otherwise.
+  options.track_and_verify_wals_in_manifest = true;
+  ::rocksdb::DB* db = nullptr;
+  auto status = ::rocksdb::DB::OpenForReadOnly(options, plan.path, descriptors(plan), &handles_, &db);
+  db_.reset(db);
+  return status;
+}
+
+::rocksdb::Status OpenDatabase::open(const Plan& plan, std::uint32_t compactions,
+                                     std::vector<std::shared_ptr<::rocksdb::EventListener>> listeners) {
+  auto options = safe(plan.options);
+  options.listeners = std::move(listeners);
+  // CompactRange runs on RocksDB's LOW threads while its caller waits; opening makes the pool this
+  // large.
+  options.max_background_compactions = static_cast<int>(compactions);
+  options.max_background_flushes = 1;
+  options.max_subcompactions = 1;
+  ::rocksdb::DB* db = nullptr;
+  auto status = ::rocksdb::DB::Open(options, plan.path, descriptors(plan), &handles_, &db);
+  db_.reset(db);
+  return status;
+}
+
+OpenDatabase::~OpenDatabase() { close().PermitUncheckedError(); }
+
+::rocksdb::Status OpenDatabase::close() {
+  if (!db_) {
+    return ::rocksdb::Status::OK();
+  }
+  for (auto* handle : handles_) {
+    db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+  }
+  handles_.clear();
+  const auto status = db_->Close();
+  db_.reset();
+  return status;
+}
+
+OpenDatabase::Size OpenDatabase::size(::rocksdb::ColumnFamilyHandle* handle) const {
+  ::rocksdb::ColumnFamilyMetaData metadata;
+  db_->GetColumnFamilyMetaData(handle, &metadata);
+  return {metadata.size + metadata.blob_file_size, metadata.file_count};
+}
+
+::rocksdb::Status OpenDatabase::read_all(const std::string& family, const Visit& visit) const {
+  const auto handle = std::find_if(handles_.begin(), handles_.end(),
+                                   [&](const auto* each) { return each->GetName() == family; });
+  if (handle == handles_.end()) {
+    return ::rocksdb::Status::NotFound(family);
+  }
+  ::rocksdb::ReadOptions options;
+  options.verify_checksums = true;
+  options.fill_cache = false;
+  options.total_order_seek = true;
+  options.readahead_size = 2 << 20;
+  const std::string latest((*handle)->GetComparator()->timestamp_size(), '\xff');
+  const std::string earliest((*handle)->GetComparator()->timestamp_size(), '\0');
+  const ::rocksdb::Slice until(latest);
+  const ::rocksdb::Slice since(earliest);
+  if (!latest.empty()) {
+    options.timestamp = &until;
+    options.iter_start_ts = &since;
+  }
+  const std::unique_ptr<::rocksdb::Iterator> at(db_->NewIterator(options, *handle));
+  for (at->SeekToFirst(); at->Valid() && visit(*at); at->Next()) {
+  }
+  return at->status();
+}
+
+FamilyContents contents_of(const ::rocksdb::TablePropertiesCollection& ssts) {
+  FamilyContents sum;
+  for (const auto& [path, sst] : ssts) {
+    sum.entries += sst->num_entries;
+    sum.deletions += sst->num_deletions;
+    sum.merge_operands += sst->num_merge_operands;
+    sum.range_deletions += sst->num_range_deletions;
+  }
+  return sum;
+}
+
+void require_lock(Enclosure& enclosure, const std::string& folder) {
+  if (const auto status = enclosure.lock(); !status.ok()) {
+    const auto text = status.ToString();
+    const bool in_use = text.find("temporarily unavailable") != std::string::npos ||
+                        text.find("already held") != std::string::npos || text.find("lock hold") != std::string::npos;
+    throw BadInput(escaped(folder) + (in_use ? ": locked by another process: " : ": cannot be locked: ") + text);
+  }
+}
+
+}  // namespace kstone::compact

@@ -1,0 +1,287 @@
+#include "places.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+#include <utility>
+
+#include "bad_input.h"
+#include "enclosure.h"
+#include "escape.h"
+
+namespace kstone::compact {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    names.push_back(at->path().filename().string());
+  }
+  if (error) {
+    throw BadInput(folder + ": " + error.message());
+  }
+  return names;
+}
+
+// The number of PREFIX NUMBER SUFFIX.
+std::optional<std::uint64_t> number_of(std::string_view name, std::string_view prefix,
+                                       std::string_view suffix) {
+  if (!name.starts_with(prefix) || !name.ends_with(suffix) ||
+      name.size() <= prefix.size() + suffix.size()) {
+    return std::nullopt;
+  }
+  name = name.substr(prefix.size(), name.size() - prefix.size() - suffix.size());
+  std::uint64_t number = 0;
+  const auto end = name.data() + name.size();
+  const auto read = std::from_chars(name.data(), end, number);
+  return read.ec == std::errc() && read.ptr == end ? std::optional(number) : std::nullopt;
+}
+
+bool has_file(const std::string& folder, const std::string& name) {
+  std::error_code ignored;
+  return fs::exists(fs::path(folder) / name, ignored);
+}
+
+bool says_rocksdb(const std::string& log) {
+  std::ifstream in(log, std::ios::binary);
+  std::string start(4096, '\0');
+  in.read(start.data(), static_cast<std::streamsize>(start.size()));
+  return start.find("RocksDB") != std::string::npos;
+}
+
+std::string require_folder(const std::string& option, const std::string& path) {
+  std::error_code error;
+  const auto place = fs::canonical(path, error);
+  if (path.empty() || error || !fs::is_directory(place, error)) {
+    throw BadInput(option + " " + escaped(path) + ": " + (error ? error.message() : "not a folder"));
+  }
+  return place.string();
+}
+
+// A folder that somebody named, which must not be another database's.
+void refuse_other_database(const std::string& place, Plan& plan) {
+  if (place != plan.path && has_file(place, "CURRENT")) {
+    plan.objections.push_back({escaped(place) + " holds another database", ""});
+  }
+}
+
+class WalPlace {
+ public:
+  WalPlace(const std::string& named, std::string written, Plan& plan, Places& places)
+      : named_(named), written_(std::move(written)), plan_(plan), places_(places) {}
+
+  void find() {
+    places_.wal_dir = plan_.path;
+    if (!named_.empty()) {
+      places_.wal_dir = require_folder("--wal-dir", named_);
+      refuse_other_database(places_.wal_dir, plan_);
+    } else if (written_.empty()) {
+      return;
+    } else if (!fs::path(written_).is_absolute()) {
+      object("is relative to where the owner's program runs", "--wal-dir PATH");
+    } else {
+      find_absolute();
+    }
+  }
+
+ private:
+  void find_absolute() {
+    std::error_code error;
+    const auto place = fs::canonical(written_, error);
+    if (error) {
+      find_gone();
+    } else if (is_below(place, plan_.path)) {
+      places_.wal_dir = place.string();
+      refuse_other_database(places_.wal_dir, plan_);
+    } else {
+      object("lies outside of the folder, and may belong to another database",
+             "--wal-dir " + escaped(written_) + " if this database's log is there, --wal-dir " +
+                 escaped(plan_.path) + " if it is in the folder itself");
+    }
+  }
+  // The database was moved. Its log moved along with it, or it is not whole.
+  void find_gone() {
+    if (logs_in(plan_.path).empty()) {
+      object("is gone, and there is no log in the folder itself", "--wal-dir PATH");
+    } else {
+      places_.wal_dir_is_gone = true;
+      plan_.notes.push_back("wal_dir " + escaped(written_) +
+                            " of the options file is gone; the log in the folder itself is taken");
+    }
+  }
+  void object(const std::string& why, const std::string& accept) {
+    plan_.objections.push_back({"wal_dir " + escaped(written_) + " of the options file " + why, accept});
+  }
+
+  const std::string& named_;
+  const std::string written_;  // in the options file
+  Plan& plan_;
+  Places& places_;
+};
+
+void add_root(Places& places, const std::string& place) {
+  if (std::find(places.roots.begin(), places.roots.end(), place) == places.roots.end()) {
+    places.roots.push_back(place);
+  }
+}
+
+::rocksdb::DbPath named_path(const std::string& option, const std::string& path, Plan& plan,
+                             Places& places) {
+  const auto place = require_folder(option, path);
+  refuse_other_database(place, plan);
+  add_root(places, place);
+  return {place, UINT64_MAX};
+}
+
+template <typename Number, typename Entry>
+std::string name_or_number(Number number, Entry* entry, char* Entry::* name) {
+  return entry == nullptr ? std::to_string(number) : entry->*name;
+}
+
+}  // namespace
+
+std::string require_database(const std::string& path) {
+  std::error_code error;
+  const auto shown = escaped(path);
+  const auto status = fs::status(path, error);
+  if (path.empty() || status.type() == fs::file_type::not_found) {
+    throw BadInput(shown + ": no such path");
+  }
+  if (error) {
+    throw BadInput(shown + ": " + error.message());
+  }
+  if (!fs::is_directory(status)) {
+    throw BadInput(shown + ": not a database: not a folder");
+  }
+  const bool has_current = fs::exists(fs::path(path) / "CURRENT", error);
+  if (error) {
+    throw BadInput(shown + ": " + error.message());
+  }
+  if (!has_current) {
+    throw BadInput(shown + ": not a database: it has no file CURRENT");
+  }
+  return fs::canonical(path).string();
+}
+
+void require_unlocked(const std::string& folder) {
+  const int file = open((folder + "/LOCK").c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) {
+    return;  // who has it open has made it
+  }
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  const bool asked = fcntl(file, F_GETLK, &lock) == 0;
+  close(file);
+  if (asked && lock.l_type != F_UNLCK) {
+    throw BadInput(escaped(folder) + ": locked by another process: " + std::to_string(lock.l_pid));
+  }
+}
+
+std::string other_engine(const std::string& folder, const std::string& options) {
+  if (options.find("pebble_version=") != std::string::npos) {
+    return "a Pebble database";
+  }
+  if (has_file(folder, "titandb")) {
+    return "a Titan database: its values lie in titandb";
+  }
+  const auto names = names_in(folder);
+  const auto any = [&](const auto& is) { return std::any_of(names.begin(), names.end(), is); };
+  if (has_file(folder, "blob_dir")) {
+    return "a database of the old stacked BlobDB: its values lie in blob_dir";
+  }
+  if (any([](const auto& name) { return name.starts_with("marker.") || name.ends_with(".pebble"); })) {
+    return "a Pebble database";
+  }
+  if (any([](const auto& name) { return name.ends_with(".ldb"); })) {
+    return "a LevelDB database";
+  }
+  if (!options.empty() || has_file(folder, "IDENTITY") || says_rocksdb(folder + "/LOG")) {
+    return "";
+  }
+  return has_file(folder, "LOG") ? "a LevelDB database"
+                                 : "a LevelDB database, or one of RocksDB that lacks its options file, "
+                                   "IDENTITY and LOG";
+}
+
+std::string newest_options_file(const std::string& folder) {
+  std::optional<std::uint64_t> newest;
+  std::string result;
+  for (const auto& name : names_in(folder)) {
+    const auto number = number_of(name, "OPTIONS-", "");
+    if (number && (!newest || *number > *newest)) {
+      newest = number;
+      result = folder + "/" + name;
+    }
+  }
+  return result;
+}
+
+Places find_places(const OfflineOptions& options, const OptionsText& text, Plan& plan) {
+  Places places;
+  places.roots = {plan.path};
+  const auto written = text.database.find("wal_dir");
+  WalPlace(options.wal_dir, written == text.database.end() ? "" : written->second, plan, places).find();
+  add_root(places, places.wal_dir);
+  for (const auto& path : options.db_paths) {
+    places.db_paths.push_back(named_path("--db-path", path, plan, places));
+  }
+  for (const auto& pair : options.cf_paths) {
+    const auto [family, path] = split_pair("--cf-path", pair);
+    places.cf_paths[family].push_back(named_path("--cf-path", path, plan, places));
+  }
+  return places;
+}
+
+std::pair<std::string, std::string> split_pair(const std::string& option, const std::string& text) {
+  const auto equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+    throw BadInput(option + " " + escaped(text) + ": expected FAMILY=VALUE");
+  }
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+std::set<std::uint64_t> logs_in(const std::string& folder) {
+  std::set<std::uint64_t> numbers;
+  for (const auto& name : names_in(folder)) {
+    if (const auto number = number_of(name, "", ".log")) {
+      numbers.insert(*number);
+    }
+  }
+  return numbers;
+}
+
+std::string log_path(const std::string& folder, std::uint64_t number) {
+  char name[32];
+  std::snprintf(name, sizeof name, "/%06llu.log", static_cast<unsigned long long>(number));
+  return folder + name;
+}
+
+void look_at_owner(Plan& plan, bool accepted) {
+  struct stat folder {};
+  if (stat(plan.path.c_str(), &folder) != 0) {
+    return;
+  }
+  plan.owner = name_or_number(folder.st_uid, getpwuid(folder.st_uid), &passwd::pw_name) + ":" +
+               name_or_number(folder.st_gid, getgrgid(folder.st_gid), &group::gr_name);
+  if (geteuid() != 0 && geteuid() != folder.st_uid && !accepted) {
+    plan.objections.push_back({"the folder belongs to " + plan.owner + ", and new files would not",
+                               "running this as " + plan.owner + " or root, or --accept-loss owner"});
+  }
+}
+
+}  // namespace kstone::compact

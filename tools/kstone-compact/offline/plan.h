@@ -1,0 +1,93 @@
+// What would be done with a database that belongs to somebody else, and what speaks against it.
+//
+// Thread safety: values.
+
+#ifndef KSTONE_COMPACT_OFFLINE_PLAN_H_
+#define KSTONE_COMPACT_OFFLINE_PLAN_H_
+
+#include <rocksdb/options.h>
+
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "enclosure.h"
+#include "offline.h"
+
+namespace kstone::compact {
+
+// Something that speaks against it.
+struct Objection {
+  std::string what;    // what is wrong or not certain, and what would be lost
+  std::string accept = {};  // the option that accepts it, or what else helps; may be empty
+  std::string kind = {};  // of --accept-loss; empty if nothing accepts it
+};
+
+// What the properties of all SSTs of a family add up to.
+struct FamilyContents {
+  std::uint64_t entries = 0;  // with deletions, merge operands and range deletions
+  std::uint64_t deletions = 0;
+  std::uint64_t merge_operands = 0;
+  std::uint64_t range_deletions = 0;
+};
+
+struct FamilyPlan {
+  std::string name;
+  ::rocksdb::ColumnFamilyOptions options;
+  std::string comparator;
+  std::string compaction_style;
+
+  std::vector<std::uint64_t> level_bytes;  // SSTs only
+  std::uint64_t blob_bytes = 0;
+  std::uint64_t ssts = 0;
+  FamilyContents contents;
+  std::uint64_t wal_records = 0;  // not in an SST yet
+  std::uint64_t wal_bytes = 0;
+
+  bool chosen = false;                 // the user wants it compacted
+  bool skipped = false;                // --skip-family
+  std::string note;                    // why it is not compacted, although nothing is wrong
+  std::vector<Objection> objections;   // what keeps it from being compacted
+  std::vector<Objection> accepted;     // what the user accepts to lose
+
+  bool readable = true;  // its records can be read as the owner reads them
+
+  std::uint64_t bytes() const;
+  bool compacts() const { return chosen && objections.empty(); }
+  // Reading and writing at most, and what may be needed beside what is there.
+  std::uint64_t bytes_read_max() const;
+  std::uint64_t bytes_written_max() const;
+};
+
+struct Plan {
+  std::string path;  // canonical
+  std::string options_file;
+  std::string rocksdb_version;  // of the program that wrote the options file
+  std::vector<std::string> places;  // the folder, and those that the user has named; canonical
+  ::rocksdb::DBOptions options;
+  std::vector<FamilyPlan> families;
+  std::string wal_dir;
+  std::set<std::string> files;  // what the database consists of
+  std::vector<std::string> notes;
+  std::vector<Objection> objections;  // what keeps the database from being opened
+
+  std::uint64_t free_bytes = 0;
+  std::uint64_t needed_bytes = 0;
+  std::string owner;  // user:group of the folder
+
+  bool refused() const;
+  std::string verdict() const;
+  // One line: what speaks against it first, and what accepts that.
+  std::string refusal() const;
+};
+
+std::string text_of(::rocksdb::CompactionStyle style);
+
+void print_plan(const Plan& plan);
+void print_plan_json(const Plan& plan);
+
+}  // namespace kstone::compact
+
+#endif  // KSTONE_COMPACT_OFFLINE_PLAN_H_

@@ -1,0 +1,142 @@
+#include "report.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "escape.h"
+
+namespace kstone::compact {
+namespace {
+
+constexpr double mib = 1 << 20;
+
+void print_row(std::size_t width, const std::string& name, OpenDatabase::Size was, OpenDatabase::Size is,
+               const std::string& what) {
+  std::printf("%-*s  %9.1f MiB %4llu SSTs  ->  %9.1f MiB %4llu SSTs  %s\n", static_cast<int>(width), name.c_str(),
+              static_cast<double>(was.bytes) / mib, static_cast<unsigned long long>(was.files),
+              static_cast<double>(is.bytes) / mib, static_cast<unsigned long long>(is.files), what.c_str());
+}
+
+}  // namespace
+
+const char* to_string(Fate fate) {
+  switch (fate) {
+    case Fate::not_asked:
+      return "-";
+    case Fate::refused:
+      return "refused";
+    case Fate::not_started:
+      return "not started";
+    case Fate::running:
+      return "running";
+    case Fate::compacted:
+      return "compacted";
+    case Fate::stopped:
+      return "stopped";
+    case Fate::failed:
+      return "failed";
+  }
+  return "?";
+}
+
+void OfflineReport::begin(const Plan& plan) {
+  path = escaped(plan.path);
+  notes = plan.notes;
+  for (const auto& family : plan.families) {
+    FamilyReport row;
+    row.name = escaped(family.name);
+    row.before = row.after = {family.bytes(), family.ssts};
+    row.note = family.note;
+    if (family.compacts()) {
+      row.fate = Fate::not_started;
+    } else if (family.chosen) {
+      const auto& objection = family.objections.front();
+      row.fate = Fate::refused;
+      row.note = objection.what + (objection.accept.empty() ? "" : " (" + objection.accept + ")");
+    }
+    families.push_back(row);
+  }
+}
+
+std::string OfflineReport::failures() const {
+  std::string text;
+  std::size_t count = 0;
+  for (const auto& family : families) {
+    if (family.fate != Fate::failed && family.fate != Fate::refused) {
+      continue;
+    }
+    if (++count == 1) {
+      text = (family.fate == Fate::failed ? "compacting column family '" : "refused: column family '") + family.name +
+             "': " + family.note;
+    }
+  }
+  return count > 1 ? text + "; and " + std::to_string(count - 1) + " other families, see the table" : text;
+}
+
+void OfflineReport::print_table() const {
+  std::size_t width = 13;
+  for (const auto& family : families) {
+    width = std::max(width, family.name.size());
+  }
+  std::printf("\n%-*s  %21s      %21s\n", static_cast<int>(width), "column family", "before", "after");
+  OpenDatabase::Size was;
+  OpenDatabase::Size is;
+  for (const auto& family : families) {
+    was = {was.bytes + family.before.bytes, was.files + family.before.files};
+    is = {is.bytes + family.after.bytes, is.files + family.after.files};
+    print_row(width, family.name, family.before, family.after,
+              to_string(family.fate) + (family.note.empty() ? std::string() : ": " + family.note));
+  }
+  print_row(width, "in all", was, is, interrupted ? "interrupted" : "");
+  const auto counters = stats.snapshot();
+  std::printf("%.1f MiB read, %.1f MiB written, %llu records deduplicated, %llu tombstones removed, %u merging at once, "
+              "%.1f s\n",
+              static_cast<double>(counters.total_bytes_read) / mib,
+              static_cast<double>(counters.total_bytes_written) / mib,
+              static_cast<unsigned long long>(counters.total_records_deduplicated),
+              static_cast<unsigned long long>(counters.total_tombstones_removed), merging_max, seconds);
+  if (verified_in_full && wrong.empty()) {
+    std::printf("%llu records are as before\n", static_cast<unsigned long long>(records_verified));
+  }
+  for (const auto& what : wrong) {
+    std::printf("WRONG: %s\n", what.c_str());
+  }
+}
+
+void OfflineReport::print_json() const {
+  const auto counters = stats.snapshot();
+  nlohmann::ordered_json json;
+  json["path"] = path;
+  json["interrupted"] = interrupted;
+  json["max_concurrent_seen"] = merging_max;
+  json["bytes_compacted"] = counters.total_bytes_read + counters.total_bytes_written;
+  json["total_compactions"] = counters.total_compactions;
+  json["total_ssts_merged"] = counters.total_ssts_merged;
+  json["total_ssts_created"] = counters.total_ssts_created;
+  json["total_bytes_read"] = counters.total_bytes_read;
+  json["total_bytes_written"] = counters.total_bytes_written;
+  json["total_bytes_reclaimed"] = counters.total_bytes_reclaimed;
+  json["total_records_deduplicated"] = counters.total_records_deduplicated;
+  json["total_tombstones_removed"] = counters.total_tombstones_removed;
+  json["active_compactions"] = counters.active_compactions;
+  json["verified"] = wrong.empty();
+  json["verified_in_full"] = verified_in_full;
+  json["records_verified"] = records_verified;
+  json["wrong"] = wrong;
+  json["notes"] = notes;
+  json["shutdown_ms"] = shutdown_ms;
+  json["wall_seconds"] = seconds;
+  for (const auto& family : families) {
+    json["column_families"].push_back({{"name", family.name},
+                                       {"result", to_string(family.fate)},
+                                       {"note", escaped(family.note)},
+                                       {"bytes_before", family.before.bytes},
+                                       {"ssts_before", family.before.files},
+                                       {"bytes_after", family.after.bytes},
+                                       {"ssts_after", family.after.files}});
+  }
+  std::printf("%s\n", json.dump(2).c_str());
+}
+
+}  // namespace kstone::compact

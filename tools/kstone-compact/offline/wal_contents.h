@@ -1,0 +1,74 @@
+// What the write-ahead log of a database holds, read through RocksDB's own recovery.
+//
+// The filter sees each batch that a recovery would apply. While looking it keeps each of them from
+// being applied, so that a log of any size needs no memory.
+//
+// Thread safety: RocksDB recovers on one thread; read the results when it has.
+
+#ifndef KSTONE_COMPACT_OFFLINE_WAL_CONTENTS_H_
+#define KSTONE_COMPACT_OFFLINE_WAL_CONTENTS_H_
+
+#include <rocksdb/wal_filter.h>
+#include <rocksdb/write_batch.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+namespace kstone::compact {
+
+// The sizes of merge operands and of the values below them.
+struct OperandSizes {
+  std::uint64_t count = 0;
+  std::uint64_t min = UINT64_MAX;
+  std::uint64_t max = 0;
+
+  void add(std::uint64_t bytes);
+};
+
+struct WalFamily {
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
+  OperandSizes operands;
+};
+
+class WalContents final : public ::rocksdb::WalFilter {
+ public:
+  static const char* kClassName() { return "kstone::compact::WalContents"; }
+  const char* Name() const override { return kClassName(); }
+
+  void ColumnFamilyLogNumberMap(const std::map<std::uint32_t, std::uint64_t>& logs,
+                                const std::map<std::string, std::uint32_t>& ids) override;
+  WalProcessingOption LogRecordFound(unsigned long long log, const std::string& path,
+                                     const ::rocksdb::WriteBatch& batch, ::rocksdb::WriteBatch*,
+                                     bool*) override;
+
+  // What is not in an SST yet, of the family with this name.
+  WalFamily of(const std::string& family) const;
+  std::uint64_t bytes() const;
+  std::uint64_t records() const;
+  // The number of the first record, if there is one that counts.
+  std::optional<std::uint64_t> first_sequence() const { return first_sequence_; }
+  // Transactions that were prepared and neither committed nor rolled back.
+  std::uint64_t open_transactions() const { return open_transactions_.size(); }
+  bool has_transactions() const { return has_transactions_; }
+  // What could not be read of a batch, or empty.
+  const std::string& error() const { return error_; }
+
+ private:
+  class Reader;
+
+  std::map<std::uint32_t, std::uint64_t> logs_;  // by family: the first log that counts
+  std::map<std::string, std::uint32_t> ids_;
+  std::map<std::uint32_t, WalFamily> families_;
+  std::set<std::string> open_transactions_;
+  bool has_transactions_ = false;
+  std::optional<std::uint64_t> first_sequence_;
+  std::string error_;
+};
+
+}  // namespace kstone::compact
+
+#endif  // KSTONE_COMPACT_OFFLINE_WAL_CONTENTS_H_
