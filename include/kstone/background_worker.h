@@ -8,10 +8,10 @@
 //   I1  A stripe is never compacted by two threads at the same time.
 //   I2  A stripe whose word holds requests and is not closed is in the list, in the core's queue, running, or claimed:
 //       between the two steps of the call that answered `queued`.
-//   I3  While some worker thread sleeps, those that are awake and run no job, or are owed a token, are at least as many as
-//       the stripes that wait in the list and the queue. A thread goes to sleep only when none waits; who lists a stripe
-//       claims a sleeper in the same step; who puts a stripe back is awake itself. So no stripe waits for a wake-up but one
-//       that is owed; and while a requester is suspended before it posts, who leaves stripes in the queue wakes another.
+//   I3  While some worker thread sleeps, those that are awake and run no job, or are owed a token, are at least as many
+//       as the stripes that wait in the list and the queue. A thread goes to sleep only when none waits; who lists a
+//       stripe claims a sleeper in the same step, and owes it a token; who puts a stripe back is awake itself. That token
+//       may be late, if its requester is suspended: so who takes a stripe and leaves others in the queue wakes another.
 //   I4  Once the core is closed, every stripe word is closed, and so is the list.
 //   I5  Each sleeper that is claimed is posted one token, and each sleeper consumes one; there are never more than threads.
 //   I6  A stripe has one node. Only the call that found its word without requests and not running links it, and only the

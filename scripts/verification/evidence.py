@@ -29,7 +29,7 @@ KINDS = {
     "test": "Contract tests on real threads",
 }
 
-# How the third column of docs/properties.md names a kind of evidence.
+# How the line *Elsewhere* of docs/properties.md names a kind of evidence.
 PLACES = {"program": "`proptests/programs/`", "core": "`proptests/`", "stress": "`tsan/`"}
 
 # Numbers of a check that say how it was searched, and so do not add up.
@@ -82,6 +82,22 @@ def table_rows(path, pattern):
     return rows
 
 
+def property_sections(path):
+    """Those of docs/properties.md, `### P1 Title`: a paragraph, and a line for each of three words."""
+    text = path.read_text() if path.exists() else ""
+    found = []
+    for identity, title, body in re.findall(r"^### (P\d+) ([^\n]+)\n(.*?)(?=^#|\Z)", text, re.M | re.S):
+        sentence, *items = re.split(r"^- ", body, flags=re.M)
+        lines = dict(" ".join(item.split()).partition(": ")[::2] for item in items)
+        missing = {"Model", "Elsewhere", "Has to happen"} - set(lines)
+        if missing:
+            raise ValueError(f"{path.name}: {identity} lacks the line '- {min(missing)}: ...'")
+        found.append({"id": identity, "title": title, "text": f"{title}. {' '.join(sentence.split())}",
+                      "model": lines["Model"], "elsewhere": lines["Elsewhere"],
+                      "has_to_happen": re.findall(r"`([^`]+)`", lines["Has to happen"])})
+    return found
+
+
 def natural(text):
     return [int(piece) if piece.isdigit() else piece for piece in re.split(r"(\d+)", text)]
 
@@ -97,9 +113,8 @@ class Collector:
             for path in (root / folder).glob("*"):
                 if path.suffix in (".h", ".cpp"):
                     self.paths[path.name] = str(path.relative_to(root))
-        self.properties = [{"id": row[0], "title": row[1].split(":")[0].split(". ")[0].rstrip("."), "text": row[1],
-                            "model": row[2] if len(row) > 2 else "", "elsewhere": row[3] if len(row) > 3 else ""}
-                           for row in table_rows(root / "docs" / "properties.md", r"P\d+")]
+        self.properties = [{key: entry[key] for key in ("id", "title", "text", "model", "elsewhere")}
+                           for entry in property_sections(root / "docs" / "properties.md")]
 
     def path_of(self, name):
         return self.paths.get(name, name)
@@ -168,7 +183,7 @@ class Collector:
         known = {entry["id"] for entry in self.properties}
         properties = [word for word in row["property"].split() if word in known]
         for word in set(re.findall(r"\bP\d+\b", row["property"])) - known:
-            self.check("model", "problem", f"{row['name']}: {word}", "failed", f"{word} has no row in docs/properties.md")
+            self.check("model", "problem", f"{row['name']}: {word}", "failed", f"{word} has no section in docs/properties.md")
         check = self.check("model", "scenario", row["name"], state, message, properties, seconds=row.get("explored_seconds"))
         check["numbers"] = {key: row[key] for key in (
             "executions_complete", "executions_redundant", "longest_execution", "threads", "requesters", "workers", "stale_depth",
@@ -293,7 +308,7 @@ class Collector:
                        seconds=float(case.get("time") or 0), **test_site(output, self.root, state))
 
     def properties_of_tests(self):
-        """Names of ctest -> the properties whose row in docs/properties.md names the file that the test stands in."""
+        """Names of ctest -> the properties whose section in docs/properties.md names the file that the test stands in."""
         found = collections.defaultdict(set)
         for entry in self.properties:
             for file in re.findall(r"`(tests/[\w/]+\.cpp)`", entry["elsewhere"]):

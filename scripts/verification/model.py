@@ -10,7 +10,7 @@ import shutil
 import time
 
 from build import MUTATED, ROOT, Builder, Failed, Suites, Tree, in_parallel, is_cut, last_line, run
-from evidence import table_rows
+from evidence import property_sections
 from left_out import left_out
 from mutation import Log, merge_into_model_json
 import weakening
@@ -145,7 +145,7 @@ def without_event(rows):
         if not row["must_fail"]:
             for name in row["property"].split():
                 shown[name].update(cover["event"] for cover in row.get("covers", []) if cover["occurred"] and cover["absent"])
-    wanted = {row[0]: re.findall(r"`([^`]+)`", row[4]) for row in table_rows(ROOT / "docs" / "properties.md", r"P\d+")}
+    wanted = {entry["id"]: entry["has_to_happen"] for entry in property_sections(ROOT / "docs" / "properties.md")}
     return [f"{name} is vacuous: no suite of it has the event '{event}' in some executions and not in others"
             for name in shown for event in wanted.get(name) or ["(docs/properties.md names none)"] if event not in shown[name]]
 

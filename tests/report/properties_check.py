@@ -16,7 +16,7 @@ def problems(properties, suites):
     known, shown = set(properties), set()
     found = []
     for name, named, must_fail in suites:
-        found += [f"{name} names {word}, which has no row in docs/properties.md" for word in named if word not in known]
+        found += [f"{name} names {word}, which has no section in docs/properties.md" for word in named if word not in known]
         found += [f"{name} names no property"] if not named else []
         shown |= set() if must_fail else set(named)
     return found + [f"{name} is named by no suite that must pass" for name in properties if name not in shown]
@@ -26,7 +26,7 @@ def main():
     listed = subprocess.run([sys.argv[1], "--list"], capture_output=True, text=True, check=True).stdout
     rows = [re.match(r"(\S+)\s+(.*?)\s*(\(must fail\))?$", line) for line in listed.splitlines()]
     suites = [(row[1], row[2].split(), bool(row[3])) for row in rows if row]
-    properties = [row[0] for row in evidence.table_rows(ROOT / "docs" / "properties.md", r"P\d+")]
+    properties = [entry["id"] for entry in evidence.property_sections(ROOT / "docs" / "properties.md")]
     # What must be noticed: a property without a suite, one that only a suite which must fail names, a name that nobody knows.
     planted = [(properties + ["P999"], suites), (properties, [(n, p, p == ["P6"] or f) for n, p, f in suites]),
                (properties, suites + [("planted", ["P998"], False)]), (properties, suites + [("planted", [], False)])]

@@ -136,7 +136,7 @@ class ReportTest(unittest.TestCase):
 
     def test_a_suite_of_an_unknown_property(self):
         self.results.change("model", lambda model: model["scenarios"][0].update(property="P1 P77"))
-        self.check_red(*self.results.write(), "P77 has no row in docs/properties.md")
+        self.check_red(*self.results.write(), "P77 has no section in docs/properties.md")
 
     def test_quick_is_never_called_passed(self):
         document, report = self.results.write(quick=True)
@@ -337,11 +337,9 @@ class ReportTest(unittest.TestCase):
         self.check_incomplete("of which sources is not recorded")
 
     def test_a_property_that_nothing_looks_at(self):
-        rows = evidence.table_rows
-
-        def with_another(path, pattern):
-            return rows(path, pattern) + ([["P99", "A new claim.", "", ""]] if path.name == "properties.md" else [])
-        with unittest.mock.patch.object(evidence, "table_rows", with_another):
+        known = evidence.property_sections(ROOT / "docs" / "properties.md")
+        another = {"id": "P99", "title": "A new claim", "text": "", "model": "", "elsewhere": "", "has_to_happen": []}
+        with unittest.mock.patch.object(evidence, "property_sections", lambda path: [*known, another]):
             self.check_incomplete("P99 A new claim: nothing that ran looks at it")
 
     def test_nothing_at_all(self):
