@@ -52,11 +52,50 @@ struct Result {
 struct Circumstances {
   std::optional<rlim_t> file_size_limit;  // every write beyond it fails
   std::optional<uid_t> user;              // needs root
+  std::string folder;                     // in which it runs; empty: this process's
 };
+
+// Where `kstone-compact db` may write: below its folder, and below those that its arguments name.
+inline std::vector<std::string> allowed_places(const std::vector<std::string>& arguments) {
+  std::vector<std::string> places = {"/dev/null"};
+  const auto add = [&](const std::string& path) {
+    std::error_code ignored;
+    places.push_back(std::filesystem::weakly_canonical(path, ignored).string());
+  };
+  for (std::size_t at = 1; at < arguments.size(); ++at) {
+    const auto& option = arguments[at - 1];
+    if (option == "--cf-path") {
+      add(arguments[at].substr(arguments[at].find('=') + 1));
+    } else if (option == "db" || option == "--wal-dir" || option == "--db-path") {
+      add(arguments[at]);
+    }
+  }
+  return places;
+}
+
+// The lines of a watch that name another place.
+inline std::string outside_of(const std::vector<std::string>& places, const std::string& watched) {
+  std::string outside;
+  std::istringstream lines(watched);
+  for (std::string line; std::getline(lines, line);) {
+    const auto path = line.substr(line.find(' ') + 1);
+    const auto folder = std::filesystem::path(path).parent_path();
+    std::error_code ignored;
+    const auto place = std::filesystem::weakly_canonical(folder, ignored) /
+                       std::filesystem::path(path).filename();
+    const bool inside = std::any_of(places.begin(), places.end(), [&](const auto& root) {
+      const auto below = place.lexically_relative(root);
+      return !below.empty() && *below.begin() != "..";
+    });
+    outside += inside ? "" : line + "\n";
+  }
+  return outside;
+}
 
 class Process {
  public:
-  explicit Process(std::vector<std::string> arguments, const Circumstances& circumstances = {}) {
+  explicit Process(std::vector<std::string> arguments, const Circumstances& circumstances = {})
+      : arguments_(arguments) {
     arguments.insert(arguments.begin(), KSTONE_COMPACT_PROGRAM);
     std::vector<char*> words;
     for (auto& argument : arguments) {
@@ -69,6 +108,11 @@ class Process {
     if (pid_ == 0) {
       dup2(open(out.c_str(), O_CREAT | O_WRONLY, 0600), STDOUT_FILENO);
       dup2(open(err.c_str(), O_CREAT | O_WRONLY, 0600), STDERR_FILENO);
+      setenv("LD_PRELOAD", KSTONE_WATCH_FILES, 1);
+      setenv("KSTONE_WATCH", (folder_.path() / "watch").c_str(), 1);
+      if (!circumstances.folder.empty() && chdir(circumstances.folder.c_str()) != 0) {
+        _exit(127);
+      }
       if (circumstances.file_size_limit) {
         const rlimit limit{*circumstances.file_size_limit, *circumstances.file_size_limit};
         setrlimit(RLIMIT_FSIZE, &limit);
@@ -106,13 +150,20 @@ class Process {
     while (!status_ && waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
     }
     status_ = status_.value_or(status);
+    if (!arguments_.empty() && arguments_.front() == "db") {
+      EXPECT_EQ(outside_of(allowed_places(arguments_), watched()), "");
+    }
     return {WIFEXITED(*status_) ? WEXITSTATUS(*status_) : 128 + WTERMSIG(*status_), out(), read_file(folder_.path() / "err")};
   }
+
+  // The calls so far that write, make, rename or delete: one on a line, with its path.
+  std::string watched() const { return read_file(folder_.path() / "watch"); }
 
   // What it has printed so far.
   std::string out() const { return read_file(folder_.path() / "out"); }
 
  private:
+  const std::vector<std::string> arguments_;
   TemporaryFolder folder_;
   pid_t pid_ = -1;
   std::optional<int> status_;

@@ -63,6 +63,11 @@ void find_lacking_table_names(const FamilySection& section, FamilyPlan& family,
   }
 }
 
+// As releases up to 7.1 and later ones call RocksDB's own policies in an SST.
+bool is_builtin_filter(const std::string& name) {
+  return name == "rocksdb.BuiltinBloomFilter" || name == "bloomfilter" || name == "ribbonfilter";
+}
+
 // Names that SSTs carry, sorted, with a few at most.
 std::string some(const std::set<std::string>& names) {
   std::string text;
@@ -205,7 +210,7 @@ void find_lost_properties(const ::rocksdb::TablePropertiesCollection& ssts, Fami
       }
     }
   }
-  const bool builtin = filters.empty() || filters == std::set<std::string>{"rocksdb.BuiltinBloomFilter"};
+  const bool builtin = std::all_of(filters.begin(), filters.end(), is_builtin_filter);
   if (has_filters && !is_told(family, "filters") && (!builds_filters(block_based(family)) || !builtin)) {
     object(family, accepted, "filters",
            "its SSTs have filters" + (filters.empty() ? std::string() : " (" + some(filters) + ")") +

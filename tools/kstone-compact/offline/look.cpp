@@ -61,6 +61,7 @@ class Looker {
   void judge_wal(const Places& places);
   void read_families(const OpenDatabase& database);
   void read_family(const OpenDatabase& database, ::rocksdb::ColumnFamilyHandle* handle, FamilyPlan& family);
+  void take_merge_operators();
   void judge_merges(FamilyPlan& family);
   void judge_named_merges(FamilyPlan& family, const ::rocksdb::MergeOperator& merge);
   void judge_left_alone();
@@ -78,6 +79,7 @@ class Looker {
   std::map<std::string, std::shared_ptr<::rocksdb::MergeOperator>> named_;  // by family
   std::map<std::string, std::string> merge_names_;                          // by family, in the options file
   std::map<std::string, bool> may_merge_;                                   // by family
+  std::map<std::string, bool> uncertain_;  // by family: whether its operator is only a name
 };
 
 // The options in the text and as objects; false if there is nothing to go on with.
@@ -359,32 +361,43 @@ void Looker::read_family(const OpenDatabase& database, ::rocksdb::ColumnFamilyHa
   }
 }
 
-void Looker::judge_merges(FamilyPlan& family) {
-  const auto wal = wal_->of(family.name);
-  const bool merges = may_merge_[family.name] || wal.operands.count > 0;
-  const auto named = std::find_if(named_.begin(), named_.end(), [&](const auto& pair) {
-    return pair.first == family.name || pair.first == escaped(family.name);
-  });
-  const auto& name = merge_names_[family.name];
-  if (named != named_.end()) {
-    family.options.merge_operator = named->second;
-    if (merges) {
-      judge_named_merges(family, *named->second);
+// Gives each family the operator that may merge its values, or one that refuses to.
+void Looker::take_merge_operators() {
+  for (auto& family : plan_.families) {
+    const auto named = std::find_if(named_.begin(), named_.end(), [&](const auto& pair) {
+      return pair.first == family.name || pair.first == escaped(family.name);
+    });
+    auto& merge = family.options.merge_operator;
+    if (named != named_.end()) {
+      merge = named->second;
+    } else if (const auto& name = merge_names_[family.name]; merge == nullptr && !name.empty()) {
+      merge = refusing_operator(name);
+    } else {
+      continue;
     }
+    uncertain_[family.name] = named == named_.end();
+  }
+}
+
+void Looker::judge_merges(FamilyPlan& family) {
+  if (!may_merge_[family.name] && wal_->of(family.name).operands.count == 0) {
     return;
   }
-  if (family.options.merge_operator != nullptr) {
-    return;  // described in full
+  const auto& merge = family.options.merge_operator;
+  const auto taken = uncertain_.find(family.name);
+  if (merge != nullptr && taken == uncertain_.end()) {
+    return;  // the options file describes it in full
   }
-  family.options.merge_operator = name.empty() ? nullptr : refusing_operator(name);
-  if (!merges) {
+  if (merge != nullptr && !taken->second) {
+    judge_named_merges(family, *merge);
     return;
   }
   family.readable = false;
   family.objections.push_back(
       {"it holds merge operands, and its merge operator " +
-           (name.empty() ? std::string("is not named in the options file")
-                         : in_quotes(name) + " is not certain: the options file does not describe it in full"),
+           (merge == nullptr ? std::string("is not named in the options file")
+                             : in_quotes(merge->Name()) +
+                                   " is not certain: the options file does not describe it in full"),
        "--merge-operator " + escaped(family.name) + "=SPEC, if it is one of RocksDB's", ""});
 }
 
@@ -475,6 +488,7 @@ void Looker::run() {
   if (!plan_.objections.empty() || !read_wal(places)) {
     return;
   }
+  take_merge_operators();
   for (auto& family : plan_.families) {
     family.compaction_style = text_of(family.options.compaction_style);
     judge_merges(family);

@@ -102,6 +102,12 @@ std::vector<::rocksdb::ColumnFamilyDescriptor> descriptors(const Plan& plan) {
   options.max_background_compactions = static_cast<int>(compactions);
   options.max_background_flushes = 1;
   options.max_subcompactions = 1;
+  // RocksDB's own condition: the age of the oldest SST has to be at hand.
+  if (std::any_of(plan.families.begin(), plan.families.end(), [](const auto& family) {
+        return family.options.compaction_style == ::rocksdb::kCompactionStyleFIFO;
+      })) {
+    options.max_open_files = -1;
+  }
   ::rocksdb::DB* db = nullptr;
   auto status = ::rocksdb::DB::Open(options, plan.path, descriptors(plan), &handles_, &db);
   db_.reset(db);
