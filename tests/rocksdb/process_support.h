@@ -104,6 +104,9 @@ class Process {
     words.push_back(nullptr);
     const auto out = (folder_.path() / "out").string();
     const auto err = (folder_.path() / "err").string();
+    if (circumstances.user) {
+      std::filesystem::permissions(folder_.path(), std::filesystem::perms::all);  // for what is watched
+    }
     pid_ = fork();
     if (pid_ == 0) {
       dup2(open(out.c_str(), O_CREAT | O_WRONLY, 0600), STDOUT_FILENO);
