@@ -53,6 +53,7 @@ struct Circumstances {
   std::optional<rlim_t> file_size_limit;  // every write beyond it fails
   std::optional<uid_t> user;              // needs root
   std::string folder;                     // in which it runs; empty: this process's
+  std::optional<std::pair<int, std::uint64_t>> signal_at;  // before which of its steps it gets a signal
 };
 
 // Where `kstone-compact db` may write: below its folder, and below those that its arguments name.
@@ -113,6 +114,11 @@ class Process {
       dup2(open(err.c_str(), O_CREAT | O_WRONLY, 0600), STDERR_FILENO);
       setenv("LD_PRELOAD", KSTONE_WATCH_FILES, 1);
       setenv("KSTONE_WATCH", (folder_.path() / "watch").c_str(), 1);
+      setenv("KSTONE_WATCH_STEPS", (folder_.path() / "steps").c_str(), 1);
+      if (circumstances.signal_at) {
+        const auto& [signal, step] = *circumstances.signal_at;
+        setenv("KSTONE_WATCH_SIGNAL", (std::to_string(signal) + " " + std::to_string(step)).c_str(), 1);
+      }
       if (!circumstances.folder.empty() && chdir(circumstances.folder.c_str()) != 0) {
         _exit(127);
       }
@@ -161,6 +167,9 @@ class Process {
 
   // The calls so far that write, make, rename or delete: one on a line, with its path.
   std::string watched() const { return read_file(folder_.path() / "watch"); }
+
+  // How many steps it took, once it has ended by itself.
+  std::uint64_t steps() const { return std::strtoull(read_file(folder_.path() / "steps").c_str(), nullptr, 10); }
 
   // What it has printed so far.
   std::string out() const { return read_file(folder_.path() / "out"); }

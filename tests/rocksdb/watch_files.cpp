@@ -2,7 +2,9 @@
 // writing, or makes, renames, links, deletes or alters one, adds a line to the file $KSTONE_WATCH:
 // the call, a space, and the absolute path.
 //
-// It sees what a process asks of the C library, whichever library of the process asks.
+// It sees what a process asks of the C library, whichever library of the process asks. Each of those
+// calls, and each that writes to a file or brings it to the disk, is a step. KSTONE_WATCH_SIGNAL,
+// "SIGNAL STEP", sends the process that signal before that step.
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -10,8 +12,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <climits>
+#include <csignal>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -35,15 +39,28 @@ std::string folder_of(int folder) {
   return length < 0 ? "?" : std::string(buffer, static_cast<std::size_t>(length));
 }
 
+std::atomic<long> steps{0};
+
+void step() {
+  const long now = steps.fetch_add(1, std::memory_order_relaxed) + 1;  // relaxed: a number for each
+  const char* wanted = getenv("KSTONE_WATCH_SIGNAL");
+  int signal = 0;
+  long at = 0;
+  if (wanted != nullptr && std::sscanf(wanted, "%d %ld", &signal, &at) == 2 && now == at) {
+    kill(getpid(), signal);
+  }
+}
+
 void note(const char* call, int folder, const char* path) {
   const int saved = errno;
+  step();
   const char* report = getenv("KSTONE_WATCH");
   if (report != nullptr && path != nullptr) {
     const auto line =
         std::string(call) + " " + (path[0] == '/' ? path : folder_of(folder) + "/" + path) + "\n";
     const auto file = static_cast<int>(
         syscall(SYS_openat, AT_FDCWD, report, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
-    if (file < 0 || write(file, line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
+    if (file < 0 || syscall(SYS_write, file, line.data(), line.size()) != static_cast<long>(line.size())) {
       _exit(126);  // a watch that sees nothing must not look like one that found nothing
     }
     close(file);
@@ -92,6 +109,27 @@ WATCH_OPENAT(openat64)
   }
 WATCH_FOPEN(fopen)
 WATCH_FOPEN(fopen64)
+
+ssize_t write(int file, const void* bytes, std::size_t size) {
+  step();
+  return next<ssize_t(int, const void*, std::size_t)>("write")(file, bytes, size);
+}
+ssize_t pwrite(int file, const void* bytes, std::size_t size, off_t at) {
+  step();
+  return next<ssize_t(int, const void*, std::size_t, off_t)>("pwrite")(file, bytes, size, at);
+}
+ssize_t pwrite64(int file, const void* bytes, std::size_t size, off64_t at) {
+  step();
+  return next<ssize_t(int, const void*, std::size_t, off64_t)>("pwrite64")(file, bytes, size, at);
+}
+int fsync(int file) {
+  step();
+  return next<int(int)>("fsync")(file);
+}
+int fdatasync(int file) {
+  step();
+  return next<int(int)>("fdatasync")(file);
+}
 
 int creat(const char* path, mode_t mode) {
   note("open", AT_FDCWD, path);
@@ -154,6 +192,18 @@ int chown(const char* path, uid_t user, gid_t group) noexcept {
 int lchown(const char* path, uid_t user, gid_t group) noexcept {
   note("chown", AT_FDCWD, path);
   return next<int(const char*, uid_t, gid_t)>("lchown")(path, user, group);
+}
+
+// When the process ends: how many steps there were.
+[[gnu::destructor]] void tell_steps() {
+  const char* report = getenv("KSTONE_WATCH_STEPS");
+  if (report != nullptr) {
+    const auto text = std::to_string(steps.load(std::memory_order_relaxed));
+    const auto file = static_cast<int>(syscall(SYS_openat, AT_FDCWD, report, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    if (file < 0 || syscall(SYS_write, file, text.data(), text.size()) != static_cast<long>(text.size())) {
+      _exit(126);
+    }
+  }
 }
 
 }  // extern "C"
