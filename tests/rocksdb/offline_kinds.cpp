@@ -240,8 +240,8 @@ void add_shapes(std::vector<Kind>& kinds) {
 }
 
 void add_names(std::vector<Kind>& kinds) {
-  for (const char* policy : {"bloomfilter:10:false", "ribbonfilter:10:-1"}) {
-    kinds.push_back(with(std::string("filter_") + std::string(policy).substr(0, 5), [policy](Owner& owner, auto&) {
+  for (const std::string policy : {"bloomfilter:10:false", "ribbonfilter:10:-1"}) {
+    kinds.push_back(with(policy.substr(0, policy.find(':')), [policy](Owner& owner, auto&) {
       set_table(owner, [&](auto& table) {
         check(::rocksdb::FilterPolicy::CreateFromString(::rocksdb::ConfigOptions(), policy, &table.filter_policy));
       });
@@ -290,20 +290,27 @@ void add_names(std::vector<Kind>& kinds) {
     edit_options(folder / "db", "  memtable_protection_bytes_per_key=0\n", "");
   };
   kinds.push_back(old_options);
-  kinds.push_back(altered(old_options, "_of_a_newer", [](const fs::path& folder) {
+  auto new_options = with("options_of_a_newer_release", [](auto&, auto&) {});
+  kinds.push_back(altered(new_options, "", [](const fs::path& folder) {
     edit_options(folder / "db", "rocksdb_version=7.8.3", "rocksdb_version=9.10.0");
     edit_options(folder / "db", "[DBOptions]\n", "[DBOptions]\n  follower_refresh_catchup_period_ms=10000\n");
   }, "--accept-loss options"));
 }
 
 void add_merges(std::vector<Kind>& kinds) {
-  for (const char* delimiter : {",", "|", "ab", "."}) {
-    kinds.push_back(merging("append_described_" + std::to_string(kinds.size()), string_append(delimiter), "x"));
+  const std::map<std::string, std::string> readable = {
+      {"comma", ","}, {"bar", "|"}, {"two_letters", "ab"}, {"dot", "."}};
+  for (const auto& [name, delimiter] : readable) {
+    kinds.push_back(merging("append_with_" + name, string_append(delimiter), "x"));
   }
-  kinds.push_back(merging("append_described_in_the_log", string_append(","), "x", "", {}, true));
-  for (const char* delimiter : {"", ";", "}", " ", "\n", ";}", "=", "\\", "#", ":", "a b", ",;id=x"}) {
-    kinds.push_back(merging("append_unreadable_" + std::to_string(kinds.size()), string_append(delimiter), "x",
-                            "--merge-operator"));
+  kinds.push_back(merging("append_in_the_log", string_append(","), "x", "", {}, true));
+  // An options file does not escape these so that they could be read again.
+  const std::map<std::string, std::string> unreadable = {
+      {"nothing", ""},     {"semicolon", ";"}, {"brace", "}"}, {"space", " "},        {"newline", "\n"},
+      {"semicolon_brace", ";}"}, {"equals", "="},    {"backslash", "\\"}, {"hash", "#"}, {"colon", ":"},
+      {"a_space_within", "a b"}, {"another_option", ",;id=x"}};
+  for (const auto& [name, delimiter] : unreadable) {
+    kinds.push_back(merging("append_with_" + name, string_append(delimiter), "x", "--merge-operator"));
   }
   const auto as_old_releases = [](const fs::path& folder) {
     for (int family = 0; family < 2; ++family) {

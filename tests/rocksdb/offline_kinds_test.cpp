@@ -47,6 +47,23 @@ TEST_P(OfflineKinds, is_the_same_afterwards_or_refused_untouched) {
   EXPECT_TRUE(read(kind, work) == read(kind, untouched));
 }
 
+// The table of docs/offline.md, as these tests have it.
+TEST(OfflineDocument, has_every_kind_with_what_happens_to_it) {
+  std::string table;
+  for (const auto& kind : kinds()) {
+    std::string arguments;
+    for (const auto& argument : kind.arguments) {
+      arguments += " `" + argument + "`";
+    }
+    table += "| `" + kind.name + "` |" + arguments + " | " +
+             (kind.refusal.empty() ? "compacted" : "refused: `" + kind.refusal + "`") + " |\n";
+  }
+  const auto page = read_file(KSTONE_DOCS "/offline.md");
+  if (page.find(table) == std::string::npos) {
+    FAIL() << "docs/offline.md should have this table:\n" << table;
+  }
+}
+
 std::string name_of(const ::testing::TestParamInfo<Kind>& info) { return info.param.name; }
 
 INSTANTIATE_TEST_SUITE_P(All, OfflineKinds, ::testing::ValuesIn(kinds()), name_of);

@@ -278,6 +278,31 @@ TEST_F(Offline, log_of_another_database_is_no_log_of_this_one) {
   expect_refusal({"db", db(), "--db-path", (folder_.path() / "another" / "db").string()}, "holds another database");
 }
 
+TEST_F(Offline, log_that_does_not_continue_the_database_is_refused) {
+  make_kind("wal_dir_outside");
+  auto longer = kind("wal_dir_outside");
+  longer.fill = [](OwnedDatabase& database) {
+    database.fill();
+    database.fill();
+  };
+  make(longer, folder_.path() / "longer");
+  const auto foreign = [&](const fs::path& from) {
+    const auto place = folder_.path() / "foreign";
+    fs::remove_all(place);
+    fs::create_directory(place);
+    for (const auto& entry : fs::directory_iterator(from)) {
+      if (entry.path().extension() == ".log") {
+        fs::copy(entry.path(), place / "000900.log", fs::copy_options::overwrite_existing);
+      }
+    }
+    return place.string();
+  };
+  expect_refusal({"db", db(), "--wal-dir", foreign(folder_.path() / "longer" / "wal")}, "does not continue");
+  fs::create_directory(folder_.path() / "empty");
+  expect_refusal({"db", db(), "--wal-dir", (folder_.path() / "empty").string()}, "there is no log in");
+  EXPECT_EQ(run({"db", db(), "--wal-dir", foreign(work() / "wal"), "--verify", "full"}).status, 0);
+}
+
 TEST_F(Offline, new_files_belong_to_the_owner_of_the_folder) {
   if (geteuid() != 0) {
     GTEST_SKIP() << "needs root";

@@ -33,15 +33,6 @@ using ::rocksdb::WALRecoveryMode;
 
 constexpr const char* stats_family = "___rocksdb_stats_history___";
 
-std::string read_text(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (!in.is_open() || in.bad()) {
-    throw BadInput(escaped(path) + ": cannot be read");
-  }
-  return text;
-}
-
 // One look at one database. Each step that finds what makes the next one impossible objects and ends.
 class Looker {
  public:
@@ -70,6 +61,8 @@ class Looker {
     plan_.objections.push_back({what, accept, ""});
   }
 
+  void judge_continuity();
+
   const OfflineOptions& options_;
   Look& look_;
   Plan& plan_;
@@ -79,6 +72,8 @@ class Looker {
   std::map<std::string, std::shared_ptr<::rocksdb::MergeOperator>> named_;  // by family
   std::map<std::string, std::string> merge_names_;                          // by family, in the options file
   std::map<std::string, bool> may_merge_;                                   // by family
+  std::map<std::string, std::uint64_t> last_in_ssts_;  // by family: the highest sequence number
+  std::uint64_t last_sequence_ = 0;                     // of the manifest
   std::map<std::string, bool> uncertain_;  // by family: whether its operator is only a name
 };
 
@@ -284,15 +279,16 @@ void Looker::judge_wal(const Places& places) {
   if (wal_->has_transactions()) {
     plan_.options.allow_2pc = true;
   }
-  if (places.wal_dir_is_gone && std::none_of(plan_.files.begin(), plan_.files.end(), [](const auto& file) {
-        return file.ends_with(".log");
-      })) {
-    object("its wal_dir is gone, and the logs in the folder itself are older than its manifest", "--wal-dir PATH");
+  const bool named = places.wal_dir_is_gone || !options_.wal_dir.empty();
+  if (named && std::none_of(plan_.files.begin(), plan_.files.end(),
+                            [](const auto& file) { return file.ends_with(".log"); })) {
+    object("there is no log in " + escaped(plan_.wal_dir) + " that is as new as the manifest", "--wal-dir PATH");
   }
 }
 
 void Looker::read_families(const OpenDatabase& database) {
   plan_.files.clear();
+  last_sequence_ = database.db().GetLatestSequenceNumber();
   std::uint64_t first_log = 0;
   database.db().GetIntProperty(::rocksdb::DB::Properties::kMinLogNumberToKeep, &first_log);
   for (const auto number : logs_in(plan_.wal_dir)) {
@@ -300,7 +296,8 @@ void Looker::read_families(const OpenDatabase& database) {
       plan_.files.insert(log_path(plan_.wal_dir, number));
     }
   }
-  auto manifest = read_text(plan_.path + "/CURRENT");
+  plan_.current = read_text(plan_.path + "/CURRENT");
+  auto manifest = plan_.current;
   while (!manifest.empty() && manifest.back() == '\n') {
     manifest.pop_back();
   }
@@ -320,12 +317,14 @@ void Looker::read_family(const OpenDatabase& database, ::rocksdb::ColumnFamilyHa
     return (canonical / fs::path(name).filename()).string();
   };
   family.level_bytes.clear();
+  last_in_ssts_[family.name] = 0;
   family.ssts = 0;
   for (const auto& level : metadata.levels) {
     family.level_bytes.push_back(level.size);
     family.ssts += level.files.size();
     for (const auto& sst : level.files) {
       plan_.files.insert(place(sst.db_path, sst.name));
+      last_in_ssts_[family.name] = std::max(last_in_ssts_[family.name], sst.largest_seqno);
     }
   }
   family.blob_bytes = metadata.blob_file_size;
@@ -423,6 +422,22 @@ void Looker::judge_named_merges(FamilyPlan& family, const ::rocksdb::MergeOperat
   }
 }
 
+// A log that the user has named may be another database's, which only the numbers of its records tell:
+// what is not in an SST yet is younger than what is, and no number is left out.
+void Looker::judge_continuity() {
+  std::uint64_t first = UINT64_MAX;
+  bool older = false;
+  for (const auto& family : plan_.families) {
+    const auto sequence = wal_->of(family.name).first_sequence;
+    first = std::min(first, sequence);
+    older = older || sequence <= last_in_ssts_[family.name];
+  }
+  if (!options_.wal_dir.empty() && first != UINT64_MAX && (older || first > last_sequence_ + 1)) {
+    object("the log in --wal-dir " + escaped(plan_.wal_dir) + " does not continue the database: it begins with record " +
+           std::to_string(first) + ", and the database is at " + std::to_string(last_sequence_));
+  }
+}
+
 // A family with an objection is left alone. That needs that RocksDB, when it opens the database, has
 // nothing of it to write.
 void Looker::judge_left_alone() {
@@ -500,6 +515,7 @@ void Looker::run() {
       family.note = "below " + std::to_string(options_.min_ssts) + " SSTs";
     }
   }
+  judge_continuity();
   judge_left_alone();
   look_at_space();
 }

@@ -18,6 +18,7 @@
 #include "kstone/rocksdb/database_listener.h"
 #include "look.h"
 #include "open_database.h"
+#include "places.h"
 #include "progress.h"
 #include "record_digest.h"
 #include "report.h"
@@ -242,11 +243,13 @@ void Offline::compact_in_rounds() {
 }
 
 void Offline::begin_work() {
-  if (!look_.enclosure->locked()) {
-    look_.enclosure->work(look_.plan.places, look_.plan.files);
-    require_lock(*look_.enclosure, look_.plan.path);
-  } else {
-    look_.enclosure->work(look_.plan.places, look_.plan.files);
+  const auto& plan = look_.plan;
+  look_.enclosure->work(plan.places, plan.files);
+  if (!look_.enclosure->locked()) {  // nobody had ever opened this copy, so there was nothing to lock
+    require_lock(*look_.enclosure, plan.path);
+    if (read_text(plan.path + "/CURRENT") != plan.current) {
+      throw BadInput(escaped(plan.path) + ": somebody has opened it meanwhile");
+    }
   }
 }
 

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <system_error>
 #include <utility>
 
@@ -216,6 +217,15 @@ std::string other_engine(const std::string& folder, const std::string& options) 
   return has_file(folder, "LOG") ? "a LevelDB database"
                                  : "a LevelDB database, or one of RocksDB that lacks its options file, "
                                    "IDENTITY and LOG";
+}
+
+std::string read_text(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  if (!in.is_open() || in.bad()) {
+    throw BadInput(escaped(path) + ": cannot be read");
+  }
+  return text;
 }
 
 std::string newest_options_file(const std::string& folder) {

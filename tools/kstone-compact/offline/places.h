@@ -30,6 +30,9 @@ void require_unlocked(const std::string& folder);
 // `options` is the text of its own options file, empty if it has none.
 std::string other_engine(const std::string& folder, const std::string& options);
 
+// Throws BadInput.
+std::string read_text(const std::string& path);
+
 // The newest of the database's own options files; empty if it has none.
 std::string newest_options_file(const std::string& folder);
 

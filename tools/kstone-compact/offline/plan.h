@@ -70,6 +70,7 @@ struct Plan {
   std::vector<FamilyPlan> families;
   std::string wal_dir;
   std::set<std::string> files;  // what the database consists of
+  std::string current;          // the text of CURRENT
   std::vector<std::string> notes;
   std::vector<Objection> objections;  // what keeps the database from being opened
 

@@ -13,9 +13,23 @@ void OperandSizes::add(std::uint64_t bytes) {
   max = std::max(max, bytes);
 }
 
+namespace {
+
+// The first eight bytes of a batch, lowest first, are the number of its first record.
+std::uint64_t sequence_of(const ::rocksdb::WriteBatch& batch) {
+  std::uint64_t sequence = 0;
+  for (std::size_t byte = 8; byte-- > 0;) {
+    sequence = sequence << 8 | static_cast<unsigned char>(batch.Data()[byte]);
+  }
+  return sequence;
+}
+
+}  // namespace
+
 class WalContents::Reader final : public ::rocksdb::WriteBatch::Handler {
  public:
-  Reader(WalContents& contents, std::uint64_t log) : contents_(contents), log_(log) {}
+  Reader(WalContents& contents, std::uint64_t log, std::uint64_t sequence)
+      : contents_(contents), log_(log), sequence_(sequence) {}
 
   Status PutCF(std::uint32_t family, const Slice& key, const Slice& value) override {
     return add(family, key.size() + value.size());
@@ -65,8 +79,10 @@ class WalContents::Reader final : public ::rocksdb::WriteBatch::Handler {
   }
   Status add(std::uint32_t family, std::uint64_t bytes) {
     if (counts(family)) {
-      ++contents_.families_[family].records;
-      contents_.families_[family].bytes += bytes;
+      auto& found = contents_.families_[family];
+      ++found.records;
+      found.bytes += bytes;
+      found.first_sequence = std::min(found.first_sequence, sequence_);
     }
     return Status::OK();
   }
@@ -77,6 +93,7 @@ class WalContents::Reader final : public ::rocksdb::WriteBatch::Handler {
 
   WalContents& contents_;
   std::uint64_t log_;
+  std::uint64_t sequence_;
 };
 
 void WalContents::ColumnFamilyLogNumberMap(const std::map<std::uint32_t, std::uint64_t>& logs,
@@ -88,17 +105,9 @@ void WalContents::ColumnFamilyLogNumberMap(const std::map<std::uint32_t, std::ui
 ::rocksdb::WalFilter::WalProcessingOption WalContents::LogRecordFound(
     unsigned long long log, const std::string&, const ::rocksdb::WriteBatch& batch,
     ::rocksdb::WriteBatch*, bool*) {
-  Reader reader(*this, log);
+  Reader reader(*this, log, sequence_of(batch));
   if (const auto status = batch.Iterate(&reader); !status.ok() && error_.empty()) {
     error_ = status.ToString();
-  }
-  if (!first_sequence_ && batch.Data().size() >= 8) {
-    // The first eight bytes of a batch, lowest first, are the number of its first record.
-    std::uint64_t sequence = 0;
-    for (std::size_t byte = 8; byte-- > 0;) {
-      sequence = sequence << 8 | static_cast<unsigned char>(batch.Data()[byte]);
-    }
-    first_sequence_ = sequence;
   }
   return WalProcessingOption::kIgnoreCurrentRecord;
 }
@@ -107,22 +116,6 @@ WalFamily WalContents::of(const std::string& family) const {
   const auto id = ids_.find(family);
   const auto found = id == ids_.end() ? families_.end() : families_.find(id->second);
   return found == families_.end() ? WalFamily() : found->second;
-}
-
-std::uint64_t WalContents::bytes() const {
-  std::uint64_t sum = 0;
-  for (const auto& [id, family] : families_) {
-    sum += family.bytes;
-  }
-  return sum;
-}
-
-std::uint64_t WalContents::records() const {
-  std::uint64_t sum = 0;
-  for (const auto& [id, family] : families_) {
-    sum += family.records;
-  }
-  return sum;
 }
 
 }  // namespace kstone::compact

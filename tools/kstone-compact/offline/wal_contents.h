@@ -13,7 +13,6 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
 
@@ -31,6 +30,7 @@ struct OperandSizes {
 struct WalFamily {
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
+  std::uint64_t first_sequence = UINT64_MAX;  // at most the number of the first of them
   OperandSizes operands;
 };
 
@@ -47,10 +47,6 @@ class WalContents final : public ::rocksdb::WalFilter {
 
   // What is not in an SST yet, of the family with this name.
   WalFamily of(const std::string& family) const;
-  std::uint64_t bytes() const;
-  std::uint64_t records() const;
-  // The number of the first record, if there is one that counts.
-  std::optional<std::uint64_t> first_sequence() const { return first_sequence_; }
   // Transactions that were prepared and neither committed nor rolled back.
   std::uint64_t open_transactions() const { return open_transactions_.size(); }
   bool has_transactions() const { return has_transactions_; }
@@ -65,7 +61,6 @@ class WalContents final : public ::rocksdb::WalFilter {
   std::map<std::uint32_t, WalFamily> families_;
   std::set<std::string> open_transactions_;
   bool has_transactions_ = false;
-  std::optional<std::uint64_t> first_sequence_;
   std::string error_;
 };
 
