@@ -20,6 +20,8 @@
 #ifndef KSTONE_BACKGROUND_WORKER_H_
 #define KSTONE_BACKGROUND_WORKER_H_
 
+#include "kstone/cxx20.h"
+
 #include <atomic>
 #include <chrono>
 #include <cstdint>

@@ -6,6 +6,8 @@
 #ifndef KSTONE_BACKGROUND_WORKER_IMPL_H_
 #define KSTONE_BACKGROUND_WORKER_IMPL_H_
 
+#include "kstone/cxx20.h"
+
 #include <cxxabi.h>
 
 #include <algorithm>

@@ -5,6 +5,8 @@
 #ifndef KSTONE_COMPACTION_CONFIG_H_
 #define KSTONE_COMPACTION_CONFIG_H_
 
+#include "kstone/cxx20.h"
+
 #include <algorithm>
 #include <cstdint>
 

@@ -6,6 +6,8 @@
 #ifndef KSTONE_COMPACTION_TYPES_H_
 #define KSTONE_COMPACTION_TYPES_H_
 
+#include "kstone/cxx20.h"
+
 #include <chrono>
 #include <cstdint>
 #include <functional>

@@ -24,6 +24,8 @@
 #ifndef KSTONE_PRODUCTION_SYNC_H_
 #define KSTONE_PRODUCTION_SYNC_H_
 
+#include "kstone/cxx20.h"
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>

@@ -16,6 +16,8 @@
 #ifndef KSTONE_SCHEDULING_CORE_H_
 #define KSTONE_SCHEDULING_CORE_H_
 
+#include "kstone/cxx20.h"
+
 #include <cstdint>
 #include <string>
 #include <vector>

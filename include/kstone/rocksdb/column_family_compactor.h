@@ -10,6 +10,8 @@
 #ifndef KSTONE_ROCKSDB_COLUMN_FAMILY_COMPACTOR_H_
 #define KSTONE_ROCKSDB_COLUMN_FAMILY_COMPACTOR_H_
 
+#include "kstone/cxx20.h"
+
 #include <rocksdb/db.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>

@@ -13,6 +13,8 @@
 #ifndef KSTONE_ROCKSDB_DATABASE_LISTENER_H_
 #define KSTONE_ROCKSDB_DATABASE_LISTENER_H_
 
+#include "kstone/cxx20.h"
+
 #include <rocksdb/db.h>
 #include <rocksdb/listener.h>
 

@@ -8,6 +8,8 @@
 #ifndef KSTONE_ROCKSDB_LEVELED_PICKER_H_
 #define KSTONE_ROCKSDB_LEVELED_PICKER_H_
 
+#include "kstone/cxx20.h"
+
 #include <rocksdb/comparator.h>
 
 #include <cstdint>
