@@ -35,6 +35,7 @@
 #include "kstone/compaction_config.h"
 #include "kstone/compaction_stats.h"
 #include "kstone/compaction_types.h"
+#include "kstone/export.h"
 #include "kstone/production_sync.h"
 #include "kstone/scheduling_core.h"
 #include "kstone/thread_annotations.h"
@@ -353,7 +354,7 @@ void basic_background_worker<Sync>::link(std::uint32_t stripe_id) noexcept {
 using BackgroundWorker = basic_background_worker<ProductionSync>;
 using CompactionContext = basic_compaction_context<ProductionSync>;
 
-extern template class basic_background_worker<ProductionSync>;
+extern template class KSTONE_EXPORT basic_background_worker<ProductionSync>;
 
 }  // namespace kstone
 

@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "kstone/background_worker.h"
+#include "kstone/export.h"
 
 namespace kstone {
 namespace detail {
@@ -36,10 +37,10 @@ class KSTONE_SCOPED_CAPABILITY ScopedLock {
 };
 
 // Throws std::invalid_argument for what the constructor does not accept.
-void validate(const CompactionConfig& config, std::uint32_t stripe_count, bool has_job);
+KSTONE_EXPORT void validate(const CompactionConfig& config, std::uint32_t stripe_count, bool has_job);
 
 // Assigns `text`, or a shorter one if there is no memory for it.
-void assign_or_truncate(std::string& target, const char* text) noexcept;
+KSTONE_EXPORT void assign_or_truncate(std::string& target, const char* text) noexcept;
 
 }  // namespace detail
 

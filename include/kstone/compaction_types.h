@@ -19,6 +19,7 @@
 
 #include "kstone/compaction_stats.h"
 
+#include "kstone/export.h"
 namespace kstone {
 
 // What a job, a scan and a report speak of.
@@ -40,7 +41,7 @@ enum class Submission : std::uint8_t {
 };
 
 constexpr bool accepted(Submission answer) noexcept { return answer <= Submission::rerun_pending; }
-std::string_view to_string(Submission answer) noexcept;
+KSTONE_EXPORT std::string_view to_string(Submission answer) noexcept;
 
 // What became of one compaction. Only the failing kinds carry a text.
 class CompactionOutcome {
@@ -72,7 +73,7 @@ class CompactionOutcome {
   std::string error_;
 };
 
-std::string_view to_string(CompactionOutcome::Kind kind) noexcept;
+KSTONE_EXPORT std::string_view to_string(CompactionOutcome::Kind kind) noexcept;
 
 enum class StartResult : std::uint8_t {
   started,          // at least one worker thread runs, or the configuration is disabled and none is needed
@@ -81,7 +82,7 @@ enum class StartResult : std::uint8_t {
   no_threads,       // an error: the system refused every thread; nothing was started, `start` may be called again
 };
 
-std::string_view to_string(StartResult result) noexcept;
+KSTONE_EXPORT std::string_view to_string(StartResult result) noexcept;
 
 enum class IdleResult : std::uint8_t {
   idle,       // every request answered before the call has reached its end
@@ -90,7 +91,7 @@ enum class IdleResult : std::uint8_t {
   refused,    // called from a job, scan or log sink of this worker, where it would wait for itself
 };
 
-std::string_view to_string(IdleResult result) noexcept;
+KSTONE_EXPORT std::string_view to_string(IdleResult result) noexcept;
 
 // How long a call may wait: any std::chrono duration. None waits as long as it takes; zero or less asks without waiting;
 // more than a clock of nanoseconds can say (292 years) is none.
@@ -121,7 +122,7 @@ enum class ShutdownMode : std::uint8_t {
   cancel,          // as finish_running, and running compactions are asked to stop
 };
 
-std::string_view to_string(ShutdownMode mode) noexcept;
+KSTONE_EXPORT std::string_view to_string(ShutdownMode mode) noexcept;
 
 // What `shutdown` did. Every caller gets the same cumulative report, as of the moment its call returns.
 struct ShutdownReport {
@@ -153,7 +154,7 @@ struct ShutdownReport {
 
 enum class LogLevel : std::uint8_t { debug, info, warn };
 
-std::string_view to_string(LogLevel level) noexcept;
+KSTONE_EXPORT std::string_view to_string(LogLevel level) noexcept;
 
 // Called on the acting thread, with no lock held; may queue requests; what it throws is swallowed. Never called from
 // `queue_compaction`. The text lives for the call only.

@@ -23,10 +23,11 @@
 #include <vector>
 
 #include "kstone/compaction_types.h"
+#include "kstone/export.h"
 
 namespace kstone {
 
-class SchedulingCore {
+class KSTONE_EXPORT SchedulingCore {
  public:
   struct Counters {
     // Requests by their answer, as far as the core has learnt of them.
