@@ -39,7 +39,7 @@ struct Scene {
 TEST(Scan, runs_at_the_start_and_once_for_each_interval) {
   Scene scene;
   Worker worker(CompactionConfig().with_check_interval(60), {}, 8, scene.job(), scene.options);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   Clock::await_sleepers(1);
   scene.compacted.await(1);
   EXPECT_EQ(scene.scans.events().size(), 1U);
@@ -59,7 +59,7 @@ TEST(Scan, runs_at_the_start_and_once_for_each_interval) {
 TEST(Scan, nothing_waits_for_its_interval) {
   Scene scene;
   Worker worker(CompactionConfig().with_check_interval(60), {}, 8, scene.job(), scene.options);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   Clock::await_sleepers(1);
   scene.compacted.await(1);
   // The clock stands still from here on.
@@ -72,7 +72,7 @@ TEST(Scan, nothing_waits_for_its_interval) {
 TEST(Scan, a_clock_that_jumps_makes_it_early_or_late_and_loses_nothing) {
   Scene scene;
   Worker worker(CompactionConfig().with_check_interval(60), {}, 8, scene.job(), scene.options);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   Clock::await_sleepers(1);
   Clock::advance(-seconds(1000));
   Clock::await_sleepers(1);
@@ -96,7 +96,7 @@ TEST(Scan, that_throws_is_logged_and_runs_again) {
     }
   };
   Worker worker(CompactionConfig().with_check_interval(60), {}, 8, scene.job(), scene.options);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   warnings.await(1);
   EXPECT_EQ(warnings.events()[0], "the periodic scan failed: no metadata");
   Clock::await_sleepers(1);
@@ -113,7 +113,7 @@ TEST(Scan, that_ends_its_thread_harms_nobody) {
   };
   Worker worker(CompactionConfig().with_max_concurrent(2), {}, 8, scene.job(), scene.options);
   worker.queue_compaction(0);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   scans.await(1);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(worker.queue_compaction(0), Submission::queued);
@@ -134,7 +134,7 @@ TEST(Scan, may_not_wait_for_its_own_worker) {
     EXPECT_TRUE(worker.shutdown().refused);
   };
   Worker worker(CompactionConfig(), {}, 8, scene.job(), scene.options);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   answers.await(1);
   EXPECT_EQ(answers.events()[0], IdleResult::refused);
 }
@@ -149,7 +149,7 @@ TEST(Scan, and_shutdown_are_over_before_the_sink_hears_of_the_end) {
     }
   };
   Worker worker(CompactionConfig(), {}, 8, scene.job(), scene.options);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   scene.scans.await(1);
   EXPECT_EQ(worker.shutdown().duration, seconds(0));
 }
@@ -157,7 +157,7 @@ TEST(Scan, and_shutdown_are_over_before_the_sink_hears_of_the_end) {
 TEST(Scan, is_not_called_when_the_configuration_is_disabled) {
   Scene scene;
   Worker worker(CompactionConfig::disabled(), {}, 8, scene.job(), scene.options);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   worker.shutdown();
   EXPECT_TRUE(scene.scans.events().empty());
 }
@@ -170,7 +170,7 @@ TEST(Limit, beyond_the_end_of_the_clock_is_none) {
   scene.options.scan = nullptr;
   {
     Worker worker(CompactionConfig(), {}, 4, scene.job(), scene.options);
-    worker.start();
+    EXPECT_EQ(worker.start(), StartResult::started);
     worker.queue_compaction(1);
     EXPECT_EQ(worker.wait_idle(280 * years), IdleResult::idle);
     EXPECT_TRUE(worker.shutdown(ShutdownMode::drain, 280 * years).complete);

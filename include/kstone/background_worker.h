@@ -140,7 +140,7 @@ class basic_background_worker {
 
   // Creates the threads; what was queued before starts now. Fewer threads than configured are a warning in the log; none at
   // all is an error. Does not wait for jobs.
-  StartResult start();
+  [[nodiscard]] StartResult start();
 
   // Asks for a compaction of the stripe. Takes no lock, allocates nothing, calls no code of the user, never waits. (Where
   // there is no futex, that is on systems other than Linux, waking a sleeping thread takes a lock for a moment.)
@@ -162,7 +162,7 @@ class basic_background_worker {
   // to note what to wait for.
   //
   // Memory ordering: after `idle`, what those compactions wrote is visible to the caller.
-  IdleResult wait_idle(Limit limit = {});
+  [[nodiscard]] IdleResult wait_idle(Limit limit = {});
 
   // Ends the worker for good, and waits for its threads. Every request from now on is rejected. Called again, or from
   // several threads, it joins the shutdown under way; a stronger mode takes effect, a weaker one does not. With a limit it

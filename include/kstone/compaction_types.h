@@ -44,7 +44,7 @@ constexpr bool accepted(Submission answer) noexcept { return answer <= Submissio
 KSTONE_EXPORT std::string_view to_string(Submission answer) noexcept;
 
 // What became of one compaction. Only the failing kinds carry a text.
-class CompactionOutcome {
+class [[nodiscard]] CompactionOutcome {
  public:
   enum class Kind : std::uint8_t {
     done,           // work was done and none is left
