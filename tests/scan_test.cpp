@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
+#include <ratio>
 #include <stdexcept>
 
 #include "kstone/background_worker_impl.h"
@@ -160,6 +163,27 @@ TEST(Scan, is_not_called_when_the_configuration_is_disabled) {
   EXPECT_EQ(worker.start(), StartResult::started);
   worker.shutdown();
   EXPECT_TRUE(scene.scans.events().empty());
+}
+
+template <class Duration>
+std::optional<std::int64_t> limit(Duration duration) {
+  const auto most = Limit(duration).nanoseconds();
+  return most ? std::optional(most->count()) : std::nullopt;
+}
+
+TEST(Limit, is_any_duration) {
+  using std::chrono::duration;
+  using Frames = duration<std::int64_t, std::ratio<1001, 30000>>;
+  EXPECT_EQ(limit(std::chrono::nanoseconds(1)), 1);
+  EXPECT_EQ(limit(duration<double>(0.3)), 300'000'000);
+  EXPECT_EQ(limit(Frames(30000)), 1'001'000'000'000);
+  // 211 years, to the millisecond: with duration_cast they would overflow on the way.
+  EXPECT_EQ(limit(Frames(200'000'000'000)).value_or(0) / 1'000'000, 6'673'333'333'333);
+  EXPECT_EQ(limit(duration<std::int64_t, std::atto>::max()), 9'223'372'037);
+  EXPECT_EQ(limit(std::chrono::hours::min()), 0);
+  EXPECT_EQ(limit(std::chrono::hours::max()), std::nullopt);
+  EXPECT_EQ(limit(duration<std::uint64_t, std::nano>(UINT64_MAX)), std::nullopt);
+  EXPECT_EQ(limit(duration<float>(1e30F)), std::nullopt);
 }
 
 // 280 years from a clock that says 30 are more than it can say.

@@ -12,14 +12,15 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <ratio>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "kstone/compaction_stats.h"
-
 #include "kstone/export.h"
+
 namespace kstone {
 
 // What a job, a scan and a report speak of.
@@ -104,7 +105,9 @@ class Limit {
     if (!(seconds > 0)) {
       nanoseconds_ = std::chrono::nanoseconds(0);
     } else if (seconds < 9e9) {
-      nanoseconds_ = std::chrono::duration_cast<std::chrono::nanoseconds>(limit);
+      // Not duration_cast: with a period such as 1001/30000 s its product overflows long before that.
+      const std::chrono::duration<long double, std::nano> exact(limit);
+      nanoseconds_ = std::chrono::nanoseconds(static_cast<std::int64_t>(exact.count() + 0.5L));
     }
   }
 
