@@ -87,6 +87,13 @@ TEST(Construction, clamps_an_interval_in_any_unit) {
   EXPECT_EQ(refusal(CompactionConfig().with_check_interval(-1s), 1), "accepted");
 }
 
+// Under -Wextra, which these tests are compiled with, neither is told that it leaves the other out.
+TEST(Construction, takes_one_option_alone) {
+  BackgroundWorker::Options log{.log = [](LogLevel, std::string_view) {}};
+  BackgroundWorker::Options scan{.scan = [](BackgroundWorker&) {}};
+  EXPECT_TRUE(log.log && !log.scan && scan.scan && !scan.log);
+}
+
 TEST(Construction, names_a_threshold_out_of_range) {
   CompactionConfig config;
   config.sst_threshold = 1;

@@ -120,9 +120,9 @@ class basic_background_worker {
     // queue stripes. A backstop for what an engine forgot to request: nothing here depends on it. None by default. If it throws, or
     // its thread cannot be created, the log says so, and nothing else does. One that takes long asks `is_running`, which is false
     // once a shutdown has begun: the shutdown waits for it, and is not `complete` before.
-    Scan scan;
+    Scan scan = {};
     // None by default: failed compactions then show in the snapshot and in the report only. It must not end its thread.
-    LogSink log;
+    LogSink log = {};
   };
 
   // Stripes are `0 .. stripe_count - 1`. Allocates all that requests and dispatch will ever need; starts no thread.

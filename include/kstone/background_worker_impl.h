@@ -287,8 +287,9 @@ CompactionOutcome basic_background_worker<Sync>::run_job(Slot& slot, std::uint32
 // the model checker must not be switched; the one that does is the C library's, which the models never meet.
 template <class Sync>
 template <class Call>
-bool basic_background_worker<Sync>::contained(Slot& slot, std::optional<std::uint32_t> stripe_id, std::string& error,
-                                              const Call& call) {
+bool basic_background_worker<Sync>::contained([[maybe_unused]] Slot& slot,
+                                              [[maybe_unused]] std::optional<std::uint32_t> stripe_id,
+                                              std::string& error, const Call& call) {
   bool returned = false;
   try {
     call();

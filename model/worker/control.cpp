@@ -466,7 +466,7 @@ struct LogSinkCallsBack : Scene<Size<1, 1>, Sync> {
         [this](typename Scene<Size<1, 1>, Sync>::Context& context) {
           return this->note(context) == 1 ? CompactionOutcome::failed("broken") : CompactionOutcome::done();
         },
-        {.scan = {}, .log = [this](LogLevel level, std::string_view) {
+        {.log = [this](LogLevel level, std::string_view) {
           if (this->worker == nullptr) {
             return;  // its constructor or destructor
           }

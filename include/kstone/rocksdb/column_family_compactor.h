@@ -68,7 +68,7 @@ KSTONE_EXPORT CompactionOutcome outcome_of(const ::rocksdb::Status& status, bool
 //     kstone::rocksdb::use_worker_compactions(options, config);
 //     rocksdb::DB::Open(options, path, families, &handles, &db);
 //     kstone::rocksdb::ColumnFamilyCompactor compactor(db, handles, config);
-//     kstone::BackgroundWorker worker(config, {}, compactor.stripe_count(), compactor.job(), {compactor.scan(), {}});
+//     kstone::BackgroundWorker worker(config, {}, compactor.stripe_count(), compactor.job(), {.scan = compactor.scan()});
 //     listener->attach(worker, handles);
 //     if (worker.start() != kstone::StartResult::started) { return error; }
 class KSTONE_EXPORT ColumnFamilyCompactor {
