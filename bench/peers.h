@@ -25,6 +25,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 #include <unordered_set>
 #include <utility>
@@ -68,7 +69,9 @@ class BasicKstone {
                   run(context.stripe_id());
                   return CompactionOutcome::done();
                 }) {
-    worker_.start();
+    if (worker_.start() != StartResult::started) {
+      throw std::runtime_error("the worker has no threads");
+    }
   }
   bool submit(std::uint32_t stripe) {
     const auto answer = worker_.queue_compaction(stripe);

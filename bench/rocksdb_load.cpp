@@ -179,7 +179,7 @@ class Engine {
     if (scheduling == Scheduling::worker) {
       compactor_.emplace(&database_.db(), database_.stripes(), config_of(options));
       worker_.emplace(config_of(options), CompactionStatsAtomic(), compactor_->stripe_count(), compactor_->job(),
-                      BackgroundWorker::Options{compactor_->scan(), {}});
+                      BackgroundWorker::Options{.scan = compactor_->scan()});
       if (worker_->start() != StartResult::started) {
         throw BadInput("the system refuses to start a thread");
       }

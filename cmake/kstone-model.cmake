@@ -5,13 +5,8 @@
 # that it runs is green: proved where it must pass, refuted in an expected way where it must fail. The time limit is 300
 # seconds unless said. Assertions are on in every build type.
 #
-# KSTONE_GATE_REPORT is the script that makes SARIF and Markdown of what such an executable writes with --json.
-find_file(
-  KSTONE_GATE_REPORT gate_report.py
-  PATHS ${CMAKE_CURRENT_LIST_DIR} ${CMAKE_CURRENT_LIST_DIR}/../scripts/verification # installed; as a subdirectory
-  NO_DEFAULT_PATH
-)
-mark_as_advanced(KSTONE_GATE_REPORT)
+# KSTONE_GATE_REPORT, which whoever includes this file sets, is the script that makes SARIF and Markdown of what such an
+# executable writes with --json.
 
 function(kstone_add_model_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;ARGS")

@@ -14,6 +14,8 @@
 #ifndef KSTONE_MODEL_RELACY_SYNC_H_
 #define KSTONE_MODEL_RELACY_SYNC_H_
 
+#include "kstone/cxx20.h"
+
 #include <atomic>
 #include <chrono>
 #include <cstdint>

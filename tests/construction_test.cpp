@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <ratio>
 #include <stdexcept>
 #include <string>
 
@@ -48,6 +52,46 @@ TEST(Construction, names_an_interval_out_of_range) {
   // What a negative number becomes.
   EXPECT_EQ(refusal(CompactionConfig().with_check_interval(static_cast<std::uint64_t>(-1)), 1),
             "BackgroundWorker: check_interval_secs is 18446744073709551615; expected 1 to 1000000000");
+}
+
+template <class Duration>
+std::uint64_t interval(Duration duration) {
+  return CompactionConfig().with_check_interval(duration).check_interval_secs;
+}
+
+TEST(Construction, takes_an_interval_in_any_unit) {
+  using namespace std::chrono_literals;
+  EXPECT_EQ(interval(1s), 1U);
+  EXPECT_EQ(interval(5min), 300U);
+  EXPECT_EQ(interval(1.5h), 5400U);
+  EXPECT_EQ(interval(3000ms), 3U);
+  EXPECT_EQ(interval(3001ms), 4U);  // a part of a second is a whole one
+  EXPECT_EQ(interval(60'000'000'001ns), 61U);
+  EXPECT_EQ(interval(std::chrono::duration<std::int64_t, std::ratio<1001, 30000>>(30000)), 1001U);
+}
+
+// As with_max_concurrent does with 0: what is too small or too large becomes the end of the range.
+TEST(Construction, clamps_an_interval_in_any_unit) {
+  using namespace std::chrono_literals;
+  EXPECT_EQ(interval(1ns), 1U);
+  EXPECT_EQ(interval(0s), 1U);
+  EXPECT_EQ(interval(-1s), 1U);
+  EXPECT_EQ(interval(std::chrono::hours::min()), 1U);
+  EXPECT_EQ(interval(std::chrono::hours::max()), max_check_interval_secs);
+  EXPECT_EQ(interval(std::chrono::seconds(max_check_interval_secs)), max_check_interval_secs);
+  EXPECT_EQ(interval(std::chrono::seconds(max_check_interval_secs + 1)), max_check_interval_secs);
+  EXPECT_EQ(interval(std::chrono::duration<std::uint64_t>(UINT64_MAX)), max_check_interval_secs);
+  EXPECT_EQ(interval(std::chrono::duration<double>(std::numeric_limits<double>::infinity())),
+            max_check_interval_secs);
+  EXPECT_EQ(interval(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN())), 1U);
+  EXPECT_EQ(refusal(CompactionConfig().with_check_interval(-1s), 1), "accepted");
+}
+
+// Under -Wextra, which these tests are compiled with, neither is told that it leaves the other out.
+TEST(Construction, takes_one_option_alone) {
+  BackgroundWorker::Options log{.log = [](LogLevel, std::string_view) {}};
+  BackgroundWorker::Options scan{.scan = [](BackgroundWorker&) {}};
+  EXPECT_TRUE(log.log && !log.scan && scan.scan && !scan.log);
 }
 
 TEST(Construction, names_a_threshold_out_of_range) {

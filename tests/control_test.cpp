@@ -61,7 +61,7 @@ TEST(Start, serves_what_was_queued_before) {
     return CompactionOutcome::done();
   });
   worker.queue_compaction(2);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   compacted.await(1);
 }
 
@@ -152,7 +152,7 @@ TEST(Start, with_threads_for_jobs_but_none_for_the_scan_runs_and_says_so) {
 
 TEST(Shutdown, drain_runs_every_accepted_stripe_once_more) {
   Held held;
-  held.worker.start();
+  EXPECT_EQ(held.worker.start(), StartResult::started);
   held.worker.queue_compaction(0);
   held.started.await(1);
   held.worker.queue_compaction(1);
@@ -174,7 +174,7 @@ TEST(Shutdown, drain_runs_every_accepted_stripe_once_more) {
 
 TEST(Shutdown, finish_running_discards_what_waits_and_pending_reruns) {
   Held held;
-  held.worker.start();
+  EXPECT_EQ(held.worker.start(), StartResult::started);
   held.worker.queue_compaction(0);
   held.started.await(1);
   held.worker.queue_compaction(2);
@@ -195,7 +195,7 @@ TEST(Shutdown, finish_running_discards_what_waits_and_pending_reruns) {
 TEST(Shutdown, cancel_asks_running_jobs_to_stop) {
   Held held(2);
   held.obey_stop = true;
-  held.worker.start();
+  EXPECT_EQ(held.worker.start(), StartResult::started);
   held.worker.queue_compaction(4);
   held.worker.queue_compaction(5);
   held.started.await(2);
@@ -211,7 +211,7 @@ TEST(Shutdown, cancel_asks_running_jobs_to_stop) {
 TEST(Shutdown, a_later_call_may_strengthen_the_mode_and_not_weaken_it) {
   Held held;
   held.obey_stop = true;
-  held.worker.start();
+  EXPECT_EQ(held.worker.start(), StartResult::started);
   held.worker.queue_compaction(0);
   held.started.await(1);
   held.worker.queue_compaction(1);
@@ -229,7 +229,7 @@ TEST(Shutdown, lists_what_drained_jobs_left_undone) {
   Held held;
   held.outcomes = {CompactionOutcome::more_work(), CompactionOutcome::retry("full"), CompactionOutcome::failed("bad"),
                    CompactionOutcome::done()};
-  held.worker.start();
+  EXPECT_EQ(held.worker.start(), StartResult::started);
   held.worker.queue_compaction(0);
   held.started.await(1);
   for (std::uint32_t id = 1; id < 4; ++id) {
@@ -266,7 +266,7 @@ TEST(Shutdown, a_rerun_that_is_done_makes_good_what_failed_before_it) {
     end.pass();
     return runs.events().size() == 1 ? CompactionOutcome::failed("first") : CompactionOutcome::done();
   });
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);
   started.pass();
   worker.queue_compaction(0);
@@ -281,7 +281,7 @@ TEST(Shutdown, a_rerun_that_is_done_makes_good_what_failed_before_it) {
 TEST(Shutdown, from_many_threads_at_once_gives_all_the_same_report) {
   Held held(2);
   held.end.open();
-  held.worker.start();
+  EXPECT_EQ(held.worker.start(), StartResult::started);
   for (std::uint32_t id = 0; id < 8; ++id) {
     held.worker.queue_compaction(id);
   }
@@ -302,7 +302,7 @@ TEST(Shutdown, from_many_threads_at_once_gives_all_the_same_report) {
 
 TEST(Shutdown, a_job_that_does_not_end_is_reported_at_the_limit) {
   Held held;
-  held.worker.start();
+  EXPECT_EQ(held.worker.start(), StartResult::started);
   held.worker.queue_compaction(5);
   held.started.await(1);
   const auto report = held.worker.shutdown(ShutdownMode::cancel, std::chrono::milliseconds(1));
@@ -320,7 +320,7 @@ TEST(Shutdown, racing_requests_are_served_or_reported_and_never_both) {
                               ran.fetch_or(std::uint64_t{1} << context.stripe_id());
                               return CompactionOutcome::done();
                             });
-    worker.start();
+    EXPECT_EQ(worker.start(), StartResult::started);
     std::uint64_t queued = 0;
     std::thread requester([&] {
       for (std::uint32_t id = 0; id < 64; ++id) {
@@ -346,13 +346,13 @@ TEST(Shutdown, racing_requests_are_served_or_reported_and_never_both) {
 TEST(WaitIdle, without_a_request_answers_at_once) {
   Held held;
   EXPECT_EQ(held.worker.wait_idle(), IdleResult::idle);
-  held.worker.start();
+  EXPECT_EQ(held.worker.start(), StartResult::started);
   EXPECT_EQ(held.worker.wait_idle(nanoseconds(-1)), IdleResult::idle);
 }
 
 TEST(WaitIdle, at_its_limit_says_so) {
   Held held;
-  held.worker.start();
+  EXPECT_EQ(held.worker.start(), StartResult::started);
   held.worker.queue_compaction(0);
   held.started.await(1);
   EXPECT_EQ(held.worker.wait_idle(nanoseconds(0)), IdleResult::timed_out);
@@ -364,7 +364,7 @@ TEST(WaitIdle, at_its_limit_says_so) {
 
 TEST(WaitIdle, waits_for_the_rerun_too) {
   Held held;
-  held.worker.start();
+  EXPECT_EQ(held.worker.start(), StartResult::started);
   held.worker.queue_compaction(0);
   held.started.await(1);
   held.worker.queue_compaction(0);
@@ -381,7 +381,7 @@ TEST(WaitIdle, does_not_wait_for_requests_that_come_later) {
     return CompactionOutcome::done();
   });
   self = &worker;
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
@@ -390,7 +390,7 @@ TEST(WaitIdle, does_not_wait_for_requests_that_come_later) {
 TEST(WaitIdle, does_not_wait_for_stripes_requested_after_the_call) {
   Held held(2);
   held.separately = true;
-  held.worker.start();
+  EXPECT_EQ(held.worker.start(), StartResult::started);
   held.worker.queue_compaction(0);
   held.started.await(1);
   IdleResult result = IdleResult::refused;
@@ -414,7 +414,7 @@ TEST(WaitIdle, a_limit_beyond_the_clock_is_none) {
     while (worker.snapshot().waiting_callers == 0) {
       std::this_thread::yield();
     }
-    worker.start();
+    EXPECT_EQ(worker.start(), StartResult::started);
   });
   EXPECT_EQ(worker.wait_idle(std::chrono::seconds::max()), IdleResult::idle);
   starter.join();
@@ -451,7 +451,7 @@ TEST(Refusal, waits_from_inside_a_job_are_refused) {
     return CompactionOutcome::done();
   });
   self = &worker;
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(idle, IdleResult::refused);
@@ -480,7 +480,7 @@ TEST(Refusal, waits_from_destructors_of_a_worker_thread_are_refused) {
     return CompactionOutcome::done();
   });
   self = &worker;
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_TRUE(worker.shutdown().complete);
@@ -489,7 +489,7 @@ TEST(Refusal, waits_from_destructors_of_a_worker_thread_are_refused) {
 
 TEST(Cancellation, of_a_thread_in_wait_idle_waits_for_its_end) {
   Held held;
-  held.worker.start();
+  EXPECT_EQ(held.worker.start(), StartResult::started);
   held.worker.queue_compaction(0);
   held.started.await(1);
   std::atomic<bool> returned{false};
@@ -513,7 +513,7 @@ TEST(Jobs, an_exception_without_a_text_is_contained) {
   };
   BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 1,
                           [](CompactionContext&) -> CompactionOutcome { throw Silent(); });
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(worker.snapshot().first_error, "no text");
@@ -522,7 +522,7 @@ TEST(Jobs, an_exception_without_a_text_is_contained) {
 // Systems give the identity of a thread that has ended to a new one.
 TEST(Refusal, a_later_thread_is_not_taken_for_a_worker_thread) {
   BackgroundWorker worker(CompactionConfig().with_max_concurrent(4), CompactionStatsAtomic(), 1, do_nothing);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_TRUE(worker.shutdown().complete);
   for (int i = 0; i < 8; ++i) {
     std::thread([&] {
@@ -534,7 +534,7 @@ TEST(Refusal, a_later_thread_is_not_taken_for_a_worker_thread) {
 
 TEST(Refusal, a_job_of_another_worker_may_wait) {
   BackgroundWorker inner(CompactionConfig(), CompactionStatsAtomic(), 1, do_nothing);
-  inner.start();
+  EXPECT_EQ(inner.start(), StartResult::started);
   IdleResult idle = IdleResult::refused;
   bool complete = false;
   BackgroundWorker outer(CompactionConfig(), CompactionStatsAtomic(), 1, [&](CompactionContext&) {
@@ -543,7 +543,7 @@ TEST(Refusal, a_job_of_another_worker_may_wait) {
     complete = inner.shutdown().complete;
     return CompactionOutcome::done();
   });
-  outer.start();
+  EXPECT_EQ(outer.start(), StartResult::started);
   outer.queue_compaction(0);
   EXPECT_EQ(outer.wait_idle(), IdleResult::idle);
   EXPECT_EQ(idle, IdleResult::idle);
@@ -559,9 +559,9 @@ TEST(RefusalDeathTest, destruction_from_inside_a_job_aborts_with_a_sentence) {
           delete worker;
           return CompactionOutcome::done();
         });
-        worker->start();
+        EXPECT_EQ(worker->start(), StartResult::started);
         worker->queue_compaction(0);
-        worker->wait_idle();
+        static_cast<void>(worker->wait_idle());
       },
       "kstone: ~BackgroundWorker: called from a job");
 }
@@ -579,7 +579,7 @@ TEST(Destructor, discards_what_waits_and_ends_what_runs) {
                               compacted.add(context.stripe_id());
                               return CompactionOutcome::done();
                             });
-    worker.start();
+    EXPECT_EQ(worker.start(), StartResult::started);
     worker.queue_compaction(0);
     worker.queue_compaction(1);
     started.pass();

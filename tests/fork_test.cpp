@@ -26,7 +26,7 @@ TEST(Fork, leaves_the_parents_worker_as_it_was) {
                             end.pass();
                             return CompactionOutcome::done();
                           });
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);
   started.await(1);
   for (int i = 0; i < 20; ++i) {
@@ -102,7 +102,7 @@ std::string sentence(const char* name) {
 TEST_P(ForkedChild, that_uses_the_worker_is_told) {
   std::optional<Worker> worker(std::in_place, CompactionConfig(), Worker::StatsAtomic(), 4U,
                                [](Worker::Context&) { return CompactionOutcome::done(); });
-  worker->start();
+  EXPECT_EQ(worker->start(), StartResult::started);
   EXPECT_EQ(last_words_of_child([&] { GetParam().call(*worker); }), sentence(GetParam().name));
   worker->queue_compaction(1);
   EXPECT_EQ(worker->wait_idle(), IdleResult::idle);
@@ -121,8 +121,8 @@ TEST_P(ForkedChild, that_was_made_while_the_mutex_was_held_is_told_all_the_same)
 INSTANTIATE_TEST_SUITE_P(Fork, ForkedChild,
                          testing::Values(Call{"queue_compaction", [](Worker& worker) { worker.queue_compaction(1); }},
                                          Call{"queue_compaction", [](Worker& worker) { worker.queue_compaction(99); }},
-                                         Call{"start", [](Worker& worker) { worker.start(); }},
-                                         Call{"wait_idle", [](Worker& worker) { worker.wait_idle(); }},
+                                         Call{"start", [](Worker& worker) { static_cast<void>(worker.start()); }},
+                                         Call{"wait_idle", [](Worker& worker) { static_cast<void>(worker.wait_idle()); }},
                                          Call{"shutdown", [](Worker& worker) { worker.shutdown(); }},
                                          Call{"queue_size", [](Worker& worker) { worker.queue_size(); }},
                                          Call{"is_running", [](Worker& worker) { worker.is_running(); }},
@@ -151,7 +151,7 @@ TEST(Fork, ends_a_child_that_returns_from_a_job) {
     words = last_words_of(child, pipe_ends);
     return CompactionOutcome::done();
   });
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(1);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(words, "kstone: a job or scan returned in a child of fork(), where the worker has no threads\n");
@@ -165,10 +165,10 @@ TEST(Fork, leaves_the_child_free_to_make_a_worker) {
   if (child == 0) {
     alarm(20);
     BackgroundWorker own(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4, do_nothing);
-    own.start();
+    const bool started = own.start() == StartResult::started;
     own.queue_compaction(1);
-    own.wait_idle();
-    _exit(own.shutdown().complete && own.snapshot().episodes_done == 1 ? 7 : 1);
+    const bool idle = own.wait_idle() == IdleResult::idle;
+    _exit(started && idle && own.shutdown().complete && own.snapshot().episodes_done == 1 ? 7 : 1);
   }
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);

@@ -69,7 +69,7 @@ TEST(Identity, of_a_joined_thread_may_belong_to_somebody_else) {
     }
     return CompactionOutcome::done();
   });
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);
   begun.await(1);
   worker.queue_compaction(1);

@@ -36,7 +36,7 @@ Played play(const std::vector<CompactionOutcome>& outcomes, bool request_during_
                           });
   self = &worker;
   worker.queue_compaction(0);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   // Requests made by jobs are not before the first wait, but all are before the second.
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
@@ -93,7 +93,7 @@ TEST(Jobs, more_work_goes_to_the_tail) {
   for (std::uint32_t id = 0; id < 3; ++id) {
     worker.queue_compaction(id);
   }
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(compacted.events(), (std::vector<std::uint32_t>{0, 1, 2, 0, 0}));
 }
@@ -115,7 +115,7 @@ TEST(Jobs, a_request_while_more_work_waits_is_coalesced_and_counted_once) {
   self = &worker;
   worker.queue_compaction(0);
   worker.queue_compaction(1);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(compacted.events(), (std::vector<std::uint32_t>{0, 1, 0}));
   EXPECT_EQ(worker.snapshot().coalesced, 2U);
@@ -156,7 +156,7 @@ TEST(Jobs, the_first_error_is_kept) {
   for (const std::uint32_t id : {2U, 0U, 1U}) {
     worker.queue_compaction(id);
   }
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(worker.snapshot().first_error, "stripe 2");
   EXPECT_EQ(worker.snapshot().episodes_failed, 3U);

@@ -32,7 +32,7 @@ TEST(Log, tells_starts_ends_and_failures) {
       options);
   worker.queue_compaction(0);
   worker.queue_compaction(1);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   worker.shutdown();
 
@@ -64,7 +64,7 @@ TEST(Log, each_outcome_has_its_level_and_text) {
   for (std::uint32_t id = 0; id < 6; ++id) {
     worker.queue_compaction(id);
   }
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   worker.shutdown();
   auto logged = lines.events();
@@ -96,14 +96,14 @@ TEST(Log, each_answer_of_start_has_its_line) {
   options.log = [&](LogLevel level, std::string_view text) { lines.add({level, std::string(text)}); };
   {
     BackgroundWorker worker(CompactionConfig().with_max_concurrent(2), CompactionStatsAtomic(), 4, do_nothing, options);
-    worker.start();
-    worker.start();
+    EXPECT_EQ(worker.start(), StartResult::started);
+    EXPECT_EQ(worker.start(), StartResult::already_running);
     worker.shutdown();
-    worker.start();
+    EXPECT_EQ(worker.start(), StartResult::shut_down);
   }
   {
     BackgroundWorker worker(CompactionConfig::disabled(), CompactionStatsAtomic(), 4, do_nothing, options);
-    worker.start();
+    EXPECT_EQ(worker.start(), StartResult::started);
   }
   const std::string end = "shut down; of 0 episodes 0 were done, 0 failed, 0 cancelled, 0 discarded";
   EXPECT_EQ(lines.events(), (std::vector<Line>{
@@ -122,7 +122,7 @@ TEST(Log, the_end_is_told_once_also_from_the_destructor) {
   options.log = [&](LogLevel level, std::string_view text) { lines.add({level, std::string(text)}); };
   {
     BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing, options);
-    worker.start();
+    EXPECT_EQ(worker.start(), StartResult::started);
     worker.shutdown();
     worker.shutdown();
   }
@@ -161,7 +161,7 @@ TEST(LogDeathTest, destruction_from_a_sink_aborts_with_a_sentence) {
           }
         };
         worker = std::make_unique<BackgroundWorker>(CompactionConfig(), CompactionStatsAtomic(), 1, do_nothing, options);
-        worker->start();
+        EXPECT_EQ(worker->start(), StartResult::started);
         worker->shutdown();
       },
       "kstone: ~BackgroundWorker: called from a job");
@@ -186,7 +186,7 @@ TEST(Log, a_sink_that_throws_is_contained_and_one_that_requests_is_served) {
       },
       options);
   self = &worker;
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);
   compacted.await(2);
   EXPECT_EQ(compacted.events()[1], 2U);
@@ -198,7 +198,7 @@ TEST(Log, is_never_called_from_queue_compaction) {
   BackgroundWorker::Options options;
   options.log = [&](LogLevel, std::string_view) { from_caller += std::this_thread::get_id() == caller ? 1 : 0; };
   BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing, options);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   const int before = from_caller;
   EXPECT_EQ(before, 1);  // start's own line: the count can rise
   for (std::uint32_t id = 0; id < 5; ++id) {
@@ -214,7 +214,7 @@ TEST(Log, a_long_text_is_cut) {
   BackgroundWorker worker(
       CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4,
       [](CompactionContext&) { return CompactionOutcome::failed(std::string(10'000, 'x')); }, options);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(worker.snapshot().first_error.size(), 10'000U);

@@ -23,7 +23,7 @@ TEST(OriginFault, f1_a_request_or_shutdown_waits_for_the_interval) {
     compacted.add(context.stripe_id());
     return CompactionOutcome::done();
   });
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   worker.queue_compaction(2);
   compacted.await(1);  // with nothing to wake the worker but the request
@@ -43,7 +43,7 @@ TEST(OriginFault, f1_nor_with_a_periodic_scan) {
         return CompactionOutcome::done();
       },
       options);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   scanned.pass();
   worker.queue_compaction(2);
   compacted.await(1);
@@ -62,7 +62,7 @@ TEST(OriginFault, f2_max_concurrent_is_only_a_batch_size) {
                             all_here.pass();
                             return CompactionOutcome::done();
                           });
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   for (std::uint32_t i = 0; i < 6; ++i) {
     worker.queue_compaction(i);
   }
@@ -78,7 +78,7 @@ TEST(OriginFault, f3_the_compaction_is_not_performed) {
     return CompactionOutcome::done();
   });
   worker.queue_compaction(3);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(compacted.events(), std::vector<std::uint32_t>{3});
   EXPECT_EQ(worker.snapshot().stats.total_ssts_merged, 5U);
@@ -97,7 +97,7 @@ TEST(OriginFault, f4_requests_taken_from_the_queue_are_dropped_by_shutdown) {
                               compacted.add(context.stripe_id());
                               return CompactionOutcome::done();
                             });
-    worker.start();
+    EXPECT_EQ(worker.start(), StartResult::started);
     for (std::uint32_t i = 0; i < 4; ++i) {
       worker.queue_compaction(i);
     }
@@ -128,7 +128,7 @@ TEST(OriginFault, f5_duplicates_of_a_running_stripe_are_not_seen) {
     end.pass();
     return CompactionOutcome::done();
   });
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.queue_compaction(1), Submission::queued);
   started.pass();
   EXPECT_EQ(worker.queue_compaction(1), Submission::rerun_pending);
@@ -141,7 +141,7 @@ TEST(OriginFault, f5_duplicates_of_a_running_stripe_are_not_seen) {
 
 TEST(OriginFault, f6_start_after_shutdown_does_nothing_and_says_nothing) {
   BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   worker.shutdown();
   EXPECT_EQ(worker.start(), StartResult::shut_down);
   EXPECT_FALSE(worker.is_running());
@@ -149,7 +149,7 @@ TEST(OriginFault, f6_start_after_shutdown_does_nothing_and_says_nothing) {
 
 TEST(OriginFault, f7_a_request_after_shutdown_is_accepted) {
   BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   worker.shutdown();
   EXPECT_EQ(worker.queue_compaction(1), Submission::rejected_shutting_down);
   EXPECT_EQ(worker.queue_size(), 0U);
@@ -169,7 +169,7 @@ TEST(OriginFault, f8_a_panicking_job_kills_the_thread_unseen) {
                             }
                             return CompactionOutcome::done();
                           });
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   for (std::uint32_t i = 0; i < 3; ++i) {
     worker.queue_compaction(i);
   }
@@ -189,7 +189,7 @@ TEST(OriginFault, f8_a_thread_that_its_job_ended_does_not_count_as_running) {
   CompactionStatsAtomic stats;
   BackgroundWorker worker(CompactionConfig().with_max_concurrent(1), stats, 4,
                           [](CompactionContext&) -> CompactionOutcome { pthread_exit(nullptr); });
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_FALSE(worker.is_running());
@@ -219,7 +219,7 @@ TEST(OriginFault, f8_a_rerun_owed_by_a_thread_that_its_job_ended_runs) {
     return CompactionOutcome::done();
   });
   self = &worker;
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   watch.sleeps.await(2);
   worker.queue_compaction(0);
   attempts.await(2);
@@ -244,7 +244,7 @@ TEST(OriginFault, f8_a_rerun_owed_by_a_thread_that_its_job_ended_runs) {
 
 TEST(OriginFault, f9_the_configuration_and_the_stats_are_not_used) {
   BackgroundWorker disabled(CompactionConfig::disabled(), CompactionStatsAtomic(), 4, do_nothing);
-  disabled.start();
+  EXPECT_EQ(disabled.start(), StartResult::started);
   EXPECT_EQ(disabled.queue_compaction(1), Submission::rejected_disabled);
   EXPECT_EQ(disabled.queue_size(), 0U);
 
@@ -256,7 +256,7 @@ TEST(OriginFault, f9_the_configuration_and_the_stats_are_not_used) {
     end.pass();
     return CompactionOutcome::done();
   });
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(1);
   started.pass();
   EXPECT_EQ(stats.snapshot().active_compactions, 1U);

@@ -38,7 +38,7 @@ TEST(Origin, shutdown_on_destruction) {
       ended = true;
       return CompactionOutcome::done();
     });
-    worker.start();
+    EXPECT_EQ(worker.start(), StartResult::started);
     worker.queue_compaction(0);
     started.pass();
     end.open();

@@ -45,7 +45,7 @@ TEST(Requests, any_number_before_start_are_one_compaction) {
   for (int i = 0; i < 100; ++i) {
     EXPECT_EQ(worker.queue_compaction(2), Submission::coalesced);
   }
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(runs, 1);
   const auto snapshot = worker.snapshot();
@@ -64,7 +64,7 @@ TEST(Requests, stripes_run_in_the_order_of_their_first_request) {
   for (const std::uint32_t id : {5U, 1U, 7U, 1U, 0U, 5U, 3U}) {
     worker.queue_compaction(id);
   }
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(compacted.events(), (std::vector<std::uint32_t>{5, 1, 7, 0, 3}));
 }
@@ -80,7 +80,7 @@ TEST(Requests, a_rerun_waits_behind_what_was_queued_before_it) {
                             end.pass();
                             return CompactionOutcome::done();
                           });
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);
   started.pass();
   EXPECT_EQ(worker.queue_compaction(1), Submission::queued);
@@ -107,7 +107,7 @@ TEST(Requests, a_job_may_request_its_own_and_other_stripes) {
                             return CompactionOutcome::done();
                           });
   self = &worker;
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
@@ -131,7 +131,7 @@ TEST(Requests, of_a_suspended_caller_cost_one_thread_and_not_more) {
     }
     return CompactionOutcome::done();
   });
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   watch.sleeps.await(3);
   std::atomic<bool> returned{false};
   std::thread suspended([&] {
@@ -175,7 +175,7 @@ TEST(Requests, from_many_threads_are_each_served_by_a_later_compaction) {
                             busy[id] = false;
                             return CompactionOutcome::done();
                           });
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   std::vector<std::thread> threads;
   for (int caller = 0; caller < callers; ++caller) {
     threads.emplace_back([&, caller] {

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
+#include <ratio>
 #include <stdexcept>
 
 #include "kstone/background_worker_impl.h"
@@ -39,7 +42,7 @@ struct Scene {
 TEST(Scan, runs_at_the_start_and_once_for_each_interval) {
   Scene scene;
   Worker worker(CompactionConfig().with_check_interval(60), {}, 8, scene.job(), scene.options);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   Clock::await_sleepers(1);
   scene.compacted.await(1);
   EXPECT_EQ(scene.scans.events().size(), 1U);
@@ -59,7 +62,7 @@ TEST(Scan, runs_at_the_start_and_once_for_each_interval) {
 TEST(Scan, nothing_waits_for_its_interval) {
   Scene scene;
   Worker worker(CompactionConfig().with_check_interval(60), {}, 8, scene.job(), scene.options);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   Clock::await_sleepers(1);
   scene.compacted.await(1);
   // The clock stands still from here on.
@@ -72,7 +75,7 @@ TEST(Scan, nothing_waits_for_its_interval) {
 TEST(Scan, a_clock_that_jumps_makes_it_early_or_late_and_loses_nothing) {
   Scene scene;
   Worker worker(CompactionConfig().with_check_interval(60), {}, 8, scene.job(), scene.options);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   Clock::await_sleepers(1);
   Clock::advance(-seconds(1000));
   Clock::await_sleepers(1);
@@ -96,7 +99,7 @@ TEST(Scan, that_throws_is_logged_and_runs_again) {
     }
   };
   Worker worker(CompactionConfig().with_check_interval(60), {}, 8, scene.job(), scene.options);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   warnings.await(1);
   EXPECT_EQ(warnings.events()[0], "the periodic scan failed: no metadata");
   Clock::await_sleepers(1);
@@ -113,7 +116,7 @@ TEST(Scan, that_ends_its_thread_harms_nobody) {
   };
   Worker worker(CompactionConfig().with_max_concurrent(2), {}, 8, scene.job(), scene.options);
   worker.queue_compaction(0);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   scans.await(1);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(worker.queue_compaction(0), Submission::queued);
@@ -134,7 +137,7 @@ TEST(Scan, may_not_wait_for_its_own_worker) {
     EXPECT_TRUE(worker.shutdown().refused);
   };
   Worker worker(CompactionConfig(), {}, 8, scene.job(), scene.options);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   answers.await(1);
   EXPECT_EQ(answers.events()[0], IdleResult::refused);
 }
@@ -149,7 +152,7 @@ TEST(Scan, and_shutdown_are_over_before_the_sink_hears_of_the_end) {
     }
   };
   Worker worker(CompactionConfig(), {}, 8, scene.job(), scene.options);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   scene.scans.await(1);
   EXPECT_EQ(worker.shutdown().duration, seconds(0));
 }
@@ -157,9 +160,30 @@ TEST(Scan, and_shutdown_are_over_before_the_sink_hears_of_the_end) {
 TEST(Scan, is_not_called_when_the_configuration_is_disabled) {
   Scene scene;
   Worker worker(CompactionConfig::disabled(), {}, 8, scene.job(), scene.options);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   worker.shutdown();
   EXPECT_TRUE(scene.scans.events().empty());
+}
+
+template <class Duration>
+std::optional<std::int64_t> limit(Duration duration) {
+  const auto most = Limit(duration).nanoseconds();
+  return most ? std::optional(most->count()) : std::nullopt;
+}
+
+TEST(Limit, is_any_duration) {
+  using std::chrono::duration;
+  using Frames = duration<std::int64_t, std::ratio<1001, 30000>>;
+  EXPECT_EQ(limit(std::chrono::nanoseconds(1)), 1);
+  EXPECT_EQ(limit(duration<double>(0.3)), 300'000'000);
+  EXPECT_EQ(limit(Frames(30000)), 1'001'000'000'000);
+  // 211 years, to the millisecond: with duration_cast they would overflow on the way.
+  EXPECT_EQ(limit(Frames(200'000'000'000)).value_or(0) / 1'000'000, 6'673'333'333'333);
+  EXPECT_EQ(limit(duration<std::int64_t, std::atto>::max()), 9'223'372'037);
+  EXPECT_EQ(limit(std::chrono::hours::min()), 0);
+  EXPECT_EQ(limit(std::chrono::hours::max()), std::nullopt);
+  EXPECT_EQ(limit(duration<std::uint64_t, std::nano>(UINT64_MAX)), std::nullopt);
+  EXPECT_EQ(limit(duration<float>(1e30F)), std::nullopt);
 }
 
 // 280 years from a clock that says 30 are more than it can say.
@@ -170,7 +194,7 @@ TEST(Limit, beyond_the_end_of_the_clock_is_none) {
   scene.options.scan = nullptr;
   {
     Worker worker(CompactionConfig(), {}, 4, scene.job(), scene.options);
-    worker.start();
+    EXPECT_EQ(worker.start(), StartResult::started);
     worker.queue_compaction(1);
     EXPECT_EQ(worker.wait_idle(280 * years), IdleResult::idle);
     EXPECT_TRUE(worker.shutdown(ShutdownMode::drain, 280 * years).complete);

@@ -72,7 +72,7 @@ TEST(Snapshot, the_laws_hold_at_every_moment_of_a_busy_worker) {
                             return CompactionOutcome::done();
                           });
   self = &worker;
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   std::atomic<bool> end{false};
   std::thread requester([&] {
     for (std::uint32_t i = 0; !end; ++i) {

@@ -25,7 +25,7 @@ class Engine {
     Sync::name(state_, "engine.state");
   }
 
-  bool open() { return worker_.start() == kstone::StartResult::started; }
+  [[nodiscard]] bool open() { return worker_.start() == kstone::StartResult::started; }
 
   // False once the engine closes.
   bool put(int key, int value) {
@@ -71,7 +71,7 @@ class Engine {
     return state_.read().tables.size();
   }
 
-  bool wait_idle() { return worker_.wait_idle() == kstone::IdleResult::idle; }
+  [[nodiscard]] bool wait_idle() { return worker_.wait_idle() == kstone::IdleResult::idle; }
 
   // The worker ends before the tables that its compactions read.
   void close() {

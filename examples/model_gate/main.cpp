@@ -15,7 +15,9 @@ int main() {
       engine.flush();
     }
   }
-  engine.wait_idle();
+  if (!engine.wait_idle()) {
+    return 1;
+  }
   const int value = engine.get(7).value_or(-1);
   std::printf("tables: %zu, value of key 7: %d\n", engine.tables(), value);
   engine.close();

@@ -10,6 +10,8 @@
 #ifndef KSTONE_ATOMIC_WORDS_H_
 #define KSTONE_ATOMIC_WORDS_H_
 
+#include "kstone/cxx20.h"
+
 #include <cstdint>
 
 #include "kstone/compaction_config.h"

@@ -20,6 +20,8 @@
 #ifndef KSTONE_BACKGROUND_WORKER_H_
 #define KSTONE_BACKGROUND_WORKER_H_
 
+#include "kstone/cxx20.h"
+
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -33,6 +35,7 @@
 #include "kstone/compaction_config.h"
 #include "kstone/compaction_stats.h"
 #include "kstone/compaction_types.h"
+#include "kstone/export.h"
 #include "kstone/production_sync.h"
 #include "kstone/scheduling_core.h"
 #include "kstone/thread_annotations.h"
@@ -117,9 +120,9 @@ class basic_background_worker {
     // queue stripes. A backstop for what an engine forgot to request: nothing here depends on it. None by default. If it throws, or
     // its thread cannot be created, the log says so, and nothing else does. One that takes long asks `is_running`, which is false
     // once a shutdown has begun: the shutdown waits for it, and is not `complete` before.
-    Scan scan;
+    Scan scan = {};
     // None by default: failed compactions then show in the snapshot and in the report only. It must not end its thread.
-    LogSink log;
+    LogSink log = {};
   };
 
   // Stripes are `0 .. stripe_count - 1`. Allocates all that requests and dispatch will ever need; starts no thread.
@@ -137,7 +140,7 @@ class basic_background_worker {
 
   // Creates the threads; what was queued before starts now. Fewer threads than configured are a warning in the log; none at
   // all is an error. Does not wait for jobs.
-  StartResult start();
+  [[nodiscard]] StartResult start();
 
   // Asks for a compaction of the stripe. Takes no lock, allocates nothing, calls no code of the user, never waits. (Where
   // there is no futex, that is on systems other than Linux, waking a sleeping thread takes a lock for a moment.)
@@ -159,7 +162,7 @@ class basic_background_worker {
   // to note what to wait for.
   //
   // Memory ordering: after `idle`, what those compactions wrote is visible to the caller.
-  IdleResult wait_idle(Limit limit = {});
+  [[nodiscard]] IdleResult wait_idle(Limit limit = {});
 
   // Ends the worker for good, and waits for its threads. Every request from now on is rejected. Called again, or from
   // several threads, it joins the shutdown under way; a stronger mode takes effect, a weaker one does not. With a limit it
@@ -351,7 +354,7 @@ void basic_background_worker<Sync>::link(std::uint32_t stripe_id) noexcept {
 using BackgroundWorker = basic_background_worker<ProductionSync>;
 using CompactionContext = basic_compaction_context<ProductionSync>;
 
-extern template class basic_background_worker<ProductionSync>;
+extern template class KSTONE_EXPORT basic_background_worker<ProductionSync>;
 
 }  // namespace kstone
 

@@ -6,6 +6,8 @@
 #ifndef KSTONE_BACKGROUND_WORKER_IMPL_H_
 #define KSTONE_BACKGROUND_WORKER_IMPL_H_
 
+#include "kstone/cxx20.h"
+
 #include <cxxabi.h>
 
 #include <algorithm>
@@ -17,6 +19,7 @@
 #include <utility>
 
 #include "kstone/background_worker.h"
+#include "kstone/export.h"
 
 namespace kstone {
 namespace detail {
@@ -34,10 +37,10 @@ class KSTONE_SCOPED_CAPABILITY ScopedLock {
 };
 
 // Throws std::invalid_argument for what the constructor does not accept.
-void validate(const CompactionConfig& config, std::uint32_t stripe_count, bool has_job);
+KSTONE_EXPORT void validate(const CompactionConfig& config, std::uint32_t stripe_count, bool has_job);
 
 // Assigns `text`, or a shorter one if there is no memory for it.
-void assign_or_truncate(std::string& target, const char* text) noexcept;
+KSTONE_EXPORT void assign_or_truncate(std::string& target, const char* text) noexcept;
 
 }  // namespace detail
 
@@ -284,8 +287,9 @@ CompactionOutcome basic_background_worker<Sync>::run_job(Slot& slot, std::uint32
 // the model checker must not be switched; the one that does is the C library's, which the models never meet.
 template <class Sync>
 template <class Call>
-bool basic_background_worker<Sync>::contained(Slot& slot, std::optional<std::uint32_t> stripe_id, std::string& error,
-                                              const Call& call) {
+bool basic_background_worker<Sync>::contained([[maybe_unused]] Slot& slot,
+                                              [[maybe_unused]] std::optional<std::uint32_t> stripe_id,
+                                              std::string& error, const Call& call) {
   bool returned = false;
   try {
     call();

@@ -5,7 +5,10 @@
 #ifndef KSTONE_COMPACTION_CONFIG_H_
 #define KSTONE_COMPACTION_CONFIG_H_
 
+#include "kstone/cxx20.h"
+
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 
 namespace kstone {
@@ -37,17 +40,32 @@ struct CompactionConfig {
 
   // The origin's setters. As there, a value below the least sensible one is raised to it (2 and 1); set the field itself to
   // have the constructor refuse it.
-  CompactionConfig with_sst_threshold(std::uint32_t threshold) const {
+  [[nodiscard]] CompactionConfig with_sst_threshold(std::uint32_t threshold) const {
     auto config = *this;
     config.sst_threshold = std::max(threshold, 2U);
     return config;
   }
-  CompactionConfig with_check_interval(std::uint64_t seconds) const {
+  [[nodiscard]] CompactionConfig with_check_interval(std::uint64_t seconds) const {
     auto config = *this;
     config.check_interval_secs = seconds;
     return config;
   }
-  CompactionConfig with_max_concurrent(std::uint32_t max) const {
+  // Any duration. A part of a second counts as a whole one. Less than a second, zero and negative
+  // ones too, is raised to one second, more than `max_check_interval_secs` lowered to that.
+  template <class Rep, class Period>
+  [[nodiscard]] CompactionConfig with_check_interval(
+      std::chrono::duration<Rep, Period> interval) const {
+    // Floating point, since the largest durations do not fit into other units. What is not a number
+    // compares as false, and becomes one second.
+    const double seconds = std::min(std::chrono::duration<double>(interval).count(),
+                                    static_cast<double>(max_check_interval_secs));
+    std::uint64_t whole = seconds > 1 ? static_cast<std::uint64_t>(seconds) : 1;
+    if (static_cast<double>(whole) < seconds) {
+      ++whole;
+    }
+    return with_check_interval(whole);
+  }
+  [[nodiscard]] CompactionConfig with_max_concurrent(std::uint32_t max) const {
     auto config = *this;
     config.max_concurrent_compactions = std::max(max, 1U);
     return config;

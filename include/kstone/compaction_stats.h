@@ -5,6 +5,8 @@
 #ifndef KSTONE_COMPACTION_STATS_H_
 #define KSTONE_COMPACTION_STATS_H_
 
+#include "kstone/cxx20.h"
+
 #include <atomic>
 #include <cstdint>
 #include <memory>

@@ -6,16 +6,20 @@
 #ifndef KSTONE_COMPACTION_TYPES_H_
 #define KSTONE_COMPACTION_TYPES_H_
 
+#include "kstone/cxx20.h"
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <ratio>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "kstone/compaction_stats.h"
+#include "kstone/export.h"
 
 namespace kstone {
 
@@ -38,10 +42,10 @@ enum class Submission : std::uint8_t {
 };
 
 constexpr bool accepted(Submission answer) noexcept { return answer <= Submission::rerun_pending; }
-std::string_view to_string(Submission answer) noexcept;
+KSTONE_EXPORT std::string_view to_string(Submission answer) noexcept;
 
 // What became of one compaction. Only the failing kinds carry a text.
-class CompactionOutcome {
+class [[nodiscard]] CompactionOutcome {
  public:
   enum class Kind : std::uint8_t {
     done,           // work was done and none is left
@@ -70,7 +74,7 @@ class CompactionOutcome {
   std::string error_;
 };
 
-std::string_view to_string(CompactionOutcome::Kind kind) noexcept;
+KSTONE_EXPORT std::string_view to_string(CompactionOutcome::Kind kind) noexcept;
 
 enum class StartResult : std::uint8_t {
   started,          // at least one worker thread runs, or the configuration is disabled and none is needed
@@ -79,7 +83,7 @@ enum class StartResult : std::uint8_t {
   no_threads,       // an error: the system refused every thread; nothing was started, `start` may be called again
 };
 
-std::string_view to_string(StartResult result) noexcept;
+KSTONE_EXPORT std::string_view to_string(StartResult result) noexcept;
 
 enum class IdleResult : std::uint8_t {
   idle,       // every request answered before the call has reached its end
@@ -88,7 +92,7 @@ enum class IdleResult : std::uint8_t {
   refused,    // called from a job, scan or log sink of this worker, where it would wait for itself
 };
 
-std::string_view to_string(IdleResult result) noexcept;
+KSTONE_EXPORT std::string_view to_string(IdleResult result) noexcept;
 
 // How long a call may wait: any std::chrono duration. None waits as long as it takes; zero or less asks without waiting;
 // more than a clock of nanoseconds can say (292 years) is none.
@@ -101,7 +105,9 @@ class Limit {
     if (!(seconds > 0)) {
       nanoseconds_ = std::chrono::nanoseconds(0);
     } else if (seconds < 9e9) {
-      nanoseconds_ = std::chrono::duration_cast<std::chrono::nanoseconds>(limit);
+      // Not duration_cast: with a period such as 1001/30000 s its product overflows long before that.
+      const std::chrono::duration<long double, std::nano> exact(limit);
+      nanoseconds_ = std::chrono::nanoseconds(static_cast<std::int64_t>(exact.count() + 0.5L));
     }
   }
 
@@ -119,7 +125,7 @@ enum class ShutdownMode : std::uint8_t {
   cancel,          // as finish_running, and running compactions are asked to stop
 };
 
-std::string_view to_string(ShutdownMode mode) noexcept;
+KSTONE_EXPORT std::string_view to_string(ShutdownMode mode) noexcept;
 
 // What `shutdown` did. Every caller gets the same cumulative report, as of the moment its call returns.
 struct ShutdownReport {
@@ -151,7 +157,7 @@ struct ShutdownReport {
 
 enum class LogLevel : std::uint8_t { debug, info, warn };
 
-std::string_view to_string(LogLevel level) noexcept;
+KSTONE_EXPORT std::string_view to_string(LogLevel level) noexcept;
 
 // Called on the acting thread, with no lock held; may queue requests; what it throws is swallowed. Never called from
 // `queue_compaction`. The text lives for the call only.

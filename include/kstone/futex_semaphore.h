@@ -12,6 +12,8 @@
 #ifndef KSTONE_FUTEX_SEMAPHORE_H_
 #define KSTONE_FUTEX_SEMAPHORE_H_
 
+#include "kstone/cxx20.h"
+
 #include <atomic>
 #include <cstdint>
 

@@ -24,6 +24,8 @@
 #ifndef KSTONE_PRODUCTION_SYNC_H_
 #define KSTONE_PRODUCTION_SYNC_H_
 
+#include "kstone/cxx20.h"
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -36,6 +38,7 @@
 #include <pthread.h>
 #endif
 
+#include "kstone/export.h"
 #include "kstone/futex_semaphore.h"
 #include "kstone/thread_annotations.h"
 
@@ -62,7 +65,7 @@ class CancellationOff {
 
 #if defined(__linux__)
 // The kernel's. It looks at the word and puts the thread to sleep under a lock of its own, which wake() takes as well.
-struct Futex {
+struct KSTONE_EXPORT Futex {
   template <class T>
   using atomic = std::atomic<T>;
 
@@ -73,7 +76,7 @@ struct Futex {
 
 }  // namespace detail
 
-struct ProductionSync {
+struct KSTONE_EXPORT ProductionSync {
   template <class T>
   using atomic = std::atomic<T>;
 

@@ -16,15 +16,18 @@
 #ifndef KSTONE_SCHEDULING_CORE_H_
 #define KSTONE_SCHEDULING_CORE_H_
 
+#include "kstone/cxx20.h"
+
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "kstone/compaction_types.h"
+#include "kstone/export.h"
 
 namespace kstone {
 
-class SchedulingCore {
+class KSTONE_EXPORT SchedulingCore {
  public:
   struct Counters {
     // Requests by their answer, as far as the core has learnt of them.

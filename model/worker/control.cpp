@@ -18,7 +18,7 @@ struct SnapshotInTheMiddle : Scene<Size, Sync> {
 
   void before() {
     this->make();
-    this->worker->start();
+    this->start();
   }
   void thread(int index) {
     if (index < Size::requesters) {
@@ -84,7 +84,7 @@ struct RequestWhileOthersAreFrozen : Scene<Size> {
 
   void before() {
     this->make();
-    this->worker->start();
+    this->start();
   }
   void thread(int index) {
     std::optional<FreezeOthers> freeze;
@@ -149,7 +149,7 @@ struct OtherStripeWhileRequesterIsSuspended : Scene<Size, Sync> {
       this->note(context);
       return CompactionOutcome::done();
     });
-    this->worker->start();
+    this->start();
   }
   void thread(int index) {
     if (index == 0) {
@@ -209,7 +209,7 @@ struct ShutdownWhileRequesterIsSuspended : Scene<Size<1, 1>, Sync> {
   void before() {
     SuspendsFirstRequester::hold = &hold;
     this->make();
-    this->worker->start();
+    this->start();
   }
   void thread(int index) {
     if (index == 0) {
@@ -304,7 +304,7 @@ struct ScanAgainstDrain : Scene<Size<1, 1>, Sync> {
           return CompactionOutcome::done();
         },
         options);
-    this->worker->start();
+    this->start();
   }
   void thread(int) { this->check_complete(this->worker->shutdown(ShutdownMode::drain, limit)); }
   void after() {
@@ -366,7 +366,7 @@ struct LimitPassesWhileTheScanRuns : Scene<Size<1, 1>, Sync> {
       end.wait();
     };
     this->make([](typename Base::Context&) { return CompactionOutcome::done(); }, options);
-    this->worker->start();
+    this->start();
   }
   void thread(int) {
     began.wait();
@@ -404,7 +404,7 @@ struct SnapshotFromAJob : Scene<Size<2, 1, 2>> {
     const auto s = worker->snapshot();
     check(s.queued == 2 && s.coalesced == 0 && s.rerun_pending == 0 && s.queue_size == 2, "two claimed stripes are queued");
   }
-  void thread(int) { worker->start(); }
+  void thread(int) { start(); }
   void check_counts(std::uint64_t coalesced, std::uint64_t rerun_pending) {
     const auto s = worker->snapshot();
     check_laws(s);
@@ -436,7 +436,7 @@ struct WaitFromInside : Scene<Size<1, 1>, Sync> {
       check(this->worker->shutdown().refused, "shutdown is refused from inside a job");
       return CompactionOutcome::done();
     });
-    this->worker->start();
+    this->start();
   }
   void thread(int index) {
     if (index == 0) {
@@ -466,7 +466,7 @@ struct LogSinkCallsBack : Scene<Size<1, 1>, Sync> {
         [this](typename Scene<Size<1, 1>, Sync>::Context& context) {
           return this->note(context) == 1 ? CompactionOutcome::failed("broken") : CompactionOutcome::done();
         },
-        {.scan = {}, .log = [this](LogLevel level, std::string_view) {
+        {.log = [this](LogLevel level, std::string_view) {
           if (this->worker == nullptr) {
             return;  // its constructor or destructor
           }
@@ -478,7 +478,7 @@ struct LogSinkCallsBack : Scene<Size<1, 1>, Sync> {
             cover(accepted(from_sink) ? "accepted from the sink" : "rejected from the sink");
           }
         }});
-    this->worker->start();
+    this->start();
   }
   void thread(int index) {
     if (index == 0) {

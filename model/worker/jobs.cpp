@@ -29,7 +29,7 @@ struct JobRequests : Scene<Size, Sync> {
       }
       return CompactionOutcome::done();
     });
-    this->worker->start();
+    this->start();
   }
   void thread(int index) { this->request(index); }
   void after() {
@@ -76,7 +76,7 @@ struct FirstJob : Scene<Size, Sync> {
       }
       return CompactionOutcome::nothing_to_do();
     });
-    this->worker->start();
+    this->start();
   }
   void thread(int index) { this->request(index); }
   void after() {
@@ -191,7 +191,7 @@ struct RequestsAroundAFailure : Scene<Size<2, 1>, ForgetsAfterFailure> {
       }
       return CompactionOutcome::done();
     });
-    worker->start();
+    start();
   }
   void thread(int index) { request(index); }
   void after() {
@@ -217,7 +217,7 @@ struct ListedDuringMoreWork : Scene<Size<1, 1, 2>, Sync> {
       check(context.stripe_id() == 1 || this->compactions[1].read() == 1, "the rest waits behind what was listed");
       return CompactionOutcome::done();
     });
-    this->worker->start();
+    this->start();
   }
   void thread(int) { this->request(0); }
   void after() {
@@ -253,7 +253,7 @@ struct AttemptsOfEachEpisode : Scene<Size<1, 1>, Sync> {
           return CompactionOutcome::done();
       }
     });
-    this->worker->start();
+    this->start();
   }
   void thread(int) {
     for (int round = 0; round < 2; ++round) {
@@ -288,7 +288,7 @@ struct Cancelled : Scene<Size, Sync> {
       }
       return CompactionOutcome::done();
     });
-    this->worker->start();
+    this->start();
   }
   void thread(int index) {
     if (index < Size::requesters) {
@@ -330,7 +330,7 @@ struct CancelAsksEach : Scene<Size<2, 2, 2>, Sync> {
     });
     this->request(0);
     this->request(1);
-    this->worker->start();
+    this->start();
   }
   void thread(int) {
     began.wait();

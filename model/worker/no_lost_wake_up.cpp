@@ -16,7 +16,7 @@ struct RequestThenIdle : Scene<Size, Sync> {
 
   void before() {
     this->make();
-    this->worker->start();
+    this->start();
   }
   void thread(int index) { this->request(index); }
   void after() {
@@ -72,7 +72,7 @@ struct WakesForWhatIsQueued : Scene<Size<2, 2, 2>, CountsTokens> {
       return CompactionOutcome::done();
     });
     request(0);
-    worker->start();
+    start();
   }
   void thread(int) {
     began.wait();

@@ -192,6 +192,9 @@ struct Scene {
     check(s.episodes_opened == s.queued + s.rerun_pending, "every episode was opened by one answer");
   }
 
+  // For scenes in which no thread is refused.
+  void start() { check(worker->start() == StartResult::started, "the worker starts"); }
+
   void check_complete(const ShutdownReport& report) {
     check(!report.refused && report.complete && report.still_running.empty(), "the shutdown is complete");
   }

@@ -23,7 +23,7 @@ struct RequestAgainstShutdown : Scene<Size, Sync> {
 
   void before() {
     this->make();
-    this->worker->start();
+    this->start();
   }
   void thread(int index) {
     const int caller = index - Size::requesters;
@@ -99,7 +99,7 @@ struct Destroyed : Scene<Size, Sync> {
       ended = true;
       return CompactionOutcome::done();
     });
-    this->worker->start();
+    this->start();
   }
   void thread(int index) { this->request(index); }
   void after() {
@@ -122,7 +122,7 @@ struct DestroyedAsAThreadEnds : Destroyed<Size<1, 1>, AsksAtThreadEnd<joins>> {
     AsksAtThreadEnd<joins>::hold = &hold;
     this->make();
     hold.worker = this->worker.get();
-    this->worker->start();
+    this->start();
   }
   void after() {
     this->worker.reset();
@@ -146,7 +146,7 @@ struct LimitPassesAsTheLastThreadLeaves : Scene<Size<1, 1>, Sync> {
   void before() {
     TimesOutLate::hold = &hold;
     this->make();
-    this->worker->start();
+    this->start();
   }
   void thread(int) {
     const auto report = this->worker->shutdown(ShutdownMode::finish_running, std::chrono::seconds(1));
@@ -171,7 +171,7 @@ struct LimitPassesWhileAJobRuns : Scene<Size<1, 1>, Sync> {
       end.wait();
       return CompactionOutcome::done();
     });
-    this->worker->start();
+    this->start();
   }
   void thread(int) {
     using std::chrono::seconds;
@@ -224,7 +224,7 @@ struct LimitOfADrainPasses : Scene<Size<3, 1, 2>, Sync> {
     });
     this->request(0);
     this->request(1);
-    this->worker->start();
+    this->start();
     began.wait();
     check(this->request(2) == Submission::rerun_pending, "the stripe runs");
   }

@@ -31,7 +31,7 @@ struct EachWaitsForItsOwn : Scene<Size, Sync> {
       }
       return CompactionOutcome::done();
     });
-    this->worker->start();
+    this->start();
   }
   void thread(int index) {
     this->request(index);
@@ -53,7 +53,7 @@ struct WaitAgainstShutdown : Scene<Size, Sync> {
 
   void before() {
     this->make();
-    this->worker->start();
+    this->start();
   }
   void thread(int index) {
     if (index < Size::requesters) {
@@ -107,7 +107,7 @@ struct ShutdownAgainstDestructor : Scene<Size<1, 1>, Sync> {
 
   void before() {
     this->make();
-    this->worker->start();
+    this->start();
     this->request(0);
   }
   void thread(int index) {
@@ -149,7 +149,7 @@ struct TwoWaitsForOneRequest : Scene<Size<1, 1>, Sync> {
   void before() {
     this->make();
     this->request(0);
-    this->worker->start();
+    this->start();
   }
   void thread(int) { check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle"); }
   void after() {
@@ -191,7 +191,7 @@ struct ThreeShutdownsAgainstDestructor : Scene<Size<1, 1>, Sync> {
 
   void before() {
     this->make();
-    this->worker->start();
+    this->start();
   }
   void thread(int index) {
     auto* used = this->worker.get();
@@ -212,7 +212,7 @@ struct WaitWithLimit : Scene<Size> {
 
   void before() {
     this->make();
-    this->worker->start();
+    this->start();
   }
   void thread(int) {
     this->request(0);
@@ -247,7 +247,7 @@ struct FirstOfTwoTimesOut : Scene<Size<2, 1, 2>, Sync> {
     });
     this->request(1);
     this->request(0);
-    this->worker->start();
+    this->start();
   }
   void thread(int) {
     check(this->worker->wait_idle(std::chrono::seconds(1)) == IdleResult::timed_out, "wait_idle answers timed_out");
@@ -277,7 +277,7 @@ struct LimitPassesAtTheEnd : Scene<Size<1, 1>, Sync> {
     this->make();
     this->request(0);
     if (!shuts_down) {
-      this->worker->start();
+      this->start();
     }
   }
   void thread(int index) {

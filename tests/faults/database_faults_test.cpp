@@ -58,7 +58,7 @@ class Scene {
   WorkerSnapshot compact() {
     const ColumnFamilyCompactor compactor(&database_->db(), database_->stripes(), Database::config());
     BackgroundWorker worker(Database::config(), CompactionStatsAtomic(), 1, compactor.job());
-    worker.start();
+    EXPECT_EQ(worker.start(), StartResult::started);
     worker.queue_compaction(0);
     EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
     return worker.snapshot();

@@ -134,10 +134,10 @@ TEST(Memory, that_fails_in_a_wait_or_a_report_is_thrown_and_the_worker_goes_on) 
   }
   {
     const FailingAllocation failing(0);
-    EXPECT_THROW(worker.wait_idle(), std::bad_alloc);
+    EXPECT_THROW(static_cast<void>(worker.wait_idle()), std::bad_alloc);
   }
   EXPECT_EQ(worker.snapshot().waiting_callers, 0U);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   end.open();
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
 
@@ -156,7 +156,7 @@ TEST(Memory, that_fails_in_a_snapshot_is_thrown_and_the_worker_goes_on) {
   BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 1, [](CompactionContext&) {
     return CompactionOutcome::failed(std::string(100, 'e'));
   });
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   {
@@ -256,7 +256,7 @@ TEST(Clock, that_jumps_makes_limits_early_or_late_and_loses_nothing) {
     end.pass();
     return CompactionOutcome::done();
   });
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);
   worker.queue_compaction(1);
   started.await(1);
@@ -313,7 +313,7 @@ TEST(Signals, to_every_thread_wake_nobody_wrongly_and_lose_nothing) {
     ++runs;
     return CompactionOutcome::done();
   });
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   std::atomic<bool> ended{false};
   std::thread waiter([&] {
     for (int i = 0; i < 300; ++i) {

@@ -28,7 +28,7 @@ TEST(ColumnFamilyCompactor, flushes_request_compactions_and_every_key_remains) {
   const ColumnFamilyCompactor compactor(database.db.get(), database.handles, Database::config());
   BackgroundWorker worker(Database::config(), {}, compactor.stripe_count(), compactor.job());
   database.listener->attach(worker, database.handles);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   for (int round = 0; round < 20; ++round) {
     for (std::uint32_t family = 0; family < 3; ++family) {
       database.add_l0_file(family);
@@ -66,7 +66,7 @@ TEST(ColumnFamilyCompactor, counters_agree_with_what_rocksdb_counts) {
   const ColumnFamilyCompactor compactor(database.db.get(), database.handles, Database::config());
   BackgroundWorker worker(Database::config(), {}, 1, compactor.job());
   worker.queue_compaction(0);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   const auto stats = worker.snapshot().stats;
   EXPECT_EQ(stats.total_compactions, 1U);
@@ -95,7 +95,7 @@ TEST(ColumnFamilyCompactor, deletion_markers_with_nothing_below_are_counted_as_r
   const ColumnFamilyCompactor compactor(database.db.get(), database.handles, Database::config());
   BackgroundWorker worker(Database::config(), {}, 1, compactor.job());
   worker.queue_compaction(0);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(worker.snapshot().stats.total_tombstones_removed, 3U);
   EXPECT_EQ(worker.snapshot().stats.total_records_deduplicated, 0U);
@@ -111,7 +111,7 @@ TEST(ColumnFamilyCompactor, a_level_over_its_target_is_more_work_until_none_is) 
   const ColumnFamilyCompactor compactor(database.db.get(), database.handles, Database::config());
   BackgroundWorker worker(Database::config(), {}, 1, compactor.job());
   database.listener->attach(worker, database.handles);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   for (int round = 0; round < 24; ++round) {
     database.add_l0_file(0);
   }
@@ -143,7 +143,7 @@ TEST(ColumnFamilyCompactor, the_scan_queues_stripes_at_the_threshold_and_no_othe
   });
   compactor.scan()(worker);
   EXPECT_EQ(worker.queue_size(), 1U);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   worker.shutdown();
   EXPECT_EQ(compacted, std::set<std::uint32_t>{1});
@@ -165,8 +165,8 @@ TEST(ColumnFamilyCompactor, two_stripes_merge_at_the_same_time) {
     database.add_l0_file(1);
   }
   const ColumnFamilyCompactor compactor(database.db.get(), database.handles, Database::config());
-  BackgroundWorker worker(Database::config(), {}, 2, compactor.job(), {compactor.scan(), {}});
-  worker.start();
+  BackgroundWorker worker(Database::config(), {}, 2, compactor.job(), {.scan = compactor.scan()});
+  EXPECT_EQ(worker.start(), StartResult::started);
   both_inside.pass();
   worker.shutdown(ShutdownMode::drain);
   EXPECT_EQ(database.listener->merging_max(), 2U);
@@ -184,7 +184,7 @@ TEST(ColumnFamilyCompactor, one_worker_thread_never_merges_two_stripes_at_the_sa
   const ColumnFamilyCompactor compactor(database.db.get(), database.handles, config);
   BackgroundWorker worker(config, {}, 2, compactor.job());
   compactor.scan()(worker);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(worker.snapshot().stats.total_compactions, 2U);
   EXPECT_EQ(database.listener->merging_max(), 1U);
@@ -207,7 +207,7 @@ TEST(ColumnFamilyCompactor, a_running_compaction_that_is_asked_to_stop_stops_aft
   const ColumnFamilyCompactor compactor(database.db.get(), database.handles, Database::config(), 1);
   BackgroundWorker worker(Database::config(), {}, 1, compactor.job());
   worker.queue_compaction(0);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   begun.pass();
   const auto first = worker.shutdown(ShutdownMode::cancel, std::chrono::nanoseconds(0));
   EXPECT_FALSE(first.complete);
@@ -243,7 +243,7 @@ TEST(ColumnFamilyCompactor, left_alone_the_same_stripe_takes_all_its_steps) {
   const ColumnFamilyCompactor compactor(database.db.get(), database.handles, Database::config(), 1);
   BackgroundWorker worker(Database::config(), {}, 1, compactor.job());
   worker.queue_compaction(0);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   // Ten files, due down to four: the first alone, then as many as share the overlap in L1.
   EXPECT_EQ(worker.snapshot().stats.total_compactions, 4U);
@@ -269,7 +269,7 @@ TEST(ColumnFamilyCompactor, dropping_a_column_family_while_it_is_merged_is_no_er
   const ColumnFamilyCompactor compactor(database.db.get(), database.handles, Database::config());
   BackgroundWorker worker(Database::config(), {}, 2, compactor.job());
   worker.queue_compaction(1);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   begun.pass();
   expect_ok(database.db->DropColumnFamily(database.handles[1]));
   dropped.open();
@@ -300,7 +300,7 @@ TEST(ColumnFamilyCompactor, a_database_that_closes_stops_the_compaction_without_
   const ColumnFamilyCompactor compactor(database.db.get(), database.handles, Database::config());
   BackgroundWorker worker(Database::config(), {}, 1, compactor.job());
   worker.queue_compaction(0);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   begun.pass();
   ::rocksdb::CancelAllBackgroundWork(database.db.get(), false);
   closing.open();
@@ -345,7 +345,7 @@ TEST(ColumnFamilyCompactor, a_stopped_writer_is_released_by_the_worker) {
   // Nobody compacts: the writer stays where it is, whether it has arrived there or not.
   EXPECT_TRUE(writes_are_stopped(database));
   EXPECT_FALSE(can_write_at_once(database));
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   writer.join();
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_FALSE(writes_are_stopped(database));
@@ -480,7 +480,7 @@ TEST(ColumnFamilyCompactor, ssts_that_somebody_else_compacts_are_a_retry) {
   begun.pass();
   BackgroundWorker worker(Database::config(), {}, 1, compactor.job());
   worker.queue_compaction(0);
-  worker.start();
+  EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(worker.snapshot().outcomes_retry, 1U);
   EXPECT_NE(worker.snapshot().first_error.find("being compacted"), std::string::npos) << worker.snapshot().first_error;

@@ -50,10 +50,10 @@ struct Result {
 
 // Under which circumstances the program runs.
 struct Circumstances {
-  std::optional<rlim_t> file_size_limit;  // every write beyond it fails
-  std::optional<uid_t> user;              // needs root
-  std::string folder;                     // in which it runs; empty: this process's
-  std::optional<std::pair<int, std::uint64_t>> signal_at;  // before which of its steps it gets a signal
+  std::optional<rlim_t> file_size_limit = {};  // every write beyond it fails
+  std::optional<uid_t> user = {};              // needs root
+  std::string folder = {};                     // in which it runs; empty: this process's
+  std::optional<std::pair<int, std::uint64_t>> signal_at = {};  // before which of its steps it gets a signal
 };
 
 // Where `kstone-compact db` may write: below its folder, and below those that its arguments name.

@@ -10,6 +10,8 @@
 #ifndef KSTONE_ROCKSDB_COLUMN_FAMILY_COMPACTOR_H_
 #define KSTONE_ROCKSDB_COLUMN_FAMILY_COMPACTOR_H_
 
+#include "kstone/cxx20.h"
+
 #include <rocksdb/db.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>
@@ -18,18 +20,19 @@
 #include <vector>
 
 #include "kstone/background_worker.h"
+#include "kstone/export.h"
 #include "kstone/rocksdb/leveled_picker.h"
 
 namespace kstone::rocksdb {
 
 // Leaves the compactions of a column family to a worker. L0 is due at `sst_threshold` files; the triggers at which RocksDB
 // slows down and stops writers are raised where they would come before that. To be called before the database is opened.
-void use_worker_compactions(::rocksdb::ColumnFamilyOptions& options, const CompactionConfig& config);
+KSTONE_EXPORT void use_worker_compactions(::rocksdb::ColumnFamilyOptions& options, const CompactionConfig& config);
 
 // Adds what RocksDB reports of one compaction to the counters that the job keeps. A record is *deduplicated* when a newer
 // one of its key hid it (`num_records_replaced`); a deletion marker is *removed* when nothing was left for it to hide
 // (`num_expired_deletion_records`). Records dropped by range deletions or compaction filters are in neither.
-void record_job_stats(const CompactionStatsAtomic& stats, const ::rocksdb::CompactionJobStats& job);
+KSTONE_EXPORT void record_job_stats(const CompactionStatsAtomic& stats, const ::rocksdb::CompactionJobStats& job);
 
 // What a status that is not OK means to the worker.
 //   ColumnFamilyDropped   nothing_to_do: there is nothing left to compact, and nobody did anything wrong
@@ -38,7 +41,7 @@ void record_job_stats(const CompactionStatsAtomic& stats, const ::rocksdb::Compa
 //   Aborted               retry: somebody else compacts the same SSTs
 //   NoSpace, other IOError, CompactionTooLarge   retry
 //   everything else       failed
-CompactionOutcome outcome_of(const ::rocksdb::Status& status, bool stop_requested);
+KSTONE_EXPORT CompactionOutcome outcome_of(const ::rocksdb::Status& status, bool stop_requested);
 
 // *Requires*
 //   - The database and the handles outlive the compactor, and the compactor outlives the worker's threads.
@@ -65,10 +68,10 @@ CompactionOutcome outcome_of(const ::rocksdb::Status& status, bool stop_requeste
 //     kstone::rocksdb::use_worker_compactions(options, config);
 //     rocksdb::DB::Open(options, path, families, &handles, &db);
 //     kstone::rocksdb::ColumnFamilyCompactor compactor(db, handles, config);
-//     kstone::BackgroundWorker worker(config, {}, compactor.stripe_count(), compactor.job(), {compactor.scan(), {}});
+//     kstone::BackgroundWorker worker(config, {}, compactor.stripe_count(), compactor.job(), {.scan = compactor.scan()});
 //     listener->attach(worker, handles);
-//     worker.start();
-class ColumnFamilyCompactor {
+//     if (worker.start() != kstone::StartResult::started) { return error; }
+class KSTONE_EXPORT ColumnFamilyCompactor {
  public:
   static constexpr std::uint64_t default_max_step_bytes = 64ULL << 20;
 

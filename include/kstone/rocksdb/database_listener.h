@@ -13,6 +13,8 @@
 #ifndef KSTONE_ROCKSDB_DATABASE_LISTENER_H_
 #define KSTONE_ROCKSDB_DATABASE_LISTENER_H_
 
+#include "kstone/cxx20.h"
+
 #include <rocksdb/db.h>
 #include <rocksdb/listener.h>
 
@@ -24,6 +26,7 @@
 #include <vector>
 
 #include "kstone/background_worker.h"
+#include "kstone/export.h"
 
 namespace kstone::rocksdb {
 
@@ -33,7 +36,7 @@ namespace kstone::rocksdb {
 // *Guarantees*
 //   - A callback never waits, neither for the worker nor for a compaction: it queues a request, or counts.
 //   - Once `detach` has returned, no callback touches the worker.
-class DatabaseListener final : public ::rocksdb::EventListener {
+class KSTONE_EXPORT DatabaseListener final : public ::rocksdb::EventListener {
  public:
   const char* Name() const override { return "kstone::rocksdb::DatabaseListener"; }
 

@@ -8,12 +8,16 @@
 #ifndef KSTONE_ROCKSDB_LEVELED_PICKER_H_
 #define KSTONE_ROCKSDB_LEVELED_PICKER_H_
 
+#include "kstone/cxx20.h"
+
 #include <rocksdb/comparator.h>
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "kstone/export.h"
 
 namespace kstone::rocksdb {
 
@@ -43,7 +47,7 @@ struct CompactionStep {
 
 // How due a level is: files of L0, bytes of the others, each divided by its limit. 0 for the last level, which has none
 // below it to merge into. L0 is due from 1 on, the others above 1.
-double level_score(const Levels& levels, std::size_t level, const LevelLimits& limits);
+KSTONE_EXPORT double level_score(const Levels& levels, std::size_t level, const LevelLimits& limits);
 
 // The step for the level that is most due, or none if no level is.
 //
@@ -52,8 +56,8 @@ double level_score(const Levels& levels, std::size_t level, const LevelLimits& l
 // overlap, until they are as large as it is. From another level it is the SST with the least overlap below for its size,
 // since that writes the fewest bytes for each byte moved. So a step is at most `max_step_bytes`, or one SST with its overlap,
 // or, from L0, twice the overlap and one SST.
-std::optional<CompactionStep> pick_step(const Levels& levels, const LevelLimits& limits,
-                                        const ::rocksdb::Comparator& order);
+KSTONE_EXPORT std::optional<CompactionStep> pick_step(const Levels& levels, const LevelLimits& limits,
+                                                      const ::rocksdb::Comparator& order);
 
 }  // namespace kstone::rocksdb
 
