@@ -9,6 +9,7 @@
 #include "demo.h"
 #include "interrupt.h"
 #include "offline.h"
+#include "output.h"
 
 namespace kstone::compact {
 namespace {
@@ -68,9 +69,12 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return complain(error.what());
   }
+  require_stdout();
   Wakeup wakeup;
   handle_signals(wakeup);
-  return offline->parsed() ? run_offline(offline_options, wakeup) : run_demo(demo_options, wakeup);
+  const int status = offline->parsed() ? run_offline(offline_options, wakeup) : run_demo(demo_options, wakeup);
+  finish_stdout();
+  return status;
 }
 
 }  // namespace
