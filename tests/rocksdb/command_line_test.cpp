@@ -1,9 +1,13 @@
 // kstone-compact as a user calls it: what it does, and what it says when it cannot.
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -65,6 +69,27 @@ TEST_F(CommandLine, help_is_no_error) {
 
 TEST_F(CommandLine, a_subcommand_is_needed) { expect_complaint(run({}), "subcommand is required"); }
 TEST_F(CommandLine, an_unknown_option_is_named) { expect_complaint(run({"demo", "--fast"}), "--fast"); }
+
+TEST_F(CommandLine, standard_output_that_takes_nothing_is_an_error) {
+  const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+  ASSERT_GE(full, 0);
+  Circumstances circumstances;
+  circumstances.out = full;
+  const auto result = run(demo({"--seconds", "0", "--json"}), circumstances);
+  close(full);
+  expect_complaint(result, "standard output: No space left on device");
+  EXPECT_FALSE(fs::exists(path("summary.json")));  // it did not begin
+}
+
+TEST_F(CommandLine, standard_output_that_is_closed_is_an_error_and_no_file_takes_its_number) {
+  const auto db = path("demo-db");
+  const std::string program = KSTONE_COMPACT_PROGRAM;
+  const auto command = program + " demo --dir " + db + " --input " + input(10) + " --seconds 0 >&- 2>" + path("err");
+  const int status = std::system(command.c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 2);
+  EXPECT_EQ(read_file(path("err")), "kstone-compact: standard output: is closed\n");
+  EXPECT_FALSE(fs::exists(db));
+}
 
 // db
 
@@ -314,6 +339,32 @@ TEST_F(CommandLine, demo_stripes_and_workers_have_limits) {
   expect_complaint(run(demo({"--workers", "0"})), "--workers");
 }
 
+TEST_F(CommandLine, demo_tells_its_seed) {
+  const auto result = run(demo({"--seed", "18446744073709551615", "--seconds", "0"}));
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_NE(result.out.find("18446744073709551615"), std::string::npos) << result.out;
+  EXPECT_EQ(nlohmann::json::parse(read_file(path("summary.json")))["seed"], UINT64_MAX);
+}
+
+TEST_F(CommandLine, demo_input_whose_name_is_not_utf8) {
+  auto arguments = demo({"--seconds", "0"});
+  const auto name = path("non\xffutf8");
+  fs::rename(arguments[2], name);
+  arguments[2] = name;
+  const auto result = run(arguments);
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(nlohmann::json::parse(read_file(path("summary.json")))["source"], path(R"(non\xFFutf8)"));
+  EXPECT_NE(result.out.find(R"(non\xFFutf8)"), std::string::npos) << result.out;
+}
+
+TEST_F(CommandLine, demo_reads_a_pipe) {
+  const std::string program = KSTONE_COMPACT_PROGRAM;
+  const auto command = "cat " + input(100) + " | " + program + " demo --input /dev/stdin --seconds 0 --summary " +
+                       path("summary.json") + " >" + path("out");
+  EXPECT_EQ(std::system(command.c_str()), 0);
+  EXPECT_EQ(nlohmann::json::parse(read_file(path("summary.json")))["keys_verified"], 100);
+}
+
 TEST_F(CommandLine, demo_bad_input_file) {
   expect_complaint(run({"demo", "--input", path("none")}), "No such file");
   expect_complaint(run({"demo", "--input", write("bad", "no tab\n")}), "line 1 has no TAB");
@@ -327,10 +378,37 @@ TEST_F(CommandLine, demo_takes_no_folder_that_is_in_use) {
   expect_complaint(run(demo({"--dir", path("folder/precious")})), "is not a folder");
 }
 
+// All of it before the work: a summary that cannot be written is no news after two minutes.
 TEST_F(CommandLine, demo_summary_that_cannot_be_written) {
-  auto arguments = demo({"--seconds", "0"});
-  arguments[4] = folder_.path().string();
-  expect_complaint(run(arguments), "cannot be written");
+  const auto expect_refused = [&](const std::string& summary, const std::string& why) {
+    auto arguments = demo({"--seconds", "0"});
+    arguments[4] = summary;
+    const auto result = run(arguments);
+    expect_complaint(result, "--summary " + summary + ": " + why);
+    EXPECT_EQ(result.out, "");
+  };
+  expect_refused(folder_.path().string(), "cannot be written: Is a directory");
+  expect_refused("/dev/full", "cannot be written: No space left on device");
+  expect_refused(write("file", "") + "/summary", "cannot be written: Not a directory");
+  expect_refused(path("input"), "is the file of --input");
+  EXPECT_NE(read_file(path("input")), "");
+}
+
+TEST_F(CommandLine, demo_that_fails_leaves_the_last_summary_as_it_is) {
+  auto arguments = demo();
+  write("input", "no tab\n");
+  EXPECT_EQ(run(arguments).status, 2);
+  EXPECT_FALSE(fs::exists(path("summary.json")));
+  write("summary.json", "the last one, which is longer than nothing");
+  EXPECT_EQ(run(arguments).status, 2);
+  EXPECT_EQ(read_file(path("summary.json")), "the last one, which is longer than nothing");
+}
+
+TEST_F(CommandLine, demo_replaces_a_summary_that_is_longer) {
+  auto arguments = demo({"--seconds", "0"}, 10);
+  write("summary.json", std::string(100'000, 'x'));
+  EXPECT_EQ(run(arguments).status, 0);
+  EXPECT_EQ(nlohmann::json::parse(read_file(path("summary.json")))["keys_written"], 10);
 }
 
 TEST_F(CommandLine, demo_on_a_full_disk) {

@@ -4,6 +4,7 @@
 #define KSTONE_TESTS_ROCKSDB_PROCESS_SUPPORT_H_
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -50,8 +51,12 @@ struct Result {
 
 // Under which circumstances the program runs.
 struct Circumstances {
-  std::optional<rlim_t> file_size_limit;  // every write beyond it fails
-  std::optional<uid_t> user;              // needs root
+  std::optional<rlim_t> file_size_limit;    // every write beyond it fails
+  std::optional<uid_t> user;                // needs root
+  std::optional<rlim_t> memory_limit = {};  // of the address space
+  std::optional<int> out = {};              // a descriptor that standard output goes to
+  std::optional<int> ignored_signal = {};   // as nohup ignores SIGHUP
+  std::string temporary_folder = {};        // TMPDIR, if there is any
 };
 
 class Process {
@@ -67,11 +72,21 @@ class Process {
     const auto err = (folder_.path() / "err").string();
     pid_ = fork();
     if (pid_ == 0) {
-      dup2(open(out.c_str(), O_CREAT | O_WRONLY, 0600), STDOUT_FILENO);
+      dup2(circumstances.out.value_or(open(out.c_str(), O_CREAT | O_WRONLY, 0600)), STDOUT_FILENO);
       dup2(open(err.c_str(), O_CREAT | O_WRONLY, 0600), STDERR_FILENO);
       if (circumstances.file_size_limit) {
         const rlimit limit{*circumstances.file_size_limit, *circumstances.file_size_limit};
         setrlimit(RLIMIT_FSIZE, &limit);
+      }
+      if (circumstances.memory_limit) {
+        const rlimit limit{*circumstances.memory_limit, *circumstances.memory_limit};
+        setrlimit(RLIMIT_AS, &limit);
+      }
+      if (circumstances.ignored_signal) {
+        signal(*circumstances.ignored_signal, SIG_IGN);
+      }
+      if (!circumstances.temporary_folder.empty()) {
+        setenv("TMPDIR", circumstances.temporary_folder.c_str(), 1);
       }
       if (circumstances.user && setuid(*circumstances.user) != 0) {
         _exit(127);

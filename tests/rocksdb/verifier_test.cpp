@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <vector>
+
 #include "database_support.h"
 #include "ledger.h"
 
@@ -64,6 +67,8 @@ class Verifier : public ::testing::Test {
 
 TEST_F(Verifier, passes_what_was_written) {
   const auto result = verification();
+  EXPECT_TRUE(result.complete);
+  EXPECT_EQ(result.looked_up, 60U);
   EXPECT_TRUE(result.passed()) << result.first_error;
   EXPECT_EQ(result.verified, 60U);
   EXPECT_EQ(result.live, 47U);  // 20 deleted, 7 of them written again
@@ -122,6 +127,41 @@ TEST_F(Verifier, finds_a_key_in_the_wrong_stripe) {
   const auto result = verification();
   EXPECT_FALSE(result.passed());
   EXPECT_EQ(result.extra, 1U);
+}
+
+TEST_F(Verifier, finds_a_damaged_file_that_no_key_is_read_from) {
+  std::vector<::rocksdb::LiveFileMetaData> files;
+  database_.db->GetLiveFilesMetaData(&files);
+  ASSERT_FALSE(files.empty());
+  const auto path = files[0].db_path + files[0].name;
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(10);
+  file.put('\xFF');
+  file.close();
+  const auto result = verification();
+  EXPECT_FALSE(result.passed());
+  EXPECT_NE(result.first_error.find("checksum mismatch"), std::string::npos) << result.first_error;
+}
+
+TEST_F(Verifier, ends_where_it_is_asked_to_and_says_so) {
+  const auto result = verify(*database_.db, database_.handles, ledger_,
+                             [](const Verification& so_far) { return so_far.looked_up == 25; });
+  EXPECT_FALSE(result.complete);
+  EXPECT_EQ(result.looked_up, 25U);
+  EXPECT_EQ(result.verified, 25U);
+  EXPECT_EQ(result.live, 0U);
+  EXPECT_TRUE(result.passed()) << result.first_error;
+}
+
+TEST_F(Verifier, may_end_in_the_iteration_and_still_tells_what_the_lookups_found) {
+  expect_ok(database_.db->Put({}, handle(7), ledger_.key(7), "planted"));
+  const auto result = verify(*database_.db, database_.handles, ledger_,
+                             [](const Verification& so_far) { return so_far.live == 5; });
+  EXPECT_FALSE(result.complete);
+  EXPECT_EQ(result.looked_up, 60U);
+  EXPECT_EQ(result.live, 5U);
+  EXPECT_EQ(result.wrong, 1U);
+  EXPECT_FALSE(result.passed());
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "bad_input.h"
 #include "demo.h"
+#include "escape.h"
 #include "interrupt.h"
 #include "offline.h"
 #include "output.h"
@@ -15,8 +16,7 @@ namespace kstone::compact {
 namespace {
 
 int complain(const std::string& what) {
-  // One line, whatever the text holds.
-  std::fprintf(stderr, "kstone-compact: %s\n", what.substr(0, what.find('\n')).c_str());
+  std::fprintf(stderr, "kstone-compact: %s\n", printable(what).c_str());
   return exit_bad_input;
 }
 
@@ -57,7 +57,9 @@ int run(int argc, char** argv) {
   CLI::App app("The background compaction worker, driving RocksDB");
   app.name("kstone-compact");
   app.require_subcommand(1);
-  app.footer("Exit status: 0 done; 1 a key is not as written; 2 bad input or a refusing machine; 130 interrupted.");
+  app.footer(
+      "Exit status: 0 done; 1 a key is not as written; 2 bad input, a refusing machine, or a result that cannot be written; "
+      "130, 143 or 129 interrupted by SIGINT, SIGTERM or SIGHUP.");
   DemoOptions demo_options;
   add_demo(app, demo_options);
   OfflineOptions offline_options;
@@ -70,11 +72,14 @@ int run(int argc, char** argv) {
     return complain(error.what());
   }
   require_stdout();
-  Wakeup wakeup;
+  // For ever: a signal may still come while the process ends.
+  static auto& wakeup = *new Wakeup;
   handle_signals(wakeup);
   const int status = offline->parsed() ? run_offline(offline_options, wakeup) : run_demo(demo_options, wakeup);
-  finish_stdout();
-  return status;
+  if (status != exit_wrong_data) {  // which is told on stderr, and matters more
+    finish_stdout();
+  }
+  return status == exit_interrupted ? interrupt_status() : status;
 }
 
 }  // namespace
