@@ -10,6 +10,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <regex>
 
 #include "process_support.h"
 #include "sample_database.h"
@@ -68,13 +69,28 @@ TEST_F(CommandLine, help_is_no_error) {
 }
 
 TEST_F(CommandLine, a_subcommand_is_needed) { expect_complaint(run({}), "subcommand is required"); }
-TEST_F(CommandLine, an_unknown_option_is_named) { expect_complaint(run({"demo", "--fast"}), "--fast"); }
+
+TEST_F(CommandLine, an_unknown_word_is_named_wherever_it_stands) {
+  expect_complaint(run({"dmo"}), "unknown subcommand 'dmo'; demo and db exist");
+  expect_complaint(run({"--fast", "demo"}), "unknown option '--fast'");
+  expect_complaint(run({"demo", "--fast"}), "demo: unknown option '--fast'");
+  expect_complaint(run({"demo", "--inptu", "file"}), "demo: unknown option '--inptu'");
+  expect_complaint(run({"demo", "--line\nbreak\xff"}), R"('--line\x0Abreak\xFF')");
+}
+
+TEST_F(CommandLine, version_names_the_program_and_rocksdb) {
+  const auto result = run({"--version"});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_TRUE(std::regex_match(result.out, std::regex(R"(kstone-compact \d+\.\d+\.\d+ \(RocksDB \d+\.\d+\.\d+\)\n)")))
+      << result.out;
+}
 
 TEST_F(CommandLine, standard_output_that_takes_nothing_is_an_error) {
   const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
   ASSERT_GE(full, 0);
   Circumstances circumstances;
   circumstances.out = full;
+  expect_complaint(run({"--help"}, circumstances), "standard output: No space left on device");
   const auto result = run(demo({"--seconds", "0", "--json"}), circumstances);
   close(full);
   expect_complaint(result, "standard output: No space left on device");
@@ -339,11 +355,33 @@ TEST_F(CommandLine, demo_stripes_and_workers_have_limits) {
   expect_complaint(run(demo({"--workers", "0"})), "--workers");
 }
 
+TEST_F(CommandLine, demo_takes_plain_decimal_numbers_alone) {
+  for (const auto* option : {"--seed", "--stripes", "--workers", "--compact-mib", "--seconds"}) {
+    for (const auto* value : {"-1", "+20", " 20", "20 ", "020", "0x10", "20x", "nan", "inf", "-nan", "1e99", "twenty"}) {
+      const auto result = run(demo({option, value}));
+      expect_complaint(result, std::string(option) + ": '" + value + "' is not a ");
+      EXPECT_NE(result.err.find(" from "), std::string::npos) << result.err;
+    }
+    const auto words = demo({option, ""});
+    expect_complaint(run(words), std::string(option) + ": '' is not a ");
+  }
+  expect_complaint(run(demo({"--seed", "18446744073709551616"})), "from 0 to 18446744073709551615");
+  expect_complaint(run(demo({"--seconds", "1000000.5"})), "from 0 to 1000000");
+  expect_complaint(run(demo({"--stripes", "4294967312"})), "from 16 to 256");  // 16 in 32 bits
+  EXPECT_FALSE(fs::exists(path("summary.json")));
+}
+
 TEST_F(CommandLine, demo_tells_its_seed) {
   const auto result = run(demo({"--seed", "18446744073709551615", "--seconds", "0"}));
   EXPECT_EQ(result.status, 0) << result.err;
   EXPECT_NE(result.out.find("18446744073709551615"), std::string::npos) << result.out;
   EXPECT_EQ(nlohmann::json::parse(read_file(path("summary.json")))["seed"], UINT64_MAX);
+}
+
+TEST_F(CommandLine, demo_paths_may_not_be_empty) {
+  for (const auto* option : {"--input", "--dir", "--summary"}) {
+    expect_complaint(run({"demo", option, ""}), std::string(option) + ": is empty");
+  }
 }
 
 TEST_F(CommandLine, demo_input_whose_name_is_not_utf8) {
