@@ -449,6 +449,19 @@ TEST_F(CommandLine, demo_replaces_a_summary_that_is_longer) {
   EXPECT_EQ(nlohmann::json::parse(read_file(path("summary.json")))["keys_written"], 10);
 }
 
+// Whatever of RocksDB or of the C++ runtime meets the limit first.
+TEST_F(CommandLine, demo_without_memory_says_so_and_leaves_nothing_behind) {
+  fs::create_directory(path("tmp"));
+  Circumstances circumstances;
+  circumstances.temporary_folder = path("tmp");
+  for (const rlim_t mib : {96U, 128U, 192U, 256U, 384U}) {
+    circumstances.memory_limit = mib << 20;
+    const auto result = run(demo({"--seconds", "0", "--workers", "64"}), circumstances);
+    expect_complaint(result, "");
+    EXPECT_TRUE(fs::is_empty(path("tmp"))) << mib << " MiB: " << result.err;
+  }
+}
+
 TEST_F(CommandLine, demo_on_a_full_disk) {
   const SmallDisk disk(path("disk"), "size=16m");
   if (!disk.mounted()) {

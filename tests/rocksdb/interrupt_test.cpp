@@ -225,6 +225,15 @@ TEST_F(DemoInterrupt, a_second_signal_ends_it_at_once) {
   EXPECT_FALSE(fs::exists(path("summary.json")));
 }
 
+TEST_F(DemoInterrupt, an_abort_is_one_line) {
+  start(input(2000));
+  await("writing");
+  send(SIGABRT);
+  const auto result = end();
+  EXPECT_EQ(result.status, 2);
+  EXPECT_EQ(result.err, "kstone-compact: aborted: RocksDB or the C++ library cannot go on\n");
+}
+
 TEST_F(DemoInterrupt, a_reader_that_goes_away_ends_it) {
   for (const bool json : {false, true}) {
     int ends[2];

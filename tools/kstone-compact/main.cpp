@@ -12,6 +12,7 @@
 #include <string>
 #include <system_error>
 
+#include "aborts.h"
 #include "bad_input.h"
 #include "demo.h"
 #include "escape.h"
@@ -118,6 +119,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace kstone::compact;
+  handle_aborts();
   try {
     return run(argc, argv);
   } catch (const std::bad_alloc&) {
