@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <iterator>
+#include <string>
 #include <vector>
 
 #include "database_support.h"
@@ -129,18 +131,23 @@ TEST_F(Verifier, finds_a_key_in_the_wrong_stripe) {
   EXPECT_EQ(result.extra, 1U);
 }
 
-TEST_F(Verifier, finds_a_damaged_file_that_no_key_is_read_from) {
+// No key is in the block of properties, which was read when the file was opened.
+TEST_F(Verifier, finds_a_damage_that_no_key_lies_in) {
   std::vector<::rocksdb::LiveFileMetaData> files;
   database_.db->GetLiveFilesMetaData(&files);
   ASSERT_FALSE(files.empty());
-  const auto path = files[0].db_path + files[0].name;
-  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-  file.seekp(10);
-  file.put('\xFF');
+  std::fstream file(files[0].db_path + files[0].name, std::ios::in | std::ios::out | std::ios::binary);
+  const std::string contents(std::istreambuf_iterator<char>(file), {});
+  const auto at = contents.find("leveldb.BytewiseComparator");
+  ASSERT_NE(at, std::string::npos);
+  file.seekp(static_cast<std::streamoff>(at));
+  file.put('L');
   file.close();
   const auto result = verification();
+  EXPECT_EQ(result.verified, 60U);
   EXPECT_FALSE(result.passed());
-  EXPECT_NE(result.first_error.find("checksum mismatch"), std::string::npos) << result.first_error;
+  EXPECT_NE(result.first_error.find("file " + files[0].name.substr(1) + ": Corruption"), std::string::npos)
+      << result.first_error;
 }
 
 TEST_F(Verifier, ends_where_it_is_asked_to_and_says_so) {
