@@ -1,4 +1,4 @@
-# Sourced by the other scripts: makes sure that Debian packages are there.
+# Sourced by prologue.sh: makes sure that Debian packages are there.
 #
 #   need_packages [--no-install] PACKAGE...
 #
@@ -41,9 +41,11 @@ need_packages() {
   echo "Installing them with apt-get."
   local log
   log=$(mktemp)
+  # Another apt-get may be at work: it is waited for.
   if ! { "${as_root[@]}" apt-get update -qq && DEBIAN_FRONTEND=noninteractive "${as_root[@]}" \
-    apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    apt-get -o DPkg::Lock::Timeout=600 install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
     cat "$log" >&2
+    rm -f "$log"
     echo "apt-get failed (above)." >&2
     exit 3
   fi

@@ -446,7 +446,12 @@ int soak(const Arguments& arguments) {
   summary["problems"] = problems.all();
   std::printf("%s\n", summary.dump(2).c_str());
   if (!arguments.summary.empty()) {
-    std::ofstream(arguments.summary) << summary.dump(1) << "\n";
+    std::ofstream file(arguments.summary);
+    file << summary.dump(1) << "\n";
+    if (!file.flush()) {
+      std::fprintf(stderr, "kstone_soak: --summary %s: cannot be written\n", arguments.summary.c_str());
+      return 2;
+    }
   }
   return problems.all().empty() ? 0 : 1;
 }
@@ -467,6 +472,7 @@ int main(int argc, char** argv) {
     } else if (value != nullptr && option == "--plant" && plants.contains(value)) {
       arguments.plant = plants.at(value);
     } else {
+      std::fprintf(stderr, "kstone_soak: '%s' is unknown or lacks its value\n", argv[i]);
       std::fprintf(stderr, "usage: kstone_soak [--seconds N] [--seed N] [--summary FILE] [--plant lost_write|left_thread|no_load]\n");
       return 2;
     }

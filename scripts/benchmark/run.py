@@ -25,7 +25,11 @@ def build():
     log = BUILD / "build.log"
     BUILD.mkdir(parents=True, exist_ok=True)
     print(f"Building the benchmarks (some minutes at first; the log is {log.relative_to(ROOT)}).", flush=True)
-    with open(log, "w") as out:
+    try:
+        out = open(log, "w")
+    except OSError as error:
+        sys.exit(f"scripts/bench: the log of the build cannot be written: {error}")
+    with out:
         for command in (["cmake", "--preset", "bench"], ["cmake", "--build", "--preset", "bench", "--parallel", str(os.cpu_count())]):
             if subprocess.run(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT).returncode != 0:
                 sys.exit("".join(log.read_text().splitlines(keepends=True)[-40:]) + f"\nThe build failed; the whole log is {log}")

@@ -1,6 +1,8 @@
 """Compiles the suites against a copy of the sources, mutated or not, and runs one suite at a time."""
 
 import concurrent.futures
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -38,6 +40,23 @@ def run(command, cwd=None, env=None, timeout=None):
             status = None
         output.seek(0)
         return status, output.read().decode(errors="replace")
+
+
+@contextlib.contextmanager
+def one_at_a_time(lock):
+    """Two at once in one folder would break each other's files: the second waits, and says so. As scripts/prologue.sh."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with open(lock, "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            print(f"{lock.parent} is in use by another run (process {file.read().strip()}). Waiting for its end.", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
 
 
 def in_parallel(jobs, function, items):

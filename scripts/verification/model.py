@@ -9,7 +9,7 @@ import re
 import shutil
 import time
 
-from build import MUTATED, ROOT, Builder, Failed, Suites, Tree, in_parallel, is_cut, last_line, run
+from build import MUTATED, ROOT, Builder, Failed, Suites, Tree, in_parallel, is_cut, last_line, one_at_a_time, run
 from evidence import property_sections
 from left_out import left_out
 from mutation import Log, merge_into_model_json
@@ -60,6 +60,11 @@ def add_arguments(parts):
 
 def build(arguments, log, executables):
     """The CMake targets; the names of those that are missing."""
+    with one_at_a_time(arguments.build / "build.lock"):  # scripts/test builds there, too
+        return build_alone(arguments, log, executables)
+
+
+def build_alone(arguments, log, executables):
     log("building with the CMake preset `test`")
     status, output = run(["cmake", "--preset", "test", "-B", str(arguments.build)], cwd=ROOT)
     if status != 0:

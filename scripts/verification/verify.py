@@ -4,12 +4,14 @@ import sys
 
 import evidence
 import everything
+from build import one_at_a_time
 
 
 def main():
     arguments = everything.program().parse_args()
     try:
-        return everything.recorded(arguments) if arguments.part in evidence.PARTS else arguments.run(arguments)
+        with one_at_a_time(everything.ROOT / "build" / "verify" / f"{arguments.part}.lock"):
+            return everything.recorded(arguments) if arguments.part in evidence.PARTS else arguments.run(arguments)
     except KeyboardInterrupt:
         print("interrupted")
         return 130

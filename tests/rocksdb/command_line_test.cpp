@@ -1,11 +1,16 @@
 // kstone-compact as a user calls it: what it does, and what it says when it cannot.
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <regex>
 
 #include "process_support.h"
 #include "sample_database.h"
@@ -64,7 +69,43 @@ TEST_F(CommandLine, help_is_no_error) {
 }
 
 TEST_F(CommandLine, a_subcommand_is_needed) { expect_complaint(run({}), "subcommand is required"); }
-TEST_F(CommandLine, an_unknown_option_is_named) { expect_complaint(run({"demo", "--fast"}), "--fast"); }
+
+TEST_F(CommandLine, an_unknown_word_is_named_wherever_it_stands) {
+  expect_complaint(run({"dmo"}), "unknown subcommand 'dmo'; demo and db exist");
+  expect_complaint(run({"--fast", "demo"}), "unknown option '--fast'");
+  expect_complaint(run({"demo", "--fast"}), "demo: unknown option '--fast'");
+  expect_complaint(run({"demo", "--inptu", "file"}), "demo: unknown option '--inptu'");
+  expect_complaint(run({"demo", "--line\nbreak\xff"}), R"('--line\x0Abreak\xFF')");
+}
+
+TEST_F(CommandLine, version_names_the_program_and_rocksdb) {
+  const auto result = run({"--version"});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_TRUE(std::regex_match(result.out, std::regex(R"(kstone-compact \d+\.\d+\.\d+ \(RocksDB \d+\.\d+\.\d+\)\n)")))
+      << result.out;
+}
+
+TEST_F(CommandLine, standard_output_that_takes_nothing_is_an_error) {
+  const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+  ASSERT_GE(full, 0);
+  Circumstances circumstances;
+  circumstances.out = full;
+  expect_complaint(run({"--help"}, circumstances), "standard output: No space left on device");
+  const auto result = run(demo({"--seconds", "0", "--json"}), circumstances);
+  close(full);
+  expect_complaint(result, "standard output: No space left on device");
+  EXPECT_FALSE(fs::exists(path("summary.json")));  // it did not begin
+}
+
+TEST_F(CommandLine, standard_output_that_is_closed_is_an_error_and_no_file_takes_its_number) {
+  const auto db = path("demo-db");
+  const std::string program = KSTONE_COMPACT_PROGRAM;
+  const auto command = program + " demo --dir " + db + " --input " + input(10) + " --seconds 0 >&- 2>" + path("err");
+  const int status = std::system(command.c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 2);
+  EXPECT_EQ(read_file(path("err")), "kstone-compact: standard output: is closed\n");
+  EXPECT_FALSE(fs::exists(db));
+}
 
 // db
 
@@ -232,7 +273,7 @@ TEST_F(CommandLine, db_no_permission) {
 TEST_F(CommandLine, db_that_cannot_write_damages_nothing) {
   const SampleShape shape{3, 6, 2000, 500};
   const auto db = sample(shape);
-  expect_complaint(run({"db", db}, {500'000, {}}), "compacting column family 'family-");
+  expect_complaint(run({"db", db}, {.file_size_limit = 500'000}), "compacting column family 'family-");
   EXPECT_EQ(check_sample(db, shape), "");
   EXPECT_EQ(run({"db", db}).status, 0);
   EXPECT_EQ(check_sample(db, shape), "");
@@ -315,6 +356,54 @@ TEST_F(CommandLine, demo_stripes_and_workers_have_limits) {
   expect_complaint(run(demo({"--workers", "0"})), "--workers");
 }
 
+TEST_F(CommandLine, demo_takes_plain_decimal_numbers_alone) {
+  for (const auto* option : {"--seed", "--stripes", "--workers", "--compact-mib", "--seconds"}) {
+    for (const auto* value : {"-1", "+20", " 20", "20 ", "020", "0x10", "20x", "nan", "inf", "-nan", "1e99", "twenty"}) {
+      const auto result = run(demo({option, value}));
+      expect_complaint(result, std::string(option) + ": '" + value + "' is not a ");
+      EXPECT_NE(result.err.find(" from "), std::string::npos) << result.err;
+    }
+    const auto words = demo({option, ""});
+    expect_complaint(run(words), std::string(option) + ": '' is not a ");
+  }
+  expect_complaint(run(demo({"--seed", "18446744073709551616"})), "from 0 to 18446744073709551615");
+  expect_complaint(run(demo({"--seconds", "1000000.5"})), "from 0 to 1000000");
+  expect_complaint(run(demo({"--stripes", "4294967312"})), "from 16 to 256");  // 16 in 32 bits
+  EXPECT_FALSE(fs::exists(path("summary.json")));
+}
+
+TEST_F(CommandLine, demo_tells_its_seed) {
+  const auto result = run(demo({"--seed", "18446744073709551615", "--seconds", "0"}));
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_NE(result.out.find("18446744073709551615"), std::string::npos) << result.out;
+  EXPECT_EQ(nlohmann::json::parse(read_file(path("summary.json")))["seed"], UINT64_MAX);
+}
+
+TEST_F(CommandLine, demo_paths_may_not_be_empty) {
+  for (const auto* option : {"--input", "--dir", "--summary"}) {
+    expect_complaint(run({"demo", option, ""}), std::string(option) + ": is empty");
+  }
+}
+
+TEST_F(CommandLine, demo_input_whose_name_is_not_utf8) {
+  auto arguments = demo({"--seconds", "0"});
+  const auto name = path("non\xffutf8");
+  fs::rename(arguments[2], name);
+  arguments[2] = name;
+  const auto result = run(arguments);
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(nlohmann::json::parse(read_file(path("summary.json")))["source"], path(R"(non\xFFutf8)"));
+  EXPECT_NE(result.out.find(R"(non\xFFutf8)"), std::string::npos) << result.out;
+}
+
+TEST_F(CommandLine, demo_reads_a_pipe) {
+  const std::string program = KSTONE_COMPACT_PROGRAM;
+  const auto command = "cat " + input(100) + " | " + program + " demo --input /dev/stdin --seconds 0 --summary " +
+                       path("summary.json") + " >" + path("out");
+  EXPECT_EQ(std::system(command.c_str()), 0);
+  EXPECT_EQ(nlohmann::json::parse(read_file(path("summary.json")))["keys_verified"], 100);
+}
+
 TEST_F(CommandLine, demo_bad_input_file) {
   expect_complaint(run({"demo", "--input", path("none")}), "No such file");
   expect_complaint(run({"demo", "--input", write("bad", "no tab\n")}), "line 1 has no TAB");
@@ -328,10 +417,50 @@ TEST_F(CommandLine, demo_takes_no_folder_that_is_in_use) {
   expect_complaint(run(demo({"--dir", path("folder/precious")})), "is not a folder");
 }
 
+// All of it before the work: a summary that cannot be written is no news after two minutes.
 TEST_F(CommandLine, demo_summary_that_cannot_be_written) {
-  auto arguments = demo({"--seconds", "0"});
-  arguments[4] = folder_.path().string();
-  expect_complaint(run(arguments), "cannot be written");
+  const auto expect_refused = [&](const std::string& summary, const std::string& why) {
+    auto arguments = demo({"--seconds", "0"});
+    arguments[4] = summary;
+    const auto result = run(arguments);
+    expect_complaint(result, "--summary " + summary + ": " + why);
+    EXPECT_EQ(result.out, "");
+  };
+  expect_refused(folder_.path().string(), "cannot be written: Is a directory");
+  expect_refused("/dev/full", "cannot be written: No space left on device");
+  expect_refused(write("file", "") + "/summary", "cannot be written: Not a directory");
+  expect_refused(path("input"), "is the file of --input");
+  EXPECT_NE(read_file(path("input")), "");
+}
+
+TEST_F(CommandLine, demo_that_fails_leaves_the_last_summary_as_it_is) {
+  auto arguments = demo();
+  write("input", "no tab\n");
+  EXPECT_EQ(run(arguments).status, 2);
+  EXPECT_FALSE(fs::exists(path("summary.json")));
+  write("summary.json", "the last one, which is longer than nothing");
+  EXPECT_EQ(run(arguments).status, 2);
+  EXPECT_EQ(read_file(path("summary.json")), "the last one, which is longer than nothing");
+}
+
+TEST_F(CommandLine, demo_replaces_a_summary_that_is_longer) {
+  auto arguments = demo({"--seconds", "0"}, 10);
+  write("summary.json", std::string(100'000, 'x'));
+  EXPECT_EQ(run(arguments).status, 0);
+  EXPECT_EQ(nlohmann::json::parse(read_file(path("summary.json")))["keys_written"], 10);
+}
+
+// Whatever of RocksDB or of the C++ runtime meets the limit first.
+TEST_F(CommandLine, demo_without_memory_says_so_and_leaves_nothing_behind) {
+  fs::create_directory(path("tmp"));
+  Circumstances circumstances;
+  circumstances.temporary_folder = path("tmp");
+  for (const rlim_t mib : {96U, 128U, 192U, 256U, 384U}) {
+    circumstances.memory_limit = mib << 20;
+    const auto result = run(demo({"--seconds", "0", "--workers", "64"}), circumstances);
+    expect_complaint(result, "");
+    EXPECT_TRUE(fs::is_empty(path("tmp"))) << mib << " MiB: " << result.err;
+  }
 }
 
 TEST_F(CommandLine, demo_on_a_full_disk) {
@@ -343,7 +472,7 @@ TEST_F(CommandLine, demo_on_a_full_disk) {
 }
 
 TEST_F(CommandLine, demo_that_cannot_write_says_so) {
-  expect_complaint(run(demo({"--compact-mib", "1000"}), {300'000, {}}), "File too large");
+  expect_complaint(run(demo({"--compact-mib", "1000"}), {.file_size_limit = 300'000}), "File too large");
 }
 
 }  // namespace

@@ -1,14 +1,19 @@
 // Ctrl-C at random moments of `kstone-compact db`: each time the database opens, its checksums are right, and every key is
-// there.
+// there. And what ends `kstone-compact demo` at whatever moment: it says what was done, and leaves nothing in TMPDIR.
 //
 // KSTONE_INTERRUPTS is how often (3), KSTONE_SEED the seed (random); both are printed.
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
+#include <initializer_list>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -87,25 +92,168 @@ TEST(Interrupt, at_random_moments_leaves_a_database_with_every_key) {
   EXPECT_EQ(check_sample(copy.string(), shape), "");
 }
 
-TEST(Interrupt, stops_the_demo_early_and_still_verifies_every_key) {
-  const TemporaryFolder folder;
-  std::ofstream input(folder.path() / "input");
-  for (int i = 0; i < 2000; ++i) {
-    input << "key " << i << '\t' << std::string(200, 'v') << '\n';
+// The demo, its files, and a TMPDIR of its own that must be empty in the end.
+class DemoInterrupt : public ::testing::Test {
+ protected:
+  DemoInterrupt() {
+    fs::create_directory(path("tmp"));
+    circumstances_.temporary_folder = path("tmp");
   }
-  input.close();
-  Process process({"demo", "--input", (folder.path() / "input").string(), "--summary",
-                   (folder.path() / "summary.json").string(), "--compact-mib", "1000000"});
-  while (!process.ended() && !contains(process.out(), "writing")) {
-    std::this_thread::yield();
+  std::string path(const std::string& name) const { return (folder_.path() / name).string(); }
+  std::string input(int lines) const {
+    std::ofstream file(path("input"));
+    for (int i = 0; i < lines; ++i) {
+      file << "key " << i << '\t' << std::string(200, 'v') << '\n';
+    }
+    return path("input");
   }
-  kill(process.pid(), SIGINT);
-  const auto result = process.wait();
+  void start(const std::string& input, const std::vector<std::string>& more = {"--compact-mib", "1000000"}) {
+    std::vector<std::string> arguments = {"demo", "--input", input, "--summary", path("summary.json")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    process_.emplace(arguments, circumstances_);
+  }
+  void await(const std::string& text) {
+    while (!process_->ended() && !contains(process_->out(), text)) {
+      std::this_thread::yield();
+    }
+    ASSERT_FALSE(process_->ended()) << process_->wait().err;
+  }
+  void send(int signal) { kill(process_->pid(), signal); }
+  // So that they are there together, whatever the process does in between.
+  void send_at_once(std::initializer_list<int> signals) {
+    send(SIGSTOP);
+    int status = 0;
+    ASSERT_EQ(waitpid(process_->pid(), &status, WUNTRACED), process_->pid());
+    ASSERT_TRUE(WIFSTOPPED(status));
+    for (const int signal : signals) {
+      send(signal);
+    }
+    send(SIGCONT);
+  }
+  Result end() {
+    const auto result = process_->wait();
+    EXPECT_TRUE(fs::is_empty(path("tmp")));
+    return result;
+  }
+  nlohmann::json summary() const { return nlohmann::json::parse(read_file(path("summary.json"))); }
+
+  TemporaryFolder folder_;
+  Circumstances circumstances_;
+  std::optional<Process> process_;
+};
+
+TEST_F(DemoInterrupt, while_writing_still_verifies_every_key) {
+  start(input(2000));
+  await("writing");
+  send(SIGINT);
+  const auto result = end();
   EXPECT_EQ(result.status, 130) << result.err;
-  const auto summary = nlohmann::json::parse(read_file(folder.path() / "summary.json"));
-  EXPECT_EQ(summary["interrupted"], true);
-  EXPECT_EQ(summary["keys_verified"], 2000);
-  EXPECT_EQ(summary["keys_wrong"], 0);
+  EXPECT_EQ(result.err, "");
+  EXPECT_TRUE(contains(result.out, "interrupted")) << result.out;
+  EXPECT_EQ(summary()["interrupted"], true);
+  EXPECT_EQ(summary()["keys_verified"], 2000);
+  EXPECT_EQ(summary()["keys_wrong"], 0);
+}
+
+TEST_F(DemoInterrupt, the_exit_status_names_the_signal) {
+  const auto records = input(2000);
+  for (const int signal : {SIGTERM, SIGHUP}) {
+    start(records);
+    await("writing");
+    send(signal);
+    const auto result = end();
+    EXPECT_EQ(result.status, 128 + signal) << result.err;
+    EXPECT_EQ(summary()["interrupted"], true);
+  }
+}
+
+TEST_F(DemoInterrupt, a_hangup_that_nohup_ignores_is_ignored) {
+  circumstances_.ignored_signal = SIGHUP;
+  start(input(2000));
+  await("writing");
+  send_at_once({SIGHUP, SIGINT});
+  EXPECT_EQ(end().status, 130);
+  EXPECT_EQ(summary()["keys_verified"], 2000);
+}
+
+// Its writer has not come, or has written half a line: nobody will ever say that it ends.
+TEST_F(DemoInterrupt, while_reading_a_pipe_that_never_ends) {
+  const auto pipe = path("pipe");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  for (const std::string written : {"", "key\tvalue\nke"}) {
+    start(pipe);
+    int writer = -1;
+    while (!process_->ended() && writer < 0) {
+      writer = open(pipe.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);  // succeeds once somebody reads
+    }
+    ASSERT_GE(writer, 0);
+    ASSERT_EQ(write(writer, written.data(), written.size()), static_cast<ssize_t>(written.size()));
+    if (written.empty()) {
+      send(SIGINT);
+    } else {
+      send_at_once({SIGTERM});
+    }
+    const auto result = end();
+    close(writer);
+    EXPECT_EQ(result.status, written.empty() ? 130 : 143) << result.err;
+    EXPECT_EQ(summary()["interrupted"], true);
+    EXPECT_EQ(summary()["keys_written"], 0);
+    EXPECT_EQ(summary()["verified"], false);
+  }
+}
+
+TEST_F(DemoInterrupt, while_checking_says_how_much_was_checked) {
+  start(input(200'000), {"--seconds", "0"});
+  await("reopening");
+  send(SIGINT);
+  const auto result = end();
+  EXPECT_EQ(result.status, 130) << result.err;
+  EXPECT_TRUE(contains(result.out, "interrupted before everything was checked")) << result.out;
+  EXPECT_EQ(summary()["interrupted"], true);
+  EXPECT_EQ(summary()["verified"], false);
+  EXPECT_EQ(summary()["keys_written"], 200'000);
+  EXPECT_EQ(summary()["keys_checked"], summary()["keys_verified"]);
+}
+
+TEST_F(DemoInterrupt, a_second_signal_ends_it_at_once) {
+  start(input(2000));
+  await("writing");
+  send_at_once({SIGINT, SIGTERM});
+  const auto result = end();
+  EXPECT_TRUE(result.status == 130 || result.status == 143) << result.status;
+  EXPECT_FALSE(contains(result.out, "reopening")) << result.out;
+  EXPECT_FALSE(fs::exists(path("summary.json")));
+}
+
+TEST_F(DemoInterrupt, an_abort_is_one_line) {
+  start(input(2000));
+  await("writing");
+  send(SIGABRT);
+  const auto result = end();
+  EXPECT_EQ(result.status, 2);
+  EXPECT_EQ(result.err, "kstone-compact: aborted: RocksDB or the C++ library cannot go on\n");
+}
+
+TEST_F(DemoInterrupt, a_reader_that_goes_away_ends_it) {
+  for (const bool json : {false, true}) {
+    int ends[2];
+    ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    circumstances_.out = ends[1];
+    start(input(2000), {"--compact-mib", "1000000", json ? "--json" : "--keep=false"});
+    close(ends[1]);
+    if (json) {
+      while (!process_->ended() && fs::is_empty(path("tmp"))) {
+        std::this_thread::yield();
+      }
+    } else {
+      char first = 0;
+      ASSERT_EQ(read(ends[0], &first, 1), 1);
+    }
+    close(ends[0]);
+    const auto result = end();
+    EXPECT_EQ(result.status, 2);
+    EXPECT_EQ(result.err.substr(result.err.rfind("kstone-compact: ")), "kstone-compact: standard output: Broken pipe\n");
+  }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #define KSTONE_TESTS_ROCKSDB_PROCESS_SUPPORT_H_
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,7 +53,10 @@ struct Result {
 struct Circumstances {
   std::optional<rlim_t> file_size_limit = {};  // every write beyond it fails
   std::optional<uid_t> user = {};              // needs root
-  std::string folder = {};                     // in which it runs; empty: this process's
+  std::optional<rlim_t> memory_limit = {};     // of the address space
+  std::optional<int> out = {};                 // a descriptor that standard output goes to
+  std::optional<int> ignored_signal = {};      // as nohup ignores SIGHUP
+  std::string temporary_folder = {};           // TMPDIR, if there is any
   std::optional<std::pair<int, std::uint64_t>> signal_at = {};  // before which of its steps it gets a signal
 };
 
@@ -110,7 +114,7 @@ class Process {
     }
     pid_ = fork();
     if (pid_ == 0) {
-      dup2(open(out.c_str(), O_CREAT | O_WRONLY, 0600), STDOUT_FILENO);
+      dup2(circumstances.out.value_or(open(out.c_str(), O_CREAT | O_WRONLY, 0600)), STDOUT_FILENO);
       dup2(open(err.c_str(), O_CREAT | O_WRONLY, 0600), STDERR_FILENO);
       setenv("LD_PRELOAD", KSTONE_WATCH_FILES, 1);
       setenv("KSTONE_WATCH", (folder_.path() / "watch").c_str(), 1);
@@ -119,12 +123,19 @@ class Process {
         const auto& [signal, step] = *circumstances.signal_at;
         setenv("KSTONE_WATCH_SIGNAL", (std::to_string(signal) + " " + std::to_string(step)).c_str(), 1);
       }
-      if (!circumstances.folder.empty() && chdir(circumstances.folder.c_str()) != 0) {
-        _exit(127);
-      }
       if (circumstances.file_size_limit) {
         const rlimit limit{*circumstances.file_size_limit, *circumstances.file_size_limit};
         setrlimit(RLIMIT_FSIZE, &limit);
+      }
+      if (circumstances.memory_limit) {
+        const rlimit limit{*circumstances.memory_limit, *circumstances.memory_limit};
+        setrlimit(RLIMIT_AS, &limit);
+      }
+      if (circumstances.ignored_signal) {
+        signal(*circumstances.ignored_signal, SIG_IGN);
+      }
+      if (!circumstances.temporary_folder.empty()) {
+        setenv("TMPDIR", circumstances.temporary_folder.c_str(), 1);
       }
       if (circumstances.user && setuid(*circumstances.user) != 0) {
         _exit(127);

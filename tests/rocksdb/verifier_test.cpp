@@ -4,6 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
 #include "database_support.h"
 #include "ledger.h"
 
@@ -64,6 +69,8 @@ class Verifier : public ::testing::Test {
 
 TEST_F(Verifier, passes_what_was_written) {
   const auto result = verification();
+  EXPECT_TRUE(result.complete);
+  EXPECT_EQ(result.looked_up, 60U);
   EXPECT_TRUE(result.passed()) << result.first_error;
   EXPECT_EQ(result.verified, 60U);
   EXPECT_EQ(result.live, 47U);  // 20 deleted, 7 of them written again
@@ -122,6 +129,46 @@ TEST_F(Verifier, finds_a_key_in_the_wrong_stripe) {
   const auto result = verification();
   EXPECT_FALSE(result.passed());
   EXPECT_EQ(result.extra, 1U);
+}
+
+// No key is in the block of properties, which was read when the file was opened.
+TEST_F(Verifier, finds_a_damage_that_no_key_lies_in) {
+  std::vector<::rocksdb::LiveFileMetaData> files;
+  database_.db->GetLiveFilesMetaData(&files);
+  ASSERT_FALSE(files.empty());
+  std::fstream file(files[0].db_path + files[0].name, std::ios::in | std::ios::out | std::ios::binary);
+  const std::string contents(std::istreambuf_iterator<char>(file), {});
+  const auto at = contents.find("leveldb.BytewiseComparator");
+  ASSERT_NE(at, std::string::npos);
+  file.seekp(static_cast<std::streamoff>(at));
+  file.put('L');
+  file.close();
+  const auto result = verification();
+  EXPECT_EQ(result.verified, 60U);
+  EXPECT_FALSE(result.passed());
+  EXPECT_NE(result.first_error.find("file " + files[0].name.substr(1) + ": Corruption"), std::string::npos)
+      << result.first_error;
+}
+
+TEST_F(Verifier, ends_where_it_is_asked_to_and_says_so) {
+  const auto result = verify(*database_.db, database_.handles, ledger_,
+                             [](const Verification& so_far) { return so_far.looked_up == 25; });
+  EXPECT_FALSE(result.complete);
+  EXPECT_EQ(result.looked_up, 25U);
+  EXPECT_EQ(result.verified, 25U);
+  EXPECT_EQ(result.live, 0U);
+  EXPECT_TRUE(result.passed()) << result.first_error;
+}
+
+TEST_F(Verifier, may_end_in_the_iteration_and_still_tells_what_the_lookups_found) {
+  expect_ok(database_.db->Put({}, handle(7), ledger_.key(7), "planted"));
+  const auto result = verify(*database_.db, database_.handles, ledger_,
+                             [](const Verification& so_far) { return so_far.live == 5; });
+  EXPECT_FALSE(result.complete);
+  EXPECT_EQ(result.looked_up, 60U);
+  EXPECT_EQ(result.live, 5U);
+  EXPECT_EQ(result.wrong, 1U);
+  EXPECT_FALSE(result.passed());
 }
 
 }  // namespace

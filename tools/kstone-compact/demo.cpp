@@ -1,27 +1,24 @@
 #include "demo.h"
 
-#include <stdlib.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
 
 #include "bad_input.h"
 #include "demo_database.h"
+#include "escape.h"
 #include "kstone/background_worker.h"
 #include "kstone/rocksdb/column_family_compactor.h"
 #include "ledger.h"
 #include "progress.h"
 #include "records.h"
+#include "summary_file.h"
+#include "temporary_folder.h"
 #include "verifier.h"
 #include "write_sequence.h"
 
@@ -33,48 +30,58 @@ using Clock = std::chrono::steady_clock;
 
 constexpr double mib = 1 << 20;
 
+// `wait_idle` knows nothing of interrupts.
+constexpr std::chrono::milliseconds interrupt_interval(50);
+
+// An interrupt while writing leaves this long to check what was written; one while checking ends that.
+constexpr double check_seconds_after_interrupt = 2;
+
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // The folder of the database: the user's, which must be new or empty, or a temporary one, which goes away at the end.
 class Folder {
  public:
-  explicit Folder(const DemoOptions& options) : remove_(options.folder.empty() && !options.keep) {
-    if (options.folder.empty()) {
-      auto pattern = (fs::temp_directory_path() / "kstone-demo-XXXXXX").string();
-      if (mkdtemp(pattern.data()) == nullptr) {
-        throw BadInput("cannot make a temporary folder " + pattern + ": " + std::strerror(errno));
-      }
-      path_ = pattern;
+  explicit Folder(const DemoOptions& options) : temporary_(options.folder.empty()), keep_(!temporary_ || options.keep) {
+    if (temporary_) {
+      path_ = make_temporary_folder();
       return;
     }
     path_ = options.folder;
+    const auto name = "--dir " + escaped(path_);
     std::error_code error;
     if (fs::exists(path_, error) && !fs::is_directory(path_, error)) {
-      throw BadInput("--dir " + path_ + ": is not a folder");
+      throw BadInput(name + ": is not a folder");
     }
     fs::create_directories(path_, error);
     if (error) {
-      throw BadInput("--dir " + path_ + ": " + error.message());
+      throw BadInput(name + ": " + error.message());
     }
     if (const bool empty = fs::is_empty(path_, error); error || !empty) {
-      throw BadInput("--dir " + path_ + ": " + (error ? error.message() : "is not empty; the demo needs a new database"));
+      throw BadInput(name + ": " + (error ? error.message() : "is not empty; the demo needs a new database"));
     }
   }
   ~Folder() {
-    if (remove_) {
-      std::error_code ignored;
-      fs::remove_all(path_, ignored);
+    if (temporary_ && !keep_) {
+      remove_temporary_folder();
     }
   }
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
 
+  // A temporary folder that is asked to stay does so from now on, when there is something in it.
+  void use() const {
+    if (keep_) {
+      keep_temporary_folder();
+    }
+  }
+
   const std::string& path() const { return path_; }
-  bool stays() const { return !remove_; }
+  bool stays() const { return keep_; }
 
  private:
   std::string path_;
-  bool remove_;
+  bool temporary_;
+  bool keep_;
 };
 
 std::uint64_t read(const std::atomic<std::uint64_t>& counter) {
@@ -130,6 +137,14 @@ class Writer {
   std::thread thread_;  // last: it uses all of the above
 };
 
+// The summary would take the place of the records.
+void refuse_summary_over_input(const DemoOptions& options) {
+  std::error_code error;
+  if (fs::is_regular_file(options.input, error) && fs::equivalent(options.input, options.summary, error)) {
+    throw BadInput("--summary " + escaped(options.summary) + ": is the file of --input");
+  }
+}
+
 struct L0Range {
   std::uint32_t min = 0;
   std::uint32_t max = 0;
@@ -149,11 +164,13 @@ class Demo {
   void write_and_compact(DemoDatabase& database, Ledger& ledger);
   void write(DemoDatabase& database, Ledger& ledger, BackgroundWorker& worker);
   void drain(DemoDatabase& database, BackgroundWorker& worker);
+  void check(const Folder& folder, const Ledger& ledger);
+  void load_write_and_check(const RecordSet& records, const Folder& folder);
+  void report(const Folder& folder) const;
   L0Range note_l0(DemoDatabase& database);
   void note_l0(std::uint32_t files);
   void show(const char* phase, DemoDatabase& database, const BackgroundWorker& worker);
   nlohmann::ordered_json summary() const;
-  void write_summary() const;
   void print_table() const;
 
   const DemoOptions& options_;
@@ -179,6 +196,7 @@ class Demo {
   WorkerSnapshot snapshot_;
   ShutdownReport shutdown_;
   Verification verification_;
+  bool checked_ = false;  // every key, every file
   bool interrupted_ = false;
 };
 
@@ -243,16 +261,24 @@ void Demo::write(DemoDatabase& database, Ledger& ledger, BackgroundWorker& worke
   }
 }
 
-// The last memtables go to L0 and all that is due is compacted, then the worker ends.
+// The last memtables go to L0 and all that is due is compacted, then the worker ends. After an interrupt it ends at once;
+// what was written is in the log of the database.
 void Demo::drain(DemoDatabase& database, BackgroundWorker& worker) {
   const auto begun = Clock::now();
-  database.flush();
-  while (worker.wait_idle(progress_.interval()) == IdleResult::timed_out) {
-    show("draining", database, worker);
+  auto shown = begun;
+  if (!interrupted()) {
+    database.flush();
   }
-  show("drained", database, worker);
+  while (!interrupted() && worker.wait_idle(interrupt_interval) == IdleResult::timed_out) {
+    if (Clock::now() - shown >= progress_.interval()) {
+      show("draining", database, worker);
+      shown = Clock::now();
+    }
+  }
+  const bool stop = interrupted();
+  show(stop ? "stopping" : "drained", database, worker);
   drain_seconds_ = seconds_since(begun);
-  shutdown_ = worker.shutdown(ShutdownMode::drain);
+  shutdown_ = worker.shutdown(stop ? ShutdownMode::cancel : ShutdownMode::drain);
 }
 
 void Demo::write_and_compact(DemoDatabase& database, Ledger& ledger) {
@@ -269,12 +295,12 @@ void Demo::write_and_compact(DemoDatabase& database, Ledger& ledger) {
     rocksdb::DatabaseListener& listener;
     BackgroundWorker& worker;
     ~Detach() {
-      worker.shutdown();  // again: only an exception comes here before drain() has done it
+      worker.shutdown(ShutdownMode::cancel);  // again: only an exception comes here before drain() has done it
       listener.detach();
     }
   } detach{database.listener(), worker};
   if (worker.start() != StartResult::started) {
-    throw BadInput("the system refuses to start a thread");
+    throw BadInput("the system refuses to start a thread for the worker");
   }
   write(database, ledger, worker);
   drain(database, worker);
@@ -286,45 +312,75 @@ void Demo::write_and_compact(DemoDatabase& database, Ledger& ledger) {
   }
 }
 
-int Demo::run() {
-  const auto records = options_.input.empty() ? read_system_records() : read_record_file(options_.input);
-  source_ = records.source;
-  const Folder folder(options_);
-  progress_.say(text("%zu keys from %s, %u stripes, %u workers, in %s", records.records.size(), source_.c_str(),
-                     options_.stripes, options_.workers, folder.path().c_str()));
+void Demo::check(const Folder& folder, const Ledger& ledger) {
+  const auto begun = Clock::now();
+  const bool was_interrupted = interrupted();
+  progress_.say("reopening the database and checking every key" +
+                (was_interrupted ? text(", for %.0f s at most", check_seconds_after_interrupt) : std::string()));
+  DemoDatabase database(folder.path(), options_.stripes, config());
+  const auto opened = Clock::now();
+  auto shown = opened;
+  verification_ = verify(database.db(), database.stripes(), ledger, [&](const Verification& so_far) {
+    if (Clock::now() - shown >= progress_.interval()) {
+      shown = Clock::now();
+      progress_.show({text("%6.1f s  %-10s %llu of %zu keys looked up", seconds_since(started_), "checking",
+                           static_cast<unsigned long long>(so_far.looked_up), ledger.size()),
+                      text("%llu iterated over", static_cast<unsigned long long>(so_far.live))});
+    }
+    return was_interrupted ? seconds_since(opened) >= check_seconds_after_interrupt : interrupted();
+  });
+  checked_ = verification_.complete;
+  database.close();
+  verify_seconds_ = seconds_since(begun);
+}
+
+void Demo::load_write_and_check(const RecordSet& records, const Folder& folder) {
+  folder.use();
+  progress_.say(text("%zu keys from ", records.records.size()) + source_ +
+                text(", %u stripes, %u workers, seed %llu, in ", options_.stripes, options_.workers,
+                     static_cast<unsigned long long>(options_.seed)) +
+                escaped(folder.path()));
   Ledger ledger(records, options_.stripes);
   {
     DemoDatabase database(folder.path(), options_.stripes, config());
     write_and_compact(database, ledger);
     database.close();
   }
-  interrupted_ = interrupted();
-  {
-    const auto begun = Clock::now();
-    progress_.say("reopening the database and checking every key");
-    DemoDatabase database(folder.path(), options_.stripes, config());
-    verification_ = verify(database.db(), database.stripes(), ledger);
-    database.close();
-    verify_seconds_ = seconds_since(begun);
-  }
   for (std::size_t record = 0; record < ledger.size(); ++record) {
     keys_written_ += ledger.was_written(record) ? 1 : 0;
   }
-  wall_seconds_ = seconds_since(started_);
-  write_summary();
-  if (options_.json) {
-    std::printf("%s\n", summary().dump(2).c_str());
-  } else {
-    print_table();
-    if (folder.stays()) {
-      std::printf("the database stays in %s\n", folder.path().c_str());
-    }
+  check(folder, ledger);
+}
+
+int Demo::run() {
+  refuse_summary_over_input(options_);
+  SummaryFile file(options_.summary);
+  const Folder folder(options_);
+  const auto records = options_.input.empty() ? read_system_records() : read_record_file(options_.input);
+  source_ = records.source;
+  if (!interrupted()) {
+    load_write_and_check(records, folder);
   }
+  wall_seconds_ = seconds_since(started_);
+  interrupted_ = interrupted();
+  file.write(summary().dump(2) + '\n');
+  report(folder);
   if (!verification_.passed()) {
-    std::fprintf(stderr, "kstone-compact: verification failed: %s\n", verification_.first_error.c_str());
+    std::fprintf(stderr, "kstone-compact: verification failed: %s\n", printable(verification_.first_error).c_str());
     return exit_wrong_data;
   }
   return interrupted_ ? exit_interrupted : exit_success;
+}
+
+void Demo::report(const Folder& folder) const {
+  if (options_.json) {
+    std::printf("%s\n", summary().dump(2).c_str());
+    return;
+  }
+  print_table();
+  if (folder.stays()) {
+    std::printf("the database stays in %s\n", escaped(folder.path()).c_str());
+  }
 }
 
 nlohmann::ordered_json Demo::summary() const {
@@ -333,11 +389,13 @@ nlohmann::ordered_json Demo::summary() const {
   json["source"] = source_;
   json["stripes"] = options_.stripes;
   json["workers"] = options_.workers;
+  json["seed"] = options_.seed;
   json["keys_written"] = keys_written_;
+  json["keys_checked"] = verification_.looked_up;
   json["keys_verified"] = verification_.verified;
   json["keys_wrong"] = verification_.keys_wrong();
   json["keys_live"] = verification_.live;
-  json["verified"] = verification_.passed();
+  json["verified"] = checked_ && verification_.passed();
   json["interrupted"] = interrupted_;
   json["puts"] = puts_;
   json["deletes"] = deletes_;
@@ -374,18 +432,6 @@ nlohmann::ordered_json Demo::summary() const {
   return json;
 }
 
-void Demo::write_summary() const {
-  const fs::path path(options_.summary);
-  std::error_code ignored;
-  fs::create_directories(path.parent_path(), ignored);
-  std::ofstream out(path);
-  out << summary().dump(2) << '\n';
-  out.close();
-  if (!out) {
-    throw BadInput("--summary " + options_.summary + ": cannot be written");
-  }
-}
-
 void Demo::print_table() const {
   const auto row = [](const char* name, const std::string& value) { std::printf("  %-34s %16s\n", name, value.c_str()); };
   const auto number = [&](const char* name, std::uint64_t value) {
@@ -394,7 +440,9 @@ void Demo::print_table() const {
   const auto& stats = snapshot_.stats;
   std::printf("\n");
   number("stripes", options_.stripes);
+  number("seed", options_.seed);
   number("keys written", keys_written_);
+  number("keys checked", verification_.looked_up);
   number("keys verified", verification_.verified);
   number("keys wrong, missing or extra", verification_.keys_wrong());
   number("puts", puts_);
@@ -419,7 +467,10 @@ void Demo::print_table() const {
   row("seconds writers were held up", text("%.2f", stall_seconds_));
   row("milliseconds for the shutdown", text("%.1f", std::chrono::duration<double, std::milli>(shutdown_.duration).count()));
   row("seconds in all", text("%.1f", wall_seconds_));
-  std::printf("\nsummary: %s\n", options_.summary.c_str());
+  if (interrupted_) {
+    std::printf("\ninterrupted%s\n", checked_ ? "; what was written is checked" : " before everything was checked");
+  }
+  std::printf("\nsummary: %s\n", escaped(options_.summary).c_str());
 }
 
 }  // namespace

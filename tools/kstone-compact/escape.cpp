@@ -48,15 +48,13 @@ std::size_t printable_length(std::string_view text) {
   return shown && character >= smallest[length] && character <= 0x10FFFF ? length : 0;
 }
 
-}  // namespace
-
-std::string escaped(std::string_view text) {
+std::string escaped(std::string_view text, std::string_view backslash) {
   constexpr char digits[] = "0123456789ABCDEF";
   std::string result;
   while (!text.empty()) {
     const auto length = printable_length(text);
     if (text.front() == '\\') {
-      result += "\\\\";
+      result += backslash;
     } else if (length > 0) {
       result += text.substr(0, length);
     } else {
@@ -66,6 +64,12 @@ std::string escaped(std::string_view text) {
   }
   return result;
 }
+
+}  // namespace
+
+std::string escaped(std::string_view text) { return escaped(text, "\\\\"); }
+
+std::string printable(std::string_view text) { return escaped(text, "\\"); }
 
 std::string in_quotes(std::string_view text) {
   std::string result(1, '\'');

@@ -17,6 +17,9 @@ std::string escaped(std::string_view text);
 // The same between single quotes.
 std::string in_quotes(std::string_view text);
 
+// The same for a sentence in which names are escaped already: a backslash stays one.
+std::string printable(std::string_view text);
+
 }  // namespace kstone::compact
 
 #endif  // KSTONE_COMPACT_ESCAPE_H_

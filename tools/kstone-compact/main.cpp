@@ -1,45 +1,51 @@
 // kstone-compact: the worker at work on RocksDB. README.md shows how to call it.
 
+#include <rocksdb/version.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <map>
+#include <new>
+#include <span>
 #include <string>
+#include <system_error>
 #include <vector>
 
+#include "aborts.h"
 #include "bad_input.h"
 #include "demo.h"
+#include "escape.h"
 #include "interrupt.h"
+#include "kstone/version.h"
 #include "offline/offline.h"
+#include "options.h"
 #include "output.h"
 
 namespace kstone::compact {
 namespace {
 
 int complain(const std::string& what) {
-  // One line, whatever the text holds.
-  std::fprintf(stderr, "kstone-compact: %s\n", what.substr(0, what.find('\n')).c_str());
+  std::fprintf(stderr, "kstone-compact: %s\n", printable(what).c_str());
   return exit_bad_input;
 }
 
 void add_demo(CLI::App& app, DemoOptions& options) {
-  auto* demo = app.add_subcommand("demo", "Load and update real records while the worker compacts, then check every key");
-  demo->add_option("--input", options.input, "File of lines key TAB value, in place of Debian's package index");
-  demo->add_option("--stripes", options.stripes, "Stripes: column families of the database")
-      ->check(CLI::Range(16, 256))
-      ->capture_default_str();
-  demo->add_option("--workers", options.workers, "Compactions at a time")->check(CLI::Range(1, 4095))->capture_default_str();
-  demo->add_option("--dir", options.folder, "New or empty folder for the database, which stays (default: a temporary one)");
-  demo->add_flag("--keep", options.keep, "Keep the temporary folder");
-  demo->add_option("--compact-mib", options.compact_mib, "Write until compactions have read and written this many MiB")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
-  demo->add_option("--seconds", options.seconds, "Write for this long at most, but load every record")
-      ->check(CLI::Range(0.0, 1e6))
-      ->capture_default_str();
-  demo->add_option("--seed", options.seed, "Seed of the mix of writes")->capture_default_str();
-  demo->add_option("--summary", options.summary, "Where to write the summary")->capture_default_str();
-  demo->add_flag("--json", options.json, "Print the summary instead of the table, and progress to stderr");
+  auto& demo =
+      *app.add_subcommand("demo", "Load and update real records while the worker compacts, then check every key");
+  add_path(demo, "--input", options.input, "File of lines key TAB value, in place of Debian's package index");
+  add_number(demo, "--stripes", options.stripes, {16, 256}, "Stripes: column families of the database");
+  add_number(demo, "--workers", options.workers, {1, 4095}, "Compactions at a time");
+  add_path(demo, "--dir", options.folder, "New or empty folder for the database, which stays (default: a temporary one)");
+  demo.add_flag("--keep", options.keep, "Keep the temporary folder");
+  add_number(demo, "--compact-mib", options.compact_mib, {1, 1 << 20},
+             "Write until compactions have read and written this many MiB");
+  add_number(demo, "--seconds", options.seconds, {0, 1e6}, "Write for this long at most, but load every record");
+  add_number(demo, "--seed", options.seed, {0, UINT64_MAX}, "Seed of the mix of writes");
+  add_path(demo, "--summary", options.summary, "Where to write the summary")->capture_default_str();
+  demo.add_flag("--json", options.json, "Print the summary instead of the table, and progress to stderr");
 }
 
 CLI::App* add_offline(CLI::App& app, OfflineOptions& options) {
@@ -78,37 +84,76 @@ CLI::App* add_offline(CLI::App& app, OfflineOptions& options) {
   return offline;
 }
 
+// What CLI11 says of these names neither the word nor what there is.
+void require_subcommand(int argc, char** argv) {
+  for (const std::string word : std::span(argv, static_cast<std::size_t>(argc)).subspan(1)) {
+    if (word == "demo" || word == "db" || word == "--help" || word == "-h" || word == "--version") {
+      return;
+    }
+    throw BadInput(std::string("unknown ") + (word.starts_with('-') ? "option" : "subcommand") + " '" + escaped(word) +
+                   "'; demo and db exist, and --help");
+  }
+}
+
+std::string unexpected_word(const CLI::App& app) {
+  const auto& subcommand = *app.get_subcommands().front();
+  const auto words = subcommand.remaining();
+  const auto is_option = [](const std::string& word) { return word.starts_with('-'); };
+  const auto option = std::find_if(words.begin(), words.end(), is_option);
+  const auto& word = option == words.end() ? words.front() : *option;
+  return subcommand.get_name() + ": unknown " + (is_option(word) ? "option" : "argument") + " '" + escaped(word) +
+         "'; kstone-compact " + subcommand.get_name() + " --help lists what there is";
+}
+
 int run(int argc, char** argv) {
   CLI::App app("The background compaction worker, driving RocksDB");
   app.name("kstone-compact");
   app.require_subcommand(1);
-  app.footer("Exit status: 0 done; 1 a key is not as written; 2 bad input or a refusing machine; 130 interrupted.");
+  app.set_version_flag("--version", "kstone-compact " KSTONE_VERSION_STRING " (RocksDB " + ::rocksdb::GetRocksVersionAsString() + ")");
+  app.footer(
+      "Exit status: 0 done; 1 a key is not as written; 2 bad input, a refusing machine, or a result that cannot be written; "
+      "130, 143 or 129 interrupted by SIGINT, SIGTERM or SIGHUP.");
   DemoOptions demo_options;
   add_demo(app, demo_options);
   OfflineOptions offline_options;
   const auto* offline = add_offline(app, offline_options);
+  require_stdout();
   try {
+    require_subcommand(argc, argv);
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
-    return app.exit(help);
+    const int status = app.exit(help);
+    finish_stdout();
+    return status;
+  } catch (const CLI::ExtrasError&) {
+    return complain(unexpected_word(app));
   } catch (const CLI::ParseError& error) {
     return complain(error.what());
   }
-  require_stdout();
-  Wakeup wakeup;
+  // For ever: a signal may still come while the process ends.
+  static auto& wakeup = *new Wakeup;
   handle_signals(wakeup);
   const int status = offline->parsed() ? run_offline(offline_options, wakeup) : run_demo(demo_options, wakeup);
-  finish_stdout();
-  return status;
+  if (status != exit_wrong_data) {  // which is told on stderr, and matters more
+    finish_stdout();
+  }
+  return status == exit_interrupted ? interrupt_status() : status;
 }
 
 }  // namespace
 }  // namespace kstone::compact
 
 int main(int argc, char** argv) {
+  using namespace kstone::compact;
+  handle_aborts();
   try {
-    return kstone::compact::run(argc, argv);
+    return run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return complain("out of memory");
+  } catch (const std::system_error& error) {
+    // Threads are all that is asked of the system with exceptions.
+    return complain(std::string("the system refuses to start a thread: ") + error.what());
   } catch (const std::exception& error) {
-    return kstone::compact::complain(error.what());
+    return complain(error.what());
   }
 }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio_ext.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,13 +11,14 @@
 #include <string>
 
 #include "bad_input.h"
+#include "interrupt.h"
 
 namespace kstone::compact {
 namespace {
 
-[[noreturn]] void refuse(const char* why) {
-  throw BadInput(std::string("standard output: ") + why);
-}
+std::string lost_because;  // the first reason; the stream remembers that it failed, but not why
+
+[[noreturn]] void refuse(const char* why) { throw BadInput(std::string("standard output: ") + why); }
 
 }  // namespace
 
@@ -44,14 +46,31 @@ void require_stdout() {
   }
 }
 
-void finish_stdout() {
-  // An error that an earlier flush met is remembered by the stream, its reason is not.
-  const bool failed_before = std::ferror(stdout) != 0;
-  if (std::fflush(stdout) != 0) {
-    refuse(std::strerror(errno));
+void flush_stdout() {
+  if (!lost_because.empty()) {
+    return;
   }
-  if (failed_before) {
-    refuse("cannot be written");
+  errno = 0;
+  if (!wait_until_writable(STDOUT_FILENO)) {
+    lost_because = "its reader takes nothing";
+  } else if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    lost_because = std::strerror(errno == 0 ? EIO : errno);
+  }
+  if (!lost_because.empty()) {
+    // What is printed from now on may neither block nor come back at exit.
+    __fpurge(stdout);
+    if (const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC); nowhere >= 0) {
+      dup2(nowhere, STDOUT_FILENO);
+      close(nowhere);
+    }
+    interrupt();
+  }
+}
+
+void finish_stdout() {
+  flush_stdout();
+  if (!lost_because.empty()) {
+    refuse(lost_because.c_str());
   }
 }
 

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "output.h"
+
 namespace kstone::compact {
 namespace {
 
@@ -47,13 +49,21 @@ void Progress::show(const std::vector<std::string>& parts) {
     std::fprintf(out_, "%s\n", part.substr(0, columns(out_) - 1).c_str());
   }
   drawn_ = parts.size();
-  std::fflush(out_);
+  flush();
 }
 
 void Progress::say(const std::string& line) {
   erase();
   std::fprintf(out_, "%s\n", line.c_str());
-  std::fflush(out_);
+  flush();
+}
+
+void Progress::flush() {
+  if (out_ == stdout) {
+    flush_stdout();
+  } else {
+    std::fflush(out_);
+  }
 }
 
 void Progress::erase() {

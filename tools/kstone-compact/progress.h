@@ -28,6 +28,7 @@ class Progress {
   void say(const std::string& line);
 
  private:
+  void flush();
   void erase();
 
   std::FILE* out_;

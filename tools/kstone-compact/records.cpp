@@ -1,7 +1,9 @@
 #include "records.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,12 +13,15 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <optional>
 #include <sstream>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 
 #include "bad_input.h"
+#include "escape.h"
+#include "interrupt.h"
 
 extern char** environ;
 
@@ -62,7 +67,7 @@ std::string read_file(const fs::path& path) {
   return std::move(text).str();
 }
 
-// What the program writes to its standard output; empty if it cannot be started or fails.
+// What the program writes to its standard output; empty if it cannot be started, fails, or is interrupted.
 std::string output_of(const std::vector<std::string>& command) {
   std::vector<char*> arguments;
   for (const auto& word : command) {
@@ -78,14 +83,24 @@ std::string output_of(const std::vector<std::string>& command) {
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  // What we ignore a child would ignore, too.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t defaults;
+  sigemptyset(&defaults);
+  sigaddset(&defaults, SIGPIPE);
+  sigaddset(&defaults, SIGXFSZ);
+  posix_spawnattr_setsigdefault(&attributes, &defaults);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
   pid_t child = 0;
-  const int error = posix_spawn(&child, arguments[0], &actions, nullptr, arguments.data(), environ);
+  const int error = posix_spawn(&child, arguments[0], &actions, &attributes, arguments.data(), environ);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   close(ends[1]);
 
   std::string output;
   char buffer[1 << 16];
-  while (error == 0) {
+  while (error == 0 && wait_until_readable(ends[0])) {
     const auto count = read(ends[0], buffer, sizeof buffer);
     if (count > 0) {
       output.append(buffer, static_cast<std::size_t>(count));
@@ -96,6 +111,9 @@ std::string output_of(const std::vector<std::string>& command) {
   close(ends[0]);
   if (error != 0) {
     return {};
+  }
+  if (interrupted()) {
+    kill(child, SIGTERM);
   }
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
@@ -114,9 +132,9 @@ std::string_view field(std::string_view stanza, std::string_view name) {
   return {};
 }
 
-// Calls `each` with every stanza: what lies between empty lines.
+// Calls `each` with every stanza, what lies between empty lines, until there is an interrupt.
 void for_each_stanza(std::string_view text, const std::function<void(std::string_view)>& each) {
-  for (std::size_t start = 0; start < text.size();) {
+  for (std::size_t start = 0; start < text.size() && !interrupted();) {
     const auto end = std::min(text.find("\n\n", start), text.size());
     if (end > start) {
       each(text.substr(start, end - start));
@@ -167,6 +185,9 @@ RecordSet read_file_lists(const std::string& dpkg_folder) {
   const auto files = sorted_files(dpkg_folder + "/info",
                                   [](const std::string& name) { return name.size() > 5 && name.ends_with(".list"); });
   for (const auto& file : files) {
+    if (interrupted()) {
+      break;
+    }
     // "name.list" or, for a package of several architectures, "name:architecture.list".
     const auto stem = fs::path(file).stem().string();
     const auto stanza = stanza_of.find(stem.substr(0, stem.find(':')));
@@ -182,41 +203,109 @@ RecordSet read_file_lists(const std::string& dpkg_folder) {
 
 RecordSet read_system_records() {
   auto records = read_package_index(apt_lists);
-  if (records.records.empty()) {
+  if (records.records.empty() && !interrupted()) {
     records = read_file_lists(dpkg_folder_default);
   }
-  if (records.records.empty()) {
+  if (records.records.empty() && !interrupted()) {
     throw BadInput(std::string("no records: neither package lists in ") + apt_lists + " nor file lists in " +
                    dpkg_folder_default + "; name a file with --input");
   }
   return records;
 }
 
-RecordSet read_record_file(const std::string& path) {
-  if (fs::is_directory(path)) {
-    throw BadInput("--input " + path + ": is a directory");
-  }
-  std::ifstream in(path, std::ios::binary);
-  if (!in) {
-    throw BadInput("--input " + path + ": " + std::strerror(errno));
-  }
-  RecordSetBuilder builder(path);
-  std::uint64_t number = 0;
-  for (std::string line; std::getline(in, line);) {
-    ++number;
-    const auto tab = line.find('\t');
-    if (tab == std::string::npos || tab == 0) {
-      throw BadInput("--input " + path + ": line " + std::to_string(number) +
-                     (tab == 0 ? " has an empty key" : " has no TAB between key and value"));
+namespace {
+
+// A file, or a pipe that never ends: it is waited for, and an interrupt ends that.
+class Input {
+ public:
+  explicit Input(const std::string& path) : name_("--input " + escaped(path)) {
+    // Nonblocking: the open of a pipe that nobody writes to would wait for its writer.
+    descriptor_ = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (descriptor_ < 0) {
+      refuse(std::strerror(errno));
     }
-    const std::string_view view(line);
-    builder.add_record(view.substr(0, tab), builder.add_text(view.substr(tab + 1)));
+    struct stat what {};
+    if (fstat(descriptor_, &what) == 0 && S_ISDIR(what.st_mode)) {
+      refuse("is a directory");
+    }
   }
-  if (in.bad()) {
-    throw BadInput("--input " + path + ": " + std::strerror(errno));
+  ~Input() { close(descriptor_); }
+  Input(const Input&) = delete;
+  Input& operator=(const Input&) = delete;
+
+  // The next line, without what ends it; nothing at the end or after an interrupt.
+  std::optional<std::string_view> line() {
+    for (;;) {
+      const auto end = text_.find('\n', searched_);
+      if (end != std::string::npos) {
+        return take(end, end + 1);
+      }
+      searched_ = text_.size();
+      if (text_.size() - start_ > line_bytes_max) {
+        refuse("line " + std::to_string(number_ + 1) + " is longer than 64 MiB");
+      }
+      if (!more()) {
+        return start_ == text_.size() || interrupted() ? std::nullopt : std::optional(take(text_.size(), text_.size()));
+      }
+    }
   }
-  if (builder.size() == 0) {
-    throw BadInput("--input " + path + ": holds no records");
+
+  [[noreturn]] void refuse(const std::string& why) const { throw BadInput(name_ + ": " + why); }
+  [[noreturn]] void refuse_line(const std::string& why) const { refuse("line " + std::to_string(number_) + why); }
+
+ private:
+  static constexpr std::size_t line_bytes_max = 64 << 20;
+
+  std::string_view take(std::size_t end, std::size_t next) {
+    const auto line = std::string_view(text_).substr(start_, end - start_);
+    ++number_;
+    start_ = searched_ = next;
+    return line;
+  }
+
+  bool more() {
+    constexpr std::size_t chunk = 1 << 16;
+    text_.erase(0, start_);
+    searched_ -= start_;
+    start_ = 0;
+    while (wait_until_readable(descriptor_)) {
+      const auto size = text_.size();
+      text_.resize(size + chunk);
+      const auto count = read(descriptor_, text_.data() + size, chunk);
+      const int error = errno;
+      text_.resize(size + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+      if (count >= 0) {
+        return count > 0;
+      }
+      if (error != EAGAIN && error != EINTR) {
+        refuse(std::strerror(error));
+      }
+    }
+    return false;
+  }
+
+  const std::string name_;
+  int descriptor_ = -1;
+  std::string text_;          // what was read and not yet taken, from start_ on
+  std::size_t start_ = 0;
+  std::size_t searched_ = 0;  // no line ends before
+  std::uint64_t number_ = 0;  // of the line that was taken last
+};
+
+}  // namespace
+
+RecordSet read_record_file(const std::string& path) {
+  Input in(path);
+  RecordSetBuilder builder(escaped(path));
+  while (const auto line = in.line()) {
+    const auto tab = line->find('\t');
+    if (tab == std::string::npos || tab == 0) {
+      in.refuse_line(tab == 0 ? " has an empty key" : " has no TAB between key and value");
+    }
+    builder.add_record(line->substr(0, tab), builder.add_text(line->substr(tab + 1)));
+  }
+  if (builder.size() == 0 && !interrupted()) {
+    in.refuse("holds no records");
   }
   return builder.take();
 }
