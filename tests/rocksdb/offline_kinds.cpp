@@ -205,6 +205,10 @@ void add_shapes(std::vector<Kind>& kinds) {
     family.compaction_options_fifo.max_table_files_size = 1 << 30;
   }));
   kinds.push_back(each("none", [](auto& family) { family.compaction_style = ::rocksdb::kCompactionStyleNone; }));
+  kinds.push_back(each("none_with_one_level", [](auto& family) {
+    family.compaction_style = ::rocksdb::kCompactionStyleNone;
+    family.num_levels = 1;
+  }, "compaction style none with one level"));
   kinds.push_back(each("dynamic_levels", [](auto& family) { family.level_compaction_dynamic_level_bytes = true; }));
   kinds.push_back(each("two_levels", [](auto& family) { family.num_levels = 2; }));
   const auto blobs = [](auto& family) {
@@ -251,7 +255,9 @@ void add_names(std::vector<Kind>& kinds) {
     set_table(owner, [](auto& table) { table.filter_policy.reset(::rocksdb::NewBloomFilterPolicy(10)); });
   });
   const auto as_old_releases = [](const fs::path& folder) {
-    edit_options(folder / "db", "filter_policy=bloomfilter:10:false", "filter_policy=rocksdb.BuiltinBloomFilter");
+    for (int family = 0; family < 2; ++family) {
+      edit_options(folder / "db", "filter_policy=bloomfilter:10:false", "filter_policy=rocksdb.BuiltinBloomFilter");
+    }
   };
   kinds.push_back(altered(bloom, "_without_parameters", as_old_releases, "--accept-loss filters:default"));
   kinds.push_back(altered(bloom, "_without_parameters_accepted", as_old_releases, "", {"--accept-loss", "filters"}));
@@ -330,7 +336,9 @@ void add_merges(std::vector<Kind>& kinds) {
   kinds.push_back(merging("add", add, std::string(8, '\1'), "--merge-operator default=SPEC"));
   kinds.push_back(merging("add_named", add, std::string(8, '\1'), "", named("uint64add")));
   kinds.push_back(merging("add_named_in_the_log", add, std::string(8, '\1'), "", named("uint64add"), true));
-  kinds.push_back(merging("add_named_wrongly", std::make_shared<Appending>("acme.Text", "+"), "text",
+  kinds.push_back(merging("add_named_as_another", add, std::string(8, '\1'), "the options file names 'UInt64AddOperator'",
+                          named("max")));
+  kinds.push_back(merging("add_named_wrongly", std::make_shared<Appending>("UInt64AddOperator", "+"), "text",
                           "UInt64AddOperator adds numbers of 8 bytes", named("uint64add")));
   kinds.push_back(merging("merge_of_the_owner", std::make_shared<Appending>("acme.Append", "+"), "x",
                           "merge operator 'acme.Append' is not certain"));
@@ -370,6 +378,21 @@ void add_places(std::vector<Kind>& kinds) {
   };
   kinds.push_back(with("cf_paths", family_paths, "--cf-path FAMILY=PATH"));
   kinds.push_back(with("cf_paths_named", family_paths, "", {"--cf-path", "other={}/other"}));
+  auto young = with("cf_paths_of_a_family_in_the_log", family_paths);
+  young.fill = [](OwnedDatabase& database) {
+    for (int round = 0; round < 4; ++round) {
+      check(database.db().Put({}, database.handles().front(), "key", std::string(1000, 'a')));
+      check(database.db().Flush({}, database.handles().front()));
+    }
+    check(database.db().Put({}, database.handles().back(), "only in the log", "value"));
+  };
+  kinds.push_back(young);
+  kinds.push_back(with("wal_dir_with_a_colon", wal("wal:6379"), "--wal-dir"));
+  kinds.push_back(with("wal_dir_with_a_colon_named", wal("wal:6379"), "", {"--wal-dir", "{}/wal:6379"}));
+  kinds.push_back(altered(with("wal_dir_inside", wal("db/wal")), "_and_empty", [](const fs::path& folder) {
+    fs::rename(folder / "db" / "wal", folder / "not-mounted");
+    fs::create_directory(folder / "db" / "wal");
+  }, "there is no log in"));
 }
 
 void add_logs(std::vector<Kind>& kinds) {
@@ -461,6 +484,25 @@ void add_logs(std::vector<Kind>& kinds) {
     }
   };
   kinds.push_back(altered(with("wal", [](auto&, auto&) {}), "_damaged", damage_log, "--accept-loss wal-records"));
+  const auto damaged_with = [](std::streamoff at, const std::string& bytes) {
+    return [at, bytes](const fs::path& folder) {
+      for (const auto& entry : fs::directory_iterator(folder / "db")) {
+        if (entry.path().extension() == ".log" && entry.file_size() > 1000) {
+          std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+          file.seekp(at);
+          file << bytes;
+        }
+      }
+    };
+  };
+  // The length of the first record, and zeros over the third.
+  kinds.push_back(altered(with("wal", [](auto&, auto&) {}), "_with_a_wrong_length", damaged_with(5, "\x7f"),
+                          "whole records behind bytes that are none"));
+  kinds.push_back(altered(with("wal", [](auto&, auto&) {}), "_with_zeros_within", damaged_with(300, std::string(600, '\0')),
+                          "whole records behind bytes that are none"));
+  kinds.push_back(altered(with("wal", [](Owner& owner, auto&) {
+    owner.database.wal_recovery_mode = ::rocksdb::WALRecoveryMode::kAbsoluteConsistency;
+  }), "_ends_in_a_record_and_its_owner_tolerates_none", cut_log, "--accept-loss wal-records"));
 }
 
 std::vector<Kind> make_kinds() {

@@ -291,7 +291,7 @@ TEST_F(Offline, log_that_does_not_continue_the_database_is_refused) {
     fs::remove_all(place);
     fs::create_directory(place);
     for (const auto& entry : fs::directory_iterator(from)) {
-      if (entry.path().extension() == ".log") {
+      if (entry.path().extension() == ".log" && fs::file_size(entry.path()) > 0) {
         fs::copy(entry.path(), place / "000900.log", fs::copy_options::overwrite_existing);
       }
     }
@@ -391,6 +391,10 @@ TEST_F(Offline, family_that_is_refused_costs_itself_alone) {
       ASSERT_TRUE(database.db().Merge({}, database.handles().back(), "key", "x").ok());
       database.flush();
     }
+    for (auto* handle : database.handles()) {  // and in the log, of either family
+      ASSERT_TRUE(database.db().Put({}, handle, "logged", "value").ok());
+    }
+    ASSERT_TRUE(database.db().Merge({}, database.handles().back(), "logged", "x").ok());
   };
   make(mixed, work());
   const auto before = read(mixed, work());
@@ -404,6 +408,120 @@ TEST_F(Offline, family_that_is_refused_costs_itself_alone) {
   EXPECT_TRUE(read(mixed, work()) == before);
   // Who says so beforehand gets no error.
   EXPECT_EQ(run({"db", db(), "--skip-family", "other"}).status, 0);
+}
+
+TEST_F(Offline, family_that_cannot_be_read_costs_itself_alone_in_a_full_comparison) {
+  make_kind("plain");
+  std::string victim;
+  {
+    OwnedDatabase database(kind("plain").owner(work()), db());
+    ::rocksdb::ColumnFamilyMetaData metadata;
+    database.db().GetColumnFamilyMetaData(database.handles().back(), &metadata);
+    victim = db() + metadata.levels[0].files[1].name;
+  }
+  std::fstream file(victim, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(3000);
+  file << "damaged damaged damaged";
+  file.close();
+  const auto result = run({"db", db(), "--json", "--verify", "full"});
+  EXPECT_EQ(result.status, 2) << result.err;
+  const auto families = json::parse(result.out)["column_families"];
+  EXPECT_EQ(families[0]["result"], "compacted");
+  EXPECT_EQ(families[1]["result"], "refused");
+  EXPECT_EQ(run({"db", db(), "--verify", "full", "--skip-family", "other"}).status, 0);
+}
+
+TEST_F(Offline, nothing_to_do_writes_nothing) {
+  make_kind("plain");
+  const auto before = read_folder(work());
+  EXPECT_EQ(run({"db", db(), "--min-ssts", "1000"}).status, 0);
+  EXPECT_EQ(run({"db", db(), "--column-family", "other", "--skip-family", "other"}).status, 0);
+  EXPECT_TRUE(read_folder(work()) == before);
+}
+
+TEST_F(Offline, families_that_are_not_asked_for_stay_in_the_log) {
+  make_kind("plain");
+  EXPECT_EQ(run({"db", db(), "--column-family", "other", "--verify", "full"}).status, 0);
+  const auto found = plan();
+  EXPECT_EQ(found["column_families"][0]["ssts"], 4);
+  EXPECT_EQ(found["column_families"][0]["wal_records"], 60);
+  EXPECT_EQ(found["column_families"][1]["ssts"], 1);
+  EXPECT_EQ(found["column_families"][1]["wal_records"], 0);
+}
+
+// A crash without a sync loses the end of a log, and may keep the next one.
+TEST_F(Offline, log_with_a_hole_between_its_files_is_refused) {
+  auto two_logs = kind("plain");
+  two_logs.fill = [](OwnedDatabase& database) {
+    for (const char* key : {"a", "b"}) {
+      for (int each = 0; each < 20; ++each) {
+        ASSERT_TRUE(database.db().Put({}, database.handles().front(), key + std::to_string(each), "value").ok());
+      }
+      if (*key == 'a') {  // which begins a new log, while the other family keeps the old one
+        ASSERT_TRUE(database.db().Put({}, database.handles().back(), "keeps the log", "value").ok());
+        ASSERT_TRUE(database.db().Flush({}, database.handles().front()).ok());
+      }
+    }
+  };
+  make(two_logs, work());
+  std::vector<fs::path> logs;
+  for (const auto& entry : fs::directory_iterator(db())) {
+    if (entry.path().extension() == ".log") {
+      logs.push_back(entry.path());
+    }
+  }
+  std::sort(logs.begin(), logs.end());
+  ASSERT_EQ(logs.size(), 2U);
+  fs::resize_file(logs.front(), fs::file_size(logs.front()) - 5);
+  expect_refusal({"db", db()}, "a newer log goes on");
+}
+
+TEST_F(Offline, log_that_holds_no_record_is_no_log) {
+  make_kind("plain");
+  write(db() + "/20240101.log", "hello");
+  expect_refusal({"db", db()}, "holds bytes, and not one record");
+}
+
+TEST_F(Offline, lock_that_is_made_belongs_to_the_owner) {
+  if (geteuid() != 0) {
+    GTEST_SKIP() << "needs root";
+  }
+  make_kind("plain");
+  fs::remove(db() + "/LOCK");
+  for (const auto& entry : fs::directory_iterator(db())) {
+    ASSERT_EQ(chown(entry.path().c_str(), 65534, 65533), 0);
+    ASSERT_EQ(chmod(entry.path().c_str(), 0600), 0);
+  }
+  EXPECT_EQ(run({"db", db()}).status, 0);
+  for (const auto& entry : fs::directory_iterator(db())) {
+    struct stat status {};
+    ASSERT_EQ(stat(entry.path().c_str(), &status), 0);
+    EXPECT_EQ(status.st_uid, 65534U) << entry.path();
+    EXPECT_EQ(status.st_mode & 07777U, 0600U) << entry.path();
+  }
+}
+
+TEST_F(Offline, lock_that_is_no_plain_file_is_refused) {
+  make_kind("plain");
+  fs::remove(db() + "/LOCK");
+  fs::create_symlink(folder_.path() / "outside", db() + "/LOCK");
+  const auto result = run({"db", db()});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_NE(result.err.find("LOCK is not a plain file"), std::string::npos) << result.err;
+  EXPECT_FALSE(fs::exists(folder_.path() / "outside"));
+}
+
+TEST_F(Offline, options_files_that_contradict_each_other_are_refused) {
+  make_kind("universal_with_one_level");
+  const auto own = read_file(options_file(db()));
+  auto other = own;
+  const auto at = other.find("num_levels=1");
+  write(db() + "/OPTIONS-999999", other.replace(at, 12, "num_levels=7"));
+  expect_refusal({"db", db()}, "says otherwise: num_levels=1");
+  fs::remove(db() + "/OPTIONS-999999");
+  write(folder_.path() / "options", other);
+  expect_refusal({"db", db(), "--options-file", (folder_.path() / "options").string()}, "says otherwise: num_levels=1");
+  EXPECT_EQ(run({"db", db(), "--options-file", options_file(db()).string(), "--verify", "full"}).status, 0);
 }
 
 // Other circumstances.
@@ -460,6 +578,7 @@ TEST_F(Offline, names_are_printed_escaped) {
   odd.owner = [](const fs::path& folder) {
     auto owner = kind("plain").owner(folder);
     owner.families["\x1b[31mred\n"] = owner.families["default"];
+    owner.families["a=b"] = owner.families["default"];
     return owner;
   };
   make(odd, work());
@@ -468,6 +587,7 @@ TEST_F(Offline, names_are_printed_escaped) {
   EXPECT_EQ(result.out.find('\x1b'), std::string::npos);
   EXPECT_NE(result.out.find("\\x1B[31mred\\x0A"), std::string::npos) << result.out;
   EXPECT_EQ(run({"db", db(), "--column-family", "\\x1B[31mred\\x0A"}).status, 0);
+  EXPECT_EQ(run({"db", db(), "--merge-operator", "a=b=put"}).status, 0);
 }
 
 TEST_F(Offline, too_little_space_is_refused_before_anything_is_written) {

@@ -50,8 +50,8 @@ bool is_below(const fs::path& path, const fs::path& root) {
   return in_root == root.end();
 }
 
-Enclosure::Enclosure(std::shared_ptr<::rocksdb::FileSystem> target, std::string folder)
-    : FileSystemWrapper(std::move(target)), folder_(std::move(folder)) {}
+Enclosure::Enclosure(std::shared_ptr<::rocksdb::FileSystem> target, std::string folder, bool any_owner)
+    : FileSystemWrapper(std::move(target)), folder_(std::move(folder)), any_owner_(any_owner) {}
 
 Enclosure::~Enclosure() {
   if (lock_ != nullptr) {
@@ -59,11 +59,19 @@ Enclosure::~Enclosure() {
   }
 }
 
-IOStatus Enclosure::lock() { return target()->LockFile(folder_ + "/LOCK", {}, &lock_, nullptr); }
+IOStatus Enclosure::lock() {
+  const auto file = folder_ + "/LOCK";
+  const bool is_new = !exists(file);
+  if (!is_new && !is_plain(file)) {
+    return IOStatus::NotSupported(file + ": not a plain file");
+  }
+  auto status = target()->LockFile(file, {}, &lock_, nullptr);
+  return status.ok() && is_new ? adopt(file, false) : status;
+}
 
 void Enclosure::work(const std::vector<std::string>& roots, const std::set<std::string>& database) {
   roots_ = roots;
-  ours_.insert(database.begin(), database.end());
+  database_ = database;
   working_ = true;
 }
 
@@ -100,25 +108,33 @@ IOStatus Enclosure::place(const std::string& call, const std::string& path, std:
   return IOStatus::OK();
 }
 
-bool Enclosure::is_ours(const std::string& place) const {
+bool Enclosure::is_made(const std::string& place) const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return ours_.contains(place);
+  return made_.contains(place);
 }
 
-void Enclosure::make_ours(const std::string& place) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  ours_.insert(place);
+bool Enclosure::is_replaceable(const std::string& place) const {
+  return database_.contains(place) || is_made(place);
 }
 
-void Enclosure::adopt(const std::string& place, bool folder) {
-  struct stat root {};
-  if (stat(folder_.c_str(), &root) != 0) {
-    return;
+IOStatus Enclosure::adopt(const std::string& place, bool folder) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    made_.insert(place);
   }
-  // Who may not give a file away was told so before the work began, and accepted it.
-  [[maybe_unused]] const int given = lchown(place.c_str(), root.st_uid, root.st_gid);
-  const mode_t mode = root.st_mode & (folder ? 07777U : 0666U);
-  chmod(place.c_str(), mode | (folder ? 0U : static_cast<unsigned>(S_IRUSR | S_IWUSR)));
+  struct stat root {};
+  struct stat current {};
+  if (stat(folder_.c_str(), &root) != 0 || stat((folder_ + "/CURRENT").c_str(), &current) != 0) {
+    return IOStatus::IOError(folder_, std::strerror(errno));
+  }
+  if (lchown(place.c_str(), current.st_uid, current.st_gid) != 0 && !any_owner_) {
+    const std::string why = std::strerror(errno);
+    folder ? rmdir(place.c_str()) : unlink(place.c_str());
+    return IOStatus::IOError("give " + place + " to its owner", why);
+  }
+  const mode_t mode = folder ? root.st_mode & 07777U : current.st_mode & root.st_mode & 0666U;
+  chmod(place.c_str(), mode | static_cast<unsigned>(S_IRUSR | S_IWUSR));
+  return IOStatus::OK();
 }
 
 IOStatus Enclosure::NewWritableFile(const std::string& path, const FileOptions& options,
@@ -132,16 +148,16 @@ IOStatus Enclosure::NewWritableFile(const std::string& path, const FileOptions& 
     // leave automatic compactions off. That it could not is a line in a log that nobody keeps.
     return IOStatus::NotSupported("options files and logs belong to the database's owner");
   }
-  if (exists(where) && !is_ours(where) && !(is_leftover(where) && is_plain(where))) {
-    return refuse("create", path, "is there already, and no part of the database");
-  }
-  if (exists(where) && !is_plain(where)) {
-    return refuse("create", path, "is there already, and a link");
+  const bool leftover = is_leftover(where) && is_plain(where) && !database_.contains(where);
+  if (exists(where) && !is_made(where) && !leftover) {
+    return refuse("create", path, "is there already");
   }
   auto status = FileSystemWrapper::NewWritableFile(path, options, result, debug);
   if (status.ok()) {
-    make_ours(where);
-    adopt(where, false);
+    status = adopt(where, false);
+  }
+  if (!status.ok()) {
+    result->reset();
   }
   return status;
 }
@@ -152,7 +168,7 @@ IOStatus Enclosure::ReopenWritableFile(const std::string& path, const FileOption
   if (auto status = place("reopen", path, where); !status.ok()) {
     return status;
   }
-  if (!is_ours(where) || !is_plain(where)) {
+  if (!is_replaceable(where) || !is_plain(where)) {
     return IOStatus::NotSupported("reopen " + path + ": a link, or no part of the database");
   }
   return FileSystemWrapper::ReopenWritableFile(path, options, result, debug);
@@ -185,7 +201,7 @@ IOStatus Enclosure::DeleteFile(const std::string& path, const Options& options, 
   if (auto status = place("delete", path, where); !status.ok()) {
     return status;
   }
-  if (!is_ours(where)) {
+  if (!is_replaceable(where)) {
     return IOStatus::OK();  // it stays: RocksDB would only log that it could not be deleted
   }
   return FileSystemWrapper::DeleteFile(path, options, debug);
@@ -201,10 +217,7 @@ IOStatus Enclosure::CreateDir(const std::string& path, const Options& options, D
     return status;
   }
   auto status = FileSystemWrapper::CreateDir(path, options, debug);
-  if (status.ok()) {
-    adopt(where, true);
-  }
-  return status;
+  return status.ok() ? adopt(where, true) : status;
 }
 
 IOStatus Enclosure::CreateDirIfMissing(const std::string& path, const Options& options, Debug* debug) {
@@ -228,12 +241,14 @@ IOStatus Enclosure::RenameFile(const std::string& from, const std::string& to, c
   }
   const auto name = name_of(target);
   const bool replaces = name == "CURRENT" || name == "IDENTITY";
-  if (!is_ours(source) || belongs_to_the_owner(target) || (exists(target) && !replaces && !is_ours(target))) {
+  if (!is_replaceable(source) || belongs_to_the_owner(target) ||
+      (exists(target) && !replaces && !is_made(target))) {
     return refuse("rename " + from + " to", to, "no part of the database");
   }
   auto status = FileSystemWrapper::RenameFile(from, to, options, debug);
   if (status.ok()) {
-    make_ours(target);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    made_.insert(target);
   }
   return status;
 }

@@ -10,7 +10,8 @@
 //             of when it was looked at, and what was created since. The owner's options files and
 //             logs stay, as does whatever else lies in the folder.
 //
-// New files and folders get the owner, the group and the mode of the folder of the database.
+// New files get the owner and the group of the database's file CURRENT, and of its mode what the
+// folder's mode has too: nobody may read or write them who may not do so with the old ones.
 //
 // Thread safety: as RocksDB's file systems; `work` is called while no other call is under way.
 
@@ -30,12 +31,13 @@ namespace kstone::compact {
 
 class Enclosure final : public ::rocksdb::FileSystemWrapper {
  public:
-  // `folder` is the database's, canonical. Begins with looking.
-  Enclosure(std::shared_ptr<::rocksdb::FileSystem> target, std::string folder);
+  // `folder` is the database's, canonical. Begins with looking. With `any_owner` it is no error if new
+  // files cannot be given to the owner.
+  Enclosure(std::shared_ptr<::rocksdb::FileSystem> target, std::string folder, bool any_owner);
   ~Enclosure() override;
 
   // Takes the lock of the database, and keeps it until this object ends, also while RocksDB opens and
-  // closes the database.
+  // closes the database. Makes the file if there is none.
   ::rocksdb::IOStatus lock();
   bool locked() const { return lock_ != nullptr; }
   // From now on work is allowed below `roots`, which are canonical. `database` is what the database
@@ -94,17 +96,20 @@ class Enclosure final : public ::rocksdb::FileSystemWrapper {
                              const std::string& why);
   // Where `path` leads, or an error if that is no place to change anything.
   ::rocksdb::IOStatus place(const std::string& call, const std::string& path, std::string& result);
-  bool is_ours(const std::string& place) const;
-  void make_ours(const std::string& place);
-  void adopt(const std::string& place, bool folder);
+  bool is_made(const std::string& place) const;
+  bool is_replaceable(const std::string& place) const;
+  // Notes it as made here, and gives it to the owner; deletes it again if that cannot be.
+  ::rocksdb::IOStatus adopt(const std::string& place, bool folder);
 
   const std::string folder_;
+  const bool any_owner_;
   std::vector<std::string> roots_;
   ::rocksdb::FileLock* lock_ = nullptr;
   bool working_ = false;
+  std::set<std::string> database_;  // what may be deleted, once RocksDB has replaced it
 
   mutable std::mutex mutex_;
-  std::set<std::string> ours_;  // what may be replaced and deleted
+  std::set<std::string> made_;  // what was made here, and may be written over
   std::string refused_;
 };
 

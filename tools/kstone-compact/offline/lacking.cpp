@@ -205,7 +205,7 @@ void find_lost_properties(const ::rocksdb::TablePropertiesCollection& ssts, Fami
       collected.insert(sst->property_collectors_names);
     }
     for (const auto& [key, value] : sst->user_collected_properties) {
-      if (!key.starts_with("rocksdb.")) {
+      if (!key.starts_with("rocksdb.") && !key.starts_with("plain_table_")) {
         collected.insert(key);
       }
     }

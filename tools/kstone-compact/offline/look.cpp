@@ -23,6 +23,7 @@
 #include "options_file.h"
 #include "places.h"
 #include "wal_contents.h"
+#include "wal_tail.h"
 
 namespace kstone::compact {
 namespace {
@@ -43,12 +44,15 @@ class Looker {
 
  private:
   bool read_options_file();
+  void compare_options_files();
   bool match_families();
   void choose();
   void require_family(const std::string& option, const std::string& name) const;
   void take_paths(const Places& places);
   bool read_wal(const Places& places);
-  Status read_only(WALRecoveryMode mode, WalContents& wal);
+  Status read_only(WALRecoveryMode mode, WalContents& wal, bool families = true);
+  std::string damage_of_log();
+  void object_to_opening(const Status& status);
   void judge_wal(const Places& places);
   void read_families(const OpenDatabase& database);
   void read_family(const OpenDatabase& database, ::rocksdb::ColumnFamilyHandle* handle, FamilyPlan& family);
@@ -69,17 +73,21 @@ class Looker {
   const AcceptedLosses accepted_;
   OptionsText text_;
   std::unique_ptr<WalContents> wal_;
+  std::uint64_t first_log_ = 0;  // that counts
+  bool torn_ = false;  // its newest file ends in the middle of a record
   std::map<std::string, std::shared_ptr<::rocksdb::MergeOperator>> named_;  // by family
   std::map<std::string, std::string> merge_names_;                          // by family, in the options file
   std::map<std::string, bool> may_merge_;                                   // by family
   std::map<std::string, std::uint64_t> last_in_ssts_;  // by family: the highest sequence number
+  bool has_links_ = false;  // an SST is a copy's, too
   std::uint64_t last_sequence_ = 0;                     // of the manifest
   std::map<std::string, bool> uncertain_;  // by family: whether its operator is only a name
 };
 
 // The options in the text and as objects; false if there is nothing to go on with.
 bool Looker::read_options_file() {
-  const auto own = newest_options_file(plan_.path);
+  const auto files = options_files(plan_.path);
+  const auto own = files.empty() ? "" : files.back();
   const auto own_text = own.empty() ? "" : read_text(own);
   if (const auto engine = other_engine(plan_.path, own_text); !engine.empty()) {
     object(engine + ", not one of RocksDB");
@@ -104,6 +112,7 @@ bool Looker::read_options_file() {
     return false;
   }
   plan_.rocksdb_version = text_.version["rocksdb_version"];
+  compare_options_files();
 
   ::rocksdb::ConfigOptions config;
   config.ignore_unsupported_options = true;
@@ -123,7 +132,7 @@ bool Looker::read_options_file() {
   if (!status.ok() || families.size() != text_.families.size()) {
     object("its options file " + shown + ", written by RocksDB " + escaped(plan_.rocksdb_version) +
                ", is not understood by " + ::rocksdb::GetRocksVersionAsString() + ": " + status.ToString(),
-           "--accept-loss options, or --options-file FILE");
+           accepted_.covers("options") ? "--options-file FILE" : "--accept-loss options, or --options-file FILE");
     return false;
   }
   plan_.options.env = look_.env.get();
@@ -134,6 +143,34 @@ bool Looker::read_options_file() {
     plan_.families.push_back(std::move(family));
   }
   return true;
+}
+
+// Two whole options files that contradict each other leave open which one is the owner's: a tool that
+// opens a database with options of its own leaves one, too.
+void Looker::compare_options_files() {
+  auto own = options_files(plan_.path);
+  std::error_code ignored;
+  const bool is_own = fs::canonical(plan_.options_file, ignored).parent_path() == plan_.path;
+  if (!options_.options_file.empty() && is_own) {
+    return;  // the user has chosen
+  }
+  if (!own.empty() && own.back() == plan_.options_file) {
+    own.pop_back();
+  }
+  if (own.empty()) {
+    return;
+  }
+  const auto text = read_text(own.back());
+  try {
+    const auto other = parse_options(text);
+    const auto difference = what_is_missing(other, text, true).empty() ? what_differs(other, text_) : "";
+    if (!difference.empty()) {
+      object("its options file " + escaped(fs::path(own.back()).filename().string()) + " says otherwise: " + difference,
+             "--options-file FILE, one of the folder's");
+    }
+  } catch (const BadInput&) {
+    // what is damaged contradicts nothing
+  }
 }
 
 // The families that the manifest has, in its order, each with its section. False if one has none.
@@ -184,9 +221,14 @@ void Looker::choose() {
     require_family("--accept-loss", name);
   }
   for (const auto& pair : options_.merge_operators) {
-    const auto [name, spec] = split_pair("--merge-operator", pair);
+    const auto [name, spec] = split_pair("--merge-operator", pair, plan_);
     require_family("--merge-operator", name);
     named_[name] = named_operator(spec);
+    for (const auto& [family, written] : merge_names_) {
+      if ((family == name || escaped(family) == name) && !written.empty() && !named_[name]->IsInstanceOf(written)) {
+        throw BadInput("--merge-operator " + escaped(pair) + ": the options file names " + in_quotes(written));
+      }
+    }
   }
   const auto has = [](const std::vector<std::string>& names, const std::string& name) {
     return std::any_of(names.begin(), names.end(),
@@ -216,54 +258,94 @@ void Looker::take_paths(const Places& places) {
   }
 }
 
-Status Looker::read_only(WALRecoveryMode mode, WalContents& wal) {
+Status Looker::read_only(WALRecoveryMode mode, WalContents& wal, bool families) {
   auto options = plan_.options;
   options.wal_filter = &wal;
   options.wal_recovery_mode = mode;
   OpenDatabase database;
   const auto status = database.open_read_only(plan_, options);
   if (status.ok()) {
+    database.db().GetIntProperty(::rocksdb::DB::Properties::kMinLogNumberToKeep, &first_log_);
+  }
+  if (status.ok() && families) {
     read_families(database);
   }
   return status;
 }
 
-// Reads the log without applying it, more and more tolerantly, to tell what is wrong with it.
+// Reads the log without applying it. RocksDB's strictest mode is taken if nothing is wrong, the one that
+// knows an unfinished record if that is all; the owner's own only if the user accepts what it drops.
 bool Looker::read_wal(const Places& places) {
-  wal_ = std::make_unique<WalContents>();
-  const auto strict = read_only(WALRecoveryMode::kAbsoluteConsistency, *wal_);
-  if (strict.ok()) {
-    plan_.options.wal_recovery_mode = WALRecoveryMode::kAbsoluteConsistency;
-    judge_wal(places);
-    return true;
-  }
-  wal_ = std::make_unique<WalContents>();
-  if (const auto status = read_only(WALRecoveryMode::kTolerateCorruptedTailRecords, *wal_); status.ok()) {
-    plan_.options.wal_recovery_mode = WALRecoveryMode::kTolerateCorruptedTailRecords;
-    plan_.notes.push_back("the log ends in the middle of a record, as a crash leaves it; that record is no more");
-    judge_wal(places);
-    return true;
-  }
-  wal_ = std::make_unique<WalContents>();
   const auto owners_mode = plan_.options.wal_recovery_mode;
-  if (const auto status = read_only(WALRecoveryMode::kSkipAnyCorruptedRecords, *wal_); !status.ok()) {
-    const bool missing = status.ToString().find("No such file") != std::string::npos ||
-                         status.IsPathNotFound();
-    object("it cannot be opened: " + status.ToString(),
-           missing ? "if its SSTs lie in several folders: --db-path PATH for each of the owner's db_paths, "
-                     "--cf-path FAMILY=PATH for each of its cf_paths"
-                   : "");
+  wal_ = std::make_unique<WalContents>();
+  if (const auto status = read_only(WALRecoveryMode::kSkipAnyCorruptedRecords, *wal_, false); !status.ok()) {
+    object_to_opening(status);
     return false;
   }
-  const auto damage = "its log is damaged, and records behind the damage would be lost: " + strict.ToString();
-  if (accepted_.covers("wal-records")) {
-    plan_.notes.push_back(damage);
+  std::string damage = damage_of_log();
+  wal_ = std::make_unique<WalContents>();
+  auto status = read_only(WALRecoveryMode::kAbsoluteConsistency, *wal_);
+  plan_.options.wal_recovery_mode = WALRecoveryMode::kAbsoluteConsistency;
+  if (!status.ok() && damage.empty() && torn_) {
+    wal_ = std::make_unique<WalContents>();
+    const auto tolerant = read_only(WALRecoveryMode::kTolerateCorruptedTailRecords, *wal_);
+    plan_.options.wal_recovery_mode = WALRecoveryMode::kTolerateCorruptedTailRecords;
+    damage = tolerant.ok() && owners_mode == WALRecoveryMode::kAbsoluteConsistency
+                 ? "it ends in the middle of a record, and its owner's recovery mode tolerates nothing"
+                 : "";
+    status = tolerant.ok() ? tolerant : status;
+    plan_.notes.push_back("the log ends in the middle of a record, as a crash leaves it; that record is no more");
+  }
+  if (!status.ok()) {
+    const auto strict = status.ToString();
+    wal_ = std::make_unique<WalContents>();
+    status = read_only(WALRecoveryMode::kSkipAnyCorruptedRecords, *wal_);
+    damage = damage.empty() ? strict : damage;
+  }
+  if (!damage.empty()) {
+    const auto what = "its log is damaged, and records would be lost: " + damage;
     plan_.options.wal_recovery_mode = owners_mode;
-  } else {
-    object(damage, "--accept-loss wal-records");
+    if (accepted_.covers("wal-records")) {
+      plan_.notes.push_back(what);
+    } else {
+      object(what, "--accept-loss wal-records, to recover what its owner would");
+    }
   }
   judge_wal(places);
   return true;
+}
+
+// By the bytes of its files, which recovery does not look at all.
+std::string Looker::damage_of_log() {
+  auto numbers = logs_in(plan_.wal_dir);
+  numbers.erase(numbers.begin(), numbers.lower_bound(first_log_));
+  std::string damage;
+  bool newer = false;  // there are records in a newer file
+  for (auto at = numbers.rbegin(); at != numbers.rend() && damage.empty(); ++at) {
+    const auto path = log_path(plan_.wal_dir, *at);
+    const auto end = end_of_log(path, *at);
+    const auto name = escaped(fs::path(path).filename().string());
+    if (end == WalEnd::damaged) {
+      damage = name + " has whole records behind bytes that are none";
+    } else if (end == WalEnd::no_log) {
+      damage = name + " holds bytes, and not one record";
+    } else if (end == WalEnd::torn && newer) {
+      damage = name + " ends in the middle of a record, and a newer log goes on";
+    }
+    torn_ = torn_ || end == WalEnd::torn;
+    std::error_code ignored;
+    newer = newer || fs::file_size(path, ignored) > 0;
+  }
+  return damage;
+}
+
+void Looker::object_to_opening(const Status& status) {
+  const auto text = status.ToString();
+  const bool missing = text.find("No such file") != std::string::npos || status.IsPathNotFound();
+  object("it cannot be opened: " + text,
+         missing ? "if its SSTs lie in several folders: --db-path PATH for each of the owner's db_paths, "
+                   "--cf-path FAMILY=PATH for each of its cf_paths"
+                 : "");
 }
 
 void Looker::judge_wal(const Places& places) {
@@ -279,20 +361,32 @@ void Looker::judge_wal(const Places& places) {
   if (wal_->has_transactions()) {
     plan_.options.allow_2pc = true;
   }
-  const bool named = places.wal_dir_is_gone || !options_.wal_dir.empty();
-  if (named && std::none_of(plan_.files.begin(), plan_.files.end(),
+  // RocksDB leaves a log, if an empty one, wherever its owner has it.
+  const bool elsewhere = plan_.wal_dir != plan_.path;
+  if ((elsewhere || places.wal_dir_is_gone) && std::none_of(plan_.files.begin(), plan_.files.end(),
                             [](const auto& file) { return file.ends_with(".log"); })) {
     object("there is no log in " + escaped(plan_.wal_dir) + " that is as new as the manifest", "--wal-dir PATH");
   }
+  const auto in_folder = logs_in(plan_.path);
+  if (elsewhere && in_folder.lower_bound(first_log_) != in_folder.end()) {
+    object("there are logs in " + escaped(plan_.wal_dir) + " and, as new as the manifest, in the folder itself",
+           "moving those away that are not the database's");
+  }
+  std::uint64_t bytes = 0;
+  for (const auto& family : plan_.families) {
+    bytes += wal_->of(family.name).bytes;
+  }
+  // What recovery does not apply to an SST it holds in memory.
+  constexpr std::uint64_t in_memory_max = 256 << 20;
+  plan_.keeps_log = !wal_->has_transactions() && !torn_ && bytes <= in_memory_max &&
+                    plan_.options.wal_recovery_mode == WALRecoveryMode::kAbsoluteConsistency;
 }
 
 void Looker::read_families(const OpenDatabase& database) {
   plan_.files.clear();
   last_sequence_ = database.db().GetLatestSequenceNumber();
-  std::uint64_t first_log = 0;
-  database.db().GetIntProperty(::rocksdb::DB::Properties::kMinLogNumberToKeep, &first_log);
   for (const auto number : logs_in(plan_.wal_dir)) {
-    if (number >= first_log) {
+    if (number >= first_log_) {
       plan_.files.insert(log_path(plan_.wal_dir, number));
     }
   }
@@ -324,6 +418,8 @@ void Looker::read_family(const OpenDatabase& database, ::rocksdb::ColumnFamilyHa
     family.ssts += level.files.size();
     for (const auto& sst : level.files) {
       plan_.files.insert(place(sst.db_path, sst.name));
+      std::error_code ignored;
+      has_links_ = has_links_ || fs::hard_link_count(place(sst.db_path, sst.name), ignored) > 1;
       last_in_ssts_[family.name] = std::max(last_in_ssts_[family.name], sst.largest_seqno);
     }
   }
@@ -338,6 +434,7 @@ void Looker::read_family(const OpenDatabase& database, ::rocksdb::ColumnFamilyHa
     return;
   }
   family.contents = contents_of(ssts);
+  family.growth = growth_of(ssts, family);
   bool counted = true;
   for (const auto& [path, sst] : ssts) {
     bool present = false;
@@ -413,7 +510,7 @@ void Looker::judge_named_merges(FamilyPlan& family, const ::rocksdb::MergeOperat
   auto status = database.open_read_only(plan_, options);
   family.options.merge_operator = certain;
   if (status.ok()) {
-    status = database.read_all(family.name, [](const auto&) { return true; });
+    status = database.read_all(family.name, OpenDatabase::Versions::all, [](const auto&) { return true; });
   }
   const auto wrong = status.ok() ? misfit(merge, sizes) : status.ToString();
   if (!wrong.empty()) {
@@ -438,14 +535,26 @@ void Looker::judge_continuity() {
   }
 }
 
-// A family with an objection is left alone. That needs that RocksDB, when it opens the database, has
-// nothing of it to write.
+// A family with an objection is left alone, and its records stay in the log. Where the log cannot be
+// kept, there may be none.
 void Looker::judge_left_alone() {
   for (auto& family : plan_.families) {
     const auto wal = wal_->of(family.name);
     family.wal_records = wal.records;
     family.wal_bytes = wal.bytes;
-    if (wal.records > 0 && !family.objections.empty()) {
+    if (family.ssts == 0 && wal.records > 0) {
+      // Its SSTs may belong into a path that no options file tells.
+      const bool told = !plan_.options.db_paths.empty() || !family.options.cf_paths.empty();
+      if (plan_.keeps_log) {
+        family.note = family.chosen ? "only in the log, where it stays" : family.note;
+        family.chosen = false;
+      } else if (!told) {
+        object("the log holds all records of column family " + in_quotes(family.name) +
+                   ", so where its SSTs belong is not known",
+               "--db-path PATH, the folder itself if the owner has no db_paths");
+      }
+    }
+    if (wal.records > 0 && !family.objections.empty() && !plan_.keeps_log) {
       const auto& first = family.objections.front();
       object("the log holds " + std::to_string(wal.records) + " records of column family '" + escaped(family.name) +
                  "', which would be written to an SST: " + first.what,
@@ -466,14 +575,21 @@ void Looker::look_at_space() {
   for (const auto& family : plan_.families) {
     logged += family.wal_bytes;
     if (family.compacts()) {
-      sizes.push_back(family.bytes() + family.wal_bytes);
+      sizes.push_back(static_cast<std::uint64_t>(static_cast<double>(family.bytes()) * family.growth) + family.wal_bytes);
     }
   }
   std::sort(sizes.rbegin(), sizes.rend());
-  sizes.resize(std::min<std::size_t>(sizes.size(), options_.workers));
+  if (!has_links_) {  // else what is deleted here frees nothing
+    sizes.resize(std::min<std::size_t>(sizes.size(), options_.workers));
+  }
   plan_.needed_bytes = logged + plan_.options.manifest_preallocation_size;
   for (const auto size : sizes) {
     plan_.needed_bytes += size;
+  }
+  for (const auto& place : plan_.places) {
+    if (statvfs(place.c_str(), &disk) == 0) {
+      plan_.free_bytes = std::min(plan_.free_bytes, static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize);
+    }
   }
   const auto mib = [](std::uint64_t bytes) { return std::to_string((bytes >> 20) + 1) + " MiB"; };
   const bool works = std::any_of(plan_.families.begin(), plan_.families.end(),
@@ -488,7 +604,8 @@ void Looker::look_at_space() {
 void Looker::run() {
   plan_.path = require_database(options_.path);
   require_unlocked(plan_.path);
-  look_.enclosure = std::make_shared<Enclosure>(::rocksdb::FileSystem::Default(), plan_.path);
+  look_.enclosure = std::make_shared<Enclosure>(::rocksdb::FileSystem::Default(), plan_.path,
+                                                  accepted_.covers("owner"));
   look_.env = ::rocksdb::NewCompositeEnv(look_.enclosure);
   if (!options_.plan && fs::exists(plan_.path + "/LOCK")) {
     require_lock(*look_.enclosure, plan_.path);
@@ -507,6 +624,9 @@ void Looker::run() {
   for (auto& family : plan_.families) {
     family.compaction_style = text_of(family.options.compaction_style);
     judge_merges(family);
+    if (family.options.compaction_style == ::rocksdb::kCompactionStyleNone && family.options.num_levels < 2) {
+      family.objections.push_back({"compaction style none with one level: this program would need another", "", ""});
+    }
     if (family.options.compaction_style == ::rocksdb::kCompactionStyleFIFO) {
       family.chosen = false;
       family.note = "FIFO: never merged, and compacting it would delete its oldest records";

@@ -262,7 +262,7 @@ void Offline::compare_records() {
       continue;  // interrupted
     }
     report_.records_verified += before.records;
-    if (!(found->second == before)) {
+    if (!before.is_kept_in(found->second)) {
       report_.wrong.push_back("column family " + in_quotes(family) + ": " + std::to_string(before.records) +
                               " records with checksum " + before.checksum + " before, " +
                               std::to_string(found->second.records) + " with " + found->second.checksum +
@@ -287,12 +287,18 @@ int Offline::end_status() const {
 }
 
 int Offline::run() {
-  report_.begin(look_.plan);
   const bool full = options_.verify == VerifyMode::full;
   if (full) {
     say("reading every record before");
     records_before_ = digest_records(look_.plan);
+    for (auto& family : look_.plan.families) {
+      if (const auto& error = records_before_[family.name].error; !error.empty()) {
+        family.objections.push_back({"its records cannot be read: " + error, "", ""});
+        records_before_.erase(family.name);
+      }
+    }
   }
+  report_.begin(look_.plan);
   if (!interrupted()) {
     for (const auto& note : look_.plan.notes) {
       say(note);
@@ -315,7 +321,13 @@ int run_offline(const OfflineOptions& options, Wakeup& wakeup) {
   auto look = look_at(options);
   if (options.plan) {
     options.json ? print_plan_json(look.plan) : print_plan(look.plan);
-    return look.plan.verdict() == "would be compacted" ? exit_success : exit_bad_input;
+    return look.plan.refused() || look.plan.verdict() == "in part" ? exit_bad_input : exit_success;
+  }
+  if (look.plan.verdict() == "nothing to do") {
+    OfflineReport report;
+    report.begin(look.plan);
+    options.json ? report.print_json() : report.print_table();
+    return exit_success;
   }
   if (look.plan.refused()) {
     throw BadInput(escaped(look.plan.path) + ": refused: " + look.plan.refusal());

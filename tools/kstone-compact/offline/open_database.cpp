@@ -4,6 +4,8 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "bad_input.h"
@@ -45,6 +47,7 @@ int open_files_max() {
   options.recycle_log_file_num = 0;
   options.avoid_flush_during_recovery = false;
   options.avoid_unnecessary_blocking_io = false;
+  options.allow_fallocate = false;  // else a log reserves as much as a memtable may hold
   options.enable_pipelined_write = false;
   options.unordered_write = false;
   options.two_write_queues = false;
@@ -108,8 +111,17 @@ std::vector<::rocksdb::ColumnFamilyDescriptor> descriptors(const Plan& plan) {
       })) {
     options.max_open_files = -1;
   }
+  auto families = descriptors(plan);
+  if (plan.keeps_log) {
+    options.avoid_flush_during_recovery = true;
+    options.avoid_flush_during_shutdown = true;
+    for (auto& family : families) {
+      family.options.write_buffer_size = 1ULL << 34;  // one that is full would have all of them written
+      family.options.arena_block_size = 1 << 20;
+    }
+  }
   ::rocksdb::DB* db = nullptr;
-  auto status = ::rocksdb::DB::Open(options, plan.path, descriptors(plan), &handles_, &db);
+  auto status = ::rocksdb::DB::Open(options, plan.path, families, &handles_, &db);
   db_.reset(db);
   return status;
 }
@@ -135,7 +147,7 @@ OpenDatabase::Size OpenDatabase::size(::rocksdb::ColumnFamilyHandle* handle) con
   return {metadata.size + metadata.blob_file_size, metadata.file_count};
 }
 
-::rocksdb::Status OpenDatabase::read_all(const std::string& family, const Visit& visit) const {
+::rocksdb::Status OpenDatabase::read_all(const std::string& family, Versions versions, const Visit& visit) const {
   const auto handle = std::find_if(handles_.begin(), handles_.end(),
                                    [&](const auto* each) { return each->GetName() == family; });
   if (handle == handles_.end()) {
@@ -152,7 +164,7 @@ OpenDatabase::Size OpenDatabase::size(::rocksdb::ColumnFamilyHandle* handle) con
   const ::rocksdb::Slice since(earliest);
   if (!latest.empty()) {
     options.timestamp = &until;
-    options.iter_start_ts = &since;
+    options.iter_start_ts = versions == Versions::all ? &since : nullptr;
   }
   const std::unique_ptr<::rocksdb::Iterator> at(db_->NewIterator(options, *handle));
   for (at->SeekToFirst(); at->Valid() && visit(*at); at->Next()) {
@@ -169,6 +181,30 @@ FamilyContents contents_of(const ::rocksdb::TablePropertiesCollection& ssts) {
     sum.range_deletions += sst->num_range_deletions;
   }
   return sum;
+}
+
+double growth_of(const ::rocksdb::TablePropertiesCollection& ssts, const FamilyPlan& family) {
+  using namespace ::rocksdb;
+  static const std::map<CompressionType, std::string> names = {
+      {kNoCompression, "NoCompression"}, {kSnappyCompression, "Snappy"}, {kZlibCompression, "Zlib"},
+      {kBZip2Compression, "BZip2"},      {kLZ4Compression, "LZ4"},       {kLZ4HCCompression, "LZ4HC"},
+      {kZSTD, "ZSTD"}};
+  std::set<CompressionType> types(family.options.compression_per_level.begin(), family.options.compression_per_level.end());
+  if (types.empty()) {
+    types.insert(family.options.compression);
+  }
+  if (family.options.bottommost_compression != kDisableCompressionOption) {
+    types.insert(family.options.bottommost_compression);
+  }
+  const auto name = types.size() == 1 ? names.find(*types.begin()) : names.end();
+  bool same = name != names.end();
+  std::uint64_t raw = 0;
+  for (const auto& [path, sst] : ssts) {
+    same = same && sst->compression_name == name->second;
+    raw += sst->raw_key_size + sst->raw_value_size + sst->index_size + sst->filter_size;
+  }
+  const auto bytes = family.bytes();
+  return same || raw <= bytes || bytes == 0 ? 1 : static_cast<double>(raw) / static_cast<double>(bytes);
 }
 
 void require_lock(Enclosure& enclosure, const std::string& folder) {

@@ -48,8 +48,9 @@ class OpenDatabase {
 
   // Returns false to read no further.
   using Visit = std::function<bool(const ::rocksdb::Iterator&)>;
-  // Each record of a family as its owner reads it, in order; with user timestamps each version.
-  ::rocksdb::Status read_all(const std::string& family, const Visit& visit) const;
+  enum class Versions : std::uint8_t { newest, all };  // of a record with user timestamps
+  // Each record of a family as its owner reads it, in order.
+  ::rocksdb::Status read_all(const std::string& family, Versions versions, const Visit& visit) const;
 
  private:
   std::vector<::rocksdb::ColumnFamilyHandle*> handles_;
@@ -57,6 +58,8 @@ class OpenDatabase {
 };
 
 FamilyContents contents_of(const ::rocksdb::TablePropertiesCollection& ssts);
+// How many times larger new SSTs may be: those of a family that is compressed otherwise than they were.
+double growth_of(const ::rocksdb::TablePropertiesCollection& ssts, const FamilyPlan& family);
 
 // Throws BadInput.
 void require_lock(Enclosure& enclosure, const std::string& folder);

@@ -24,20 +24,6 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
 }
 
-// RocksDB escapes a backslash, '#', ':' and the ends of lines.
-std::string unescaped(std::string_view text) {
-  std::string result;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    if (text[at] != '\\' || at + 1 == text.size()) {
-      result += text[at];
-      continue;
-    }
-    const char next = text[++at];
-    result += next == 'n' ? '\n' : next == 'r' ? '\r' : next;
-  }
-  return result;
-}
-
 struct Title {
   std::string kind;      // Version, DBOptions, CFOptions, TableOptions/BlockBasedTable
   std::string argument;  // a family's name
@@ -135,9 +121,11 @@ OptionsText keys_of_this_release() {
   return parse_options(text);
 }
 
-std::string missing_key(const OptionsText& options) {
+std::string missing_key(const OptionsText& options, bool written_by_rocksdb) {
   const auto version = options.version.find("rocksdb_version");
+  // What a user has written by hand has what the user wants to have in it.
   const bool same_release =
+      written_by_rocksdb &&
       version->second == std::to_string(ROCKSDB_MAJOR) + "." + std::to_string(ROCKSDB_MINOR) + "." +
                              std::to_string(ROCKSDB_PATCH);
   const auto required = same_release ? keys_of_this_release() : keys_of_any_release();
@@ -160,6 +148,20 @@ std::string missing_key(const OptionsText& options) {
 }
 
 }  // namespace
+
+// RocksDB escapes a backslash, '#', ':' and the ends of lines.
+std::string unescaped(std::string_view text) {
+  std::string result;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] != '\\' || at + 1 == text.size()) {
+      result += text[at];
+      continue;
+    }
+    const char next = text[++at];
+    result += next == 'n' ? '\n' : next == 'r' ? '\r' : next;
+  }
+  return result;
+}
 
 OptionsText parse_options(const std::string& text) {
   OptionsText options;
@@ -200,7 +202,26 @@ std::string what_is_missing(const OptionsText& options, const std::string& text,
   if (options.families.empty()) {
     return "it names no column family";
   }
-  return missing_key(options);
+  return missing_key(options, written_by_rocksdb);
+}
+
+std::string what_differs(const OptionsText& one, const OptionsText& other) {
+  for (const auto& family : one.families) {
+    const auto same = std::find_if(other.families.begin(), other.families.end(),
+                                   [&](const auto& each) { return each.name == family.name; });
+    if (same == other.families.end()) {
+      continue;
+    }
+    for (const auto* key : {"comparator", "compaction_style", "level_compaction_dynamic_level_bytes", "merge_operator",
+                            "num_levels", "table_factory"}) {
+      const auto value = object_name(family.options, key);
+      if (value != object_name(same->options, key)) {
+        return std::string(key) + "=" + value + " for column family '" + family.name + "', and not " +
+               object_name(same->options, key);
+      }
+    }
+  }
+  return "";
 }
 
 std::string object_name(const OptionKeys& options, const std::string& key) {

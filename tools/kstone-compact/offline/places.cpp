@@ -148,6 +148,27 @@ void add_root(Places& places, const std::string& place) {
   return {place, UINT64_MAX};
 }
 
+bool is_own_group(gid_t group) {
+  std::vector<gid_t> groups(static_cast<std::size_t>(std::max(getgroups(0, nullptr), 0)));
+  const auto count = getgroups(static_cast<int>(groups.size()), groups.data());
+  groups.resize(static_cast<std::size_t>(std::max(count, 0)));
+  return group == getegid() || std::find(groups.begin(), groups.end(), group) != groups.end();
+}
+
+// By the capability, which root in a container may lack.
+bool may_give_files_away() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    if (word == "CapEff:") {
+      unsigned long long capabilities = 0;
+      status >> std::hex >> capabilities;
+      constexpr int cap_chown = 0;
+      return (capabilities >> cap_chown & 1) != 0;
+    }
+  }
+  return geteuid() == 0;
+}
+
 template <typename Number, typename Entry>
 std::string name_or_number(Number number, Entry* entry, char* Entry::* name) {
   return entry == nullptr ? std::to_string(number) : entry->*name;
@@ -179,6 +200,10 @@ std::string require_database(const std::string& path) {
 }
 
 void require_unlocked(const std::string& folder) {
+  struct stat status {};
+  if (lstat((folder + "/LOCK").c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+    throw BadInput(escaped(folder) + ": its LOCK is not a plain file");
+  }
   const int file = open((folder + "/LOCK").c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) {
     return;  // who has it open has made it
@@ -220,6 +245,11 @@ std::string other_engine(const std::string& folder, const std::string& options) 
 }
 
 std::string read_text(const std::string& path) {
+  std::error_code error;
+  constexpr std::uintmax_t enough = 64 << 20;
+  if (fs::exists(path, error) && (!fs::is_regular_file(path, error) || fs::file_size(path, error) > enough)) {
+    throw BadInput(escaped(path) + ": cannot be read: not a plain file, or larger than 64 MiB");
+  }
   std::ifstream in(path, std::ios::binary);
   std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   if (!in.is_open() || in.bad()) {
@@ -228,37 +258,45 @@ std::string read_text(const std::string& path) {
   return text;
 }
 
-std::string newest_options_file(const std::string& folder) {
-  std::optional<std::uint64_t> newest;
-  std::string result;
+std::vector<std::string> options_files(const std::string& folder) {
+  std::map<std::uint64_t, std::string> files;
   for (const auto& name : names_in(folder)) {
-    const auto number = number_of(name, "OPTIONS-", "");
-    if (number && (!newest || *number > *newest)) {
-      newest = number;
-      result = folder + "/" + name;
+    if (const auto number = number_of(name, "OPTIONS-", "")) {
+      files[*number] = folder + "/" + name;
     }
   }
-  return result;
+  std::vector<std::string> paths;
+  for (const auto& [number, path] : files) {
+    paths.push_back(path);
+  }
+  return paths;
 }
 
 Places find_places(const OfflineOptions& options, const OptionsText& text, Plan& plan) {
   Places places;
   places.roots = {plan.path};
   const auto written = text.database.find("wal_dir");
-  WalPlace(options.wal_dir, written == text.database.end() ? "" : written->second, plan, places).find();
+  WalPlace(options.wal_dir, written == text.database.end() ? "" : unescaped(written->second), plan, places).find();
   add_root(places, places.wal_dir);
   for (const auto& path : options.db_paths) {
     places.db_paths.push_back(named_path("--db-path", path, plan, places));
   }
   for (const auto& pair : options.cf_paths) {
-    const auto [family, path] = split_pair("--cf-path", pair);
+    const auto [family, path] = split_pair("--cf-path", pair, plan);
     places.cf_paths[family].push_back(named_path("--cf-path", path, plan, places));
   }
   return places;
 }
 
-std::pair<std::string, std::string> split_pair(const std::string& option, const std::string& text) {
-  const auto equals = text.find('=');
+std::pair<std::string, std::string> split_pair(const std::string& option, const std::string& text, const Plan& plan) {
+  std::size_t equals = text.find('=');
+  for (const auto& family : plan.families) {
+    for (const auto& name : {family.name, escaped(family.name)}) {
+      if (text.starts_with(name + "=")) {
+        equals = name.size();
+      }
+    }
+  }
   if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
     throw BadInput(option + " " + escaped(text) + ": expected FAMILY=VALUE");
   }
@@ -282,15 +320,16 @@ std::string log_path(const std::string& folder, std::uint64_t number) {
 }
 
 void look_at_owner(Plan& plan, bool accepted) {
-  struct stat folder {};
-  if (stat(plan.path.c_str(), &folder) != 0) {
+  struct stat current {};
+  if (stat((plan.path + "/CURRENT").c_str(), &current) != 0) {
     return;
   }
-  plan.owner = name_or_number(folder.st_uid, getpwuid(folder.st_uid), &passwd::pw_name) + ":" +
-               name_or_number(folder.st_gid, getgrgid(folder.st_gid), &group::gr_name);
-  if (geteuid() != 0 && geteuid() != folder.st_uid && !accepted) {
-    plan.objections.push_back({"the folder belongs to " + plan.owner + ", and new files would not",
-                               "running this as " + plan.owner + " or root, or --accept-loss owner"});
+  plan.owner = name_or_number(current.st_uid, getpwuid(current.st_uid), &passwd::pw_name) + ":" +
+               name_or_number(current.st_gid, getgrgid(current.st_gid), &group::gr_name);
+  const bool own = geteuid() == current.st_uid && is_own_group(current.st_gid);
+  if (!own && !may_give_files_away() && !accepted) {
+    plan.objections.push_back({"its files belong to " + plan.owner + ", and new ones would not",
+                               "running this as that user or root, or --accept-loss owner"});
   }
 }
 

@@ -33,8 +33,8 @@ std::string other_engine(const std::string& folder, const std::string& options);
 // Throws BadInput.
 std::string read_text(const std::string& path);
 
-// The newest of the database's own options files; empty if it has none.
-std::string newest_options_file(const std::string& folder);
+// The database's own options files, the newest last.
+std::vector<std::string> options_files(const std::string& folder);
 
 struct Places {
   std::string wal_dir;
@@ -48,8 +48,8 @@ struct Places {
 // there.
 Places find_places(const OfflineOptions& options, const OptionsText& text, Plan& plan);
 
-// `FAMILY=VALUE`. Throws BadInput, naming the option.
-std::pair<std::string, std::string> split_pair(const std::string& option, const std::string& text);
+// `FAMILY=VALUE`, where a family's name may hold an equals sign. Throws BadInput, naming the option.
+std::pair<std::string, std::string> split_pair(const std::string& option, const std::string& text, const Plan& plan);
 
 // Numbers of the files `NUMBER.log` of a folder.
 std::set<std::uint64_t> logs_in(const std::string& folder);

@@ -15,6 +15,10 @@ constexpr double mib = 1 << 20;
 
 std::string in_mib(std::uint64_t bytes) { return text("%.1f MiB", static_cast<double>(bytes) / mib); }
 
+std::uint64_t grown(std::uint64_t bytes, double growth) {
+  return static_cast<std::uint64_t>(static_cast<double>(bytes) * growth);
+}
+
 // "what (accepted by ...)"
 std::string told(const Objection& objection) {
   return objection.what + (objection.accept.empty() ? "" : " (" + objection.accept + ")");
@@ -40,7 +44,7 @@ std::string why_left(const FamilyPlan& family) {
 std::uint64_t sum_of(const Plan& plan, std::uint64_t (FamilyPlan::*bytes)() const) {
   std::uint64_t sum = 0;
   for (const auto& family : plan.families) {
-    sum += family.compacts() ? (family.*bytes)() : family.wal_bytes;
+    sum += family.compacts() ? (family.*bytes)() : plan.keeps_log ? 0 : family.wal_bytes;
   }
   return sum;
 }
@@ -110,7 +114,7 @@ std::uint64_t FamilyPlan::bytes() const {
 std::uint64_t FamilyPlan::bytes_written_max() const {
   if (options.compaction_style != ::rocksdb::kCompactionStyleLevel &&
       options.compaction_style != ::rocksdb::kCompactionStyleNone) {
-    return bytes() + 2 * wal_bytes;
+    return grown(bytes() + 2 * wal_bytes, growth);
   }
   // Level by level down to the last one that holds something: what comes from above is written again
   // at each.
@@ -124,7 +128,7 @@ std::uint64_t FamilyPlan::bytes_written_max() const {
     moving += level < level_bytes.size() ? level_bytes[level] : 0;
     written += level == 0 && last > 1 ? 0 : moving;
   }
-  return written;
+  return grown(written, growth);
 }
 
 // Each byte that is written was read.
@@ -143,7 +147,8 @@ std::string Plan::verdict() const {
   if (refused()) {
     return "refused";
   }
-  return bad > 0 ? "in part" : "would be compacted";
+  const bool none = std::none_of(families.begin(), families.end(), [](const auto& family) { return family.compacts(); });
+  return bad > 0 ? "in part" : none ? "nothing to do" : "would be compacted";
 }
 
 std::string Plan::refusal() const {

@@ -43,6 +43,7 @@ struct FamilyPlan {
   std::uint64_t blob_bytes = 0;
   std::uint64_t ssts = 0;
   FamilyContents contents;
+  double growth = 1;  // at most, where new SSTs are compressed otherwise
   std::uint64_t wal_records = 0;  // not in an SST yet
   std::uint64_t wal_bytes = 0;
 
@@ -69,6 +70,7 @@ struct Plan {
   ::rocksdb::DBOptions options;
   std::vector<FamilyPlan> families;
   std::string wal_dir;
+  bool keeps_log = false;  // records of families that are not compacted stay in the log
   std::set<std::string> files;  // what the database consists of
   std::string current;          // the text of CURRENT
   std::vector<std::string> notes;
@@ -76,7 +78,7 @@ struct Plan {
 
   std::uint64_t free_bytes = 0;
   std::uint64_t needed_bytes = 0;
-  std::string owner;  // user:group of the folder
+  std::string owner;  // user:group of its files
 
   bool refused() const;
   std::string verdict() const;

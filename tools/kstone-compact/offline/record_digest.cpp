@@ -41,19 +41,34 @@ class Hash {
   std::unique_ptr<XXH3_state_t, Free> state_{XXH3_createState()};
 };
 
-void add_record(Hash& hash, const ::rocksdb::Iterator& at, bool has_timestamps) {
+void add_record(Hash& hash, const ::rocksdb::Iterator& at) {
   hash.add(at.key());
   hash.add(at.value());
-  if (has_timestamps) {
-    return;  // the key ends with the timestamp; columns are not to be had there
-  }
   for (const auto& column : at.columns()) {
     hash.add(column.name());
     hash.add(column.value());
   }
 }
 
+::rocksdb::Status digest_family(const OpenDatabase& database, const std::string& family,
+                                OpenDatabase::Versions versions, RecordDigest& digest) {
+  Hash hash;
+  const auto status = database.read_all(family, versions, [&](const ::rocksdb::Iterator& at) {
+    add_record(hash, at);
+    ++digest.records;
+    return !interrupted();
+  });
+  digest.checksum = hash.text();
+  return status;
+}
+
 }  // namespace
+
+bool RecordDigest::is_kept_in(const RecordDigest& after) const {
+  const bool same = records == after.records && checksum == after.checksum;
+  const bool history_went = !newest.empty() && newest == after.newest && after.records < records;
+  return after.error.empty() && (same || history_went);
+}
 
 std::map<std::string, RecordDigest> digest_records(const Plan& plan) {
   OpenDatabase database;
@@ -63,16 +78,15 @@ std::map<std::string, RecordDigest> digest_records(const Plan& plan) {
     if (!family.readable || interrupted()) {
       continue;
     }
-    Hash hash;
-    RecordDigest digest;
     const bool has_timestamps = family.options.comparator->timestamp_size() > 0;
-    const auto status = database.read_all(family.name, [&](const ::rocksdb::Iterator& at) {
-      add_record(hash, at, has_timestamps);
-      ++digest.records;
-      return !interrupted();
-    });
-    require_ok(status, escaped(plan.path) + ": reading column family " + in_quotes(family.name));
-    digest.checksum = hash.text();
+    RecordDigest digest;
+    auto status = digest_family(database, family.name, OpenDatabase::Versions::all, digest);
+    if (status.ok() && has_timestamps) {
+      RecordDigest newest;
+      status = digest_family(database, family.name, OpenDatabase::Versions::newest, newest);
+      digest.newest = newest.checksum;
+    }
+    digest.error = status.ok() ? "" : status.ToString();
     digests[family.name] = digest;
   }
   return digests;

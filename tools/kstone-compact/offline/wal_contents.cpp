@@ -75,7 +75,8 @@ class WalContents::Reader final : public ::rocksdb::WriteBatch::Handler {
   bool counts(std::uint32_t family) const {
     const auto first = contents_.logs_.find(family);
     // Records of a family that was dropped are for nobody.
-    return first != contents_.logs_.end() && log_ >= first->second;
+    // A transaction counts where it is committed, which may be in a later file than its records.
+    return first != contents_.logs_.end() && (log_ >= first->second || contents_.has_transactions_);
   }
   Status add(std::uint32_t family, std::uint64_t bytes) {
     if (counts(family)) {
