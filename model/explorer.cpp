@@ -32,7 +32,7 @@ namespace {
 [[maybe_unused]] __attribute__((used)) void* (*const kept_new[])(std::size_t) = {&::operator new, &::operator new[]};
 [[maybe_unused]] __attribute__((used)) void (*const kept_delete[])(void*) = {&::operator delete, &::operator delete[]};
 
-constexpr int max_objects = 512;
+constexpr int max_objects = 4096;  // each shared_ptr, temporaries too, is one
 constexpr unsigned events_per_step = 32;  // unlocks and cell accesses are events too
 constexpr int max_covers = 64;
 constexpr int store_history = 3;  // rl::atomic_history_size
