@@ -9,6 +9,7 @@
 #include "relacy_headers.h"
 #include "report.h"
 #include "search.h"
+#include "watchdog.h"
 
 #include <cxxabi.h>
 
@@ -147,6 +148,9 @@ struct Execution {
 
   Failure failure = Failure::none;
   char message[1024] = {};
+  Standstill standstill = Standstill::none;
+  void* standstill_at[watchdog::max_addresses];
+  int standstill_depth = 0;
   double last_progress = 0, started = 0;
 
   std::uint64_t demotions_used = 0;
@@ -225,6 +229,18 @@ class CrashIsFailure {
   static constexpr int signals[count] = {SIGABRT, SIGBUS, SIGFPE, SIGSEGV};
   struct sigaction before_[count];
 };
+
+// On the fiber that stands still, which is left for good: what it holds or waits for is never looked at again. Where it
+// stands is found out later, when memory may be allocated.
+void on_standstill(Standstill kind, void* const* addresses, int count) {
+  if (run_ == nullptr || !rl::is_ctx() || run_->failure != Failure::none) {
+    return;
+  }
+  run_->standstill = kind;
+  run_->standstill_depth = count;
+  std::copy_n(addresses, count, run_->standstill_at);
+  fail(Failure::model_error, "no step");
+}
 
 const char* object_text(ObjectId object, char (&buffer)[64]) {
   report_object_name(run_->objects[object].kind, run_->objects[object].name, object, buffer, sizeof buffer);
@@ -343,6 +359,7 @@ ReportEvent& log(Operation operation, ObjectId object, Site site) {
   event.object_name = e.objects[object].name;
   event.site = site;
   event.read_from = -1;
+  watchdog::progress();
   if (e.events.size() >= std::size_t{events_per_step} * e.limits.max_steps) {
     fail(Failure::livelock, "more than %zu events: a loop without a step", e.events.size());
   }
@@ -421,6 +438,7 @@ int schedule() {
     fail(Failure::model_error, "a scheduling point of Relacy without an announcement");
   }
   const int previous = e.current;
+  watchdog::progress();
   settle();
   if (++e.steps > e.limits.max_steps) {
     fail(Failure::livelock, "more than %u steps", e.limits.max_steps);
@@ -893,6 +911,7 @@ Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
   params.execution_depth_limit = 0x7fffffff;
   rl::test_result_e status = rl::test_result_success;
   const CrashIsFailure crash_is_failure;
+  watchdog::watch(limits.step_seconds, on_standstill);
   switch (e.relacy_threads) {
     case 2: status = run_relacy<2>(params); break;
     case 3: status = run_relacy<3>(params); break;
@@ -902,6 +921,7 @@ Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
     case 7: status = run_relacy<7>(params); break;
     default: status = run_relacy<8>(params); break;
   }
+  watchdog::unwatch();
   std::memset(static_cast<void*>(abi::__cxa_get_globals()), 0, 16);
   for (void* const stack : e.stacks) {
     std::free(stack);
@@ -918,6 +938,10 @@ Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
   }
   result.failure = e.failure;
   result.message = e.message;
+  if (e.standstill != Standstill::none && e.failure == Failure::model_error) {
+    result.message = std::string(report_thread_name(e.current, scenario.threads).text) + " " +
+                     standstill_text(e.standstill, limits.step_seconds, places_of(e.standstill_at, e.standstill_depth));
+  }
   result.executions_complete = search.executions_complete();
   result.executions_redundant = search.executions_redundant();
   result.longest_execution = e.longest;

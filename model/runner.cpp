@@ -216,6 +216,7 @@ bool is_green(const Suite& suite, const Result& result, std::string& why) {
     if (result.verdict != Verdict::refuted ||
         std::find(options.expected.begin(), options.expected.end(), result.failure) == options.expected.end()) {
       why = std::string("must fail: ") + failure_name(options.expected.front()) + " was expected";
+      why += result.verdict == Verdict::unknown ? "; unknown: " + result.reason : "";
     } else if (result.message.find(options.because) == std::string::npos) {
       why = "must fail for another reason: '" + options.because + "' was expected, not '" + result.message + "'";
     }
@@ -312,7 +313,7 @@ int run_suites(int argc, char** argv) {
   std::vector<std::string> names, demotions;
   std::string replay, mode, json_file, shard;
   std::uint64_t max_executions = 0, seed = 0;
-  double max_seconds = 0;
+  double max_seconds = 0, step_seconds = -1;
   int bound = -1, spurious = -1, timeouts = -1, weak = -1, refused = -1;
   unsigned jobs = 1;
   app.add_option("suites", names, "suites to run; all of them by default. A trailing * matches any ending");
@@ -327,6 +328,9 @@ int run_suites(int argc, char** argv) {
   app.add_option("--bound", bound, "preemptions; implies --mode bounded")->check(CLI::NonNegativeNumber);
   app.add_option("--max-executions", max_executions, "budget; a search that it cuts short is unknown");
   app.add_option("--max-seconds", max_seconds, "likewise, for each suite");
+  app.add_option("--step-seconds", step_seconds,
+                 "processor time or sleep of one thread between two steps: more is an error; 0: no limit")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--seed", seed, "of --mode random and estimate");
   app.add_option("--spurious", spurious, "spurious wake-ups in one execution")->check(CLI::NonNegativeNumber);
   app.add_option("--timeouts", timeouts, "timeouts in one execution")->check(CLI::NonNegativeNumber);
@@ -430,6 +434,7 @@ int run_suites(int argc, char** argv) {
     limits.mode = chosen_mode.value_or(limits.mode);
     limits.max_executions = max_executions != 0 ? max_executions : limits.max_executions;
     limits.max_seconds = max_seconds > 0 ? max_seconds : limits.max_seconds;
+    limits.step_seconds = step_seconds >= 0 ? step_seconds : limits.step_seconds;
     limits.seed = seed != 0 ? seed : limits.seed;
     limits.spurious = spurious >= 0 ? static_cast<std::uint32_t>(spurious) : limits.spurious;
     limits.timeouts = timeouts >= 0 ? static_cast<std::uint32_t>(timeouts) : limits.timeouts;

@@ -54,6 +54,24 @@ says(1, "a step conflicts with more than 512 others", refused, "many_conflicts")
 says(1, "a step touches more than 6 objects", refused, "many_objects")
 says(1, "unknown", refused, "many_objects")
 
+# What blocks the one real thread for good is told, with its place. None of it ever ends by itself, however long one waits.
+LINES = (MODEL / "refused.cpp").read_text().splitlines()
+for suite, does, words in (("real_mutex", "sleeps in std::lock_guard<...>::lock_guard", "lock_guard<std::mutex> lock(mutex);"),
+                           ("real_shared_mutex", "sleeps in std::unique_lock<...>::unique_lock", "unique_lock<std::shared_mutex> lock"),
+                           ("real_condition", "sleeps in ", "done.wait(lock);"),
+                           ("real_semaphore", "sleeps in ", "tokens.acquire();"),
+                           ("real_atomic", "is busy ", "while (held.load())")):
+    line = next(i for i, text in enumerate(LINES, 1) if words in text)
+    instead = {"real_condition": "Sync::condition_variable", "real_semaphore": "Sync::semaphore",
+               "real_atomic": "Sync::atomic"}.get(suite, "Sync::mutex")
+    said = says(1, "unknown: t1 ", refused, suite, "--step-seconds", "0.05")
+    for part in (does, f" at refused.cpp:{line}", "and no step has come for 0.05 s", f"use {instead}"):
+        expect(part in said, f"{suite}: not '{part}' in: {said}")
+says(1, "must fail: deadlock was expected; unknown: t1 sleeps in ", refused, "real_mutex_must_fail", "--step-seconds", "0.05")
+says(1, "the thread that stands still cannot be left", refused, "real_mutex_without_signals", "--step-seconds", "0.05")
+says(0, "proved", refused, "no_block", "--step-seconds", "0.05")
+says(2, "--step-seconds", refused, "no_block", "--step-seconds=-1")
+
 # What stands in for a suite that is too large does not for one that is wrong; and a property wants a neighbour that fails.
 GREEN = {"name": "small", "property": "P6", "verdict": "proved", "failure": "none", "green": True, "reason": "", "must_fail": False,
          "covers": [{"event": "running in the snapshot", "occurred": 1, "absent": 1}]}
