@@ -114,6 +114,7 @@ struct Limits {
   bool minimize = false;                    // after a refutation: search bound 0, 1, 2, ... for a shorter one
   std::uint64_t minimize_executions = 200000;
   bool progress = false;                    // a line on stderr every ten seconds
+  bool stacks = false;                      // keep the calls that led to each step, for the counter-example; slow
   std::string replay = {};                  // the choices of one execution; explores that one only
   std::vector<Demotion> demotions = {};
   PlantedFault planted = PlantedFault::none;
@@ -133,6 +134,19 @@ struct CallSite {
   std::uint64_t executed = 0;
 };
 
+// A step of a counter-example. Its place is that of the operation; `own` that of the engine's line which led there, where
+// Limits::stacks has found one.
+struct HistoryStep {
+  int thread = 0;  // in Result::threads
+  std::string text;
+  std::string file;
+  int line = 0;
+  std::string function;
+  std::string own_file;
+  int own_line = 0;
+  std::string call;  // the function of the worker that was called there
+};
+
 struct Result {
   Verdict verdict = Verdict::unknown;
   Failure failure = Failure::none;
@@ -150,7 +164,10 @@ struct Result {
   double estimate_error = 0;  // the standard error of that mean
   double seconds = 0;
   std::string replay;   // the choices of the counter-example, one line
-  std::string history;  // the counter-example in columns
+  std::string history;  // the counter-example in columns, for programs: each step, its place, as wide as it is
+  std::vector<std::string> threads;   // that took part in it,
+  std::vector<HistoryStep> steps;     // ... what they did,
+  std::vector<std::string> standing;  // ... and of a deadlock, where each stands and what it holds
   std::vector<Cover> covers;
   std::vector<CallSite> sites;
   std::vector<std::string> outcomes;  // the distinct texts given to model::outcome()

@@ -44,6 +44,28 @@ struct ManyObjects {
   void after() {}
 };
 
+// What a deadlock says of each thread.
+struct OppositeOrder {
+  static constexpr int threads = 2;
+  static constexpr int dynamic_threads = 0;
+  RelacySync::mutex first, second;
+
+  void before() {
+    name(first, "first");
+    name(second, "second");
+  }
+  void thread(int index) { index == 0 ? forwards() : backwards(); }
+  void forwards() {
+    const std::lock_guard outer(first);
+    const std::lock_guard inner(second);
+  }
+  void backwards() {
+    const std::scoped_lock outer(second);
+    std::unique_lock inner(first);
+  }
+  void after() {}
+};
+
 // What blocks the one real thread for good, each in a way of its own. The first thread keeps it across a step.
 template <class Block>
 struct Blocks {
@@ -126,6 +148,7 @@ struct NoBlock {
   void enter() {}
 };
 
+const Registered opposite_order = suite<OppositeOrder>({.name = "opposite_order"});
 const Registered real_mutex = suite<Blocks<RealMutex>>({.name = "real_mutex"});
 const Registered real_mutex_must_fail =
     suite<Blocks<RealMutex>>({.name = "real_mutex_must_fail", .expected = {Failure::deadlock}});

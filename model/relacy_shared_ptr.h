@@ -26,7 +26,7 @@
 #include "relacy_sync.h"
 
 namespace kstone::model {
-namespace detail {
+namespace sharing {
 
 // The counts of one shared object, and how it is destroyed.
 class SharedBlock {
@@ -150,7 +150,7 @@ class PointerVariable {
   Shared<T> value_;
 };
 
-}  // namespace detail
+}  // namespace sharing
 
 template <class T>
 class WeakPtr;
@@ -163,7 +163,7 @@ class SharedPtr {
   using element_type = T;
   using weak_type = WeakPtr<T>;
 
-  SharedPtr() noexcept : SharedPtr(detail::Shared<T>{}) {}
+  SharedPtr() noexcept : SharedPtr(sharing::Shared<T>{}) {}
   SharedPtr(std::nullptr_t) noexcept : SharedPtr() {}  // implicit, as std::shared_ptr
   template <class U>
     requires std::convertible_to<U*, T*>
@@ -171,7 +171,7 @@ class SharedPtr {
   template <class U, class Deleter>
     requires std::convertible_to<U*, T*>
   SharedPtr(U* object, Deleter deleter)
-      : SharedPtr(detail::Shared<T>{object, new detail::PointerBlock<U, Deleter>(object, std::move(deleter))}) {}
+      : SharedPtr(sharing::Shared<T>{object, new sharing::PointerBlock<U, Deleter>(object, std::move(deleter))}) {}
   template <class U, class Deleter>
     requires std::convertible_to<U*, T*>
   SharedPtr(std::unique_ptr<U, Deleter>&& other) : SharedPtr() {
@@ -189,7 +189,7 @@ class SharedPtr {
   // Shares what `owner` owns, and points to a part of it.
   template <class U>
   SharedPtr(const SharedPtr<U>& owner, T* object, KSTONE_MODEL_SITE) noexcept
-      : SharedPtr(detail::Shared<T>{object, owner.shared(KSTONE_MODEL_HERE).block}) {}
+      : SharedPtr(sharing::Shared<T>{object, owner.shared(KSTONE_MODEL_HERE).block}) {}
   SharedPtr(SharedPtr&& other, KSTONE_MODEL_SITE) noexcept : SharedPtr(other.taken(KSTONE_MODEL_HERE)) {}
   template <class U>
     requires std::convertible_to<U*, T*>
@@ -224,7 +224,7 @@ class SharedPtr {
     SharedPtr(object, std::move(deleter)).swap(*this);
   }
   void swap(SharedPtr& other, KSTONE_MODEL_SITE) noexcept {
-    const detail::Shared<T> ours = variable_.read(KSTONE_MODEL_HERE);
+    const sharing::Shared<T> ours = variable_.read(KSTONE_MODEL_HERE);
     variable_.exchange(other.variable_.exchange(ours, KSTONE_MODEL_HERE), KSTONE_MODEL_HERE);
   }
 
@@ -236,7 +236,7 @@ class SharedPtr {
   // As std::shared_ptr's: a relaxed load, which may be old and orders nothing. "1" does not say that what other owners
   // did through theirs has been seen.
   long use_count(KSTONE_MODEL_SITE) const noexcept {
-    const detail::SharedBlock* const block = variable_.read(KSTONE_MODEL_HERE).block;
+    const sharing::SharedBlock* const block = variable_.read(KSTONE_MODEL_HERE).block;
     return block == nullptr ? 0 : block->owners(KSTONE_MODEL_HERE);
   }
 
@@ -252,28 +252,28 @@ class SharedPtr {
   template <class U, class... Arguments>
   friend SharedPtr<U> make_shared_modelled(Arguments&&... arguments);
 
-  explicit SharedPtr(detail::Shared<T> value) noexcept : variable_(value, "shared_ptr") {}
+  explicit SharedPtr(sharing::Shared<T> value) noexcept : variable_(value, "shared_ptr") {}
 
   template <class U>
-  static detail::Shared<T> convert(detail::Shared<U> value) {
+  static sharing::Shared<T> convert(sharing::Shared<U> value) {
     return {value.object, value.block};
   }
-  static void release(detail::Shared<T> value, Site at) {
+  static void release(sharing::Shared<T> value, Site at) {
     if (value.block != nullptr) {
       value.block->remove_owner(at);
     }
   }
   // One more owner.
-  detail::Shared<T> shared(Site at) const {
-    const detail::Shared<T> value = variable_.read(at);
+  sharing::Shared<T> shared(Site at) const {
+    const sharing::Shared<T> value = variable_.read(at);
     if (value.block != nullptr) {
       value.block->add_owner(at);
     }
     return value;
   }
-  detail::Shared<T> taken(Site at) { return variable_.exchange({}, at); }
+  sharing::Shared<T> taken(Site at) { return variable_.exchange({}, at); }
   // The old object ends after the new one is in place, and when the variable is no longer touched.
-  SharedPtr& assign(detail::Shared<T> value) {
+  SharedPtr& assign(sharing::Shared<T> value) {
     release(variable_.exchange(value, Site{}), Site{});
     return *this;
   }
@@ -283,7 +283,7 @@ class SharedPtr {
     return object;
   }
 
-  detail::PointerVariable<T> variable_;
+  sharing::PointerVariable<T> variable_;
 };
 
 template <class T>
@@ -291,7 +291,7 @@ class WeakPtr {
  public:
   using element_type = T;
 
-  WeakPtr() noexcept : WeakPtr(detail::Shared<T>{}) {}
+  WeakPtr() noexcept : WeakPtr(sharing::Shared<T>{}) {}
   template <class U>
     requires std::convertible_to<U*, T*>
   WeakPtr(const SharedPtr<U>& owner, KSTONE_MODEL_SITE) noexcept
@@ -316,12 +316,12 @@ class WeakPtr {
 
   // Empty once the object has been destroyed, or if there never was one.
   SharedPtr<T> lock(KSTONE_MODEL_SITE) const noexcept {
-    const detail::Shared<T> value = variable_.read(KSTONE_MODEL_HERE);
+    const sharing::Shared<T> value = variable_.read(KSTONE_MODEL_HERE);
     return SharedPtr<T>(value.block != nullptr && value.block->add_owner_if_any(KSTONE_MODEL_HERE) ? value
-                                                                                                   : detail::Shared<T>{});
+                                                                                                   : sharing::Shared<T>{});
   }
   long use_count(KSTONE_MODEL_SITE) const noexcept {
-    const detail::SharedBlock* const block = variable_.read(KSTONE_MODEL_HERE).block;
+    const sharing::SharedBlock* const block = variable_.read(KSTONE_MODEL_HERE).block;
     return block == nullptr ? 0 : block->owners(KSTONE_MODEL_HERE);
   }
   bool expired(KSTONE_MODEL_SITE) const noexcept { return use_count(file, line, function) == 0; }
@@ -329,26 +329,26 @@ class WeakPtr {
   runtime::ObjectId model_object() const { return variable_.model_object(); }
 
  private:
-  explicit WeakPtr(detail::Shared<T> value) noexcept : variable_(value, "weak_ptr") {}
+  explicit WeakPtr(sharing::Shared<T> value) noexcept : variable_(value, "weak_ptr") {}
 
   template <class U>
-  static detail::Shared<T> observed(detail::Shared<U> value, Site at) {
+  static sharing::Shared<T> observed(sharing::Shared<U> value, Site at) {
     if (value.block != nullptr) {
       value.block->add_observer(at);
     }
     return {value.object, value.block};
   }
-  static void release(detail::Shared<T> value, Site at) {
+  static void release(sharing::Shared<T> value, Site at) {
     if (value.block != nullptr) {
       value.block->remove_observer(at);
     }
   }
-  WeakPtr& assign(detail::Shared<T> value) {
+  WeakPtr& assign(sharing::Shared<T> value) {
     release(variable_.exchange(value, Site{}), Site{});
     return *this;
   }
 
-  detail::PointerVariable<T> variable_;
+  sharing::PointerVariable<T> variable_;
 };
 
 template <class T, class U>
@@ -380,8 +380,8 @@ SharedPtr<T> dynamic_pointer_cast(const SharedPtr<U>& from, KSTONE_MODEL_SITE) n
 
 template <class T, class... Arguments>
 SharedPtr<T> make_shared_modelled(Arguments&&... arguments) {
-  auto* const block = new detail::InPlaceBlock<std::remove_cv_t<T>>(std::forward<Arguments>(arguments)...);
-  return SharedPtr<T>(detail::Shared<T>{block->object(), block});
+  auto* const block = new sharing::InPlaceBlock<std::remove_cv_t<T>>(std::forward<Arguments>(arguments)...);
+  return SharedPtr<T>(sharing::Shared<T>{block->object(), block});
 }
 
 template <class T, class... Arguments>

@@ -1,5 +1,7 @@
 #include "runner.h"
 
+#include "report.h"
+
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,6 +52,7 @@ json to_json(const Result& result) {
           {"seconds", result.seconds},
           {"replay", result.replay},
           {"history", result.history},
+          {"standing", result.standing},
           {"covers", covers},
           {"sites", sites},
           {"outcomes", result.outcomes}};
@@ -84,6 +87,7 @@ Result from_json(const json& text) {
   result.seconds = text.at("seconds");
   result.replay = text.at("replay");
   result.history = text.at("history");
+  result.standing = text.at("standing").get<std::vector<std::string>>();
   for (const json& cover : text.at("covers")) {
     result.covers.push_back(Cover{cover.at("event"), cover.at("occurred"), cover.at("absent")});
   }
@@ -179,23 +183,47 @@ bool matches(const std::string& pattern, const std::string& name) {
                                                    : name == pattern;
 }
 
-void print(const Suite& suite, const Limits& limits, const Result& result, bool green, const std::string& why,
-           bool with_history) {
+// How results are printed.
+struct Shown {
+  bool histories = false;  // of suites that must fail, too
+  bool inner = false;      // with the steps inside the worker
+  bool none = false;       // no history at all: a program reads the JSON
+};
+
+// The same failure once more, with the lines of the engine that led to each step; else the result as it is.
+void locate(const ScenarioTable& table, Limits limits, Result& result) {
+  limits.replay = result.replay;
+  limits.stacks = true;
+  limits.shard = ShardOf{};
+  limits.minimize = false;
+  const Result again = explore(table, limits);
+  if (again.failure != result.failure || again.replay != result.replay) {
+    return;
+  }
+  result.message = again.message;
+  result.history = again.history;
+  result.threads = again.threads;
+  result.steps = again.steps;
+  result.standing = again.standing;
+}
+
+void print(const Suite& suite, const Limits& limits, const Result& result, bool green, const std::string& why, Shown shown) {
   const std::string within = limits.mode == Mode::bounded && result.verdict == Verdict::proved
                                  ? " within " + std::to_string(limits.preemption_bound) + " preemptions"
                                  : "";
   std::printf("%s %-58s %s%s%s%s  %" PRIu64 " + %" PRIu64 " executions, %.2f s%s%s\n", green ? "ok  " : "RED ",
               suite.options.name.c_str(), verdict_name(result.verdict), within.c_str(), result.failure == Failure::none ? "" : ": ",
               result.failure == Failure::none ? "" : failure_name(result.failure), result.executions_complete,
-              result.executions_redundant, result.seconds, why.empty() ? "" : "\n     ", why.c_str());
+              result.executions_redundant, result.seconds, why.empty() ? "" : "\n     ", wrapped(why, 5, 115).c_str());
   if (limits.mode == Mode::estimate) {
     std::printf("     the plain search: about %.3g executions, standard error %.2g\n", result.estimate, result.estimate_error);
   }
-  if (result.verdict == Verdict::refuted && (with_history || !green)) {
-    std::printf("%sreplay: --replay '%s'\n", result.history.c_str(),
+  if (shown.none) {
+  } else if (result.verdict == Verdict::refuted && (shown.histories || !green)) {
+    std::printf("%sreplay: --replay '%s'\n", report_table(result, shown.inner).c_str(),
                 replay_line(suite.options.name, limits, result.replay).c_str());
   } else if (result.failure == Failure::model_error) {
-    std::printf("%s", result.history.c_str());
+    std::printf("%s", report_table(result, shown.inner).c_str());
   }
   std::fflush(stdout);
 }
@@ -306,9 +334,11 @@ Result explore_in_processes(const ScenarioTable& table, const Limits& limits, un
   return merged;
 }
 
-int run_suites(int argc, char** argv) {
+int run_suites(int argc, char** argv, Rows rows) {
   CLI::App app{"Explores the registered scenarios; see model/README.md."};
   bool without_large = false;
+  Shown shown;
+  shown.inner = rows == Rows::all;
   bool list = false, sites = false, history = false, no_minimize = false, progress = false;
   std::vector<std::string> names, demotions;
   std::string replay, mode, json_file, shard;
@@ -321,6 +351,8 @@ int run_suites(int argc, char** argv) {
   app.add_flag("--without-large", without_large, "leave out the suites that take longer than the quick tests may");
   app.add_flag("--sites", sites, "list the atomic operations that were executed, with their orders");
   app.add_flag("--history", history, "print the counter-examples of suites that must fail, too");
+  app.add_flag("--inner", shown.inner, "print counter-examples with each step inside the worker");
+  app.add_flag("--quiet", shown.none, "print no counter-examples; those in the file of --json name no lines of callers then");
   app.add_flag("--no-minimize", no_minimize, "do not search for a counter-example with fewer preemptions");
   app.add_flag("--progress", progress, "a line on stderr every ten seconds");
   app.add_option("--replay", replay, "the execution of a replay line, with its history");
@@ -450,10 +482,14 @@ int run_suites(int argc, char** argv) {
       result.verdict = Verdict::unknown;
       result.reason = "one shard of " + std::to_string(part.count);
     }
+    if (!shown.none && result.verdict == Verdict::refuted && result.failure != Failure::crash) {
+      locate(suite.table, limits, result);
+    }
     std::string why;
     const bool green = is_green(suite, result, why);
     all_green = all_green && green;
-    print(suite, limits, result, green, why, history || !replay_name.empty());
+    shown.histories = history || !replay_name.empty();
+    print(suite, limits, result, green, why, shown);
     if (sites) {
       for (const CallSite& site : result.sites) {
         std::printf("     %-70s %-8s %-8s %s\n", site.name.c_str(), site.order.c_str(), site.failure_order.c_str(),
@@ -461,6 +497,7 @@ int run_suites(int argc, char** argv) {
       }
     }
     scenarios.push_back(report(suite, limits, result, green, why));
+    scenarios.back()["table"] = shown.none || result.failure == Failure::none ? "" : report_table(result, shown.inner);
     scenarios.back()["replay"] =
         result.failure == Failure::none ? "" : replay_line(suite.options.name, limits, result.replay);
   }

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,22 @@ says(1, "a step conflicts with more than 512 others", refused, "many_conflicts")
 says(1, "a step touches more than 6 objects", refused, "many_objects")
 says(1, "unknown", refused, "many_objects")
 
+# A deadlock says where each thread waits and what it holds, and no line is wider than it may be but the one to be copied.
+PLACES = {words: next(i for i, text in enumerate((MODEL / "refused.cpp").read_text().splitlines(), 1) if words in text)
+          for words in ("lock_guard outer(first)", "lock_guard inner(second)", "scoped_lock outer(second)", "unique_lock inner(first)")}
+at = [f"refused.cpp:{line} {'for' if 'guard' in words else 'back'}wards" for words, line in PLACES.items()]
+said = says(1, "deadlock: nobody can step", refused, "opposite_order")
+for words in ("main waits for the application threads to end",
+              f"t0 waits to lock second, which t1 holds, at {at[1]}; holds first (since {at[0]})",
+              f"t1 waits to lock first, which t0 holds, at {at[3]}; holds second (since {at[2]})",
+              "main: before() and after(). t0: thread(0). t1: thread(1)."):
+    expect(words in " ".join(said.split()), f"opposite_order: not '{words}' in: {said}")
+expect(all(re.search(rf"^ +# .*\| {thread} ", said, re.M) for thread in ("main", "t0", "t1")),
+       f"opposite_order: no column for each thread: {said}")
+for shown in (said, says(0, "deadlock", worker, SUITE, "--history"), says(0, "refuted", worker, "request_then_idle_that_publishes_nothing", "--history")):
+    wide = [line for line in shown.splitlines() if len(line) > 120 and not line.startswith("replay: ")]
+    expect(not wide, f"wider than 120 columns: {wide[:3]}")
+
 # What blocks the one real thread for good is told, with its place. None of it ever ends by itself, however long one waits.
 LINES = (MODEL / "refused.cpp").read_text().splitlines()
 for suite, does, words in (("real_mutex", "sleeps in std::lock_guard<...>::lock_guard", "lock_guard<std::mutex> lock(mutex);"),
@@ -64,7 +81,7 @@ for suite, does, words in (("real_mutex", "sleeps in std::lock_guard<...>::lock_
     line = next(i for i, text in enumerate(LINES, 1) if words in text)
     instead = {"real_condition": "Sync::condition_variable", "real_semaphore": "Sync::semaphore",
                "real_atomic": "Sync::atomic"}.get(suite, "Sync::mutex")
-    said = says(1, "unknown: t1 ", refused, suite, "--step-seconds", "0.05")
+    said = " ".join(says(1, "unknown: t1 ", refused, suite, "--step-seconds", "0.05").split())
     for part in (does, f" at refused.cpp:{line}", "and no step has come for 0.05 s", f"use {instead}"):
         expect(part in said, f"{suite}: not '{part}' in: {said}")
 says(1, "must fail: deadlock was expected; unknown: t1 sleeps in ", refused, "real_mutex_must_fail", "--step-seconds", "0.05")

@@ -3,18 +3,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
 #if defined(__linux__)
-#include <dlfcn.h>
 #include <execinfo.h>
 #include <fcntl.h>
-#include <link.h>
 #include <pthread.h>
-#include <spawn.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -47,18 +42,6 @@ namespace {
 
 bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
 
-// Of the compiler, the standard library or the system, by where they are installed.
-bool is_system(const std::string& file) {
-  return contains(file, "/usr/include/") || contains(file, "/usr/lib/") || contains(file, "/include/c++/") ||
-         contains(file, "/sysdeps/") || contains(file, "/nptl/");
-}
-bool is_kstone(const std::string& file) { return contains(file, "/include/kstone/"); }
-
-// Whoever calls the scenario: beyond it nothing is the engine's.
-bool is_explorer(const Place& place) {
-  return contains(place.file, "/model/explorer.") || contains(place.function, "kstone::model::(anonymous namespace)::run_");
-}
-
 struct Advice {
   const char* name;  // part of a function's name
   const char* instead;
@@ -77,48 +60,18 @@ constexpr Advice advice[] = {
     {"spin_lock", "Sync::mutex"},
     {"join", "Sync::thread"},
     {"sleep", "Sync::condition_variable::wait_until, which takes no time in the model"},
-    {"atomic", "Sync::atomic, and Sync::condition_variable or Sync::semaphore to wait"},
+    {"atomic", "Sync::atomic, and Sync::condition_variable or Sync::semaphore"},
     {"futex", "Sync::condition_variable or Sync::semaphore"},
 };
-
-std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-
-// Without parameters, template arguments, result and leading underscores: "example::Engine<...>::put".
-std::string short_name(std::string function) {
-  constexpr char anonymous[] = "(anonymous namespace)::";
-  for (std::size_t at; (at = function.find(anonymous)) != std::string::npos;) {
-    function.erase(at, sizeof anonymous - 1);
-  }
-  std::string text;
-  int depth = 0;
-  for (const char letter : function) {
-    if (letter == '<' && depth++ == 0) {
-      text += "<...>";
-    } else if (letter == '>') {
-      --depth;
-    } else if (depth == 0 && letter == '(' && !text.empty()) {
-      break;
-    } else if (depth == 0) {
-      text += letter;
-    }
-  }
-  text.erase(0, text.rfind(' ') + 1);
-  text.erase(0, text.find_first_not_of('_'));
-  return text.size() < 80 ? text : text.substr(0, 77) + "...";
-}
 
 }  // namespace
 
 std::string standstill_text(Standstill kind, double limit, const std::vector<Place>& places) {
-  const Place* own = nullptr;
+  const Place* const own = own_place(places);
   const Place* primitive = nullptr;  // the outermost call into a library that can be named
   const char* instead = nullptr;
   for (const Place& place : places) {
-    if (is_explorer(place)) {
-      break;
-    }
-    if (!place.file.empty() && !is_system(place.file) && !is_kstone(place.file)) {
-      own = &place;
+    if (&place == own || is_explorer(place)) {
       break;
     }
     if (!place.function.empty()) {
@@ -140,7 +93,7 @@ std::string standstill_text(Standstill kind, double limit, const std::vector<Pla
     text += " in " + short_name(primitive->function);
   }
   if (own != nullptr) {
-    text += (primitive != nullptr ? ", called at " : " at ") + base_name(own->file) + ":" + std::to_string(own->line) +
+    text += (primitive != nullptr ? ", called at " : " at ") + file_name(own->file) + ":" + std::to_string(own->line) +
             (own->function.empty() || contains(own->function, "scenario_table<") ? "" : " in " + short_name(own->function));
   } else {
     text += " (no line is known: compile with -g, and have addr2line at hand)";
@@ -161,119 +114,6 @@ std::string standstill_text(Standstill kind, double limit, const std::vector<Pla
 }
 
 #if defined(__linux__)
-
-namespace {
-
-// addr2line of binutils, which g++ and clang++ need themselves, knows the lines of an executable or library.
-std::string addr2line(const std::string& file, const std::vector<std::string>& offsets) {
-  int ends[2];
-  if (pipe(ends) != 0) {
-    return {};
-  }
-  std::vector<std::string> words{"addr2line", "-e", file, "-a", "-f", "-C", "-i"};
-  words.insert(words.end(), offsets.begin(), offsets.end());
-  std::vector<char*> arguments;
-  for (std::string& word : words) {
-    arguments.push_back(word.data());
-  }
-  arguments.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addclose(&actions, ends[0]);
-  pid_t child = 0;
-  const bool spawned = posix_spawnp(&child, "addr2line", &actions, nullptr, arguments.data(), environ) == 0;
-  posix_spawn_file_actions_destroy(&actions);
-  close(ends[1]);
-  std::string text;
-  if (spawned) {
-    char buffer[4096];
-    for (ssize_t count = 0; (count = read(ends[0], buffer, sizeof buffer)) > 0;) {
-      text.append(buffer, static_cast<std::size_t>(count));
-    }
-    waitpid(child, nullptr, 0);
-  }
-  close(ends[0]);
-  return text;
-}
-
-std::string own_executable() {
-  char path[4096];
-  const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
-  return length > 0 ? std::string(path, static_cast<std::size_t>(length)) : std::string();
-}
-
-// What addr2line said of one address: a function and its place on two lines, for each inlined call.
-std::vector<Place> parse_places(const std::string& text, std::size_t& at) {
-  std::vector<Place> places;
-  const auto line = [&text, &at] {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    std::string result = text.substr(at, end - at);
-    at = std::min(end + 1, text.size());
-    return result;
-  };
-  line();  // the address
-  while (at < text.size() && text.compare(at, 2, "0x") != 0) {
-    Place place;
-    place.function = line();
-    std::string where = line();
-    where = where.substr(0, where.find(" (discriminator"));
-    if (place.function == "??") {
-      place.function.clear();
-    }
-    if (const std::size_t colon = where.rfind(':'); colon != std::string::npos && where[0] != '?') {
-      place.line = std::atoi(where.c_str() + colon + 1);
-      place.file = place.line > 0 ? where.substr(0, colon) : "";
-    }
-    places.push_back(place);
-  }
-  return places;
-}
-
-}  // namespace
-
-std::vector<Place> places_of(void* const* addresses, int count) {
-  std::vector<Place> places;
-  for (int first = 0; first < count;) {
-    // A run of addresses in one file: one call of addr2line.
-    std::string file;
-    std::vector<std::string> offsets;
-    std::vector<std::string> symbols;
-    int next = first;
-    const void* map_of_run = nullptr;
-    for (; next < count; ++next) {
-      Dl_info info{};
-      link_map* map = nullptr;
-      // The call itself, not what comes after it.
-      const auto address = reinterpret_cast<std::uintptr_t>(addresses[next]) - (next > 0 ? 1 : 0);
-      if (dladdr1(reinterpret_cast<void*>(address), &info, reinterpret_cast<void**>(&map), RTLD_DL_LINKMAP) == 0 ||
-          map == nullptr || (map_of_run != nullptr && map != map_of_run)) {
-        break;
-      }
-      map_of_run = map;
-      file = map->l_name[0] != '\0' ? map->l_name : own_executable();
-      char offset[32];
-      std::snprintf(offset, sizeof offset, "0x%zx", static_cast<std::size_t>(address - map->l_addr));
-      offsets.emplace_back(offset);
-      symbols.emplace_back(info.dli_sname == nullptr ? "" : info.dli_sname);
-    }
-    const std::string text = offsets.empty() ? "" : addr2line(file, offsets);
-    std::size_t at = 0;
-    for (const std::string& symbol : symbols) {
-      std::vector<Place> here = at < text.size() ? parse_places(text, at) : std::vector<Place>{};
-      if (here.empty()) {
-        here.emplace_back();
-      }
-      if (here.back().function.empty()) {
-        here.back().function = symbol;
-      }
-      places.insert(places.end(), here.begin(), here.end());
-    }
-    first = std::max(next, first + 1);
-  }
-  return places;
-}
 
 namespace watchdog {
 namespace {
@@ -438,8 +278,6 @@ void progress() { progress_made.store(progress_made.load(std::memory_order_relax
 }  // namespace watchdog
 
 #else
-
-std::vector<Place> places_of(void* const*, int) { return {}; }
 
 // Elsewhere nobody tells whether a thread sleeps; the test's time limit remains.
 namespace watchdog {

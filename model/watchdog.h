@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "places.h"
+
 namespace kstone::model {
 
 enum class Standstill { none, asleep, busy };
@@ -41,16 +43,6 @@ class StandstillDetector {
   double busy_since_ = 0;  // processor time at the last step
   double asleep_ = 0;      // since then
 };
-
-// One place on the way from the operation in which a thread stands still to the scenario.
-struct Place {
-  std::string function;  // empty where nothing tells
-  std::string file;      // empty in what was compiled without lines
-  int line = 0;
-};
-
-// The call sites that these return addresses of this process stand for, the innermost first, inlined ones too.
-std::vector<Place> places_of(void* const* addresses, int count);
 
 // What stands still and what to use in place of it, of these places: "in pthread_mutex_lock, called at engine.h:44 put: ...".
 std::string standstill_text(Standstill kind, double limit, const std::vector<Place>& places);

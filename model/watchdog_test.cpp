@@ -55,7 +55,7 @@ void sentence() {
   const Place guard{"std::lock_guard<std::mutex>::lock_guard(std::mutex&)", "/usr/include/c++/12/bits/std_mutex.h", 229};
   const Place worker{"kstone::ProductionSync::mutex::lock()", "/opt/include/kstone/production_sync.h", 9};
   const Place own{"void example::(anonymous namespace)::Engine<int>::put(int)", "/home/engine.h", 44};
-  const Place explorer{"kstone::model::(anonymous namespace)::run_thread(int)", "/kstone/model/explorer.cpp", 1};
+  const Place explorer{"kstone::model::(anonymous namespace)::run_thread(int)", "/kstone/model/explorer.cpp", 823};
   const auto says = [](Standstill kind, std::vector<Place> places, const char* words) {
     const std::string text = standstill_text(kind, 1, places);
     if (text.find(words) == std::string::npos) {

@@ -56,7 +56,11 @@ def story(document, check, width=120, steps=True):
         lines.append(check["message"])
     if check.get("file"):
         lines.append(f"at {check['file']}:{check['line']}")
-    if counterexample and counterexample["steps"] and steps:
+    if counterexample and counterexample.get("table") and steps:  # as the model checker draws it, for a reader
+        drawn = counterexample["table"].rstrip().splitlines()
+        rest = next((i for i, line in enumerate(drawn) if i > 0 and not line.startswith("    ")), len(drawn))  # less the message
+        lines += ["", *drawn[rest:]]
+    elif counterexample and counterexample["steps"] and steps:
         preemptions = counterexample["preemptions"]
         lines += ["", f"{preemptions} preemptions" + (", and with fewer nothing fails" if counterexample.get("fewest_preemptions")
                                                      and preemptions else ""),
