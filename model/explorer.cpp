@@ -34,7 +34,7 @@ namespace {
 [[maybe_unused]] __attribute__((used)) void* (*const kept_new[])(std::size_t) = {&::operator new, &::operator new[]};
 [[maybe_unused]] __attribute__((used)) void (*const kept_delete[])(void*) = {&::operator delete, &::operator delete[]};
 
-constexpr int max_objects = 4096;  // each shared_ptr, temporaries too, is one
+constexpr int max_objects = 4096;         // each shared_ptr, temporaries too, is one
 constexpr unsigned events_per_step = 32;  // unlocks and cell accesses are events too
 constexpr int max_covers = 64;
 constexpr int store_history = 3;  // rl::atomic_history_size
@@ -60,7 +60,7 @@ struct Object {
   Timestamps released;   // mutex: what the next owner is ordered after
   // Every use, and every write of a cell, as a plain variable: what is not ordered with it is a race.
   Timestamps reads, writes;
-  Site locked_at;        // mutex
+  Site locked_at;  // mutex
   Site read_at[max_threads], write_at[max_threads];
   Operation read_by[max_threads], write_by[max_threads];
 };
@@ -206,7 +206,8 @@ int record_calls() {
 
 void fail(Failure failure, const char* format, ...) {
   run_->failure = failure;
-  if (failure != Failure::crash && run_->standstill == Standstill::none) {  // there, nothing is safe but to leave
+  if (failure != Failure::crash &&
+      run_->standstill == Standstill::none) {  // there, nothing is safe but to leave
     run_->failed_calls = record_calls();
   }
   va_list arguments;
@@ -257,8 +258,8 @@ class CrashIsFailure {
   struct sigaction before_[count];
 };
 
-// On the fiber that stands still, which is left for good: what it holds or waits for is never looked at again. Where it
-// stands is found out later, when memory may be allocated.
+// On the fiber that stands still, which is left for good: what it holds or waits for is never
+// looked at again. Where it stands is found out later, when memory may be allocated.
 void on_standstill(Standstill kind, void* const* addresses, int count) {
   if (run_ == nullptr || !rl::is_ctx() || run_->failure != Failure::none) {
     return;
@@ -938,18 +939,24 @@ class Located {
   std::vector<std::vector<Place>> lines_;
 };
 
-// Where calls are inlined and the lines of them are not kept, a function of the explorer's may stand there.
+// Where calls are inlined and the lines of them are not kept, a function of the explorer's may
+// stand there.
 std::string function_text(const Place& own) {
   const std::string name = short_name(own.function);
-  return own.function.find("scenario_table<") == std::string::npos ? name.substr(name.rfind(':') + 1) : "";
+  return own.function.find("scenario_table<") == std::string::npos
+             ? name.substr(name.rfind(':') + 1)
+             : "";
 }
 
 std::string place_text(Site site, const Place* own) {
   if (own != nullptr && (site.line == 0 || is_worker(site.file))) {
     const std::string function = function_text(*own);
-    return file_name(own->file) + ":" + std::to_string(own->line) + (function.empty() ? "" : " ") + function;
+    return file_name(own->file) + ":" + std::to_string(own->line) + (function.empty() ? "" : " ") +
+           function;
   }
-  return site.line == 0 ? "" : std::string(base_name(site.file)) + ":" + std::to_string(site.line) + " " + site.function;
+  return site.line == 0 ? ""
+                        : std::string(base_name(site.file)) + ":" + std::to_string(site.line) +
+                              " " + site.function;
 }
 
 // Where a thread that cannot step stands, and what it keeps from others.
@@ -962,27 +969,42 @@ std::string standing_text(int index, const Located& located) {
   switch (thread.pending.operation) {
     case Operation::lock: {
       const Object& mutex = e.objects[thread.pending.object];
-      text = (thread.notified ? "was woken, waits to lock " : "waits to lock ") + object(thread.pending.object);
-      text += mutex.owner < 0 ? "" : std::string(", which ") + report_thread_name(mutex.owner, e.scenario->threads).text + " holds";
+      text = (thread.notified ? "was woken, waits to lock " : "waits to lock ") +
+             object(thread.pending.object);
+      text += mutex.owner < 0
+                  ? ""
+                  : std::string(", which ") +
+                        report_thread_name(mutex.owner, e.scenario->threads).text + " holds";
       break;
     }
-    case Operation::leave_wait: text = "sleeps on " + object(thread.pending.object); break;
-    case Operation::take: text = "waits for a token of " + object(thread.pending.object); break;
-    case Operation::join:
-      text = std::string("waits for the end of ") + report_thread_name(thread.pending.target, e.scenario->threads).text;
+    case Operation::leave_wait:
+      text = "sleeps on " + object(thread.pending.object);
       break;
-    case Operation::join_application: return "waits for the application threads to end";
-    default: text = std::string("is before: ") + operation_name(thread.pending.operation);
+    case Operation::take:
+      text = "waits for a token of " + object(thread.pending.object);
+      break;
+    case Operation::join:
+      text = std::string("waits for the end of ") +
+             report_thread_name(thread.pending.target, e.scenario->threads).text;
+      break;
+    case Operation::join_application:
+      return "waits for the application threads to end";
+    default:
+      text = std::string("is before: ") + operation_name(thread.pending.operation);
   }
-  const std::string place = place_text(thread.pending_at, own_place(located.calls(thread.pending_calls)));
+  const std::string place =
+      place_text(thread.pending_at, own_place(located.calls(thread.pending_calls)));
   const std::string step = place_text(thread.pending_at, nullptr);
   text += place.empty() ? "" : ", at " + place;
-  text += !is_worker(thread.pending_at.file) ? "" : place == step ? ", inside the worker" : " (inside the worker: " + step + ")";
+  text += !is_worker(thread.pending_at.file) ? ""
+          : place == step                    ? ", inside the worker"
+                                             : " (inside the worker: " + step + ")";
   std::string held;
   for (ObjectId id = 0; id < e.object_count; ++id) {
     const Object& mutex = e.objects[id];
     if (mutex.kind == ObjectKind::mutex && mutex.alive && mutex.owner == index) {
-      held += (held.empty() ? "" : ", ") + object(id) + " (since " + place_text(mutex.locked_at, nullptr) + ")";
+      held += (held.empty() ? "" : ", ") + object(id) + " (since " +
+              place_text(mutex.locked_at, nullptr) + ")";
     }
   }
   return text + (held.empty() ? "; holds no mutex" : "; holds " + held);
@@ -995,7 +1017,8 @@ void tell(Result& result) {
   std::vector<std::string> files;  // names that the sites point to
   files.reserve(2 * e.events.size());
   for (ReportEvent& event : e.events) {
-    if (const Place* const own = own_place(located.calls(event.calls)); own != nullptr && event.site.line == 0) {
+    if (const Place* const own = own_place(located.calls(event.calls));
+        own != nullptr && event.site.line == 0) {
       files.push_back(own->file);
       const std::string& file = files.back();
       files.push_back(function_text(*own));
@@ -1020,21 +1043,26 @@ void tell(Result& result) {
     }
   }
   result.steps = report_steps(e.events.data(), e.events.size(), e.scenario->threads,
-                              [&located](const ReportEvent& event) -> const std::vector<Place>& { return located.calls(event.calls); });
+                              [&located](const ReportEvent& event) -> const std::vector<Place>& {
+                                return located.calls(event.calls);
+                              });
   for (HistoryStep& step : result.steps) {
     step.thread = columns[static_cast<std::size_t>(step.thread)];
   }
   if (result.failure == Failure::deadlock || result.failure == Failure::blocked) {
     for (int i = 0; i < e.thread_count; ++i) {
       const Thread& thread = e.threads[i];
-      const bool absent = thread.finished || (thread.pending.operation == Operation::start && !thread.started);
+      const bool absent =
+          thread.finished || (thread.pending.operation == Operation::start && !thread.started);
       if (!absent && columns[static_cast<std::size_t>(i)] >= 0) {
-        result.standing.push_back(result.threads[static_cast<std::size_t>(columns[static_cast<std::size_t>(i)])] + " " +
-                                  standing_text(i, located));
+        result.standing.push_back(
+            result.threads[static_cast<std::size_t>(columns[static_cast<std::size_t>(i)])] + " " +
+            standing_text(i, located));
       }
     }
   }
-  result.history = report_history(e.events.data(), e.events.size(), e.thread_count, e.scenario->threads, result);
+  result.history =
+      report_history(e.events.data(), e.events.size(), e.thread_count, e.scenario->threads, result);
 }
 
 Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
@@ -1100,8 +1128,9 @@ Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
   result.failure = e.failure;
   result.message = e.message;
   if (e.standstill != Standstill::none && e.failure == Failure::model_error) {
-    result.message = std::string(report_thread_name(e.current, scenario.threads).text) + " " +
-                     standstill_text(e.standstill, limits.step_seconds, Located({e.standstill_at}).calls(0));
+    result.message =
+        std::string(report_thread_name(e.current, scenario.threads).text) + " " +
+        standstill_text(e.standstill, limits.step_seconds, Located({e.standstill_at}).calls(0));
   }
   result.executions_complete = search.executions_complete();
   result.executions_redundant = search.executions_redundant();

@@ -697,7 +697,9 @@ struct Square : Shape {
 template <class AnySync>
 std::string pointer_answers() {
   std::string digits;
-  const auto say = [&digits](auto value) { digits += static_cast<char>('0' + static_cast<int>(value)); };
+  const auto say = [&digits](auto value) {
+    digits += static_cast<char>('0' + static_cast<int>(value));
+  };
   int deleted = 0;
   {
     const auto square = AnySync::template make_shared<Square>();
@@ -707,7 +709,8 @@ std::string pointer_answers() {
     say(shape == square);
     auto other = dynamic_pointer_cast<const Square>(shape);
     say(other != nullptr && other.get() == square.get());
-    say(dynamic_pointer_cast<const Square>(typename AnySync::template shared_ptr<const Shape>(new Shape)) == nullptr);
+    say(dynamic_pointer_cast<const Square>(
+            typename AnySync::template shared_ptr<const Shape>(new Shape)) == nullptr);
     say(const_pointer_cast<Shape>(shape).use_count());
     say(static_pointer_cast<const Square>(shape).use_count());
     typename AnySync::template shared_ptr<const int> part(square, &square->sides);
@@ -810,7 +813,8 @@ Limits with(std::uint32_t spurious, std::uint32_t timeouts = 0, std::uint32_t we
   return limits;
 }
 
-// The order with which an owner that goes out of scope gives up its share: where that is, no line tells.
+// The order with which an owner that goes out of scope gives up its share: where that is, no line
+// tells.
 Limits demoted(const char* order) {
   Limits limits;
   limits.demotions = {{":0:fetch_sub", order}};
@@ -821,14 +825,20 @@ std::vector<Row> table() {
   static const std::string answers = pointer_answers<ProductionSync>();
   constexpr Columns freed{"!use after free", "!use after free", "!use after free"};
   std::vector<Row> rows = {
-      row<MessagePassing<relaxed, relaxed>>("MP relaxed", {"00 01 10 11", "00 01 10 11", "00 01 11"}),
-      row<MessagePassing<release, acquire>>("MP release/acquire", {"00 01 11", "00 01 11", "00 01 11"}),
-      row<MessagePassing<release, relaxed>>("MP release/relaxed", {"00 01 10 11", "00 01 10 11", "00 01 11"}),
+      row<MessagePassing<relaxed, relaxed>>("MP relaxed",
+                                            {"00 01 10 11", "00 01 10 11", "00 01 11"}),
+      row<MessagePassing<release, acquire>>("MP release/acquire",
+                                            {"00 01 11", "00 01 11", "00 01 11"}),
+      row<MessagePassing<release, relaxed>>("MP release/relaxed",
+                                            {"00 01 10 11", "00 01 10 11", "00 01 11"}),
       row<Publication<release, acquire>>("publication", {"0 1", "0 1", "0 1"}),
-      row<Publication<relaxed, acquire>>("publication relaxed store", {"!data race", "!data race", "!data race"}),
-      row<Publication<release, relaxed>>("publication relaxed load", {"!data race", "!data race", "!data race"}),
+      row<Publication<relaxed, acquire>>("publication relaxed store",
+                                         {"!data race", "!data race", "!data race"}),
+      row<Publication<release, relaxed>>("publication relaxed load",
+                                         {"!data race", "!data race", "!data race"}),
       row<StoreBuffering<seq_cst, seq_cst>>("SB seq_cst", {"01 10 11", "01 10", "01 10 11"}),
-      row<StoreBuffering<release, acquire>>("SB release/acquire", {"00 01 10 11", "00 01 10", "01 10 11"}),
+      row<StoreBuffering<release, acquire>>("SB release/acquire",
+                                            {"00 01 10 11", "00 01 10", "01 10 11"}),
       row<LoadBuffering>("LB relaxed (C++ allows 11)", {"00 01 10", "00 01 10", "00 01 10"}),
       row<IndependentReads<seq_cst, seq_cst>>("IRIW seq_cst", {"0", "0", "0"}),
       row<IndependentReads<release, acquire>>("IRIW release/acquire", {"0 1", "0 1", "0"}),
@@ -837,16 +847,19 @@ std::vector<Row> table() {
       row<WriteToReadCausality<relaxed, relaxed>>("WRC relaxed", {"0 1", "0 1", "0"}),
       row<CumulativeChain<acq_rel>>("WRC published", {"00 10 11", "00 10 11", "00 10 11"}),
       row<CumulativeChain<relaxed>>("WRC broken", {"!data race", "!data race", "!data race"}),
-      row<ReadReadCoherence>("CoRR", {"00 01 02 11 12 22", "00 01 02 11 12 22", "00 01 02 11 12 22"}),
-      row<ReleaseSequence<relaxed, false>>("release sequence through an RMW", {"0 1", "0 1", "0 1"}),
+      row<ReadReadCoherence>("CoRR",
+                             {"00 01 02 11 12 22", "00 01 02 11 12 22", "00 01 02 11 12 22"}),
+      row<ReleaseSequence<relaxed, false>>("release sequence through an RMW",
+                                           {"0 1", "0 1", "0 1"}),
       row<ReleaseSequence<relaxed, true>>("release sequence broken by a store",
                                           {"!data race", "!data race", "!data race"}),
       row<SameThreadSequence>("release sequence, same thread (C++20: race)", {"0 1", "0 1", "0 1"}),
       row<StaleCompareExchange>("stale CAS (C++ allows 10)", {"00 01 11", "00 01 11", "00 01 11"}),
       row<WeakCompareExchange>("weak CAS, no failures", {"11", "11", "11"}),
-      row<WeakCompareExchange>("weak CAS, one failure", {"01 10 11", "01 10 11", "01 10 11"}, with(0, 0, 1)),
-      row<WeakCompareExchange>("weak CAS, two failures", {"00 01 10 11", "00 01 10 11", "00 01 10 11"},
-                               with(0, 0, 2)),
+      row<WeakCompareExchange>("weak CAS, one failure", {"01 10 11", "01 10 11", "01 10 11"},
+                               with(0, 0, 1)),
+      row<WeakCompareExchange>("weak CAS, two failures",
+                               {"00 01 10 11", "00 01 10 11", "00 01 10 11"}, with(0, 0, 2)),
       row<Increments>("increments", {"012 102", "012 102", "012 102"}),
       row<LostUpdate>("lost update", {"1 2", "1 2", "1 2"}),
       row<Mutual>("mutual exclusion", {"01 10", "01 10", "01 10"}),
@@ -858,39 +871,48 @@ std::vector<Row> table() {
       row<Waiting<false>>("if, spurious wake-up", {"0 1", "0 1", "0 1"}, with(1)),
       row<Waiting<true, false>>("no notification", {"!deadlock", "!deadlock", "!deadlock"}),
       row<TimedWait<true>>("wait_until, timeouts off", {"000 110", "000 110", "000 110"}),
-      row<TimedWait<true>>("wait_until, one timeout", {"000 110 201 211", "000 110 201", "000 110 201 211"}, with(0, 1)),
+      row<TimedWait<true>>("wait_until, one timeout",
+                           {"000 110 201 211", "000 110 201", "000 110 201 211"}, with(0, 1)),
       row<TimedWait<false>>("wait_until hides nothing", {"!deadlock", "!deadlock", "!deadlock"}),
       row<WrongWaiter<false>>("two waiters, notify_one", {"!deadlock", "!deadlock", "!deadlock"}),
       row<WrongWaiter<true>>("two waiters, notify_all", {"0", "0", "0"}),
       row<Handover<true>>("hand-over by semaphore", {"0 1", "0 1", "1"}),
-      row<Handover<false>>("a semaphore orders nothing", {"!data race", "!data race", "!data race"}),
+      row<Handover<false>>("a semaphore orders nothing",
+                           {"!data race", "!data race", "!data race"}),
       row<NoToken>("no token", {"!deadlock", "!deadlock", "!deadlock"}),
       row<Destruction<true>>("ordered destruction", {"0 1", "0 1", "0 1"}),
-      row<Destruction<false>>("unordered destruction", {"!use after free", "!use after free", "!use after free"}),
+      row<Destruction<false>>("unordered destruction",
+                              {"!use after free", "!use after free", "!use after free"}),
       row<Joining<true>>("join", {"7", "7", "7"}),
       row<Joining<false>>("no join", {"!thread misuse", "!thread misuse", "!thread misuse"}),
       row<DoubleJoin>("double join", {"!thread misuse", "!thread misuse", "!thread misuse"}),
       row<JoiningAtOnce<true>>("two joins at once", {"!data race", "!data race", "!data race"}),
-      row<JoiningAtOnce<false>>("joinable during a join", {"!data race", "!data race", "!data race"}),
+      row<JoiningAtOnce<false>>("joinable during a join",
+                                {"!data race", "!data race", "!data race"}),
       row<JoiningInTurn>("two joins in turn", {"7", "7", "7"}),
-      row<RefusedThread>("a refused thread", {"01 10 11", "01 10 11", "01 10 11"}, with(0, 0, 0, 1)),
+      row<RefusedThread>("a refused thread", {"01 10 11", "01 10 11", "01 10 11"},
+                         with(0, 0, 0, 1)),
       row<Leak>("a leak", {"!memory leak", "!memory leak", "!memory leak"}),
       row<SharedRelease>("shared_ptr, two owners", {"11", "11", "11"}),
       row<SharedRelease>("shared_ptr, ended relaxed", freed, demoted("relaxed")),
       row<SharedRelease>("shared_ptr, ended with release", freed, demoted("release")),
       row<SharedRelease>("shared_ptr, ended with acquire", freed, demoted("acquire")),
       row<SharedVariable<true>>("shared_ptr behind a mutex", {"1 2", "1 2", "1 2"}),
-      row<SharedVariable<false>>("shared_ptr behind nothing", {"!data race", "!data race", "!data race"}),
+      row<SharedVariable<false>>("shared_ptr behind nothing",
+                                 {"!data race", "!data race", "!data race"}),
       row<RawPointer<true>>("a pointer beside its share", {"7", "7", "7"}),
       row<RawPointer<false>>("a pointer without its share", freed),
       row<UseCount<false>>("use_count", {"1 2", "1 2", "1 2"}),
       row<UseCount<true>>("use_count orders nothing", {"!data race", "!data race", "!data race"}),
       row<WeakLock>("weak_ptr against the last owner", {"01 71", "01 71", "01 71"}),
-      row<WeakLockOrdersNothing>("weak_ptr orders nothing", {"!data race", "!data race", "!data race"}),
-      row<OwnsItself>("a shared_ptr that owns itself", {"!memory leak", "!memory leak", "!memory leak"}),
+      row<WeakLockOrdersNothing>("weak_ptr orders nothing",
+                                 {"!data race", "!data race", "!data race"}),
+      row<OwnsItself>("a shared_ptr that owns itself",
+                      {"!memory leak", "!memory leak", "!memory leak"}),
       row<OwnedTwice>("two counts of one object", {"!double free", "!double free", "!double free"}),
       row<EmptyPointer>("an empty shared_ptr", {"!check failed", "!check failed", "!check failed"}),
-      row<PointerAnswers>("shared_ptr as the standard's", {answers.c_str(), answers.c_str(), answers.c_str()}),
+      row<PointerAnswers>("shared_ptr as the standard's",
+                          {answers.c_str(), answers.c_str(), answers.c_str()}),
       row<Guards>("guards of a mutex", {"122 212 222", "122 212", "122 212 222"}),
       row<NullPointer>("a null pointer", {"!crash", "!crash", "!crash"}),
       row<Abort>("an abort", {"!crash", "!crash", "!crash"}),

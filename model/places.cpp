@@ -21,17 +21,20 @@ namespace kstone::model {
 
 namespace {
 
-bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const char* part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 
 bool is_system(const std::string& file) {
-  return contains(file, "/usr/include/") || contains(file, "/usr/lib/") || contains(file, "/include/c++/") ||
-         contains(file, "/sysdeps/") || contains(file, "/nptl/");
+  return contains(file, "/usr/include/") || contains(file, "/usr/lib/") ||
+         contains(file, "/include/c++/") || contains(file, "/sysdeps/") || contains(file, "/nptl/");
 }
 
 bool is_worker(const std::string& file) {
-  return (contains(file, "/include/kstone/") || file.rfind("include/kstone/", 0) == 0) && !is_modelled(file);
+  return (contains(file, "/include/kstone/") || file.rfind("include/kstone/", 0) == 0) &&
+         !is_modelled(file);
 }
 
 bool is_explorer(const Place& place) {
@@ -39,10 +42,12 @@ bool is_explorer(const Place& place) {
 }
 
 bool is_modelled(const std::string& file) {
-  static const std::array<const char*, 7> names{"model/explorer.cpp",  "model/explorer.h",         "model/relacy_locks.h",
-                                                "model/relacy_sync.h", "model/relacy_shared_ptr.h", "model/runtime.h",
+  static const std::array<const char*, 7> names{"model/explorer.cpp",        "model/explorer.h",
+                                                "model/relacy_locks.h",      "model/relacy_sync.h",
+                                                "model/relacy_shared_ptr.h", "model/runtime.h",
                                                 "model/scenario.h"};
-  return std::any_of(names.begin(), names.end(), [&file](const char* name) { return contains(file, name); });
+  return std::any_of(names.begin(), names.end(),
+                     [&file](const char* name) { return contains(file, name); });
 }
 
 const Place* own_place(const std::vector<Place>& calls) {
@@ -51,7 +56,8 @@ const Place* own_place(const std::vector<Place>& calls) {
     if (is_explorer(place)) {
       break;
     }
-    if (place.file.empty() || is_system(place.file) || is_worker(place.file) || is_modelled(place.file)) {
+    if (place.file.empty() || is_system(place.file) || is_worker(place.file) ||
+        is_modelled(place.file)) {
       continue;
     }
     if (!contains(place.function, "~")) {
@@ -109,7 +115,8 @@ std::string addr2line(const std::string& file, const std::vector<std::string>& o
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
   posix_spawn_file_actions_addclose(&actions, ends[0]);
   pid_t child = 0;
-  const bool spawned = posix_spawnp(&child, "addr2line", &actions, nullptr, arguments.data(), environ) == 0;
+  const bool spawned =
+      posix_spawnp(&child, "addr2line", &actions, nullptr, arguments.data(), environ) == 0;
   posix_spawn_file_actions_destroy(&actions);
   close(ends[1]);
   std::string text;
@@ -169,11 +176,14 @@ std::vector<std::vector<Place>> places_of(const std::vector<void*>& addresses) {
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     Dl_info info{};
     link_map* map = nullptr;
-    const auto address = reinterpret_cast<std::uintptr_t>(addresses[i]) - 1;  // the call, not what comes after it
-    if (dladdr1(reinterpret_cast<void*>(address), &info, reinterpret_cast<void**>(&map), RTLD_DL_LINKMAP) != 0 &&
+    const auto address =
+        reinterpret_cast<std::uintptr_t>(addresses[i]) - 1;  // the call, not what comes after it
+    if (dladdr1(reinterpret_cast<void*>(address), &info, reinterpret_cast<void**>(&map),
+                RTLD_DL_LINKMAP) != 0 &&
         map != nullptr) {
       char offset[32];
-      std::snprintf(offset, sizeof offset, "0x%zx", static_cast<std::size_t>(address - map->l_addr));
+      std::snprintf(offset, sizeof offset, "0x%zx",
+                    static_cast<std::size_t>(address - map->l_addr));
       InFile& file = files[map->l_name[0] != '\0' ? map->l_name : own_executable()];
       file.which.push_back(i);
       file.offsets.emplace_back(offset);
@@ -184,7 +194,8 @@ std::vector<std::vector<Place>> places_of(const std::vector<void*>& addresses) {
     const std::string text = addr2line(name, file.offsets);
     std::size_t at = 0;
     for (const std::size_t which : file.which) {
-      const std::vector<Place> found = at < text.size() ? parse_places(text, at) : std::vector<Place>{};
+      const std::vector<Place> found =
+          at < text.size() ? parse_places(text, at) : std::vector<Place>{};
       if (!found.empty() && !found.back().function.empty()) {
         places[which] = found;
       }

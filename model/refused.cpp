@@ -66,7 +66,8 @@ struct OppositeOrder {
   void after() {}
 };
 
-// What blocks the one real thread for good, each in a way of its own. The first thread keeps it across a step.
+// What blocks the one real thread for good, each in a way of its own. The first thread keeps it
+// across a step.
 template <class Block>
 struct Blocks {
   static constexpr int threads = 2;

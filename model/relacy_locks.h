@@ -1,8 +1,10 @@
-// The standard's guards of a modelled mutex: as the standard's own, but that they know the line that makes them.
+// The standard's guards of a modelled mutex: as the standard's own, but that they know the line
+// that makes them.
 //
-// The default arguments which say where a mutex is locked would otherwise name a line of the standard's header, and
-// every guarded section of an engine the same. A program may specialize these templates for a type of its own.
-// try_to_lock, deadlines and guards of several mutexes are not there: the modelled mutex only locks and unlocks.
+// The default arguments which say where a mutex is locked would otherwise name a line of the
+// standard's header, and every guarded section of an engine the same. A program may specialize
+// these templates for a type of its own. try_to_lock, deadlines and guards of several mutexes are
+// not there: the modelled mutex only locks and unlocks.
 
 #ifndef KSTONE_MODEL_RELACY_LOCKS_H_
 #define KSTONE_MODEL_RELACY_LOCKS_H_
@@ -19,10 +21,12 @@ class lock_guard<kstone::model::RelacySync::mutex> {
  public:
   using mutex_type = kstone::model::RelacySync::mutex;
 
-  explicit lock_guard(mutex_type& mutex, KSTONE_MODEL_SITE) : mutex_(mutex), site_(KSTONE_MODEL_HERE) {
+  explicit lock_guard(mutex_type& mutex, KSTONE_MODEL_SITE)
+      : mutex_(mutex), site_(KSTONE_MODEL_HERE) {
     mutex_.lock(file, line, function);
   }
-  lock_guard(mutex_type& mutex, adopt_lock_t, KSTONE_MODEL_SITE) : mutex_(mutex), site_(KSTONE_MODEL_HERE) {}
+  lock_guard(mutex_type& mutex, adopt_lock_t, KSTONE_MODEL_SITE)
+      : mutex_(mutex), site_(KSTONE_MODEL_HERE) {}
   ~lock_guard() { mutex_.unlock(site_.file, site_.line, site_.function); }
   lock_guard(const lock_guard&) = delete;
   lock_guard& operator=(const lock_guard&) = delete;
@@ -37,7 +41,8 @@ class scoped_lock<kstone::model::RelacySync::mutex> {
  public:
   using mutex_type = kstone::model::RelacySync::mutex;
 
-  explicit scoped_lock(mutex_type& mutex, KSTONE_MODEL_SITE) : guard_(mutex, file, line, function) {}
+  explicit scoped_lock(mutex_type& mutex, KSTONE_MODEL_SITE)
+      : guard_(mutex, file, line, function) {}
   scoped_lock(adopt_lock_t adopt, mutex_type& mutex, KSTONE_MODEL_SITE)
       : guard_(mutex, adopt, file, line, function) {}
   scoped_lock(const scoped_lock&) = delete;
@@ -53,14 +58,18 @@ class unique_lock<kstone::model::RelacySync::mutex> {
   using mutex_type = kstone::model::RelacySync::mutex;
 
   unique_lock() noexcept = default;
-  explicit unique_lock(mutex_type& mutex, KSTONE_MODEL_SITE) : mutex_(&mutex), site_(KSTONE_MODEL_HERE) {
+  explicit unique_lock(mutex_type& mutex, KSTONE_MODEL_SITE)
+      : mutex_(&mutex), site_(KSTONE_MODEL_HERE) {
     lock(file, line, function);
   }
-  unique_lock(mutex_type& mutex, defer_lock_t, KSTONE_MODEL_SITE) noexcept : mutex_(&mutex), site_(KSTONE_MODEL_HERE) {}
+  unique_lock(mutex_type& mutex, defer_lock_t, KSTONE_MODEL_SITE) noexcept
+      : mutex_(&mutex), site_(KSTONE_MODEL_HERE) {}
   unique_lock(mutex_type& mutex, adopt_lock_t, KSTONE_MODEL_SITE) noexcept
       : mutex_(&mutex), owns_(true), site_(KSTONE_MODEL_HERE) {}
   unique_lock(unique_lock&& other) noexcept
-      : mutex_(std::exchange(other.mutex_, nullptr)), owns_(std::exchange(other.owns_, false)), site_(other.site_) {}
+      : mutex_(std::exchange(other.mutex_, nullptr)),
+        owns_(std::exchange(other.owns_, false)),
+        site_(other.site_) {}
   unique_lock& operator=(unique_lock&& other) noexcept {
     unique_lock(std::move(other)).swap(*this);
     return *this;
@@ -72,7 +81,8 @@ class unique_lock<kstone::model::RelacySync::mutex> {
   }
 
   void lock(KSTONE_MODEL_SITE) {
-    require(mutex_ != nullptr && !owns_, "a unique_lock locks without a mutex, or a second time", KSTONE_MODEL_HERE);
+    require(mutex_ != nullptr && !owns_, "a unique_lock locks without a mutex, or a second time",
+            KSTONE_MODEL_HERE);
     mutex_->lock(file, line, function);
     owns_ = true;
   }

@@ -1,16 +1,19 @@
-// std::shared_ptr and std::weak_ptr whose counts the explorer sees; RelacySync::shared_ptr names them.
+// std::shared_ptr and std::weak_ptr whose counts the explorer sees; RelacySync::shared_ptr names
+// them.
 //
-// The standard says little about memory orders: the last owner destroys the object after everything that the others
-// did through theirs, and copying orders nothing. So an owner is added relaxed and given up with acq_rel; libstdc++
-// adds with acq_rel, on which no engine may count. The pointer itself is plain data, as in the standard: copying one
-// that another thread assigns, without a lock, is a data race.
+// The standard says little about memory orders: the last owner destroys the object after everything
+// that the others did through theirs, and copying orders nothing. So an owner is added relaxed and
+// given up with acq_rel; libstdc++ adds with acq_rel, on which no engine may count. The pointer
+// itself is plain data, as in the standard: copying one that another thread assigns, without a
+// lock, is a data race.
 //
 // Invariants:
 // I1. owners_ is the number of SharedPtr that share the object; it never leaves zero.
 // I2. observers_ is the number of WeakPtr, and one more while the object lives.
 //
-// Not there: arrays, allocators, construction of a SharedPtr from a WeakPtr (lock() says whether there was one),
-// enable_shared_from_this, owner_before and hashes (addresses would steer the scenario), and atomics of a SharedPtr.
+// Not there: arrays, allocators, construction of a SharedPtr from a WeakPtr (lock() says whether
+// there was one), enable_shared_from_this, owner_before and hashes (addresses would steer the
+// scenario), and atomics of a SharedPtr.
 
 #ifndef KSTONE_MODEL_RELACY_SHARED_PTR_H_
 #define KSTONE_MODEL_RELACY_SHARED_PTR_H_
@@ -39,7 +42,9 @@ class SharedBlock {
   SharedBlock& operator=(const SharedBlock&) = delete;
 
   // Relaxed: who adds an owner has one, or a reference to one, so the object lives.
-  void add_owner(Site at) { owners_.fetch_add(1, std::memory_order_relaxed, at.file, at.line, at.function); }
+  void add_owner(Site at) {
+    owners_.fetch_add(1, std::memory_order_relaxed, at.file, at.line, at.function);
+  }
 
   // acq_rel; each owner's with the last one's, which destroys what the others have used.
   void remove_owner(Site at) {
@@ -49,11 +54,13 @@ class SharedBlock {
     }
   }
 
-  // False once the object has been destroyed. Relaxed: the standard does not say that this orders anything.
+  // False once the object has been destroyed. Relaxed: the standard does not say that this orders
+  // anything.
   bool add_owner_if_any(Site at) {
     for (long seen = 1; seen != 0;) {
-      if (owners_.compare_exchange_strong(seen, seen + 1, std::memory_order_relaxed, std::memory_order_relaxed, at.file,
-                                          at.line, at.function)) {
+      if (owners_.compare_exchange_strong(seen, seen + 1, std::memory_order_relaxed,
+                                          std::memory_order_relaxed, at.file, at.line,
+                                          at.function)) {
         return true;
       }
     }
@@ -61,9 +68,13 @@ class SharedBlock {
   }
 
   // May be old by the time it is returned, and orders nothing.
-  long owners(Site at) const { return owners_.load(std::memory_order_relaxed, at.file, at.line, at.function); }
+  long owners(Site at) const {
+    return owners_.load(std::memory_order_relaxed, at.file, at.line, at.function);
+  }
 
-  void add_observer(Site at) { observers_.fetch_add(1, std::memory_order_relaxed, at.file, at.line, at.function); }
+  void add_observer(Site at) {
+    observers_.fetch_add(1, std::memory_order_relaxed, at.file, at.line, at.function);
+  }
 
   // acq_rel; each observer's with the last one's, which frees the counts.
   void remove_observer(Site at) {
@@ -110,7 +121,8 @@ class InPlaceBlock final : public SharedBlock {
   alignas(T) std::byte memory_[sizeof(T)];
 };
 
-// Which object, and the counts that are shared with others: both null, or neither but for an aliasing pointer.
+// Which object, and the counts that are shared with others: both null, or neither but for an
+// aliasing pointer.
 template <class T>
 struct Shared {
   T* object = nullptr;
@@ -166,15 +178,15 @@ class SharedPtr {
   SharedPtr() noexcept : SharedPtr(sharing::Shared<T>{}) {}
   SharedPtr(std::nullptr_t) noexcept : SharedPtr() {}  // implicit, as std::shared_ptr
   template <class U>
-    requires std::convertible_to<U*, T*>
+  requires std::convertible_to<U*, T*>
   explicit SharedPtr(U* object) : SharedPtr(object, std::default_delete<U>()) {}
   template <class U, class Deleter>
-    requires std::convertible_to<U*, T*>
-  SharedPtr(U* object, Deleter deleter)
-      : SharedPtr(sharing::Shared<T>{object, new sharing::PointerBlock<U, Deleter>(object, std::move(deleter))}) {}
+  requires std::convertible_to<U*, T*> SharedPtr(U* object, Deleter deleter)
+      : SharedPtr(sharing::Shared<T>{
+            object, new sharing::PointerBlock<U, Deleter>(object, std::move(deleter))}) {}
   template <class U, class Deleter>
-    requires std::convertible_to<U*, T*>
-  SharedPtr(std::unique_ptr<U, Deleter>&& other) : SharedPtr() {
+  requires std::convertible_to<U*, T*> SharedPtr(std::unique_ptr<U, Deleter>&& other)
+      : SharedPtr() {
     if (other != nullptr) {
       U* const object = other.get();
       SharedPtr(object, other.get_deleter()).swap(*this);
@@ -182,31 +194,31 @@ class SharedPtr {
     }
   }
 
-  SharedPtr(const SharedPtr& other, KSTONE_MODEL_SITE) noexcept : SharedPtr(other.shared(KSTONE_MODEL_HERE)) {}
+  SharedPtr(const SharedPtr& other, KSTONE_MODEL_SITE) noexcept
+      : SharedPtr(other.shared(KSTONE_MODEL_HERE)) {}
   template <class U>
-    requires std::convertible_to<U*, T*>
-  SharedPtr(const SharedPtr<U>& other, KSTONE_MODEL_SITE) noexcept : SharedPtr(convert(other.shared(KSTONE_MODEL_HERE))) {}
+  requires std::convertible_to<U*, T*> SharedPtr(const SharedPtr<U>& other, KSTONE_MODEL_SITE)
+  noexcept : SharedPtr(convert(other.shared(KSTONE_MODEL_HERE))) {}
   // Shares what `owner` owns, and points to a part of it.
   template <class U>
   SharedPtr(const SharedPtr<U>& owner, T* object, KSTONE_MODEL_SITE) noexcept
       : SharedPtr(sharing::Shared<T>{object, owner.shared(KSTONE_MODEL_HERE).block}) {}
-  SharedPtr(SharedPtr&& other, KSTONE_MODEL_SITE) noexcept : SharedPtr(other.taken(KSTONE_MODEL_HERE)) {}
+  SharedPtr(SharedPtr&& other, KSTONE_MODEL_SITE) noexcept
+      : SharedPtr(other.taken(KSTONE_MODEL_HERE)) {}
   template <class U>
-    requires std::convertible_to<U*, T*>
-  SharedPtr(SharedPtr<U>&& other, KSTONE_MODEL_SITE) noexcept : SharedPtr(convert(other.taken(KSTONE_MODEL_HERE))) {}
+  requires std::convertible_to<U*, T*> SharedPtr(SharedPtr<U>&& other, KSTONE_MODEL_SITE)
+  noexcept : SharedPtr(convert(other.taken(KSTONE_MODEL_HERE))) {}
 
   ~SharedPtr() { release(variable_.end(), Site{}); }
 
   SharedPtr& operator=(const SharedPtr& other) noexcept { return assign(other.shared(Site{})); }
   template <class U>
-    requires std::convertible_to<U*, T*>
-  SharedPtr& operator=(const SharedPtr<U>& other) noexcept {
+  requires std::convertible_to<U*, T*> SharedPtr& operator=(const SharedPtr<U>& other) noexcept {
     return assign(convert(other.shared(Site{})));
   }
   SharedPtr& operator=(SharedPtr&& other) noexcept { return assign(other.taken(Site{})); }
   template <class U>
-    requires std::convertible_to<U*, T*>
-  SharedPtr& operator=(SharedPtr<U>&& other) noexcept {
+  requires std::convertible_to<U*, T*> SharedPtr& operator=(SharedPtr<U>&& other) noexcept {
     return assign(convert(other.taken(Site{})));
   }
 
@@ -214,15 +226,11 @@ class SharedPtr {
     release(variable_.exchange({}, KSTONE_MODEL_HERE), KSTONE_MODEL_HERE);
   }
   template <class U>
-    requires std::convertible_to<U*, T*>
-  void reset(U* object) {
-    SharedPtr(object).swap(*this);
-  }
+  requires std::convertible_to<U*, T*>
+  void reset(U* object) { SharedPtr(object).swap(*this); }
   template <class U, class Deleter>
-    requires std::convertible_to<U*, T*>
-  void reset(U* object, Deleter deleter) {
-    SharedPtr(object, std::move(deleter)).swap(*this);
-  }
+  requires std::convertible_to<U*, T*>
+  void reset(U* object, Deleter deleter) { SharedPtr(object, std::move(deleter)).swap(*this); }
   void swap(SharedPtr& other, KSTONE_MODEL_SITE) noexcept {
     const sharing::Shared<T> ours = variable_.read(KSTONE_MODEL_HERE);
     variable_.exchange(other.variable_.exchange(ours, KSTONE_MODEL_HERE), KSTONE_MODEL_HERE);
@@ -233,8 +241,8 @@ class SharedPtr {
   T* operator->() const noexcept { return present(); }
   explicit operator bool() const noexcept { return get("", 0, "") != nullptr; }
 
-  // As std::shared_ptr's: a relaxed load, which may be old and orders nothing. "1" does not say that what other owners
-  // did through theirs has been seen.
+  // As std::shared_ptr's: a relaxed load, which may be old and orders nothing. "1" does not say
+  // that what other owners did through theirs has been seen.
   long use_count(KSTONE_MODEL_SITE) const noexcept {
     const sharing::SharedBlock* const block = variable_.read(KSTONE_MODEL_HERE).block;
     return block == nullptr ? 0 : block->owners(KSTONE_MODEL_HERE);
@@ -293,20 +301,23 @@ class WeakPtr {
 
   WeakPtr() noexcept : WeakPtr(sharing::Shared<T>{}) {}
   template <class U>
-    requires std::convertible_to<U*, T*>
-  WeakPtr(const SharedPtr<U>& owner, KSTONE_MODEL_SITE) noexcept
-      : WeakPtr(observed(owner.variable_.read(KSTONE_MODEL_HERE), KSTONE_MODEL_HERE)) {}
+  requires std::convertible_to<U*, T*> WeakPtr(const SharedPtr<U>& owner, KSTONE_MODEL_SITE)
+  noexcept : WeakPtr(observed(owner.variable_.read(KSTONE_MODEL_HERE), KSTONE_MODEL_HERE)) {}
   WeakPtr(const WeakPtr& other, KSTONE_MODEL_SITE) noexcept
       : WeakPtr(observed(other.variable_.read(KSTONE_MODEL_HERE), KSTONE_MODEL_HERE)) {}
-  WeakPtr(WeakPtr&& other, KSTONE_MODEL_SITE) noexcept : WeakPtr(other.variable_.exchange({}, KSTONE_MODEL_HERE)) {}
+  WeakPtr(WeakPtr&& other, KSTONE_MODEL_SITE) noexcept
+      : WeakPtr(other.variable_.exchange({}, KSTONE_MODEL_HERE)) {}
 
   ~WeakPtr() { release(variable_.end(), Site{}); }
 
-  WeakPtr& operator=(const WeakPtr& other) noexcept { return assign(observed(other.variable_.read(Site{}), Site{})); }
-  WeakPtr& operator=(WeakPtr&& other) noexcept { return assign(other.variable_.exchange({}, Site{})); }
+  WeakPtr& operator=(const WeakPtr& other) noexcept {
+    return assign(observed(other.variable_.read(Site{}), Site{}));
+  }
+  WeakPtr& operator=(WeakPtr&& other) noexcept {
+    return assign(other.variable_.exchange({}, Site{}));
+  }
   template <class U>
-    requires std::convertible_to<U*, T*>
-  WeakPtr& operator=(const SharedPtr<U>& owner) noexcept {
+  requires std::convertible_to<U*, T*> WeakPtr& operator=(const SharedPtr<U>& owner) noexcept {
     return assign(observed(owner.variable_.read(Site{}), Site{}));
   }
 
@@ -317,8 +328,9 @@ class WeakPtr {
   // Empty once the object has been destroyed, or if there never was one.
   SharedPtr<T> lock(KSTONE_MODEL_SITE) const noexcept {
     const sharing::Shared<T> value = variable_.read(KSTONE_MODEL_HERE);
-    return SharedPtr<T>(value.block != nullptr && value.block->add_owner_if_any(KSTONE_MODEL_HERE) ? value
-                                                                                                   : sharing::Shared<T>{});
+    return SharedPtr<T>(value.block != nullptr && value.block->add_owner_if_any(KSTONE_MODEL_HERE)
+                            ? value
+                            : sharing::Shared<T>{});
   }
   long use_count(KSTONE_MODEL_SITE) const noexcept {
     const sharing::SharedBlock* const block = variable_.read(KSTONE_MODEL_HERE).block;
@@ -380,7 +392,8 @@ SharedPtr<T> dynamic_pointer_cast(const SharedPtr<U>& from, KSTONE_MODEL_SITE) n
 
 template <class T, class... Arguments>
 SharedPtr<T> make_shared_modelled(Arguments&&... arguments) {
-  auto* const block = new sharing::InPlaceBlock<std::remove_cv_t<T>>(std::forward<Arguments>(arguments)...);
+  auto* const block =
+      new sharing::InPlaceBlock<std::remove_cv_t<T>>(std::forward<Arguments>(arguments)...);
   return SharedPtr<T>(sharing::Shared<T>{block->object(), block});
 }
 

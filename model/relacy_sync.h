@@ -40,7 +40,8 @@ struct RelacySync {
   template <class T>
   class atomic {
     static_assert(sizeof(T) <= sizeof(std::uint64_t) && std::is_trivially_copyable_v<T>,
-                  "a modelled atomic holds an integer, an enumeration or a pointer; guard anything else, a shared_ptr "
+                  "a modelled atomic holds an integer, an enumeration or a pointer; guard anything "
+                  "else, a shared_ptr "
                   "among it, by a Sync::mutex");
 
    public:

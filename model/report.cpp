@@ -63,7 +63,9 @@ std::string woken(std::uint64_t threads, int application_threads) {
   return text.empty() ? ": nobody sleeps" : ": wakes" + text;
 }
 
-std::string last_component(const std::string& function) { return function.substr(function.rfind(':') + 1); }
+std::string last_component(const std::string& function) {
+  return function.substr(function.rfind(':') + 1);
+}
 
 std::string describe(const ReportEvent& event, int application_threads) {
   const std::string name = object_name(event);
@@ -243,8 +245,9 @@ std::string report_history(const ReportEvent* events, std::size_t count, int thr
   return text;
 }
 
-std::vector<HistoryStep> report_steps(const ReportEvent* events, std::size_t count, int application_threads,
-                                      const std::function<const std::vector<Place>&(const ReportEvent&)>& calls_of) {
+std::vector<HistoryStep> report_steps(
+    const ReportEvent* events, std::size_t count, int application_threads,
+    const std::function<const std::vector<Place>&(const ReportEvent&)>& calls_of) {
   std::vector<HistoryStep> steps;
   for (std::size_t i = 0; i < count; ++i) {
     const ReportEvent& event = events[i];
@@ -282,7 +285,7 @@ std::string wrapped(const std::string& text, std::size_t indent, std::size_t wid
       end = comma != std::string::npos && comma > at + room / 2 ? comma + 1
             : space != std::string::npos && space > at          ? space
             : mark != std::string::npos && mark > at            ? mark + 1
-                                                                 : at + room;
+                                                                : at + room;
     }
     result += (result.empty() ? "" : "\n" + std::string(indent, ' ')) + text.substr(at, end - at);
     at = end < text.size() && text[end] == ' ' ? end + 1 : end;
@@ -302,15 +305,19 @@ struct Row {
 bool is_inner(const HistoryStep& step) { return is_worker(step.file); }
 
 std::string where_text(const HistoryStep& step) {
-  const std::string place = step.line == 0 ? "" : file_name(step.file) + ":" + std::to_string(step.line) + " ";
+  const std::string place =
+      step.line == 0 ? "" : file_name(step.file) + ":" + std::to_string(step.line) + " ";
   return step.line == 0 ? "" : place + last_component(step.function);
 }
 
-// The steps of one thread inside the worker, one after the other, as a row: which call they belong to, from which line.
+// The steps of one thread inside the worker, one after the other, as a row: which call they belong
+// to, from which line.
 Row inside_row(Row row, const HistoryStep& first, std::size_t count) {
   const std::string call = first.call.empty() ? first.function : first.call;
-  row.cells[static_cast<std::size_t>(first.thread)] = "~ " + call + " (" + std::to_string(count) + ")";
-  row.where = first.own_line == 0 ? "" : file_name(first.own_file) + ":" + std::to_string(first.own_line);
+  row.cells[static_cast<std::size_t>(first.thread)] =
+      "~ " + call + " (" + std::to_string(count) + ")";
+  row.where =
+      first.own_line == 0 ? "" : file_name(first.own_file) + ":" + std::to_string(first.own_line);
   return row;
 }
 
@@ -332,8 +339,11 @@ std::vector<Row> rows_of(const Result& result, bool inner) {
     std::vector<std::pair<const HistoryStep*, std::size_t>> calls;
     for (; i < result.steps.size() && is_inner(result.steps[i]); ++i) {
       const HistoryStep& each = result.steps[i];
-      auto found = std::find_if(calls.rbegin(), calls.rend(), [&each](const auto& call) { return call.first->thread == each.thread; });
-      const bool same = found != calls.rend() && found->first->own_file == each.own_file && found->first->own_line == each.own_line;
+      auto found = std::find_if(calls.rbegin(), calls.rend(), [&each](const auto& call) {
+        return call.first->thread == each.thread;
+      });
+      const bool same = found != calls.rend() && found->first->own_file == each.own_file &&
+                        found->first->own_line == each.own_line;
       if (same) {
         ++found->second;
       } else {
@@ -347,8 +357,10 @@ std::vector<Row> rows_of(const Result& result, bool inner) {
   return rows;
 }
 
-// As many columns of text as the widest cell of each thread wants, or an equal share of what the others leave.
-std::vector<std::size_t> widths_of(const Result& result, const std::vector<Row>& rows, std::size_t room) {
+// As many columns of text as the widest cell of each thread wants, or an equal share of what the
+// others leave.
+std::vector<std::size_t> widths_of(const Result& result, const std::vector<Row>& rows,
+                                   std::size_t room) {
   std::vector<std::size_t> wanted;
   for (std::size_t thread = 0; thread < result.threads.size(); ++thread) {
     wanted.push_back(result.threads[thread].size());
@@ -427,9 +439,12 @@ std::string legend(const Result& result, const std::vector<Row>& rows) {
   }
   std::string marks;
   const auto explain = [&rows, &marks](const char* part, const char* text) {
-    const auto has = [part](const std::string& cell) { return cell.find(part) != std::string::npos; };
-    if (std::any_of(rows.begin(), rows.end(),
-                    [&has](const Row& row) { return std::any_of(row.cells.begin(), row.cells.end(), has); })) {
+    const auto has = [part](const std::string& cell) {
+      return cell.find(part) != std::string::npos;
+    };
+    if (std::any_of(rows.begin(), rows.end(), [&has](const Row& row) {
+          return std::any_of(row.cells.begin(), row.cells.end(), has);
+        })) {
       marks += (marks.empty() ? "" : " ") + std::string(text);
     }
   };
@@ -443,17 +458,22 @@ std::string legend(const Result& result, const std::vector<Row>& rows) {
 
 std::string report_table(const Result& result, bool inner, std::size_t width) {
   // What stands of each thread below says more than the list in the message.
-  const std::string message = result.standing.empty() ? result.message : result.message.substr(0, result.message.find(": "));
-  std::string text = wrapped(std::string(failure_name(result.failure)) + ": " + message, 4, width) + "\n";
+  const std::string message = result.standing.empty()
+                                  ? result.message
+                                  : result.message.substr(0, result.message.find(": "));
+  std::string text =
+      wrapped(std::string(failure_name(result.failure)) + ": " + message, 4, width) + "\n";
   for (const std::string& thread : result.standing) {
     text += "  " + wrapped(thread, 6, width - 2) + "\n";
   }
   if (result.steps.empty()) {
     return text;
   }
-  std::vector<Row> rows = rows_of(result, inner || std::all_of(result.steps.begin(), result.steps.end(), is_inner));
-  text += std::to_string(result.preemptions) + (result.preemptions == 1 ? " preemption" : " preemptions") +
-          ". Downwards is time.\n" + legend(result, rows) + "\n";
+  std::vector<Row> rows =
+      rows_of(result, inner || std::all_of(result.steps.begin(), result.steps.end(), is_inner));
+  text += std::to_string(result.preemptions) +
+          (result.preemptions == 1 ? " preemption" : " preemptions") + ". Downwards is time.\n" +
+          legend(result, rows) + "\n";
   // A livelock is long and repeats itself: its beginning and its end tell.
   constexpr std::size_t shown_first = 200, shown_last = 50;
   std::size_t left_out = 0;

@@ -68,7 +68,8 @@ HistoryStep step(int thread, const char* text, const char* file, int line, const
 }
 
 HistoryStep inside(int thread, const char* call, int own_line) {
-  HistoryStep result = step(thread, "control.CAS 0 => 1 release", "/opt/include/kstone/background_worker.h", 300, "link");
+  HistoryStep result = step(thread, "control.CAS 0 => 1 release",
+                            "/opt/include/kstone/background_worker.h", 300, "link");
   result.own_file = own_line == 0 ? "" : "/home/engine.h";
   result.own_line = own_line;
   result.call = call;
@@ -93,34 +94,43 @@ Result sample() {
 
 void own_lines() {
   const std::string text = report_table(sample(), false);
-  expect(has(text, "data race: table: a race\n1 preemption. Downwards"), "it begins with what failed", text);
+  expect(has(text, "data race: table: a race\n1 preemption. Downwards"),
+         "it begins with what failed", text);
   expect(has(text, "    # | main "), "the columns have names", text);
   expect(!has(text, "control.CAS"), "a step inside the worker is left out", text);
-  for (const char* const words : {"    1 | ", "    6 | ", "engine.h:20 put", "~ start (1)", "~ queue_compaction (2)", "~ wait_idle (1)",
-                                  "~ link (1)", "engine.h:30\n"}) {
+  for (const char* const words :
+       {"    1 | ", "    6 | ", "engine.h:20 put", "~ start (1)", "~ queue_compaction (2)",
+        "~ wait_idle (1)", "~ link (1)", "engine.h:30\n"}) {
     expect(has(text, words), words, text);
   }
-  expect(has(text, "t0: thread(0). w0: started by Sync::thread"), "the legend names the threads", text);
-  expect(has(text, "from #7") && has(text, "STALE: ") && has(text, "~ f (4)"), "... and the marks that there are", text);
+  expect(has(text, "t0: thread(0). w0: started by Sync::thread"), "the legend names the threads",
+         text);
+  expect(has(text, "from #7") && has(text, "STALE: ") && has(text, "~ f (4)"),
+         "... and the marks that there are", text);
 
   const std::string inner = report_table(sample(), true);
-  expect(has(inner, "background_worker.h:300 link") && !has(inner, "~"), "--inner shows each step", inner);
+  expect(has(inner, "background_worker.h:300 link") && !has(inner, "~"), "--inner shows each step",
+         inner);
 
   Result plain = sample();
   plain.steps = {step(1, "write of table", "/home/engine.h", 20, "put")};
   expect(!has(report_table(plain, false), "STALE") && !has(report_table(plain, false), "~"),
          "what does not occur is not explained", report_table(plain, false));
   plain.steps = {inside(1, "start", 1)};
-  expect(has(report_table(plain, false), "control.CAS"), "where the worker is all there is, it is shown", report_table(plain, false));
+  expect(has(report_table(plain, false), "control.CAS"),
+         "where the worker is all there is, it is shown", report_table(plain, false));
 }
 
 void columns() {
   Result result = sample();
   result.threads = {"main", "t0", "t1", "t2", "w0", "w1", "w2", "w3"};
   result.steps.clear();
-  const std::string text = "engine.some_rather_long_name.compare_exchange_weak 0x123456789 => 0x987654321 acq_rel from #12345";
+  const std::string text =
+      "engine.some_rather_long_name.compare_exchange_weak 0x123456789 => 0x987654321 acq_rel from "
+      "#12345";
   for (int thread = 0; thread < 8; ++thread) {
-    result.steps.push_back(step(thread, text.c_str(), "/home/a_file_with_a_long_name.h", 1000 + thread, "a_function"));
+    result.steps.push_back(
+        step(thread, text.c_str(), "/home/a_file_with_a_long_name.h", 1000 + thread, "a_function"));
   }
   const std::string drawn = report_table(result, false);
   expect(widest(drawn) <= 120, "eight threads fit into 120 columns", drawn);
@@ -129,16 +139,19 @@ void columns() {
     return words;
   };
   for (std::size_t thread = 0; thread < 8; ++thread) {
-    const std::string wanted = result.threads[thread] + text + " at a_file_with_a_long_name.h:" + std::to_string(1000 + thread) +
+    const std::string wanted = result.threads[thread] + text +
+                               " at a_file_with_a_long_name.h:" + std::to_string(1000 + thread) +
                                " a_function";
-    expect(column(drawn, thread) == squeezed(wanted), "each thread has a column, and nothing is cut off", drawn);
+    expect(column(drawn, thread) == squeezed(wanted),
+           "each thread has a column, and nothing is cut off", drawn);
   }
   for (const std::size_t count : {std::size_t{1}, std::size_t{2}, std::size_t{4}}) {
     Result fewer = result;
     fewer.threads.resize(count);
     fewer.steps.resize(count);
     const std::string narrow = report_table(fewer, false);
-    expect(widest(narrow) <= 120 && has(narrow, "| where\n"), "fewer have a column of places beside them", narrow);
+    expect(widest(narrow) <= 120 && has(narrow, "| where\n"),
+           "fewer have a column of places beside them", narrow);
   }
 }
 
@@ -147,18 +160,24 @@ void deadlock() {
   result.failure = Failure::deadlock;
   result.message = "nobody can step: main join, t0 lock engine.mutex";
   result.standing = {"main waits for the end of w0, at gate.cpp:40 after; holds no mutex",
-                     "t0 waits to lock engine.mutex, which w0 holds, at engine.h:44 put; holds engine.other (since engine.h:43 "
+                     "t0 waits to lock engine.mutex, which w0 holds, at engine.h:44 put; holds "
+                     "engine.other (since engine.h:43 "
                      "put), engine.third (since engine.h:42 put)"};
   const std::string text = report_table(result, false);
-  expect(has(text, "deadlock: nobody can step\n  main waits for the end of w0, at gate.cpp:40 after; holds no mutex\n  t0 waits"),
+  expect(has(text,
+             "deadlock: nobody can step\n  main waits for the end of w0, at gate.cpp:40 after; "
+             "holds no mutex\n  t0 waits"),
          "a deadlock says where each thread stands", text);
   expect(widest(text) <= 120, "... within 120 columns", text);
 }
 
 void wrapping() {
-  expect(wrapped("one two, three four", 2, 12) == "one two,\n  three four", "after a comma", wrapped("one two, three four", 2, 12));
-  expect(wrapped("one two three", 0, 8) == "one two\nthree", "at a space", wrapped("one two three", 0, 8));
-  expect(wrapped("a_long.name_of", 0, 8) == "a_long.\nname_of", "at a mark", wrapped("a_long.name_of", 0, 8));
+  expect(wrapped("one two, three four", 2, 12) == "one two,\n  three four", "after a comma",
+         wrapped("one two, three four", 2, 12));
+  expect(wrapped("one two three", 0, 8) == "one two\nthree", "at a space",
+         wrapped("one two three", 0, 8));
+  expect(wrapped("a_long.name_of", 0, 8) == "a_long.\nname_of", "at a mark",
+         wrapped("a_long.name_of", 0, 8));
   expect(wrapped("abcdefghij", 0, 4) == "abcd\nefgh\nij", "anywhere", wrapped("abcdefghij", 0, 4));
 }
 

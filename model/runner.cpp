@@ -190,7 +190,8 @@ struct Shown {
   bool none = false;       // no history at all: a program reads the JSON
 };
 
-// The same failure once more, with the lines of the engine that led to each step; else the result as it is.
+// The same failure once more, with the lines of the engine that led to each step; else the result
+// as it is.
 void locate(const ScenarioTable& table, Limits limits, Result& result) {
   limits.replay = result.replay;
   limits.stacks = true;
@@ -207,14 +208,17 @@ void locate(const ScenarioTable& table, Limits limits, Result& result) {
   result.standing = again.standing;
 }
 
-void print(const Suite& suite, const Limits& limits, const Result& result, bool green, const std::string& why, Shown shown) {
+void print(const Suite& suite, const Limits& limits, const Result& result, bool green,
+           const std::string& why, Shown shown) {
   const std::string within = limits.mode == Mode::bounded && result.verdict == Verdict::proved
                                  ? " within " + std::to_string(limits.preemption_bound) + " preemptions"
                                  : "";
-  std::printf("%s %-58s %s%s%s%s  %" PRIu64 " + %" PRIu64 " executions, %.2f s%s%s\n", green ? "ok  " : "RED ",
-              suite.options.name.c_str(), verdict_name(result.verdict), within.c_str(), result.failure == Failure::none ? "" : ": ",
-              result.failure == Failure::none ? "" : failure_name(result.failure), result.executions_complete,
-              result.executions_redundant, result.seconds, why.empty() ? "" : "\n     ", wrapped(why, 5, 115).c_str());
+  std::printf("%s %-58s %s%s%s%s  %" PRIu64 " + %" PRIu64 " executions, %.2f s%s%s\n",
+              green ? "ok  " : "RED ", suite.options.name.c_str(), verdict_name(result.verdict),
+              within.c_str(), result.failure == Failure::none ? "" : ": ",
+              result.failure == Failure::none ? "" : failure_name(result.failure),
+              result.executions_complete, result.executions_redundant, result.seconds,
+              why.empty() ? "" : "\n     ", wrapped(why, 5, 115).c_str());
   if (limits.mode == Mode::estimate) {
     std::printf("     the plain search: about %.3g executions, standard error %.2g\n", result.estimate, result.estimate_error);
   }
@@ -352,7 +356,9 @@ int run_suites(int argc, char** argv, Rows rows) {
   app.add_flag("--sites", sites, "list the atomic operations that were executed, with their orders");
   app.add_flag("--history", history, "print the counter-examples of suites that must fail, too");
   app.add_flag("--inner", shown.inner, "print counter-examples with each step inside the worker");
-  app.add_flag("--quiet", shown.none, "print no counter-examples; those in the file of --json name no lines of callers then");
+  app.add_flag(
+      "--quiet", shown.none,
+      "print no counter-examples; those in the file of --json name no lines of callers then");
   app.add_flag("--no-minimize", no_minimize, "do not search for a counter-example with fewer preemptions");
   app.add_flag("--progress", progress, "a line on stderr every ten seconds");
   app.add_option("--replay", replay, "the execution of a replay line, with its history");
@@ -360,8 +366,9 @@ int run_suites(int argc, char** argv, Rows rows) {
   app.add_option("--bound", bound, "preemptions; implies --mode bounded")->check(CLI::NonNegativeNumber);
   app.add_option("--max-executions", max_executions, "budget; a search that it cuts short is unknown");
   app.add_option("--max-seconds", max_seconds, "likewise, for each suite");
-  app.add_option("--step-seconds", step_seconds,
-                 "processor time or sleep of one thread between two steps: more is an error; 0: no limit")
+  app.add_option(
+         "--step-seconds", step_seconds,
+         "processor time or sleep of one thread between two steps: more is an error; 0: no limit")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--seed", seed, "of --mode random and estimate");
   app.add_option("--spurious", spurious, "spurious wake-ups in one execution")->check(CLI::NonNegativeNumber);
@@ -497,7 +504,8 @@ int run_suites(int argc, char** argv, Rows rows) {
       }
     }
     scenarios.push_back(report(suite, limits, result, green, why));
-    scenarios.back()["table"] = shown.none || result.failure == Failure::none ? "" : report_table(result, shown.inner);
+    scenarios.back()["table"] =
+        shown.none || result.failure == Failure::none ? "" : report_table(result, shown.inner);
     scenarios.back()["replay"] =
         result.failure == Failure::none ? "" : replay_line(suite.options.name, limits, result.replay);
   }

@@ -40,7 +40,9 @@ Standstill StandstillDetector::look(const Look& now) {
 
 namespace {
 
-bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const char* part) {
+  return text.find(part) != std::string::npos;
+}
 
 struct Advice {
   const char* name;  // part of a function's name
@@ -93,8 +95,11 @@ std::string standstill_text(Standstill kind, double limit, const std::vector<Pla
     text += " in " + short_name(primitive->function);
   }
   if (own != nullptr) {
-    text += (primitive != nullptr ? ", called at " : " at ") + file_name(own->file) + ":" + std::to_string(own->line) +
-            (own->function.empty() || contains(own->function, "scenario_table<") ? "" : " in " + short_name(own->function));
+    text += (primitive != nullptr ? ", called at " : " at ") + file_name(own->file) + ":" +
+            std::to_string(own->line) +
+            (own->function.empty() || contains(own->function, "scenario_table<")
+                 ? ""
+                 : " in " + short_name(own->function));
   } else {
     text += " (no line is known: compile with -g, and have addr2line at hand)";
   }
@@ -102,10 +107,13 @@ std::string standstill_text(Standstill kind, double limit, const std::vector<Pla
   std::snprintf(seconds, sizeof seconds, "%g", limit);
   text += std::string(", and no step has come for ") + seconds + " s: ";
   if (kind == Standstill::asleep) {
-    text += "a real lock or wait blocks every modelled thread, also the one that would end it; use ";
+    text +=
+        "a real lock or wait blocks every modelled thread, also the one that would end it; use ";
   } else {
-    text += "a loop that waits for a real atomic never ends in the model, and a long computation wants a higher "
-            "Limits::step_seconds (--step-seconds); to wait, use ";
+    text +=
+        "a loop that waits for a real atomic never ends in the model, and a long computation wants "
+        "a higher "
+        "Limits::step_seconds (--step-seconds); to wait, use ";
   }
   return text + (instead != nullptr ? instead
                  : kind == Standstill::asleep
@@ -136,8 +144,8 @@ int address_count = 0;
 
 void on_signal(int) {
   // Late, or the thread has moved on meanwhile.
-  if (limit_seconds.load() == 0 || stands.load() == Standstill::none || progress_made.load() != stands_at.load() ||
-      left.exchange(true)) {
+  if (limit_seconds.load() == 0 || stands.load() == Standstill::none ||
+      progress_made.load() != stands_at.load() || left.exchange(true)) {
     return;
   }
   void* all[max_addresses + 2];
@@ -187,7 +195,8 @@ Look look_at_thread(std::uint64_t made) {
 
 [[noreturn]] void give_up() {
   constexpr char text[] =
-      "kstone model: no step comes, and the thread that stands still cannot be left: a real lock or a loop that waits for "
+      "kstone model: no step comes, and the thread that stands still cannot be left: a real lock "
+      "or a loop that waits for "
       "a real atomic, where only the types of Sync may wait. It stands here:\n";
   if (write(STDERR_FILENO, text, sizeof text - 1) >= 0) {
     backtrace_symbols_fd(addresses, address_count, STDERR_FILENO);
@@ -273,7 +282,9 @@ void unwatch() {
 }
 
 // One thread writes it: no read-modify-write at each step.
-void progress() { progress_made.store(progress_made.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+void progress() {
+  progress_made.store(progress_made.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
 
 }  // namespace watchdog
 

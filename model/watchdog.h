@@ -1,8 +1,10 @@
-// Notices that what is explored does not come to its next step: a real lock, or a loop that waits for a real atomic.
+// Notices that what is explored does not come to its next step: a real lock, or a loop that waits
+// for a real atomic.
 //
-// The modelled threads are fibers of one real thread, so whoever would free such a lock never runs. A watching thread
-// looks at the explored one. What counts is its own time, not the clock's: processor time that it used, and time in
-// which it slept in the kernel. A machine under load and a debugger that stops the program make neither.
+// The modelled threads are fibers of one real thread, so whoever would free such a lock never runs.
+// A watching thread looks at the explored one. What counts is its own time, not the clock's:
+// processor time that it used, and time in which it slept in the kernel. A machine under load and a
+// debugger that stops the program make neither.
 //
 // Thread safety: watch() and unwatch() on the thread that explores.
 
@@ -30,7 +32,8 @@ struct Look {
 // Says once that no step has come for `limit` seconds of the explored thread's own time.
 class StandstillDetector {
  public:
-  // Of two looks further apart the thread may have done anything in between; so the gap counts as this share of the limit.
+  // Of two looks further apart the thread may have done anything in between; so the gap counts as
+  // this share of the limit.
   static constexpr double longest_gap = 0.1;
 
   explicit StandstillDetector(double limit) : limit_(limit) {}
@@ -44,15 +47,17 @@ class StandstillDetector {
   double asleep_ = 0;      // since then
 };
 
-// What stands still and what to use in place of it, of these places: "in pthread_mutex_lock, called at engine.h:44 put: ...".
+// What stands still and what to use in place of it, of these places: "in pthread_mutex_lock, called
+// at engine.h:44 put: ...".
 std::string standstill_text(Standstill kind, double limit, const std::vector<Place>& places);
 
 namespace watchdog {
 
 constexpr int max_addresses = 48;
 
-// Calls `on_standstill` on the explored thread, where it stands, if it makes no progress for `limit` seconds; it is not
-// to return. If unwatch() does not come then, the process ends with a message and status 1.
+// Calls `on_standstill` on the explored thread, where it stands, if it makes no progress for
+// `limit` seconds; it is not to return. If unwatch() does not come then, the process ends with a
+// message and status 1.
 void watch(double limit, void (*on_standstill)(Standstill, void* const* addresses, int count));
 void unwatch();
 void progress();

@@ -1,5 +1,6 @@
-// A small LSM engine whose readers take snapshots: the tables of one moment, read without a lock, which live as long as
-// somebody reads them. Versions are replaced under the engine's lock and never changed.
+// A small LSM engine whose readers take snapshots: the tables of one moment, read without a lock,
+// which live as long as somebody reads them. Versions are replaced under the engine's lock and
+// never changed.
 
 #ifndef EXAMPLE_SNAPSHOT_ENGINE_H_
 #define EXAMPLE_SNAPSHOT_ENGINE_H_
@@ -44,7 +45,8 @@ class SnapshotEngine {
 
   SnapshotEngine()
       : current_(make({})),
-        worker_(kstone::CompactionConfig().with_max_concurrent(1), {}, 1, [this](auto&) { return compact(); }) {
+        worker_(kstone::CompactionConfig().with_max_concurrent(1), {}, 1,
+                [this](auto&) { return compact(); }) {
     Sync::name(mutex_, "engine.mutex");
     Sync::name(current_, "engine.current");
   }
@@ -71,7 +73,9 @@ class SnapshotEngine {
  private:
   using Lock = std::lock_guard<typename Sync::mutex>;
 
-  static Snapshot make(Tables tables) { return Sync::template make_shared<const Version>(std::move(tables)); }
+  static Snapshot make(Tables tables) {
+    return Sync::template make_shared<const Version>(std::move(tables));
+  }
 
   // Merges the tables that there are; those that come meanwhile stay behind the merged one.
   kstone::CompactionOutcome compact() {
@@ -89,7 +93,8 @@ class SnapshotEngine {
     const Lock lock(mutex_);
     const Tables& now = current_->tables();
     Tables result{std::move(merged)};
-    result.insert(result.end(), now.begin() + static_cast<std::ptrdiff_t>(tables.size()), now.end());
+    result.insert(result.end(), now.begin() + static_cast<std::ptrdiff_t>(tables.size()),
+                  now.end());
     current_ = make(std::move(result));
     return kstone::CompactionOutcome::done();
   }

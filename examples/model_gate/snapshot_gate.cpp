@@ -1,4 +1,5 @@
-// Snapshots under the model checker: one who writes and one who reads what there was, while the worker replaces it.
+// Snapshots under the model checker: one who writes and one who reads what there was, while the
+// worker replaces it.
 
 #include <utility>
 
@@ -42,12 +43,15 @@ struct KeepsThePointer : ReadWhileMerging<Engine> {
   }
 };
 
-// A count of one's own, as engines have that are older than std::shared_ptr. `end` is the order in which an owner is given up.
+// A count of one's own, as engines have that are older than std::shared_ptr. `end` is the order in
+// which an owner is given up.
 template <class T, std::memory_order end>
 class Counted {
  public:
   explicit Counted(T* object) : shared_(new Shared{object}) {}
-  Counted(const Counted& other) : shared_(other.shared_) { shared_->owners.fetch_add(1, std::memory_order_relaxed); }
+  Counted(const Counted& other) : shared_(other.shared_) {
+    shared_->owners.fetch_add(1, std::memory_order_relaxed);
+  }
   Counted& operator=(Counted other) {
     std::swap(shared_, other.shared_);
     return *this;
@@ -82,12 +86,16 @@ using Engine = example::SnapshotEngine<RelacySync>;
 template <std::memory_order end>
 using CountingEngine = example::SnapshotEngine<CountsItself<end>>;
 
-const auto reading = suite<ReadWhileMerging<Engine>>({.name = "read_while_merging", .sometimes = {"old", "new"}});
-const auto keeping = suite<KeepsThePointer<Engine>>(
-    {.name = "pointer_kept_after_its_snapshot", .expected = {Failure::use_after_free}, .because = "version"});
+const auto reading =
+    suite<ReadWhileMerging<Engine>>({.name = "read_while_merging", .sometimes = {"old", "new"}});
+const auto keeping = suite<KeepsThePointer<Engine>>({.name = "pointer_kept_after_its_snapshot",
+                                                     .expected = {Failure::use_after_free},
+                                                     .because = "version"});
 const auto counting = suite<ReadWhileMerging<CountingEngine<std::memory_order_acq_rel>>>(
     {.name = "count_of_ones_own", .sometimes = {"old", "new"}});
 const auto weak = suite<ReadWhileMerging<CountingEngine<std::memory_order_relaxed>>>(
-    {.name = "count_of_ones_own_relaxed", .expected = {Failure::use_after_free}, .because = "version: destruction"});
+    {.name = "count_of_ones_own_relaxed",
+     .expected = {Failure::use_after_free},
+     .because = "version: destruction"});
 
 }  // namespace

@@ -14,8 +14,8 @@
 //                       other thread has that lives, nor soon after one that has ended
 //   cell<T>             plain shared data: read() and write() give the reference. Costs nothing here;
 //                       the model finds a race on it.
-//   shared_ptr<T>       as std::shared_ptr, and weak_ptr<T>, make_shared<T>(arguments...): for engines, which publish
-//                       snapshots so. The worker shares nothing in this way.
+//   shared_ptr<T>       as std::shared_ptr, and weak_ptr<T>, make_shared<T>(arguments...): for engines
+//                       that publish snapshots so. The worker shares nothing in this way.
 //   clock               now(), nanoseconds since some fixed point, monotonic
 //   process             is_current(): false in a child that was forked since the object was made
 //   name(object, text)  what histories call the object; nothing here
