@@ -489,13 +489,15 @@ int run_suites(int argc, char** argv, Rows rows) {
       result.verdict = Verdict::unknown;
       result.reason = "one shard of " + std::to_string(part.count);
     }
-    if (!shown.none && result.verdict == Verdict::refuted && result.failure != Failure::crash) {
-      locate(suite.table, limits, result);
-    }
-    std::string why;
-    const bool green = is_green(suite, result, why);
-    all_green = all_green && green;
     shown.histories = history || !replay_name.empty();
+    std::string why;
+    bool green = is_green(suite, result, why);
+    const bool is_read = !green || shown.histories || !json_file.empty();
+    if (is_read && !shown.none && result.verdict == Verdict::refuted && result.failure != Failure::crash) {
+      locate(suite.table, limits, result);
+      green = is_green(suite, result, why);
+    }
+    all_green = all_green && green;
     print(suite, limits, result, green, why, shown);
     if (sites) {
       for (const CallSite& site : result.sites) {
