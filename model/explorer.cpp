@@ -9,8 +9,10 @@
 #include "relacy_headers.h"
 #include "report.h"
 #include "search.h"
+#include "watchdog.h"
 
 #include <cxxabi.h>
+#include <execinfo.h>
 
 #include <bit>
 #include <cinttypes>
@@ -32,7 +34,7 @@ namespace {
 [[maybe_unused]] __attribute__((used)) void* (*const kept_new[])(std::size_t) = {&::operator new, &::operator new[]};
 [[maybe_unused]] __attribute__((used)) void (*const kept_delete[])(void*) = {&::operator delete, &::operator delete[]};
 
-constexpr int max_objects = 512;
+constexpr int max_objects = 4096;         // each shared_ptr, temporaries too, is one
 constexpr unsigned events_per_step = 32;  // unlocks and cell accesses are events too
 constexpr int max_covers = 64;
 constexpr int store_history = 3;  // rl::atomic_history_size
@@ -58,8 +60,16 @@ struct Object {
   Timestamps released;   // mutex: what the next owner is ordered after
   // Every use, and every write of a cell, as a plain variable: what is not ordered with it is a race.
   Timestamps reads, writes;
+  Site locked_at;  // mutex
   Site read_at[max_threads], write_at[max_threads];
   Operation read_by[max_threads], write_by[max_threads];
+};
+
+// What backtrace() gives, of at most so many calls.
+struct Calls {
+  static constexpr int most = 40;
+  void* addresses[most];
+  int count;
 };
 
 struct Step {
@@ -75,6 +85,8 @@ struct Thread {
   bool announced = false;
   bool running_step = false;
   Step pending;  // or being carried out
+  Site pending_at;
+  int pending_calls = -1;
   Accesses extra;
   Accesses touched;  // by the step being carried out
   void (*entry)(void*) = nullptr;
@@ -147,6 +159,10 @@ struct Execution {
 
   Failure failure = Failure::none;
   char message[1024] = {};
+  Standstill standstill = Standstill::none;
+  Calls standstill_at{};
+  MallocVector<Calls> calls;  // of the events, with Limits::stacks
+  int failed_calls = -1;
   double last_progress = 0, started = 0;
 
   std::uint64_t demotions_used = 0;
@@ -174,10 +190,26 @@ double seconds_now() {
 constexpr const char departs[] = "the execution departs from the recorded choices: the scenario is not deterministic, or the replay "
                                  "line belongs to another program";
 
+// Which of Execution::calls this is; -1 if nobody wants it.
+int record_calls() {
+  Execution& e = *run_;
+  if (!e.limits.stacks) {
+    return -1;
+  }
+  Calls calls;
+  calls.count = backtrace(calls.addresses, Calls::most);
+  e.calls.push_back(calls);
+  return static_cast<int>(e.calls.size()) - 1;
+}
+
 [[noreturn]] void fail(Failure failure, const char* format, ...) __attribute__((format(printf, 2, 3)));
 
 void fail(Failure failure, const char* format, ...) {
   run_->failure = failure;
+  if (failure != Failure::crash &&
+      run_->standstill == Standstill::none) {  // there, nothing is safe but to leave
+    run_->failed_calls = record_calls();
+  }
   va_list arguments;
   va_start(arguments, format);
   std::vsnprintf(run_->message, sizeof run_->message, format, arguments);
@@ -225,6 +257,18 @@ class CrashIsFailure {
   static constexpr int signals[count] = {SIGABRT, SIGBUS, SIGFPE, SIGSEGV};
   struct sigaction before_[count];
 };
+
+// On the fiber that stands still, which is left for good: what it holds or waits for is never
+// looked at again. Where it stands is found out later, when memory may be allocated.
+void on_standstill(Standstill kind, void* const* addresses, int count) {
+  if (run_ == nullptr || !rl::is_ctx() || run_->failure != Failure::none) {
+    return;
+  }
+  run_->standstill = kind;
+  run_->standstill_at.count = std::min(count, Calls::most);
+  std::copy_n(addresses, run_->standstill_at.count, run_->standstill_at.addresses);
+  fail(Failure::model_error, "no step");
+}
 
 const char* object_text(ObjectId object, char (&buffer)[64]) {
   report_object_name(run_->objects[object].kind, run_->objects[object].name, object, buffer, sizeof buffer);
@@ -343,6 +387,8 @@ ReportEvent& log(Operation operation, ObjectId object, Site site) {
   event.object_name = e.objects[object].name;
   event.site = site;
   event.read_from = -1;
+  event.calls = record_calls();
+  watchdog::progress();
   if (e.events.size() >= std::size_t{events_per_step} * e.limits.max_steps) {
     fail(Failure::livelock, "more than %zu events: a loop without a step", e.events.size());
   }
@@ -421,6 +467,7 @@ int schedule() {
     fail(Failure::model_error, "a scheduling point of Relacy without an announcement");
   }
   const int previous = e.current;
+  watchdog::progress();
   settle();
   if (++e.steps > e.limits.max_steps) {
     fail(Failure::livelock, "more than %u steps", e.limits.max_steps);
@@ -462,13 +509,13 @@ int schedule() {
 Step make_step(Operation operation, ObjectId object, Access access, bool modifies = false);
 
 // Hands control to the scheduler; comes back once this thread's step has been chosen.
-void announce(const Step& step) {
+void announce(const Step& step, Site site) {
   Execution& e = *run_;
   Thread& thread = e.threads[e.current];
   if (thread.may_freeze && e.frozen < 0) {
     // A point of its own: the others may be anywhere, also where they keep the step that comes next from running.
     thread.may_freeze = false;
-    announce(make_step(Operation::ghost_read, e.table_object, Access::read));
+    announce(make_step(Operation::ghost_read, e.table_object, Access::read), site);
     thread.may_freeze = true;
     if (e.search->choose_data(2) == 1) {
       e.frozen = e.current;
@@ -480,6 +527,8 @@ void announce(const Step& step) {
     }
   }
   thread.pending = step;
+  thread.pending_at = site;
+  thread.pending_calls = record_calls();
   for (int i = 0; i < thread.extra.count; ++i) {
     const Accesses::Entry& entry = thread.extra.entries[i];
     thread.pending.accesses.add(entry.object, entry.access, entry.kind, entry.modifies);
@@ -693,6 +742,8 @@ void begin_execution() {
   e.stale_seen = e.spurious_seen = e.timeout_seen = false;
   e.unannounced = 0;
   e.events.clear();
+  e.calls.clear();
+  e.failed_calls = -1;
   e.steps = 0;
   e.cover_now = 0;
   e.has_outcome = false;
@@ -745,7 +796,7 @@ void run_main() {
   }
   Step step;
   step.operation = Operation::join_application;
-  announce(step);
+  announce(step, Site{});
   for (int i = 1; i <= e.scenario->threads; ++i) {
     acquire(e.threads[i].ended);
     e.search->order_after(0, i);
@@ -858,6 +909,162 @@ Failure relacy_failure(rl::test_result_e result) {
   }
 }
 
+// The calls that were recorded, as lines.
+class Located {
+ public:
+  explicit Located(const std::vector<Calls>& calls) : lines_(calls.size()) {
+    std::map<void*, std::size_t> numbers;
+    std::vector<void*> addresses;
+    for (const Calls& each : calls) {
+      for (int i = 0; i < each.count; ++i) {
+        if (numbers.emplace(each.addresses[i], addresses.size()).second) {
+          addresses.push_back(each.addresses[i]);
+        }
+      }
+    }
+    const std::vector<std::vector<Place>> places = places_of(addresses);
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      for (int j = 0; j < calls[i].count; ++j) {
+        const std::vector<Place>& here = places[numbers[calls[i].addresses[j]]];
+        lines_[i].insert(lines_[i].end(), here.begin(), here.end());
+      }
+    }
+  }
+  const std::vector<Place>& calls(int which) const {
+    static const std::vector<Place> none;
+    return which < 0 ? none : lines_[static_cast<std::size_t>(which)];
+  }
+
+ private:
+  std::vector<std::vector<Place>> lines_;
+};
+
+// Where calls are inlined and the lines of them are not kept, a function of the explorer's may
+// stand there.
+std::string function_text(const Place& own) {
+  const std::string name = short_name(own.function);
+  return own.function.find("scenario_table<") == std::string::npos
+             ? name.substr(name.rfind(':') + 1)
+             : "";
+}
+
+std::string place_text(Site site, const Place* own) {
+  if (own != nullptr && (site.line == 0 || is_worker(site.file))) {
+    const std::string function = function_text(*own);
+    return file_name(own->file) + ":" + std::to_string(own->line) + (function.empty() ? "" : " ") +
+           function;
+  }
+  return site.line == 0 ? ""
+                        : std::string(base_name(site.file)) + ":" + std::to_string(site.line) +
+                              " " + site.function;
+}
+
+// Where a thread that cannot step stands, and what it keeps from others.
+std::string standing_text(int index, const Located& located) {
+  const Execution& e = *run_;
+  const Thread& thread = e.threads[index];
+  char name[64];
+  const auto object = [&name](ObjectId id) { return std::string(object_text(id, name)); };
+  std::string text;
+  switch (thread.pending.operation) {
+    case Operation::lock: {
+      const Object& mutex = e.objects[thread.pending.object];
+      text = (thread.notified ? "was woken, waits to lock " : "waits to lock ") +
+             object(thread.pending.object);
+      text += mutex.owner < 0
+                  ? ""
+                  : std::string(", which ") +
+                        report_thread_name(mutex.owner, e.scenario->threads).text + " holds";
+      break;
+    }
+    case Operation::leave_wait:
+      text = "sleeps on " + object(thread.pending.object);
+      break;
+    case Operation::take:
+      text = "waits for a token of " + object(thread.pending.object);
+      break;
+    case Operation::join:
+      text = std::string("waits for the end of ") +
+             report_thread_name(thread.pending.target, e.scenario->threads).text;
+      break;
+    case Operation::join_application:
+      return "waits for the application threads to end";
+    default:
+      text = std::string("is before: ") + operation_name(thread.pending.operation);
+  }
+  const std::string place =
+      place_text(thread.pending_at, own_place(located.calls(thread.pending_calls)));
+  const std::string step = place_text(thread.pending_at, nullptr);
+  text += place.empty() ? "" : ", at " + place;
+  text += !is_worker(thread.pending_at.file) ? ""
+          : place == step                    ? ", inside the worker"
+                                             : " (inside the worker: " + step + ")";
+  std::string held;
+  for (ObjectId id = 0; id < e.object_count; ++id) {
+    const Object& mutex = e.objects[id];
+    if (mutex.kind == ObjectKind::mutex && mutex.alive && mutex.owner == index) {
+      held += (held.empty() ? "" : ", ") + object(id) + " (since " +
+              place_text(mutex.locked_at, nullptr) + ")";
+    }
+  }
+  return text + (held.empty() ? "; holds no mutex" : "; holds " + held);
+}
+
+// The counter-example in words.
+void tell(Result& result) {
+  Execution& e = *run_;
+  const Located located(std::vector<Calls>(e.calls.begin(), e.calls.end()));
+  std::vector<std::string> files;  // names that the sites point to
+  files.reserve(2 * e.events.size());
+  for (ReportEvent& event : e.events) {
+    if (const Place* const own = own_place(located.calls(event.calls));
+        own != nullptr && event.site.line == 0) {
+      files.push_back(own->file);
+      const std::string& file = files.back();
+      files.push_back(function_text(*own));
+      event.site = Site{file.c_str(), own->line, files.back().c_str()};
+    }
+  }
+  // What failed has no line of its own, as a destructor: the line that led there.
+  if (const Place* const own = own_place(located.calls(e.failed_calls)); own != nullptr) {
+    const std::string place = file_name(own->file) + ":" + std::to_string(own->line);
+    const std::size_t first = result.message.find('(');
+    if (first != std::string::npos && result.message.compare(first, 4, "(:0)") == 0) {
+      result.message.replace(first + 1, 2, place);
+    } else if (const std::size_t at = result.message.find(" at :0 "); at != std::string::npos) {
+      result.message.replace(at + 4, 2, place);
+    }
+  }
+  std::vector<int> columns(static_cast<std::size_t>(e.thread_count), -1);
+  for (int i = 0; i < e.thread_count; ++i) {
+    if (i == 0 || i <= e.scenario->threads || e.threads[i].started) {
+      columns[static_cast<std::size_t>(i)] = static_cast<int>(result.threads.size());
+      result.threads.emplace_back(report_thread_name(i, e.scenario->threads).text);
+    }
+  }
+  result.steps = report_steps(e.events.data(), e.events.size(), e.scenario->threads,
+                              [&located](const ReportEvent& event) -> const std::vector<Place>& {
+                                return located.calls(event.calls);
+                              });
+  for (HistoryStep& step : result.steps) {
+    step.thread = columns[static_cast<std::size_t>(step.thread)];
+  }
+  if (result.failure == Failure::deadlock || result.failure == Failure::blocked) {
+    for (int i = 0; i < e.thread_count; ++i) {
+      const Thread& thread = e.threads[i];
+      const bool absent =
+          thread.finished || (thread.pending.operation == Operation::start && !thread.started);
+      if (!absent && columns[static_cast<std::size_t>(i)] >= 0) {
+        result.standing.push_back(
+            result.threads[static_cast<std::size_t>(columns[static_cast<std::size_t>(i)])] + " " +
+            standing_text(i, located));
+      }
+    }
+  }
+  result.history =
+      report_history(e.events.data(), e.events.size(), e.thread_count, e.scenario->threads, result);
+}
+
 Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
   Result result;
   const int threads = 1 + scenario.threads + scenario.dynamic_threads;
@@ -893,6 +1100,7 @@ Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
   params.execution_depth_limit = 0x7fffffff;
   rl::test_result_e status = rl::test_result_success;
   const CrashIsFailure crash_is_failure;
+  watchdog::watch(limits.step_seconds, on_standstill);
   switch (e.relacy_threads) {
     case 2: status = run_relacy<2>(params); break;
     case 3: status = run_relacy<3>(params); break;
@@ -902,6 +1110,7 @@ Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
     case 7: status = run_relacy<7>(params); break;
     default: status = run_relacy<8>(params); break;
   }
+  watchdog::unwatch();
   std::memset(static_cast<void*>(abi::__cxa_get_globals()), 0, 16);
   for (void* const stack : e.stacks) {
     std::free(stack);
@@ -918,6 +1127,11 @@ Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
   }
   result.failure = e.failure;
   result.message = e.message;
+  if (e.standstill != Standstill::none && e.failure == Failure::model_error) {
+    result.message =
+        std::string(report_thread_name(e.current, scenario.threads).text) + " " +
+        standstill_text(e.standstill, limits.step_seconds, Located({e.standstill_at}).calls(0));
+  }
   result.executions_complete = search.executions_complete();
   result.executions_redundant = search.executions_redundant();
   result.longest_execution = e.longest;
@@ -965,7 +1179,7 @@ Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
   if (e.failure != Failure::none) {
     result.replay.assign(search.trail().begin(), search.trail().end());
     result.preemptions = search.preemptions();
-    result.history = report_history(e.events.data(), e.events.size(), threads, scenario.threads, result);
+    tell(result);
   }
   run_ = nullptr;
   delete execution;
@@ -993,6 +1207,9 @@ Result explore(const ScenarioTable& scenario, const Limits& limits) {
       result.message = smaller.message;
       result.replay = smaller.replay;
       result.history = smaller.history;
+      result.threads = smaller.threads;
+      result.steps = smaller.steps;
+      result.standing = smaller.standing;
       result.preemptions = smaller.preemptions;
       break;
     }
@@ -1054,7 +1271,7 @@ void atomic_initialize(ObjectId id, std::uint64_t value) {
 std::uint64_t atomic_load(ObjectId id, const void* address, std::memory_order order, Site site) {
   Execution& e = run();
   check_alive(id, address, Operation::load, site);
-  announce(make_step(Operation::load, id, Access::read));
+  announce(make_step(Operation::load, id, Access::read), site);
   Object& object = use(id, address, Operation::load, site);
   performs(id, Access::read);
   const SiteRecord& record = site_record(site, Operation::load, order, std::memory_order_relaxed, id);
@@ -1076,7 +1293,7 @@ std::uint64_t atomic_load(ObjectId id, const void* address, std::memory_order or
 void atomic_store(ObjectId id, const void* address, std::uint64_t value, std::memory_order order, Site site) {
   run();
   check_alive(id, address, Operation::store, site);
-  announce(make_step(Operation::store, id, Access::write, true));
+  announce(make_step(Operation::store, id, Access::write, true), site);
   Object& object = use(id, address, Operation::store, site);
   performs(id, Access::write);
   const SiteRecord& record = site_record(site, Operation::store, order, std::memory_order_relaxed, id);
@@ -1091,7 +1308,7 @@ std::uint64_t atomic_modify(ObjectId id, const void* address, Operation operatio
                             unsigned width, std::memory_order order, Site site) {
   run();
   check_alive(id, address, operation, site);
-  announce(make_step(operation, id, Access::write, true));
+  announce(make_step(operation, id, Access::write, true), site);
   Object& object = use(id, address, operation, site);
   performs(id, Access::write);
   const SiteRecord& record = site_record(site, operation, order, std::memory_order_relaxed, id);
@@ -1126,7 +1343,7 @@ bool atomic_compare_exchange(ObjectId id, const void* address, bool weak, std::u
   Execution& e = run();
   const Operation operation = weak ? Operation::compare_exchange_weak : Operation::compare_exchange_strong;
   check_alive(id, address, operation, site);
-  announce(make_step(operation, id, Access::write, true));
+  announce(make_step(operation, id, Access::write, true), site);
   Object& object = use(id, address, operation, site);
   const SiteRecord& record = site_record(site, operation, success, failure, id);
   const std::uint64_t current = object.stores[object.newest];
@@ -1165,10 +1382,11 @@ void mutex_lock(ObjectId id, const void* address, Site site) {
          report_thread_name(e.current, e.scenario->threads).text, object_text(id, text), base_name(site.file),
          site.line);
   }
-  announce(make_step(Operation::lock, id, Access::write));
+  announce(make_step(Operation::lock, id, Access::write), site);
   Object& object = use(id, address, Operation::lock, site);
   performs(id, Access::write);
   object.owner = e.current;
+  object.locked_at = site;
   acquire(object.released);
   log(Operation::lock, id, site);
   // The search learns of the step first: that two locks could have come the other way round.
@@ -1202,7 +1420,7 @@ bool condition_wait(ObjectId id, const void* address, ObjectId mutex, const void
          report_thread_name(e.current, e.scenario->threads).text, object_text(mutex, text), base_name(site.file),
          site.line);
   }
-  announce(make_step(Operation::wait, id, Access::add));
+  announce(make_step(Operation::wait, id, Access::add), site);
   Object& condition = use(id, address, Operation::wait, site);
   performs(id, Access::add);
   Thread& thread = e.threads[e.current];
@@ -1228,7 +1446,7 @@ bool condition_wait(ObjectId id, const void* address, ObjectId mutex, const void
   if (!can_leave(thread) && e.limits.spurious + (timed ? e.limits.timeouts : 0) > 0) {
     e.search->cannot_step(e.current, leave.accesses);  // the others have used up the limit
   }
-  announce(leave);
+  announce(leave, site);
   if (!thread.notified) {  // chosen as it stands: it leaves on its own
     Object& left = use(id, address, Operation::leave_wait, site);
     performs(id, Access::write);
@@ -1253,12 +1471,13 @@ bool condition_wait(ObjectId id, const void* address, ObjectId mutex, const void
     thread.in_wait = false;
     ReportEvent& event = log(Operation::leave_wait, id, site);
     event.spurious = !thread.left_by_timeout;
-    announce(make_step(Operation::lock, mutex, Access::write));
+    announce(make_step(Operation::lock, mutex, Access::write), site);
   }
   Object& again = use(mutex, mutex_address, Operation::lock, site);
   use(id, address, Operation::wait, site);
   performs(mutex, Access::write);
   again.owner = e.current;
+  again.locked_at = site;
   acquire(again.released);
   ReportEvent& event = log(Operation::lock, mutex, site);
   event.after_wait = true;
@@ -1279,7 +1498,7 @@ void condition_notify(ObjectId id, const void* address, bool all, Site site) {
     step.accesses.add(e.budget_object, Access::write, ObjectKind::limit);
     step.accesses.add(e.clock_object, Access::write, ObjectKind::clock);
   }
-  announce(step);
+  announce(step, site);
   Object& condition = use(id, address, operation, site);
   ThreadSet woken = condition.waiters;
   performs(id, woken == 0 ? Access::read : Access::write);
@@ -1324,7 +1543,7 @@ void condition_notify(ObjectId id, const void* address, bool all, Site site) {
 void semaphore_post(ObjectId id, const void* address, std::uint32_t count, Site site) {
   run();
   check_alive(id, address, Operation::post, site);
-  announce(make_step(Operation::post, id, Access::add));
+  announce(make_step(Operation::post, id, Access::add), site);
   Object& object = use(id, address, Operation::post, site);
   performs(id, Access::add);
   object.tokens += count;
@@ -1334,7 +1553,7 @@ void semaphore_post(ObjectId id, const void* address, std::uint32_t count, Site 
 void semaphore_wait(ObjectId id, const void* address, Site site) {
   run();
   check_alive(id, address, Operation::take, site);
-  announce(make_step(Operation::take, id, Access::write));
+  announce(make_step(Operation::take, id, Access::write), site);
   Object& object = use(id, address, Operation::take, site);
   performs(id, Access::write);
   object.tokens -= 1;
@@ -1344,7 +1563,7 @@ void semaphore_wait(ObjectId id, const void* address, Site site) {
 int thread_start(ObjectId id, const void* address, void (*entry)(void*), void* argument, Site site) {
   Execution& e = run();
   check_alive(id, address, Operation::start_thread, site);
-  announce(make_step(Operation::start_thread, e.table_object, Access::write));
+  announce(make_step(Operation::start_thread, e.table_object, Access::write), site);
   performs(e.table_object, Access::write);
   if (e.start_failures_left > 0 && e.search->choose_data(2) == 1) {
     --e.start_failures_left;
@@ -1377,7 +1596,7 @@ void thread_join(ObjectId id, const void* address, int target, Site site) {
   step.operation = Operation::join;
   step.object = id;
   step.target = target;
-  announce(step);
+  announce(step, site);
   use(id, address, Operation::join, site);
   acquire(e.threads[target].ended);
   e.search->order_after(e.current, target);
@@ -1398,7 +1617,7 @@ std::int64_t clock_now(Site site) {
   step.operation = Operation::now;
   step.object = e.clock_object;
   step.accesses.add(e.clock_object, Access::read, ObjectKind::clock);
-  announce(step);
+  announce(step, site);
   performs(e.clock_object, Access::read);
   log(Operation::now, e.clock_object, site).value = static_cast<std::uint64_t>(e.now);
   return e.now;
@@ -1406,7 +1625,7 @@ std::int64_t clock_now(Site site) {
 
 void clock_advance(std::int64_t nanoseconds, Site site) {
   Execution& e = run();
-  announce(make_step(Operation::advance_clock, e.clock_object, Access::write));
+  announce(make_step(Operation::advance_clock, e.clock_object, Access::write), site);
   performs(e.clock_object, Access::write);
   e.now += nanoseconds;
   log(Operation::advance_clock, e.clock_object, site).value = static_cast<std::uint64_t>(e.now);
@@ -1416,7 +1635,7 @@ void ghost_step(ObjectId id, const void* address, Access access, Site site) {
   run();
   const Operation operation = access == Access::read ? Operation::ghost_read : Operation::ghost_write;
   check_alive(id, address, operation, site);
-  announce(make_step(operation, id, access));
+  announce(make_step(operation, id, access), site);
   performs(id, access);
   log(operation, id, site);
 }

@@ -106,6 +106,8 @@ struct Limits {
   std::uint32_t stale_depth = 2;            // how many stores back a load may read: 0, 1 or 2 (Relacy keeps 3)
   std::uint64_t max_executions = 0;         // 0: no limit
   double max_seconds = 0;                   // 0: no limit
+  double step_seconds =
+      1;  // of one thread's own time between two steps; more is an error. 0: no limit
   std::uint64_t seed = 1;                   // Mode::random, Mode::estimate
   std::uint32_t priority_changes = 2;       // Mode::random: the "depth" of PCT, less one
   ShardOf shard = {};
@@ -113,6 +115,7 @@ struct Limits {
   bool minimize = false;                    // after a refutation: search bound 0, 1, 2, ... for a shorter one
   std::uint64_t minimize_executions = 200000;
   bool progress = false;                    // a line on stderr every ten seconds
+  bool stacks = false;  // keep the calls that led to each step, for the counter-example; slow
   std::string replay = {};                  // the choices of one execution; explores that one only
   std::vector<Demotion> demotions = {};
   PlantedFault planted = PlantedFault::none;
@@ -132,6 +135,19 @@ struct CallSite {
   std::uint64_t executed = 0;
 };
 
+// A step of a counter-example. Its place is that of the operation; `own` that of the engine's line
+// which led there, where Limits::stacks has found one.
+struct HistoryStep {
+  int thread = 0;  // in Result::threads
+  std::string text;
+  std::string file;
+  int line = 0;
+  std::string function;
+  std::string own_file;
+  int own_line = 0;
+  std::string call;  // the function of the worker that was called there
+};
+
 struct Result {
   Verdict verdict = Verdict::unknown;
   Failure failure = Failure::none;
@@ -149,7 +165,10 @@ struct Result {
   double estimate_error = 0;  // the standard error of that mean
   double seconds = 0;
   std::string replay;   // the choices of the counter-example, one line
-  std::string history;  // the counter-example in columns
+  std::string history;  // the counter-example in columns, for programs: each step and its place
+  std::vector<std::string> threads;   // that took part in it,
+  std::vector<HistoryStep> steps;     // ... what they did,
+  std::vector<std::string> standing;  // ... and of a deadlock, where each stands and what it holds
   std::vector<Cover> covers;
   std::vector<CallSite> sites;
   std::vector<std::string> outcomes;  // the distinct texts given to model::outcome()

@@ -33,10 +33,18 @@
 
 namespace kstone::model {
 
+template <class T>
+class SharedPtr;  // relacy_shared_ptr.h
+template <class T>
+class WeakPtr;
+
 struct RelacySync {
   template <class T>
   class atomic {
-    static_assert(sizeof(T) <= sizeof(std::uint64_t) && std::is_trivially_copyable_v<T>);
+    static_assert(sizeof(T) <= sizeof(std::uint64_t) && std::is_trivially_copyable_v<T>,
+                  "a modelled atomic holds an integer, an enumeration or a pointer; guard anything "
+                  "else, a shared_ptr "
+                  "among it, by a Sync::mutex");
 
    public:
     using value_type = T;
@@ -215,6 +223,13 @@ struct RelacySync {
     T value_;
   };
 
+  template <class T>
+  using shared_ptr = SharedPtr<T>;
+  template <class T>
+  using weak_ptr = WeakPtr<T>;
+  template <class T, class... Arguments>
+  static SharedPtr<T> make_shared(Arguments&&... arguments);
+
   // Its index is in a cell: joining writes the object, so that whoever touches it at the same time is a race.
   class thread {
    public:
@@ -291,5 +306,8 @@ void name(const Object& object, const char* text) {
 }
 
 }  // namespace kstone::model
+
+#include "relacy_locks.h"
+#include "relacy_shared_ptr.h"
 
 #endif  // KSTONE_MODEL_RELACY_SYNC_H_

@@ -1,5 +1,7 @@
 #include "runner.h"
 
+#include "report.h"
+
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,6 +52,7 @@ json to_json(const Result& result) {
           {"seconds", result.seconds},
           {"replay", result.replay},
           {"history", result.history},
+          {"standing", result.standing},
           {"covers", covers},
           {"sites", sites},
           {"outcomes", result.outcomes}};
@@ -84,6 +87,7 @@ Result from_json(const json& text) {
   result.seconds = text.at("seconds");
   result.replay = text.at("replay");
   result.history = text.at("history");
+  result.standing = text.at("standing").get<std::vector<std::string>>();
   for (const json& cover : text.at("covers")) {
     result.covers.push_back(Cover{cover.at("event"), cover.at("occurred"), cover.at("absent")});
   }
@@ -179,23 +183,51 @@ bool matches(const std::string& pattern, const std::string& name) {
                                                    : name == pattern;
 }
 
-void print(const Suite& suite, const Limits& limits, const Result& result, bool green, const std::string& why,
-           bool with_history) {
+// How results are printed.
+struct Shown {
+  bool histories = false;  // of suites that must fail, too
+  bool inner = false;      // with the steps inside the worker
+  bool none = false;       // no history at all: a program reads the JSON
+};
+
+// The same failure once more, with the lines of the engine that led to each step; else the result
+// as it is.
+void locate(const ScenarioTable& table, Limits limits, Result& result) {
+  limits.replay = result.replay;
+  limits.stacks = true;
+  limits.shard = ShardOf{};
+  limits.minimize = false;
+  const Result again = explore(table, limits);
+  if (again.failure != result.failure || again.replay != result.replay) {
+    return;
+  }
+  result.message = again.message;
+  result.history = again.history;
+  result.threads = again.threads;
+  result.steps = again.steps;
+  result.standing = again.standing;
+}
+
+void print(const Suite& suite, const Limits& limits, const Result& result, bool green,
+           const std::string& why, Shown shown) {
   const std::string within = limits.mode == Mode::bounded && result.verdict == Verdict::proved
                                  ? " within " + std::to_string(limits.preemption_bound) + " preemptions"
                                  : "";
-  std::printf("%s %-58s %s%s%s%s  %" PRIu64 " + %" PRIu64 " executions, %.2f s%s%s\n", green ? "ok  " : "RED ",
-              suite.options.name.c_str(), verdict_name(result.verdict), within.c_str(), result.failure == Failure::none ? "" : ": ",
-              result.failure == Failure::none ? "" : failure_name(result.failure), result.executions_complete,
-              result.executions_redundant, result.seconds, why.empty() ? "" : "\n     ", why.c_str());
+  std::printf("%s %-58s %s%s%s%s  %" PRIu64 " + %" PRIu64 " executions, %.2f s%s%s\n",
+              green ? "ok  " : "RED ", suite.options.name.c_str(), verdict_name(result.verdict),
+              within.c_str(), result.failure == Failure::none ? "" : ": ",
+              result.failure == Failure::none ? "" : failure_name(result.failure),
+              result.executions_complete, result.executions_redundant, result.seconds,
+              why.empty() ? "" : "\n     ", wrapped(why, 5, 115).c_str());
   if (limits.mode == Mode::estimate) {
     std::printf("     the plain search: about %.3g executions, standard error %.2g\n", result.estimate, result.estimate_error);
   }
-  if (result.verdict == Verdict::refuted && (with_history || !green)) {
-    std::printf("%sreplay: --replay '%s'\n", result.history.c_str(),
+  if (shown.none) {
+  } else if (result.verdict == Verdict::refuted && (shown.histories || !green)) {
+    std::printf("%sreplay: --replay '%s'\n", report_table(result, shown.inner).c_str(),
                 replay_line(suite.options.name, limits, result.replay).c_str());
   } else if (result.failure == Failure::model_error) {
-    std::printf("%s", result.history.c_str());
+    std::printf("%s", report_table(result, shown.inner).c_str());
   }
   std::fflush(stdout);
 }
@@ -216,6 +248,7 @@ bool is_green(const Suite& suite, const Result& result, std::string& why) {
     if (result.verdict != Verdict::refuted ||
         std::find(options.expected.begin(), options.expected.end(), result.failure) == options.expected.end()) {
       why = std::string("must fail: ") + failure_name(options.expected.front()) + " was expected";
+      why += result.verdict == Verdict::unknown ? "; unknown: " + result.reason : "";
     } else if (result.message.find(options.because) == std::string::npos) {
       why = "must fail for another reason: '" + options.because + "' was expected, not '" + result.message + "'";
     }
@@ -305,14 +338,16 @@ Result explore_in_processes(const ScenarioTable& table, const Limits& limits, un
   return merged;
 }
 
-int run_suites(int argc, char** argv) {
+int run_suites(int argc, char** argv, Rows rows) {
   CLI::App app{"Explores the registered scenarios; see model/README.md."};
   bool without_large = false;
+  Shown shown;
+  shown.inner = rows == Rows::all;
   bool list = false, sites = false, history = false, no_minimize = false, progress = false;
   std::vector<std::string> names, demotions;
   std::string replay, mode, json_file, shard;
   std::uint64_t max_executions = 0, seed = 0;
-  double max_seconds = 0;
+  double max_seconds = 0, step_seconds = -1;
   int bound = -1, spurious = -1, timeouts = -1, weak = -1, refused = -1;
   unsigned jobs = 1;
   app.add_option("suites", names, "suites to run; all of them by default. A trailing * matches any ending");
@@ -320,6 +355,10 @@ int run_suites(int argc, char** argv) {
   app.add_flag("--without-large", without_large, "leave out the suites that take longer than the quick tests may");
   app.add_flag("--sites", sites, "list the atomic operations that were executed, with their orders");
   app.add_flag("--history", history, "print the counter-examples of suites that must fail, too");
+  app.add_flag("--inner", shown.inner, "print counter-examples with each step inside the worker");
+  app.add_flag(
+      "--quiet", shown.none,
+      "print no counter-examples; those in the file of --json name no lines of callers then");
   app.add_flag("--no-minimize", no_minimize, "do not search for a counter-example with fewer preemptions");
   app.add_flag("--progress", progress, "a line on stderr every ten seconds");
   app.add_option("--replay", replay, "the execution of a replay line, with its history");
@@ -327,6 +366,10 @@ int run_suites(int argc, char** argv) {
   app.add_option("--bound", bound, "preemptions; implies --mode bounded")->check(CLI::NonNegativeNumber);
   app.add_option("--max-executions", max_executions, "budget; a search that it cuts short is unknown");
   app.add_option("--max-seconds", max_seconds, "likewise, for each suite");
+  app.add_option(
+         "--step-seconds", step_seconds,
+         "processor time or sleep of one thread between two steps: more is an error; 0: no limit")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--seed", seed, "of --mode random and estimate");
   app.add_option("--spurious", spurious, "spurious wake-ups in one execution")->check(CLI::NonNegativeNumber);
   app.add_option("--timeouts", timeouts, "timeouts in one execution")->check(CLI::NonNegativeNumber);
@@ -430,6 +473,7 @@ int run_suites(int argc, char** argv) {
     limits.mode = chosen_mode.value_or(limits.mode);
     limits.max_executions = max_executions != 0 ? max_executions : limits.max_executions;
     limits.max_seconds = max_seconds > 0 ? max_seconds : limits.max_seconds;
+    limits.step_seconds = step_seconds >= 0 ? step_seconds : limits.step_seconds;
     limits.seed = seed != 0 ? seed : limits.seed;
     limits.spurious = spurious >= 0 ? static_cast<std::uint32_t>(spurious) : limits.spurious;
     limits.timeouts = timeouts >= 0 ? static_cast<std::uint32_t>(timeouts) : limits.timeouts;
@@ -445,10 +489,16 @@ int run_suites(int argc, char** argv) {
       result.verdict = Verdict::unknown;
       result.reason = "one shard of " + std::to_string(part.count);
     }
+    shown.histories = history || !replay_name.empty();
     std::string why;
-    const bool green = is_green(suite, result, why);
+    bool green = is_green(suite, result, why);
+    const bool is_read = !green || shown.histories || !json_file.empty();
+    if (is_read && !shown.none && result.verdict == Verdict::refuted && result.failure != Failure::crash) {
+      locate(suite.table, limits, result);
+      green = is_green(suite, result, why);
+    }
     all_green = all_green && green;
-    print(suite, limits, result, green, why, history || !replay_name.empty());
+    print(suite, limits, result, green, why, shown);
     if (sites) {
       for (const CallSite& site : result.sites) {
         std::printf("     %-70s %-8s %-8s %s\n", site.name.c_str(), site.order.c_str(), site.failure_order.c_str(),
@@ -456,6 +506,8 @@ int run_suites(int argc, char** argv) {
       }
     }
     scenarios.push_back(report(suite, limits, result, green, why));
+    scenarios.back()["table"] =
+        shown.none || result.failure == Failure::none ? "" : report_table(result, shown.inner);
     scenarios.back()["replay"] =
         result.failure == Failure::none ? "" : replay_line(suite.options.name, limits, result.replay);
   }

@@ -68,7 +68,11 @@ bool is_green(const Suite& suite, const Result& result, std::string& why);
 // One search over `jobs` processes; equals the unsharded one.
 Result explore_in_processes(const ScenarioTable& table, const Limits& limits, unsigned jobs);
 
-int run_suites(int argc, char** argv);
+// Which steps of a counter-example are printed: those of the engine and the scenario, the ones
+// inside the worker summed up in a line unless --inner is given; or all.
+enum class Rows { own, all };
+
+int run_suites(int argc, char** argv, Rows rows = Rows::own);
 
 }  // namespace kstone::model
 

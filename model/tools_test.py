@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,49 @@ says(2, "two suites are called 'many_objects'", refused, "--twice")
 says(1, "a step conflicts with more than 512 others", refused, "many_conflicts")
 says(1, "a step touches more than 6 objects", refused, "many_objects")
 says(1, "unknown", refused, "many_objects")
+
+# A deadlock says where each thread waits and what it holds. No line is wider than it may be but the one
+# to be copied.
+LINES = (MODEL / "refused.cpp").read_text().splitlines()
+
+
+def line_of(words):
+    return next(i for i, text in enumerate(LINES, 1) if words in text)
+
+
+at = [f"refused.cpp:{line_of(f'{guard}({name})')} {function}" for guard, name, function in (
+    ("lock_guard outer", "first", "forwards"), ("lock_guard inner", "second", "forwards"),
+    ("scoped_lock outer", "second", "backwards"), ("unique_lock inner", "first", "backwards"))]
+said = says(1, "deadlock: nobody can step", refused, "opposite_order")
+for words in ("main waits for the application threads to end",
+              f"t0 waits to lock second, which t1 holds, at {at[1]}; holds first (since {at[0]})",
+              f"t1 waits to lock first, which t0 holds, at {at[3]}; holds second (since {at[2]})",
+              "main: before() and after(). t0: thread(0). t1: thread(1)."):
+    expect(words in " ".join(said.split()), f"opposite_order: not '{words}' in: {said}")
+expect(all(re.search(rf"^ +# .*\| {thread} ", said, re.M) for thread in ("main", "t0", "t1")),
+       f"opposite_order: no column for each thread: {said}")
+for shown in (said, says(0, "deadlock", worker, SUITE, "--history"),
+              says(0, "refuted", worker, "request_then_idle_that_publishes_nothing", "--history")):
+    lines = [line for line in shown.splitlines() if not line.startswith("replay: ")]
+    wide = [line for line in lines if len(line) > 120]
+    expect(not wide, f"wider than 120 columns: {wide[:3]}")
+
+# What blocks the one real thread for good is told, with its place. None of it ever ends by itself.
+SHORT = ("--step-seconds", "0.05")
+for suite, does, words in (("real_mutex", "sleeps in std::lock_guard<...>", "lock_guard<std::mutex> lock(mutex);"),
+                           ("real_shared_mutex", "sleeps in std::unique_lock<...>", "<std::shared_mutex> lock"),
+                           ("real_condition", "sleeps in ", "done.wait(lock);"),
+                           ("real_semaphore", "sleeps in ", "tokens.acquire();"),
+                           ("real_atomic", "is busy ", "while (held.load())")):
+    instead = {"real_condition": "Sync::condition_variable", "real_semaphore": "Sync::semaphore",
+               "real_atomic": "Sync::atomic"}.get(suite, "Sync::mutex")
+    said = " ".join(says(1, "unknown: t1 ", refused, suite, *SHORT).split())
+    for part in (does, f" at refused.cpp:{line_of(words)}", "no step has come for 0.05 s", f"use {instead}"):
+        expect(part in said, f"{suite}: not '{part}' in: {said}")
+says(1, "must fail: deadlock was expected; unknown: t1 sleeps in ", refused, "real_mutex_must_fail", *SHORT)
+says(1, "the thread that stands still cannot be left", refused, "real_mutex_without_signals", *SHORT)
+says(0, "proved", refused, "no_block", *SHORT)
+says(2, "--step-seconds", refused, "no_block", "--step-seconds=-1")
 
 # What stands in for a suite that is too large does not for one that is wrong; and a property wants a neighbour that fails.
 GREEN = {"name": "small", "property": "P6", "verdict": "proved", "failure": "none", "green": True, "reason": "", "must_fail": False,

@@ -14,6 +14,8 @@
 //                       other thread has that lives, nor soon after one that has ended
 //   cell<T>             plain shared data: read() and write() give the reference. Costs nothing here;
 //                       the model finds a race on it.
+//   shared_ptr<T>       as std::shared_ptr, and weak_ptr<T>, make_shared<T>(arguments...): for engines
+//                       that publish snapshots so. The worker shares nothing in this way.
 //   clock               now(), nanoseconds since some fixed point, monotonic
 //   process             is_current(): false in a child that was forked since the object was made
 //   name(object, text)  what histories call the object; nothing here
@@ -30,6 +32,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -183,6 +186,15 @@ struct KSTONE_EXPORT ProductionSync {
    private:
     T value_{};
   };
+
+  template <class T>
+  using shared_ptr = std::shared_ptr<T>;
+  template <class T>
+  using weak_ptr = std::weak_ptr<T>;
+  template <class T, class... Arguments>
+  static std::shared_ptr<T> make_shared(Arguments&&... arguments) {
+    return std::make_shared<T>(std::forward<Arguments>(arguments)...);
+  }
 
   struct clock {
     static std::chrono::nanoseconds now() noexcept {

@@ -155,6 +155,7 @@ void add(json& total, const Program& program, const json& result) {
 model::Limits limits_of(const Program& program, const Options& options) {
   auto limits = program.limits();
   limits.max_executions = options.budget;
+  limits.step_seconds = 0;  // --seconds is the limit here
   return limits;
 }
 

@@ -15,7 +15,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CXX = os.environ.get("CXX", "g++")
 MODEL_FLAGS = ["-std=c++20", "-fno-sized-deallocation", "-fno-lifetime-dse", "-w"]
-MODEL_OBJECTS = ["explorer", "report", "runner", "search"]
+MODEL_OBJECTS = ["explorer", "places", "report", "runner", "search", "watchdog"]
 MEMORY_KB = 4_000_000
 SOURCES = ["background_worker", "compaction_types", "production_sync", "scheduling_core"]
 MUTATED = ["include/kstone/atomic_words.h", "include/kstone/background_worker.h", "include/kstone/background_worker_impl.h",
@@ -173,8 +173,9 @@ class Suites:
         os.close(handle)
         env = dict(os.environ, KSTONE_MUTANT=str(mutant))
         # A mutant may loop and allocate: without a limit it would take the machine along.
+        # --step-seconds 0: a mutant that loops is a hang, whatever the model says of it.
         command = ["sh", "-c", f'ulimit -v {MEMORY_KB}; exec "$@"', "suites", str(self.path), suite, "--json", name,
-                   "--max-seconds", str(seconds), *options]
+                   "--max-seconds", str(seconds), "--step-seconds", "0", "--quiet", *options]
         if not minimize:
             command.append("--no-minimize")
         started = time.monotonic()

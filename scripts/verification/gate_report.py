@@ -66,6 +66,7 @@ def document_of(suites, sources):
         check["file"], check["line"] = place
         if fails:
             check["counterexample"] = suite["name"]
+            found["table"] = suite.get("table", "")
             counterexamples.append({**found, "id": suite["name"], "failure": suite["failure"], "message": suite["message"] or why,
                                     "file": place[0], "line": place[1], "replay": f"--replay '{suite['replay']}'",
                                     "fewest_preemptions": suite.get("fewest_preemptions")})

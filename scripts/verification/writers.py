@@ -1,6 +1,7 @@
 """Writes a verification document (evidence.py) for those who read it: JUnit, SARIF, Markdown, HTML, a terminal."""
 
 import collections
+import itertools
 import json
 import pathlib
 import re
@@ -56,7 +57,11 @@ def story(document, check, width=120, steps=True):
         lines.append(check["message"])
     if check.get("file"):
         lines.append(f"at {check['file']}:{check['line']}")
-    if counterexample and counterexample["steps"] and steps:
+    if counterexample and counterexample.get("table") and steps:
+        # As the model checker draws it, less the message, which may be several lines.
+        first, *drawn = counterexample["table"].rstrip().splitlines()
+        lines += ["", *itertools.dropwhile(lambda line: line.startswith("    "), drawn)]
+    elif counterexample and counterexample["steps"] and steps:
         preemptions = counterexample["preemptions"]
         lines += ["", f"{preemptions} preemptions" + (", and with fewer nothing fails" if counterexample.get("fewest_preemptions")
                                                      and preemptions else ""),

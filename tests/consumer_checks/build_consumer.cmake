@@ -42,11 +42,22 @@ macro(run_gate)
   string(JSON results LENGTH "${sarif}" runs 0 results)
 endmacro()
 
+# The document shows what the gate prints.
+function(check_document block)
+  execute_process(COMMAND ${WORK}/gate/build/engine_gate ${ARGN} OUTPUT_FILE ${WORK}/printed.txt ERROR_QUIET)
+  find_program(PYTHON python3 REQUIRED)
+  set(write "")
+  if(DEFINED ENV{KSTONE_WRITE_DOCUMENT})
+    set(write --write)
+  endif()
+  run(${PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/gate_document.py ${KSTONE}/docs/gate.md ${block} ${WORK}/printed.txt ${write})
+endfunction()
+
 # The gate passes; it needs none of the headers that the checker was built with; and with the fault planted in the engine
 # itself it fails, says how, also in its report, and the line that it prints repeats the failure.
 function(check_gate)
   file(COPY ${KSTONE}/examples/model_gate/ DESTINATION ${WORK}/gate PATTERN build EXCLUDE)
-  set(gate ${CMAKE_COMMAND} -E env CXX=${CXX} CXXFLAGS=-O1 GITHUB_STEP_SUMMARY=${WORK}/summary.md ${WORK}/gate/gate
+  set(gate ${CMAKE_COMMAND} -E env CXX=${CXX} "CXXFLAGS=-O1 -g" GITHUB_STEP_SUMMARY=${WORK}/summary.md ${WORK}/gate/gate
            -DCMAKE_PREFIX_PATH=${prefix}
   )
   run_gate()
@@ -55,6 +66,7 @@ function(check_gate)
     message(FATAL_ERROR "the gate is red, or its summary or its SARIF are not green: ${output} ${summary} ${sarif}")
   endif()
   run(${WORK}/gate/build/engine)
+  check_document(engine_gate)
   file(GLOB_RECURSE dependencies ${WORK}/gate/build/*.d)
   foreach(file IN LISTS dependencies)
     file(STRINGS ${file} headers REGEX "/(relacy/|CLI/|nlohmann/)")
@@ -64,7 +76,7 @@ function(check_gate)
   endforeach()
 
   file(READ ${WORK}/gate/engine.h engine)
-  string(REGEX REPLACE "stop_worker\\(\\);\n *free_tables\\(\\);" "free_tables(); stop_worker();" planted "${engine}")
+  string(REGEX REPLACE "stop_worker\\(\\);(\n *)free_tables\\(\\);" "free_tables();\\1stop_worker();" planted "${engine}")
   if(dependencies STREQUAL "" OR planted STREQUAL engine)
     message(FATAL_ERROR "nothing to look at, or the planted fault changes nothing")
   endif()
@@ -78,6 +90,7 @@ function(check_gate)
   if(NOT file STREQUAL "engine.h" OR NOT threads EQUAL 4) # main, t0, t1, w0
     message(FATAL_ERROR "the SARIF does not lead through the threads to the engine: ${sarif}")
   endif()
+  check_document("engine_gate write_while_closing" write_while_closing)
   string(REGEX MATCH "--replay '([^']+)'" line "${output}")
   execute_process(COMMAND ${WORK}/gate/build/engine_gate --replay "${CMAKE_MATCH_1}"
                   RESULT_VARIABLE status OUTPUT_VARIABLE output

@@ -76,6 +76,17 @@ class GateReportTest(unittest.TestCase):
                 self.assertIn(words, text)
         self.assertTrue(markdown.startswith("# ✗ Gate: 1 of 2 suites red\n"))
 
+    def test_readers_see_what_the_gate_drew(self):
+        table = ("deadlock: a message that goes on\n    in a second line\n  t0 waits to lock a, at engine.h:3 put; holds b (since "
+                 "engine.h:2 put)\n0 preemptions. Downwards is time.\n\n    # | t0 | where\n    1 | lock b | engine.h:2 put\n")
+        _, plain = self.report(self.refuted)
+        _, drawn = self.report({**self.refuted, "table": table})
+        self.assertIn("\n  t0 waits to lock a, at engine.h:3 put; holds b (since engine.h:2 put)\n0 preemptions. Downwards", drawn)
+        self.assertIn("    1 | lock b | engine.h:2 put", drawn)
+        self.assertNotIn("in a second line", drawn)  # the message stands above
+        self.assertIn("control.CAS", plain)
+        self.assertNotIn("control.CAS", drawn)
+
     def test_files_of_others_keep_their_names(self):
         run, _ = self.report(self.refuted)
         files = {step["location"]["physicalLocation"]["artifactLocation"]["uri"]
