@@ -4,8 +4,9 @@
 #   arguments   what it was called with, but for --no-install, which may stand anywhere; what follows -- is left as it is
 #   install     --no-install, or nothing
 #
-# The working directory is the root of the checkout from here on, also when the script was called through a symbolic link.
-# --help prints the comment that the script begins with and ends there: nothing is built or installed.
+# The working directory is the root of the checkout from here on, also when the script was called
+# through a symbolic link. --help prints the comment that the script begins with and ends there:
+# nothing is built or installed.
 
 script=$(readlink -f -- "${BASH_SOURCE[1]}")
 name=scripts/${script##*/}
@@ -67,8 +68,9 @@ relative_to_caller() {
   done
 }
 
-# one_at_a_time FOLDER: two that build in one folder at once would break each other's files. The second waits, and says so.
-# Whoever holds it is the process whose number is in the file, with its children: the kernel lets go when the last has ended.
+# one_at_a_time FOLDER: two that build in one folder at once would break each other's files. The
+# second waits, and says so. Whoever holds it is the process whose number is in the file, with its
+# children: the kernel lets go when the last has ended.
 one_at_a_time() {
   mkdir -p -- "$1"
   if ! exec 9<>"$1/build.lock"; then
@@ -87,8 +89,8 @@ next_may_build() {
   exec 9>&-
 }
 
-# build LOG COMMAND...: runs the command, its output in the log. Ends the script if it fails, or if there can be no log: what
-# an earlier run has built is not what the sources say.
+# build LOG COMMAND...: runs the command, its output in the log. Ends the script if it fails, or
+# if there can be no log: what an earlier run has built is not what the sources say.
 build() {
   local log=$1
   shift

@@ -29,7 +29,8 @@ void say(std::initializer_list<std::string_view> parts) {
 // Whoever comes first says why; a second thread that fails meanwhile waits for the end.
 [[noreturn]] void end(std::initializer_list<std::string_view> why) {
   static std::atomic_flag ending = ATOMIC_FLAG_INIT;
-  while (ending.test_and_set(std::memory_order_relaxed)) {  // relaxed: nothing is read because of it
+  while (
+      ending.test_and_set(std::memory_order_relaxed)) {  // relaxed: nothing is read because of it
     pause();
   }
   say(why);
@@ -51,7 +52,9 @@ void on_terminate() {
   } catch (...) {
   }
   // Such as a std::thread that is destroyed while it runs, since the next one could not be started.
-  end({"kstone-compact: RocksDB or the C++ library cannot go on; most likely there is no memory, or no further thread"});
+  end(
+      {"kstone-compact: RocksDB or the C++ library cannot go on; most likely there is no memory, "
+       "or no further thread"});
 }
 
 }  // namespace
@@ -66,9 +69,11 @@ void handle_aborts() {
 }  // namespace kstone::compact
 
 #if defined(__GLIBC__)
-// glibc prints the sentence of an assertion and aborts, which would be two lines with ours. This takes its place in the
-// libraries, too.
-extern "C" [[noreturn]] void __assert_fail(const char* assertion, const char* file, unsigned, const char* function) noexcept {
-  kstone::compact::end({"kstone-compact: an assertion failed: ", assertion, ", in ", function, ", ", file});
+// glibc prints the sentence of an assertion and aborts, which would be two lines with ours. This
+// takes its place in the libraries, too.
+extern "C" [[noreturn]] void __assert_fail(const char* assertion, const char* file, unsigned,
+                                           const char* function) noexcept {
+  kstone::compact::end(
+      {"kstone-compact: an assertion failed: ", assertion, ", in ", function, ", ", file});
 }
 #endif

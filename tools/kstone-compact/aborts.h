@@ -1,4 +1,5 @@
-// RocksDB and the C++ runtime abort where they cannot go on. The user reads one line, not a core dump.
+// RocksDB and the C++ runtime abort where they cannot go on. The user reads one line, not a core
+// dump.
 //
 // Part of the program alone: a test that links the other parts wants to die of an abort.
 //
@@ -9,8 +10,8 @@
 
 namespace kstone::compact {
 
-// From now on an abort, a failed assertion (Debian's RocksDB has them) and std::terminate (no memory, or no thread, where
-// nobody catches it) are one line on stderr and exit status 2.
+// From now on an abort, a failed assertion (Debian's RocksDB has them) and std::terminate (no
+// memory, or no thread, where nobody catches it) are one line on stderr and exit status 2.
 void handle_aborts();
 
 }  // namespace kstone::compact

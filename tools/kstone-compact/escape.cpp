@@ -14,11 +14,13 @@ struct Range {
 
 // Not what iswprint says: that depends on the locale, and the program runs in C.
 constexpr std::array unprintable = {
-    Range{0x00, 0x1F},      Range{0x7F, 0x9F},      Range{0x061C, 0x061C}, Range{0x200E, 0x200F},
+    Range{0x00, 0x1F},     Range{0x7F, 0x9F},     Range{0x061C, 0x061C}, Range{0x200E, 0x200F},
     Range{0x2028, 0x202E}, Range{0x2066, 0x2069}, Range{0xD800, 0xDFFF}, Range{0xFEFF, 0xFEFF},
 };
 
-unsigned byte_at(std::string_view text, std::size_t at) { return static_cast<unsigned char>(text[at]); }
+unsigned byte_at(std::string_view text, std::size_t at) {
+  return static_cast<unsigned char>(text[at]);
+}
 
 // How many bytes the sequence that starts `text` must have; 0 if none starts like this.
 std::size_t sequence_length(unsigned first) {
@@ -30,7 +32,8 @@ std::size_t sequence_length(unsigned first) {
 
 // The length of the printable character that starts `text`, which is not empty; 0 if none does.
 std::size_t printable_length(std::string_view text) {
-  constexpr std::array<std::uint32_t, 5> smallest = {0, 0, 0x80, 0x800, 0x10000};  // a longer form of less is not UTF-8
+  constexpr std::array<std::uint32_t, 5> smallest = {
+      0, 0, 0x80, 0x800, 0x10000};  // a longer form of less is not UTF-8
   const auto length = sequence_length(byte_at(text, 0));
   if (length == 0 || length > text.size()) {
     return 0;

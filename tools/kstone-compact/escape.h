@@ -1,4 +1,5 @@
-// Bytes of unknown origin, made fit to be printed: names of files and of column families, keys, and what others say of them.
+// Bytes of unknown origin, made fit to be printed: names of files and of column families, keys, and
+// what others say of them.
 //
 // Thread safety: stateless.
 
@@ -10,9 +11,9 @@
 
 namespace kstone::compact {
 
-// Printable UTF-8 as it is, a backslash as \\, and every other byte as \xNN: what is not UTF-8, control characters, and
-// what ends lines or turns the direction of writing. So a name stays on its line, moves no cursor, is valid in JSON, and two
-// names that differ look different.
+// Printable UTF-8 as it is, a backslash as \\, and every other byte as \xNN: what is not UTF-8,
+// control characters, and what ends lines or turns the direction of writing. So a name stays on its
+// line, moves no cursor, is valid in JSON, and two names that differ look different.
 std::string escaped(std::string_view text);
 // The same between single quotes.
 std::string in_quotes(std::string_view text);

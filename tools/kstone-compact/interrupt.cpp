@@ -20,7 +20,8 @@ namespace {
 std::atomic<bool> was_interrupted{false};
 std::atomic<int> first_signal{0};
 std::atomic<Wakeup*> wakeup_of_handler{nullptr};
-std::atomic<Wakeup*> stopping{nullptr};  // is notified by an interrupt alone, and never read: it stays readable
+std::atomic<Wakeup*> stopping{
+    nullptr};  // is notified by an interrupt alone, and never read: it stays readable
 
 void end_at_once(int signal) {
   remove_temporary_folder();
@@ -66,8 +67,10 @@ bool wait_until(pollfd wanted, int limit_after_interrupt_ms) {
   for (;;) {
     const bool last = interrupted();
     // Standard output asks for nothing, but says when its reader has gone.
-    std::array<pollfd, 3> entries = {wanted, pollfd{stopping_descriptor(), POLLIN, 0}, pollfd{STDOUT_FILENO, 0, 0}};
-    const int ready = poll(entries.data(), last ? 1 : entries.size(), last ? limit_after_interrupt_ms : -1);
+    std::array<pollfd, 3> entries = {wanted, pollfd{stopping_descriptor(), POLLIN, 0},
+                                     pollfd{STDOUT_FILENO, 0, 0}};
+    const int ready =
+        poll(entries.data(), last ? 1 : entries.size(), last ? limit_after_interrupt_ms : -1);
     if (ready > 0 && entries[0].revents != 0) {
       return true;
     }
@@ -103,7 +106,8 @@ void Wakeup::notify() noexcept {
 
 void Wakeup::wait_for(std::chrono::milliseconds limit) {
   std::array<pollfd, 2> entries = {pollfd{read_end_, POLLIN, 0}, pollfd{STDOUT_FILENO, 0, 0}};
-  if (poll(entries.data(), entries.size(), static_cast<int>(limit.count())) > 0 && entries[1].revents != 0) {
+  if (poll(entries.data(), entries.size(), static_cast<int>(limit.count())) > 0 &&
+      entries[1].revents != 0) {
     interrupt();
   }
   char discarded[64];
@@ -131,7 +135,8 @@ void handle_signals(Wakeup& wakeup) {
 bool interrupted() noexcept { return was_interrupted.load(std::memory_order_relaxed); }
 
 int interrupt_status() noexcept {
-  const int signal = first_signal.load(std::memory_order_relaxed);  // relaxed: `interrupted` may be all there is
+  const int signal =
+      first_signal.load(std::memory_order_relaxed);  // relaxed: `interrupted` may be all there is
   return signal == 0 ? static_cast<int>(exit_interrupted) : 128 + signal;
 }
 
@@ -141,7 +146,9 @@ void interrupt() noexcept {
   notify(wakeup_of_handler);
 }
 
-bool wait_until_readable(int descriptor) { return wait_until({descriptor, POLLIN, 0}, 0) && !interrupted(); }
+bool wait_until_readable(int descriptor) {
+  return wait_until({descriptor, POLLIN, 0}, 0) && !interrupted();
+}
 
 bool wait_until_writable(int descriptor) { return wait_until({descriptor, POLLOUT, 0}, 1000); }
 

@@ -1,7 +1,7 @@
 // Signals that ask the program to stop, and what may be waited for meanwhile.
 //
-// Thread safety: `notify`, `interrupted` and `interrupt` from any thread and from a signal handler; the waits from one
-// thread.
+// Thread safety: `notify`, `interrupted` and `interrupt` from any thread and from a signal handler;
+// the waits from one thread.
 
 #ifndef KSTONE_COMPACT_INTERRUPT_H_
 #define KSTONE_COMPACT_INTERRUPT_H_
@@ -19,7 +19,8 @@ class Wakeup {
   Wakeup& operator=(const Wakeup&) = delete;
 
   void notify() noexcept;
-  // Returns after the next `notify`, at once if one came since the last return, or when the limit has passed.
+  // Returns after the next `notify`, at once if one came since the last return, or when the limit
+  // has passed.
   void wait_for(std::chrono::milliseconds limit);
 
   // To poll beside others: it is readable after a `notify`.
@@ -30,9 +31,10 @@ class Wakeup {
   int write_end_ = -1;
 };
 
-// From now on SIGINT, SIGTERM and SIGHUP notify `wakeup`, and `interrupted` says so; SIGHUP not where the caller ignores
-// it, as nohup does. The second signal ends the process at once, for a user who does not want to wait; the demo's temporary
-// folder goes even then. A closed reader and a file size limit are errors of the write, not signals.
+// From now on SIGINT, SIGTERM and SIGHUP notify `wakeup`, and `interrupted` says so; SIGHUP not
+// where the caller ignores it, as nohup does. The second signal ends the process at once, for a
+// user who does not want to wait; the demo's temporary folder goes even then. A closed reader and a
+// file size limit are errors of the write, not signals.
 //
 // `wakeup` is never destroyed: a signal may come at any later moment.
 void handle_signals(Wakeup& wakeup);
@@ -47,8 +49,8 @@ void interrupt() noexcept;
 // Waits until the file can be read without blocking, or has ended. False if interrupted first.
 bool wait_until_readable(int descriptor);
 
-// Waits until the file takes some bytes without blocking. After an interrupt it waits for one second at most, and is false
-// if the reader takes nothing in it.
+// Waits until the file takes some bytes without blocking. After an interrupt it waits for one
+// second at most, and is false if the reader takes nothing in it.
 bool wait_until_writable(int descriptor);
 
 }  // namespace kstone::compact

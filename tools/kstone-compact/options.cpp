@@ -15,7 +15,8 @@ bool is_digit(char byte) { return byte >= '0' && byte <= '9'; }
 template <typename Number>
 bool parse(std::string_view text, Number& value) {
   // from_chars takes no blank and no plus, but a minus, "inf", "nan" and leading zeros.
-  const bool plain = !text.empty() && is_digit(text[0]) && !(text.size() > 1 && text[0] == '0' && is_digit(text[1]));
+  const bool plain = !text.empty() && is_digit(text[0]) &&
+                     !(text.size() > 1 && text[0] == '0' && is_digit(text[1]));
   const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
   return plain && result.ec == std::errc() && result.ptr == text.data() + text.size();
 }
@@ -32,14 +33,14 @@ std::string shown(Number value) {
 }
 
 template <typename Number>
-void add(CLI::App& app, const std::string& name, Number& value, NumberRange<Number> range, const char* kind,
-         const std::string& description) {
+void add(CLI::App& app, const std::string& name, Number& value, NumberRange<Number> range,
+         const char* kind, const std::string& description) {
   const auto limits = shown(range.min) + " to " + shown(range.max);
   const auto take = [&value, range, name, limits, kind](const std::string& text) {
     Number number{};
     if (!parse(text, number) || number < range.min || number > range.max) {
-      throw CLI::ValidationError(name, "'" + escaped(text) + "' is not a " + kind + " from " + limits +
-                                           ", in decimal, without leading zeros");
+      throw CLI::ValidationError(name, "'" + escaped(text) + "' is not a " + kind + " from " +
+                                           limits + ", in decimal, without leading zeros");
     }
     value = number;
   };
@@ -50,13 +51,13 @@ void add(CLI::App& app, const std::string& name, Number& value, NumberRange<Numb
 
 }  // namespace
 
-void add_number(CLI::App& app, const std::string& name, std::uint32_t& value, NumberRange<std::uint32_t> range,
-                const std::string& description) {
+void add_number(CLI::App& app, const std::string& name, std::uint32_t& value,
+                NumberRange<std::uint32_t> range, const std::string& description) {
   add(app, name, value, range, "whole number", description);
 }
 
-void add_number(CLI::App& app, const std::string& name, std::uint64_t& value, NumberRange<std::uint64_t> range,
-                const std::string& description) {
+void add_number(CLI::App& app, const std::string& name, std::uint64_t& value,
+                NumberRange<std::uint64_t> range, const std::string& description) {
   add(app, name, value, range, "whole number", description);
 }
 
@@ -65,11 +66,15 @@ void add_number(CLI::App& app, const std::string& name, double& value, NumberRan
   add(app, name, value, range, "number", description);
 }
 
-CLI::Option* add_path(CLI::App& app, const std::string& name, std::string& value, const std::string& description) {
+CLI::Option* add_path(CLI::App& app, const std::string& name, std::string& value,
+                      const std::string& description) {
   return app.add_option(name, value, description)
       ->type_name("PATH")
-      ->check(CLI::Validator([](const std::string& path) { return path.empty() ? std::string("is empty") : std::string(); },
-                             "", "not_empty"));
+      ->check(CLI::Validator(
+          [](const std::string& path) {
+            return path.empty() ? std::string("is empty") : std::string();
+          },
+          "", "not_empty"));
 }
 
 }  // namespace kstone::compact

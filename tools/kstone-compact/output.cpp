@@ -18,7 +18,9 @@ namespace {
 
 std::string lost_because;  // the first reason; the stream remembers that it failed, but not why
 
-[[noreturn]] void refuse(const char* why) { throw BadInput(std::string("standard output: ") + why); }
+[[noreturn]] void refuse(const char* why) {
+  throw BadInput(std::string("standard output: ") + why);
+}
 
 }  // namespace
 
@@ -26,7 +28,8 @@ void require_stdout() {
   bool was_open = true;
   for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     // open() takes the lowest number that is free, which is this one.
-    if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) == descriptor) {
+    if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF &&
+        open("/dev/null", O_RDWR) == descriptor) {
       was_open = was_open && descriptor != STDOUT_FILENO;
     }
   }

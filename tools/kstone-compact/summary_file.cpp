@@ -27,7 +27,9 @@ SummaryFile::SummaryFile(const std::string& path) : path_(path) {
   descriptor_ = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (descriptor_ >= 0) {
     const auto written = ::write(descriptor_, std::string(trial_bytes, ' ').data(), trial_bytes);
-    const int error = written < 0 ? errno : written < static_cast<ssize_t>(trial_bytes) ? ENOSPC : 0;
+    const int error = written < 0                                   ? errno
+                      : written < static_cast<ssize_t>(trial_bytes) ? ENOSPC
+                                                                    : 0;
     close(descriptor_);
     descriptor_ = -1;
     unlink(path.c_str());
@@ -39,7 +41,8 @@ SummaryFile::SummaryFile(const std::string& path) : path_(path) {
   if (errno != EEXIST) {
     refuse(std::strerror(errno));
   }
-  // It may be a pipe: not to be waited for here, and kept open, since its reader takes a close for the end.
+  // It may be a pipe: not to be waited for here, and kept open, since its reader takes a close for
+  // the end.
   descriptor_ = open(path.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   if (descriptor_ < 0) {
     refuse(errno == ENXIO ? "a pipe or socket that nobody reads" : std::strerror(errno));

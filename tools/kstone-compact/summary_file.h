@@ -12,8 +12,9 @@ namespace kstone::compact {
 
 class SummaryFile {
  public:
-  // Makes the folders above it if they are not there. What is there stays as it is until `write`, and a file that is not
-  // there is not there afterwards either. Throws BadInput if it could not be written.
+  // Makes the folders above it if they are not there. What is there stays as it is until `write`,
+  // and a file that is not there is not there afterwards either. Throws BadInput if it could not be
+  // written.
   explicit SummaryFile(const std::string& path);
   ~SummaryFile();
   SummaryFile(const SummaryFile&) = delete;

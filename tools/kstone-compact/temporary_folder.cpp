@@ -77,10 +77,12 @@ std::string make_temporary_folder() {
   pthread_sigmask(SIG_BLOCK, &all, &before);
   const bool made = mkdtemp(folder.data()) != nullptr;
   const int why = errno;
-  has_folder.store(made);  // for a handler of this thread, which runs after it, or of one that is started later
+  has_folder.store(
+      made);  // for a handler of this thread, which runs after it, or of one that is started later
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (!made) {
-    throw BadInput("cannot make a temporary folder " + escaped(pattern) + ": " + std::strerror(why));
+    throw BadInput("cannot make a temporary folder " + escaped(pattern) + ": " +
+                   std::strerror(why));
   }
   return folder.data();
 }
