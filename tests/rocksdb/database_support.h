@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 #include <rocksdb/db.h>
+#include <rocksdb/sst_file_writer.h>
 #include <rocksdb/statistics.h>
 #include <stdlib.h>
 
@@ -70,19 +71,15 @@ class Database {
     ::rocksdb::DB* opened = nullptr;
     check(::rocksdb::DB::Open(options, folder_.path().string(), &opened));
     db.reset(opened);
-    ::rocksdb::ColumnFamilyOptions family;
-    family.compression = ::rocksdb::kNoCompression;
-    family.num_levels = 4;
-    use_worker_compactions(family, config());
+    family_options_.compression = ::rocksdb::kNoCompression;
+    family_options_.num_levels = 4;
+    use_worker_compactions(family_options_, config());
     if (tweak) {
-      tweak(family);
+      tweak(family_options_);
     }
     for (std::uint32_t id = 0; id < families; ++id) {
-      ::rocksdb::ColumnFamilyHandle* handle = nullptr;
-      check(db->CreateColumnFamily(family, std::to_string(id), &handle));
-      handles.push_back(handle);
+      add_family(std::to_string(id));
     }
-    contents_.resize(families);
   }
   ~Database() {
     for (auto* handle : handles) {
@@ -92,6 +89,13 @@ class Database {
   }
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
+
+  void add_family(const std::string& name) {
+    ::rocksdb::ColumnFamilyHandle* handle = nullptr;
+    check(db->CreateColumnFamily(family_options_, name, &handle));
+    handles.push_back(handle);
+    contents_.emplace_back();
+  }
 
   void put(std::uint32_t family, const std::string& key, const std::string& value) {
     check(db->Put({}, handles[family], key, value));
@@ -114,6 +118,23 @@ class Database {
       put(family, key, std::string(1000, static_cast<char>('a' + generation_ % 26)) + std::to_string(generation_));
     }
     flush(family);
+  }
+
+  // The same, of two keys, by ingestion.
+  void ingest(std::uint32_t family) {
+    ++generation_;
+    const auto path = (folder_.path() / ("ingested" + std::to_string(generation_))).string();
+    ::rocksdb::SstFileWriter writer({}, ::rocksdb::Options({}, family_options_), handles[family]);
+    check(writer.Open(path));
+    for (const std::string key : {"ingested 1", "ingested 2"}) {
+      const auto value = std::to_string(generation_);
+      check(writer.Put(key, value));
+      contents_[family][key] = value;
+    }
+    check(writer.Finish());
+    ::rocksdb::IngestExternalFileOptions options;
+    options.move_files = true;
+    check(db->IngestExternalFile(handles[family], {path}, options));
   }
 
   std::size_t files(std::uint32_t family, std::size_t level) const {
@@ -153,6 +174,7 @@ class Database {
 
   TemporaryFolder folder_;
   int generation_ = 0;
+  ::rocksdb::ColumnFamilyOptions family_options_;
   std::vector<std::map<std::string, std::string>> contents_;
 
  public:
