@@ -62,21 +62,24 @@ class Database {
   static CompactionConfig config() { return CompactionConfig().with_sst_threshold(4).with_max_concurrent(2); }
 
   explicit Database(std::uint32_t families, const Tweak& tweak = {},
-                    std::vector<std::shared_ptr<::rocksdb::EventListener>> listeners = {}) {
-    ::rocksdb::Options options;
-    options.create_if_missing = true;
-    options.listeners = std::move(listeners);
-    options.listeners.push_back(listener);
-    options.statistics = statistics;
-    ::rocksdb::DB* opened = nullptr;
-    check(::rocksdb::DB::Open(options, folder_.path().string(), &opened));
-    db.reset(opened);
+                    std::vector<std::shared_ptr<::rocksdb::EventListener>> listeners = {},
+                    const std::function<void(::rocksdb::DBOptions&)>& tweak_database = {}) {
     family_options_.compression = ::rocksdb::kNoCompression;
     family_options_.num_levels = 4;
     use_worker_compactions(family_options_, config());
     if (tweak) {
       tweak(family_options_);
     }
+    options_.create_if_missing = true;
+    options_.listeners = std::move(listeners);
+    options_.listeners.push_back(listener);
+    options_.statistics = statistics;
+    if (tweak_database) {
+      tweak_database(options_);
+    }
+    ::rocksdb::DB* opened = nullptr;
+    check(::rocksdb::DB::Open({options_, family_options_}, folder_.path().string(), &opened));
+    db.reset(opened);
     for (std::uint32_t id = 0; id < families; ++id) {
       add_family(std::to_string(id));
     }
@@ -94,11 +97,27 @@ class Database {
     ::rocksdb::ColumnFamilyHandle* handle = nullptr;
     check(db->CreateColumnFamily(family_options_, name, &handle));
     handles.push_back(handle);
+    names_.push_back(name);
     contents_.emplace_back();
   }
 
-  void put(std::uint32_t family, const std::string& key, const std::string& value) {
-    check(db->Put({}, handles[family], key, value));
+  // After it was closed.
+  void reopen() {
+    db.reset();
+    std::vector<::rocksdb::ColumnFamilyDescriptor> families{{"default", family_options_}};
+    for (const auto& name : names_) {
+      families.emplace_back(name, family_options_);
+    }
+    ::rocksdb::DB* opened = nullptr;
+    check(::rocksdb::DB::Open(options_, folder_.path().string(), families, &handles, &opened));
+    db.reset(opened);
+    check(db->DestroyColumnFamilyHandle(handles.front()));
+    handles.erase(handles.begin());
+  }
+
+  void put(std::uint32_t family, const std::string& key, const std::string& value,
+           const ::rocksdb::WriteOptions& options = {}) {
+    check(db->Put(options, handles[family], key, value));
     contents_[family][key] = value;
   }
   void remove(std::uint32_t family, const std::string& key) {
@@ -124,7 +143,8 @@ class Database {
   void ingest(std::uint32_t family) {
     ++generation_;
     const auto path = (folder_.path() / ("ingested" + std::to_string(generation_))).string();
-    ::rocksdb::SstFileWriter writer({}, ::rocksdb::Options({}, family_options_), handles[family]);
+    const ::rocksdb::Options options(options_, family_options_);
+    ::rocksdb::SstFileWriter writer({}, options, handles[family]);
     check(writer.Open(path));
     for (const std::string key : {"ingested 1", "ingested 2"}) {
       const auto value = std::to_string(generation_);
@@ -132,9 +152,9 @@ class Database {
       contents_[family][key] = value;
     }
     check(writer.Finish());
-    ::rocksdb::IngestExternalFileOptions options;
-    options.move_files = true;
-    check(db->IngestExternalFile(handles[family], {path}, options));
+    ::rocksdb::IngestExternalFileOptions how;
+    how.move_files = true;
+    check(db->IngestExternalFile(handles[family], {path}, how));
   }
 
   std::size_t files(std::uint32_t family, std::size_t level) const {
@@ -174,7 +194,9 @@ class Database {
 
   TemporaryFolder folder_;
   int generation_ = 0;
+  ::rocksdb::DBOptions options_;
   ::rocksdb::ColumnFamilyOptions family_options_;
+  std::vector<std::string> names_;
   std::vector<std::map<std::string, std::string>> contents_;
 
  public:
