@@ -89,8 +89,9 @@ void DatabaseCloser::queue_what_is_due() {
 // wait for the stalled writer itself. Writers that wait for memory wait for a flush, and RocksDB
 // begins none after it was told.
 bool DatabaseCloser::frees_writers_at_once() const {
+  // An open database always has a manager, if only one without a limit.
   const auto manager = database_.db.GetDBOptions().write_buffer_manager;
-  return database_.every_write_is_logged && (manager == nullptr || !manager->enabled());
+  return database_.every_write_is_logged && !manager->enabled();
 }
 
 // The worker first: what ends from here on because RocksDB was told, ends after the worker has

@@ -371,7 +371,12 @@ TEST(DatabaseCloser, a_limit_that_passes_destroys_nothing_and_the_call_may_be_re
 }
 
 TEST(DatabaseCloser, is_refused_in_a_job_and_destroys_nothing) {
-  for (const auto mode : {ShutdownMode::finish_running, ShutdownMode::cancel}) {
+  const std::pair<ShutdownMode, bool> ways[] = {{ShutdownMode::finish_running, false},
+                                                {ShutdownMode::cancel, false},
+                                                {ShutdownMode::cancel, true}};
+  for (const auto& [how, is_logged] : ways) {
+    const auto mode = how;
+    const auto logged = is_logged;
     Scene scene(1);
     scene.fill_l0(0, 2);
     CloseReport report;
@@ -379,6 +384,11 @@ TEST(DatabaseCloser, is_refused_in_a_job_and_destroys_nothing) {
     BackgroundWorker worker(Database::config(), {}, 1, [&](CompactionContext&) {
       ClosingDatabase closing{*scene.database.db, scene.database.handles, scene.compactor, *itself,
                               *scene.database.listener};
+      closing.every_write_is_logged = logged;
+      closing.await_writers = [&](Limit) {
+        EXPECT_FALSE(logged) << "the worker was asked first, and has refused";
+        return true;
+      };
       report = DatabaseCloser(closing).close(mode);
       return CompactionOutcome::done();
     });
@@ -471,10 +481,13 @@ class FaultyDb final : public ::rocksdb::StackableDB {
   explicit FaultyDb(::rocksdb::DB* db)
       : StackableDB(std::shared_ptr<::rocksdb::DB>(db, [](::rocksdb::DB*) {})) {}
 
-  using StackableDB::Flush;
   ::rocksdb::Status Flush(const ::rocksdb::FlushOptions& options,
                           ::rocksdb::ColumnFamilyHandle* family) override {
     return flush.ok() ? StackableDB::Flush(options, family) : flush;
+  }
+  ::rocksdb::Status Flush(const ::rocksdb::FlushOptions& options,
+                          const std::vector<::rocksdb::ColumnFamilyHandle*>& families) override {
+    return flush.ok() ? StackableDB::Flush(options, families) : flush;
   }
   ::rocksdb::Status Close() override {
     ++closes;
@@ -491,26 +504,29 @@ class FaultyDb final : public ::rocksdb::StackableDB {
 };
 
 TEST(DatabaseCloser, a_flush_that_fails_destroys_nothing_and_is_named) {
-  Scene scene(2);
-  scene.worker.start();
-  scene.database.put(1, "in memory", "only", without_wal());
-  FaultyDb faulty(scene.database.db.get());
-  faulty.flush = ::rocksdb::Status::NoSpace("full");
-  DatabaseCloser closer({faulty, scene.database.handles, scene.compactor, scene.worker,
-                         *scene.database.listener});
-  const auto failed = closer.close(ShutdownMode::cancel);
-  EXPECT_FALSE(failed.closed);
-  ASSERT_EQ(failed.errors.size(), 3U);  // with that of the default family
-  EXPECT_EQ(failed.errors[1].text(),
-            "Flush of column family '1': IO error: No space left on device: full");
-  EXPECT_EQ(scene.database.handles.size(), 2U);
-  EXPECT_TRUE(scene.worker.is_running());
-  faulty.flush = {};
-  const auto report = closer.close(ShutdownMode::cancel);
-  ASSERT_TRUE(report.closed);
-  EXPECT_TRUE(report.errors.empty());
-  scene.database.reopen();
-  scene.database.expect_contents();
+  for (const bool atomic : {false, true}) {
+    Scene scene(2, {}, {}, [&](auto& options) { options.atomic_flush = atomic; });
+    scene.worker.start();
+    scene.database.put(1, "in memory", "only", without_wal());
+    FaultyDb faulty(scene.database.db.get());
+    faulty.flush = ::rocksdb::Status::NoSpace("full");
+    DatabaseCloser closer({faulty, scene.database.handles, scene.compactor, scene.worker,
+                           *scene.database.listener});
+    const auto failed = closer.close(ShutdownMode::cancel);
+    EXPECT_FALSE(failed.closed);
+    ASSERT_EQ(failed.errors.size(), atomic ? 1U : 3U);  // with that of the default family
+    EXPECT_EQ(failed.errors[atomic ? 0 : 1].text(),
+              std::string("Flush of ") + (atomic ? "all column families" : "column family '1'") +
+                  ": IO error: No space left on device: full");
+    EXPECT_EQ(scene.database.handles.size(), 2U);
+    EXPECT_TRUE(scene.worker.is_running());
+    faulty.flush = {};
+    const auto report = closer.close(ShutdownMode::cancel);
+    ASSERT_TRUE(report.closed);
+    EXPECT_TRUE(report.errors.empty());
+    scene.database.reopen();
+    scene.database.expect_contents();
+  }
 }
 
 TEST(DatabaseCloser, errors_of_the_end_are_named_and_it_is_an_end) {

@@ -3,6 +3,8 @@
 #include "kstone/rocksdb/database_listener.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <barrier>
@@ -193,6 +195,25 @@ TEST(DatabaseListener, counts_of_unserved_families_are_exact_and_bounded) {
     listener.detach();
   }
   EXPECT_EQ(worker.snapshot().requests(), 0U);
+}
+
+// No exception may reach RocksDB. In a process of its own, which has no room for another such name.
+TEST(DatabaseListener, without_memory_for_the_name_a_family_is_counted_all_the_same) {
+  const auto child = [] {
+    BackgroundWorker worker(Database::config(), {}, 1, do_nothing);
+    DatabaseListener listener;
+    listener.attach(worker, {});
+    const auto flush = flush_of(7, std::string(8 << 20, 'x'));
+    rlimit limit{};
+    getrlimit(RLIMIT_AS, &limit);
+    limit.rlim_cur = 1;  // what is there stays; nothing more is mapped
+    setrlimit(RLIMIT_AS, &limit);
+    listener.OnFlushCompleted(nullptr, flush);
+    const bool right = listener.unserved_events() == 1 && listener.unserved().empty();
+    _exit(right ? 0 : 1);
+  };
+  testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  EXPECT_EXIT(child(), testing::ExitedWithCode(0), "");
 }
 
 // Callbacks and detach at the same time: a callback that used a worker after detach would use freed memory, which the
