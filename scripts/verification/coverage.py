@@ -23,7 +23,8 @@ FLAGS = ["-std=c++20", "-O1", "-g1", "-w", "-fprofile-instr-generate", "-fcovera
          "-mllvm", "-runtime-counter-relocation"]
 INCLUDES = ["include", "tests", "tests/rocksdb", "proptests", "tsan", "model", "model/worker", "tools/kstone-compact"]
 LIBRARY = [f"src/{name}.cpp" for name in SOURCES]
-ADAPTER = [f"src/rocksdb/{name}.cpp" for name in ("column_family_compactor", "database_listener", "leveled_picker")]
+ADAPTER_PARTS = ["column_family_compactor", "database_closer", "database_listener", "leveled_picker"]
+ADAPTER = [f"src/rocksdb/{name}.cpp" for name in ADAPTER_PARTS]
 
 # Folder, the files of it, and how many of its branches must be reached by all tests together, in percent.
 Folder = collections.namedtuple("Folder", "name pattern least")
@@ -58,8 +59,8 @@ def all_programs():
     return [
         Program("contract", "contract_tests", cpp("tests", ["bare_headers.cpp"]) + LIBRARY, libraries=gtest),
         Program("contract", "fault_tests", ["tests/faults/faults_test.cpp", *LIBRARY], libraries=gtest),
-        Program("contract", "rocksdb_tests", [f"tests/rocksdb/{name}_test.cpp" for name in (
-            "column_family_compactor", "database_listener", "leveled_picker")] + ADAPTER + LIBRARY, libraries=[*gtest, "-lrocksdb"]),
+        Program("contract", "rocksdb_tests", [f"tests/rocksdb/{name}_test.cpp" for name in ADAPTER_PARTS] + ADAPTER + LIBRARY,
+                libraries=[*gtest, "-lrocksdb"]),
         Program("properties", "core_enumeration", ["proptests/core_enumeration.cpp", *LIBRARY]),
         Program("properties", "core_properties", ["proptests/core_properties.cpp", *LIBRARY],
                 ["--sequences", "20000", "--length", "200"], ["--sequences", "1000", "--length", "60"],

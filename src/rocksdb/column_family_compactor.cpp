@@ -117,6 +117,40 @@ Levels ColumnFamilyCompactor::levels(std::uint32_t stripe_id) const {
   return result;
 }
 
+std::vector<CompactionRequest> ColumnFamilyCompactor::due() const {
+  std::vector<CompactionRequest> result;
+  std::set<std::string> live;
+  for (std::uint32_t stripe = 0; stripe < stripe_count(); ++stripe) {
+    const auto step = next_step(stripe);
+    if (!step) {
+      continue;
+    }
+    if (live.empty()) {
+      live = live_ssts();
+    }
+    // A handle does not say that its family was dropped. Its SSTs have unique names, and are no
+    // longer among those of the database.
+    if (live.count(step->inputs.front()) != 0) {
+      result.push_back({stripe});
+    }
+  }
+  return result;
+}
+
+std::set<std::string> ColumnFamilyCompactor::live_ssts() const {
+  std::vector<::rocksdb::LiveFileMetaData> files;
+  db_->GetLiveFilesMetaData(&files);
+  std::set<std::string> names;
+  for (auto& file : files) {
+    names.insert(std::move(file.name));
+  }
+  return names;
+}
+
+std::string ColumnFamilyCompactor::family(std::uint32_t stripe_id) const {
+  return stripes_[stripe_id].handle->GetName();
+}
+
 std::optional<CompactionStep> ColumnFamilyCompactor::next_step(std::uint32_t stripe_id) const {
   const auto& stripe = stripes_[stripe_id];
   return pick_step(levels(stripe_id), stripe.limits, *stripe.handle->GetComparator());

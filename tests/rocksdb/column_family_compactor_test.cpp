@@ -365,6 +365,55 @@ TEST(ColumnFamilyCompactor, without_auto_compactions_rocksdb_would_never_stop_a_
   EXPECT_TRUE(can_write_at_once(database));
 }
 
+std::vector<std::string> live_ssts(Database& database) {
+  std::vector<::rocksdb::LiveFileMetaData> files;
+  database.db->GetLiveFilesMetaData(&files);
+  std::vector<std::string> names;
+  for (const auto& file : files) {
+    names.push_back(file.name);
+  }
+  return names;
+}
+
+// What docs/attaching-an-engine.md warns of. Once the worker has a pause, it has to cover this.
+TEST(ColumnFamilyCompactor, a_pause_of_rocksdb_does_not_hold_the_worker) {
+  Database database(1);
+  for (int files = 0; files < 6; ++files) {
+    database.add_l0_file(0);
+  }
+  const ColumnFamilyCompactor compactor(database.db.get(), database.handles, Database::config());
+  BackgroundWorker worker(Database::config(), {}, 1, compactor.job());
+  EXPECT_EQ(worker.start(), StartResult::started);
+  expect_ok(database.db->PauseBackgroundWork());
+  const auto before = live_ssts(database);
+  worker.queue_compaction(0);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_NE(live_ssts(database), before);
+  expect_ok(database.db->ContinueBackgroundWork());
+}
+
+// What that page says instead: nothing is merged, and the scan takes up what was due.
+TEST(ColumnFamilyCompactor, disabled_manual_compactions_hold_the_worker_until_the_next_scan) {
+  Database database(1);
+  for (int files = 0; files < 6; ++files) {
+    database.add_l0_file(0);
+  }
+  const ColumnFamilyCompactor compactor(database.db.get(), database.handles, Database::config());
+  BackgroundWorker worker(Database::config(), {}, 1, compactor.job());
+  EXPECT_EQ(worker.start(), StartResult::started);
+  database.db->DisableManualCompaction();
+  const auto before = live_ssts(database);
+  worker.queue_compaction(0);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_EQ(worker.snapshot().outcomes_retry, 1U);
+  EXPECT_EQ(live_ssts(database), before);
+  database.db->EnableManualCompaction();
+  compactor.scan()(worker);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_LT(database.files(0, 0), 4U);
+  database.expect_contents();
+}
+
 std::string refusal(const Database::Tweak& tweak) {
   Database database(1, tweak);
   try {

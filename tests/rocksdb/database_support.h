@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 #include <rocksdb/db.h>
+#include <rocksdb/sst_file_writer.h>
 #include <rocksdb/statistics.h>
 #include <stdlib.h>
 
@@ -61,28 +62,27 @@ class Database {
   static CompactionConfig config() { return CompactionConfig().with_sst_threshold(4).with_max_concurrent(2); }
 
   explicit Database(std::uint32_t families, const Tweak& tweak = {},
-                    std::vector<std::shared_ptr<::rocksdb::EventListener>> listeners = {}) {
-    ::rocksdb::Options options;
-    options.create_if_missing = true;
-    options.listeners = std::move(listeners);
-    options.listeners.push_back(listener);
-    options.statistics = statistics;
-    ::rocksdb::DB* opened = nullptr;
-    check(::rocksdb::DB::Open(options, folder_.path().string(), &opened));
-    db.reset(opened);
-    ::rocksdb::ColumnFamilyOptions family;
-    family.compression = ::rocksdb::kNoCompression;
-    family.num_levels = 4;
-    use_worker_compactions(family, config());
+                    std::vector<std::shared_ptr<::rocksdb::EventListener>> listeners = {},
+                    const std::function<void(::rocksdb::DBOptions&)>& tweak_database = {}) {
+    family_options_.compression = ::rocksdb::kNoCompression;
+    family_options_.num_levels = 4;
+    use_worker_compactions(family_options_, config());
     if (tweak) {
-      tweak(family);
+      tweak(family_options_);
     }
+    options_.create_if_missing = true;
+    options_.listeners = std::move(listeners);
+    options_.listeners.push_back(listener);
+    options_.statistics = statistics;
+    if (tweak_database) {
+      tweak_database(options_);
+    }
+    ::rocksdb::DB* opened = nullptr;
+    check(::rocksdb::DB::Open({options_, family_options_}, folder_.path().string(), &opened));
+    db.reset(opened);
     for (std::uint32_t id = 0; id < families; ++id) {
-      ::rocksdb::ColumnFamilyHandle* handle = nullptr;
-      check(db->CreateColumnFamily(family, std::to_string(id), &handle));
-      handles.push_back(handle);
+      add_family(std::to_string(id));
     }
-    contents_.resize(families);
   }
   ~Database() {
     for (auto* handle : handles) {
@@ -93,8 +93,31 @@ class Database {
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
-  void put(std::uint32_t family, const std::string& key, const std::string& value) {
-    check(db->Put({}, handles[family], key, value));
+  void add_family(const std::string& name) {
+    ::rocksdb::ColumnFamilyHandle* handle = nullptr;
+    check(db->CreateColumnFamily(family_options_, name, &handle));
+    handles.push_back(handle);
+    names_.push_back(name);
+    contents_.emplace_back();
+  }
+
+  // After it was closed.
+  void reopen() {
+    db.reset();
+    std::vector<::rocksdb::ColumnFamilyDescriptor> families{{"default", family_options_}};
+    for (const auto& name : names_) {
+      families.emplace_back(name, family_options_);
+    }
+    ::rocksdb::DB* opened = nullptr;
+    check(::rocksdb::DB::Open(options_, folder_.path().string(), families, &handles, &opened));
+    db.reset(opened);
+    check(db->DestroyColumnFamilyHandle(handles.front()));
+    handles.erase(handles.begin());
+  }
+
+  void put(std::uint32_t family, const std::string& key, const std::string& value,
+           const ::rocksdb::WriteOptions& options = {}) {
+    check(db->Put(options, handles[family], key, value));
     contents_[family][key] = value;
   }
   void remove(std::uint32_t family, const std::string& key) {
@@ -114,6 +137,24 @@ class Database {
       put(family, key, std::string(1000, static_cast<char>('a' + generation_ % 26)) + std::to_string(generation_));
     }
     flush(family);
+  }
+
+  // The same, of two keys, by ingestion.
+  void ingest(std::uint32_t family) {
+    ++generation_;
+    const auto path = (folder_.path() / ("ingested" + std::to_string(generation_))).string();
+    const ::rocksdb::Options options(options_, family_options_);
+    ::rocksdb::SstFileWriter writer({}, options, handles[family]);
+    check(writer.Open(path));
+    for (const std::string key : {"ingested 1", "ingested 2"}) {
+      const auto value = std::to_string(generation_);
+      check(writer.Put(key, value));
+      contents_[family][key] = value;
+    }
+    check(writer.Finish());
+    ::rocksdb::IngestExternalFileOptions how;
+    how.move_files = true;
+    check(db->IngestExternalFile(handles[family], {path}, how));
   }
 
   std::size_t files(std::uint32_t family, std::size_t level) const {
@@ -153,6 +194,9 @@ class Database {
 
   TemporaryFolder folder_;
   int generation_ = 0;
+  ::rocksdb::DBOptions options_;
+  ::rocksdb::ColumnFamilyOptions family_options_;
+  std::vector<std::string> names_;
   std::vector<std::map<std::string, std::string>> contents_;
 
  public:

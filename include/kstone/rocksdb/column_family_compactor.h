@@ -17,6 +17,8 @@
 #include <rocksdb/options.h>
 
 #include <cstdint>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "kstone/background_worker.h"
@@ -53,15 +55,19 @@ KSTONE_EXPORT CompactionOutcome outcome_of(const ::rocksdb::Status& status, bool
 //     are stopped makes no flush, and so no request, by itself.
 //   - Level targets and SST sizes are not changed by SetOptions while the compactor lives: it read them at construction.
 // *Guarantees*
-//   - A compaction is one step: one call of CompactFiles, bounded as `pick_step` says. It answers `more_work` while a level is
-//     due, so other stripes get their turn. RocksDB cannot cancel a single CompactFiles, so a request to stop takes effect after
-//     at most one step, unless the database was told before (`CancelAllBackgroundWork(db, false)`), which ends it at once.
+//   - A compaction is one step: one call of CompactFiles, bounded as `pick_step` says. It answers
+//     `more_work` while a level is due, so other stripes get their turn. RocksDB cannot cancel a
+//     single CompactFiles, so a request to stop takes effect after at most one step, unless RocksDB
+//     is told as well (`CancelAllBackgroundWork(db, false)`), which ends it at once. The worker has
+//     to be told first, as `DatabaseCloser` does.
+//   - PauseBackgroundWork does not hold compactions: they run on the worker's threads.
 //   - It runs on the worker's threads: `max_concurrent_compactions` stripes really merge at the same time, however many
 //     threads RocksDB has.
 //   - Dropping a column family at any time is no error.
 // *Lifetime*
-//   The order at the end: `worker.shutdown`, `listener->detach`, destroy the handles, close the database. Where RocksDB is
-//   built with assertions, as in Debian, closing it before its handles are destroyed aborts.
+//   `DatabaseCloser` does what has to be done at the end, in its order: the writers, the worker,
+//   the listener, the handles, the database. Where RocksDB is built with assertions, as in Debian,
+//   closing it before its handles are destroyed aborts.
 //
 //     auto listener = std::make_shared<kstone::rocksdb::DatabaseListener>();
 //     options.listeners.push_back(listener);
@@ -71,6 +77,10 @@ KSTONE_EXPORT CompactionOutcome outcome_of(const ::rocksdb::Status& status, bool
 //     kstone::BackgroundWorker worker(config, {}, compactor.stripe_count(), compactor.job(), {.scan = compactor.scan()});
 //     listener->attach(worker, handles);
 //     if (worker.start() != kstone::StartResult::started) { return error; }
+//     ...
+//     auto join = [&](kstone::Limit) { return engine.join_writers(); };
+//     kstone::rocksdb::DatabaseCloser closer({*db, handles, compactor, worker, *listener, join});
+//     if (closer.close(kstone::ShutdownMode::drain).closed) delete db;
 class KSTONE_EXPORT ColumnFamilyCompactor {
  public:
   static constexpr std::uint64_t default_max_step_bytes = 64ULL << 20;
@@ -89,6 +99,12 @@ class KSTONE_EXPORT ColumnFamilyCompactor {
   // The column family as it is now, level by level.
   Levels levels(std::uint32_t stripe_id) const;
 
+  // The stripes that the scan would queue, in ascending order, but for those of dropped column
+  // families. If any is due it looks at all SSTs of the database, under RocksDB's mutex.
+  std::vector<CompactionRequest> due() const;
+
+  std::string family(std::uint32_t stripe_id) const;
+
  private:
   struct Stripe {
     ::rocksdb::ColumnFamilyHandle* handle;
@@ -98,6 +114,7 @@ class KSTONE_EXPORT ColumnFamilyCompactor {
   };
 
   CompactionOutcome compact(CompactionContext& context) const;
+  std::set<std::string> live_ssts() const;
   std::optional<CompactionStep> next_step(std::uint32_t stripe_id) const;
   ::rocksdb::Status merge(const Stripe& stripe, const CompactionStep& step, const CompactionStatsAtomic& stats) const;
 
