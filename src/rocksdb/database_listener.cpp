@@ -93,7 +93,7 @@ void DatabaseListener::count_unserved(const std::string& family) noexcept {
   unserved_events_.fetch_add(1, std::memory_order_relaxed);  // relaxed: a count that is shown
   const Unserved* looked_at = nullptr;
   std::unique_ptr<Unserved> added;
-  while (true) {
+  for (;;) {
     // [A6] acquire; pairs with [A7]. The names from the head on are read.
     const auto* head = unserved_.load(std::memory_order_acquire);
     if (count_in(head, looked_at, family) ||

@@ -79,11 +79,12 @@ struct CloseReport {
 
 // *Requires*
 //   - The engine has told its writers to begin no write, ingestion, flush or change of options
-//     any more. Those that have begun may still be inside, also stalled: `await_writers` is for them.
+//     any more. Those that have begun may still be inside, also stalled: `await_writers` is for
+//     them.
 //   - Nobody holds an iterator, a snapshot or a pinned value of the database.
 //   - PauseBackgroundWork is not in effect: flushes would wait for its end.
-//   - `close` is not called from a job, the scan or the log sink of the worker. From there it closes
-//     nothing, and `shutdown.refused` is true.
+//   - `close` is not called from a job, the scan or the log sink of the worker. From there it
+//     closes nothing, and `shutdown.refused` is true.
 //   - Everything that `ClosingDatabase` refers to outlives the closer.
 // *Guarantees*
 //   - Nothing is destroyed while a writer is inside, while a compaction or a scan runs, or after a
@@ -110,8 +111,8 @@ class KSTONE_EXPORT DatabaseCloser {
   // In this order: writers, memtables, worker, listener, handles, database.
   //
   //   1. It waits for the writers, while the worker goes on with all that is due: a compaction is
-  //      what lets a stalled writer go on, and its write then succeeds. Where the worker cannot do that, because nobody
-  //      serves the family, say, this step lasts until the limit passes.
+  //      what lets a stalled writer go on, and its write then succeeds. Where the worker cannot
+  //      do that, because nobody serves the family, say, this step lasts until the limit passes.
   //   2. Memtables are flushed, unless `every_write_is_logged` or the database's
   //      `avoid_flush_during_shutdown` is set. RocksDB's own flush at its end waits until it would
   //      stall no writer: with L0 near a trigger and no worker any more that is for ever.
