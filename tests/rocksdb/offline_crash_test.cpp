@@ -1,5 +1,5 @@
-// kill -9 and Ctrl-C of `kstone-compact db` before any of its steps on databases of many owners: each
-// opens afterwards, with every record, whether the owner comes next or this program again.
+// kill -9 and Ctrl-C of `kstone-compact db` before any of its steps on databases of many owners:
+// each opens afterwards, with every record, whether the owner comes next or this program again.
 //
 // KSTONE_INTERRUPTS is how often of each (6), KSTONE_SEED the seed (random); both are printed.
 
@@ -51,7 +51,8 @@ TEST_P(OfflineCrash, before_any_step_loses_nothing) {
     const auto steps = steps_of(kind, folder.path() / "whole");
     ASSERT_GT(steps, 10U) << kind.name;
     const auto step = 1 + random() % steps;
-    SCOPED_TRACE(kind.name + ", before step " + std::to_string(step) + " of " + std::to_string(steps));
+    SCOPED_TRACE(kind.name + ", before step " + std::to_string(step) + " of " +
+                 std::to_string(steps));
 
     const auto work = folder.path() / "work";
     make(kind, work);
@@ -72,7 +73,9 @@ TEST_P(OfflineCrash, before_any_step_loses_nothing) {
   EXPECT_GE(ended_by_it, signal == SIGKILL ? rounds * 3 / 4 : 1U);
 }
 
-std::string name_of(const ::testing::TestParamInfo<int>& info) { return info.param == SIGKILL ? "kill" : "interrupt"; }
+std::string name_of(const ::testing::TestParamInfo<int>& info) {
+  return info.param == SIGKILL ? "kill" : "interrupt";
+}
 
 INSTANTIATE_TEST_SUITE_P(Signals, OfflineCrash, ::testing::Values(SIGKILL, SIGINT), name_of);
 

@@ -45,7 +45,8 @@ void write_text(const fs::path& path, const std::string& text) {
 
 class Appending final : public ::rocksdb::AssociativeMergeOperator {
  public:
-  Appending(std::string name, std::string delimiter) : name_(std::move(name)), delimiter_(std::move(delimiter)) {}
+  Appending(std::string name, std::string delimiter)
+      : name_(std::move(name)), delimiter_(std::move(delimiter)) {}
   const char* Name() const override { return name_.c_str(); }
   bool Merge(const Slice&, const Slice* old, const Slice& value, std::string* result,
              ::rocksdb::Logger*) const override {
@@ -129,7 +130,9 @@ class OwnFilterPolicy final : public ::rocksdb::FilterPolicy {
 void set_table(Owner& owner, const std::function<void(::rocksdb::BlockBasedTableOptions&)>& set) {
   ::rocksdb::BlockBasedTableOptions table;
   set(table);
-  owner.each([&](auto& family) { family.table_factory.reset(::rocksdb::NewBlockBasedTableFactory(table)); });
+  owner.each([&](auto& family) {
+    family.table_factory.reset(::rocksdb::NewBlockBasedTableFactory(table));
+  });
 }
 
 // Shorthands for what most kinds are: an owner with something set.
@@ -151,11 +154,14 @@ Kind with(const std::string& name, const Set& set, const std::string& refusal = 
 
 Kind each(const std::string& name, const std::function<void(ColumnFamilyOptions&)>& set,
           const std::string& refusal = "", std::vector<std::string> arguments = {}) {
-  return with(name, [set](Owner& owner, const fs::path&) { owner.each(set); }, refusal, std::move(arguments));
+  return with(
+      name, [set](Owner& owner, const fs::path&) { owner.each(set); }, refusal,
+      std::move(arguments));
 }
 
-Kind altered(Kind kind, const std::string& suffix, const std::function<void(const fs::path&)>& alter,
-             const std::string& refusal, std::vector<std::string> arguments = {}) {
+Kind altered(Kind kind, const std::string& suffix,
+             const std::function<void(const fs::path&)>& alter, const std::string& refusal,
+             std::vector<std::string> arguments = {}) {
   kind.name += suffix;
   kind.alter = alter;
   kind.refusal = refusal;
@@ -178,10 +184,15 @@ void fill_with_merges(OwnedDatabase& database, const std::string& operand, bool 
   }
 }
 
-Kind merging(const std::string& name, const std::shared_ptr<MergeOperator>& merge, const std::string& operand,
-             const std::string& refusal = "", std::vector<std::string> arguments = {}, bool logged = false) {
-  auto kind = each(name, [merge](auto& family) { family.merge_operator = merge; }, refusal, std::move(arguments));
-  kind.fill = [operand, logged](OwnedDatabase& database) { fill_with_merges(database, operand, logged); };
+Kind merging(const std::string& name, const std::shared_ptr<MergeOperator>& merge,
+             const std::string& operand, const std::string& refusal = "",
+             std::vector<std::string> arguments = {}, bool logged = false) {
+  auto kind = each(
+      name, [merge](auto& family) { family.merge_operator = merge; }, refusal,
+      std::move(arguments));
+  kind.fill = [operand, logged](OwnedDatabase& database) {
+    fill_with_merges(database, operand, logged);
+  };
   return kind;
 }
 
@@ -204,12 +215,17 @@ void add_shapes(std::vector<Kind>& kinds) {
     family.num_levels = 1;
     family.compaction_options_fifo.max_table_files_size = 1 << 30;
   }));
-  kinds.push_back(each("none", [](auto& family) { family.compaction_style = ::rocksdb::kCompactionStyleNone; }));
-  kinds.push_back(each("none_with_one_level", [](auto& family) {
-    family.compaction_style = ::rocksdb::kCompactionStyleNone;
-    family.num_levels = 1;
-  }, "compaction style none with one level"));
-  kinds.push_back(each("dynamic_levels", [](auto& family) { family.level_compaction_dynamic_level_bytes = true; }));
+  kinds.push_back(each(
+      "none", [](auto& family) { family.compaction_style = ::rocksdb::kCompactionStyleNone; }));
+  kinds.push_back(each(
+      "none_with_one_level",
+      [](auto& family) {
+        family.compaction_style = ::rocksdb::kCompactionStyleNone;
+        family.num_levels = 1;
+      },
+      "compaction style none with one level"));
+  kinds.push_back(each("dynamic_levels",
+                       [](auto& family) { family.level_compaction_dynamic_level_bytes = true; }));
   kinds.push_back(each("two_levels", [](auto& family) { family.num_levels = 2; }));
   const auto blobs = [](auto& family) {
     family.enable_blob_files = true;
@@ -222,13 +238,17 @@ void add_shapes(std::vector<Kind>& kinds) {
     family.blob_garbage_collection_age_cutoff = 1.0;
   }));
   for (const std::uint32_t version : {2, 3, 4, 5}) {
-    kinds.push_back(with("format_version_" + std::to_string(version), [version](Owner& owner, auto&) {
-      set_table(owner, [&](auto& table) { table.format_version = version; });
-    }));
+    kinds.push_back(
+        with("format_version_" + std::to_string(version), [version](Owner& owner, auto&) {
+          set_table(owner, [&](auto& table) { table.format_version = version; });
+        }));
   }
-  kinds.push_back(altered(kinds.front(), "_format_version_6", [](const fs::path& folder) {
-    edit_options(folder / "db", "format_version=5", "format_version=6");
-  }, "format_version"));
+  kinds.push_back(altered(
+      kinds.front(), "_format_version_6",
+      [](const fs::path& folder) {
+        edit_options(folder / "db", "format_version=5", "format_version=6");
+      },
+      "format_version"));
   auto many = with("many_families", [](Owner& owner, auto&) {
     for (int family = 0; family < 40; ++family) {
       owner.families["family-" + std::to_string(family)] = owner.families["default"];
@@ -236,7 +256,8 @@ void add_shapes(std::vector<Kind>& kinds) {
   });
   kinds.push_back(many);
   auto odd = with("odd_names", [](Owner& owner, auto&) {
-    for (const char* name : {"a b", "tab\there", "back\\slash", "quote\"d", "[CFOptions]", "\xff\xfe", "a=b", "#hash"}) {
+    for (const char* name : {"a b", "tab\there", "back\\slash", "quote\"d", "[CFOptions]",
+                             "\xff\xfe", "a=b", "#hash"}) {
       owner.families[name] = owner.families["default"];
     }
   });
@@ -247,43 +268,62 @@ void add_names(std::vector<Kind>& kinds) {
   for (const std::string policy : {"bloomfilter:10:false", "ribbonfilter:10:-1"}) {
     kinds.push_back(with(policy.substr(0, policy.find(':')), [policy](Owner& owner, auto&) {
       set_table(owner, [&](auto& table) {
-        check(::rocksdb::FilterPolicy::CreateFromString(::rocksdb::ConfigOptions(), policy, &table.filter_policy));
+        check(::rocksdb::FilterPolicy::CreateFromString(::rocksdb::ConfigOptions(), policy,
+                                                        &table.filter_policy));
       });
     }));
   }
   const auto bloom = with("filter", [](Owner& owner, auto&) {
-    set_table(owner, [](auto& table) { table.filter_policy.reset(::rocksdb::NewBloomFilterPolicy(10)); });
+    set_table(owner,
+              [](auto& table) { table.filter_policy.reset(::rocksdb::NewBloomFilterPolicy(10)); });
   });
   const auto as_old_releases = [](const fs::path& folder) {
     for (int family = 0; family < 2; ++family) {
-      edit_options(folder / "db", "filter_policy=bloomfilter:10:false", "filter_policy=rocksdb.BuiltinBloomFilter");
+      edit_options(folder / "db", "filter_policy=bloomfilter:10:false",
+                   "filter_policy=rocksdb.BuiltinBloomFilter");
     }
   };
-  kinds.push_back(altered(bloom, "_without_parameters", as_old_releases, "--accept-loss filters:default"));
-  kinds.push_back(altered(bloom, "_without_parameters_accepted", as_old_releases, "", {"--accept-loss", "filters"}));
-  kinds.push_back(with("filter_of_the_owner", [](Owner& owner, auto&) {
-    set_table(owner, [](auto& table) { table.filter_policy = std::make_shared<OwnFilterPolicy>(); });
-  }, "filter policy 'acme.Filter' is not in this program"));
+  kinds.push_back(
+      altered(bloom, "_without_parameters", as_old_releases, "--accept-loss filters:default"));
+  kinds.push_back(altered(bloom, "_without_parameters_accepted", as_old_releases, "",
+                          {"--accept-loss", "filters"}));
+  kinds.push_back(with(
+      "filter_of_the_owner",
+      [](Owner& owner, auto&) {
+        set_table(owner,
+                  [](auto& table) { table.filter_policy = std::make_shared<OwnFilterPolicy>(); });
+      },
+      "filter policy 'acme.Filter' is not in this program"));
   kinds.push_back(each("prefix_extractor", [](auto& family) {
     family.prefix_extractor.reset(::rocksdb::NewFixedPrefixTransform(3));
   }));
-  kinds.push_back(each("prefix_extractor_of_the_owner", [](auto& family) {
-    family.prefix_extractor = std::make_shared<FirstByte>();
-  }, "prefix extractor 'acme.FirstByte' is not in this program"));
+  kinds.push_back(each(
+      "prefix_extractor_of_the_owner",
+      [](auto& family) { family.prefix_extractor = std::make_shared<FirstByte>(); },
+      "prefix extractor 'acme.FirstByte' is not in this program"));
   kinds.push_back(each("comparator_reversed", [](auto& family) {
     family.comparator = ::rocksdb::ReverseBytewiseComparator();
   }));
-  kinds.push_back(each("comparator_of_the_owner", [](auto& family) {
-    static const Backwards backwards;
-    family.comparator = &backwards;
-  }, "comparator 'acme.Backwards' is not in this program"));
-  kinds.push_back(each("compaction_filter", [](auto& family) {
-    static const KeepsAll keeps_all;
-    family.compaction_filter = &keeps_all;
-  }, "--accept-loss compaction-filter:default"));
-  kinds.push_back(each("collected_properties", [](auto& family) {
-    family.table_properties_collector_factories = {std::make_shared<Collectors>()};
-  }, "--accept-loss properties:default"));
+  kinds.push_back(each(
+      "comparator_of_the_owner",
+      [](auto& family) {
+        static const Backwards backwards;
+        family.comparator = &backwards;
+      },
+      "comparator 'acme.Backwards' is not in this program"));
+  kinds.push_back(each(
+      "compaction_filter",
+      [](auto& family) {
+        static const KeepsAll keeps_all;
+        family.compaction_filter = &keeps_all;
+      },
+      "--accept-loss compaction-filter:default"));
+  kinds.push_back(each(
+      "collected_properties",
+      [](auto& family) {
+        family.table_properties_collector_factories = {std::make_shared<Collectors>()};
+      },
+      "--accept-loss properties:default"));
   kinds.push_back(with("file_checksums", [](Owner& owner, auto&) {
     owner.database.file_checksum_gen_factory = ::rocksdb::GetFileChecksumGenCrc32cFactory();
   }));
@@ -297,10 +337,14 @@ void add_names(std::vector<Kind>& kinds) {
   };
   kinds.push_back(old_options);
   auto new_options = with("options_of_a_newer_release", [](auto&, auto&) {});
-  kinds.push_back(altered(new_options, "", [](const fs::path& folder) {
-    edit_options(folder / "db", "rocksdb_version=7.8.3", "rocksdb_version=9.10.0");
-    edit_options(folder / "db", "[DBOptions]\n", "[DBOptions]\n  follower_refresh_catchup_period_ms=10000\n");
-  }, "--accept-loss options"));
+  kinds.push_back(altered(
+      new_options, "",
+      [](const fs::path& folder) {
+        edit_options(folder / "db", "rocksdb_version=7.8.3", "rocksdb_version=9.10.0");
+        edit_options(folder / "db", "[DBOptions]\n",
+                     "[DBOptions]\n  follower_refresh_catchup_period_ms=10000\n");
+      },
+      "--accept-loss options"));
 }
 
 void add_merges(std::vector<Kind>& kinds) {
@@ -312,11 +356,13 @@ void add_merges(std::vector<Kind>& kinds) {
   kinds.push_back(merging("append_in_the_log", string_append(","), "x", "", {}, true));
   // An options file does not escape these so that they could be read again.
   const std::map<std::string, std::string> unreadable = {
-      {"nothing", ""},     {"semicolon", ";"}, {"brace", "}"}, {"space", " "},        {"newline", "\n"},
-      {"semicolon_brace", ";}"}, {"equals", "="},    {"backslash", "\\"}, {"hash", "#"}, {"colon", ":"},
-      {"a_space_within", "a b"}, {"another_option", ",;id=x"}};
+      {"nothing", ""}, {"semicolon", ";"},        {"brace", "}"},
+      {"space", " "},  {"newline", "\n"},         {"semicolon_brace", ";}"},
+      {"equals", "="}, {"backslash", "\\"},       {"hash", "#"},
+      {"colon", ":"},  {"a_space_within", "a b"}, {"another_option", ",;id=x"}};
   for (const auto& [name, delimiter] : unreadable) {
-    kinds.push_back(merging("append_with_" + name, string_append(delimiter), "x", "--merge-operator"));
+    kinds.push_back(
+        merging("append_with_" + name, string_append(delimiter), "x", "--merge-operator"));
   }
   const auto as_old_releases = [](const fs::path& folder) {
     for (int family = 0; family < 2; ++family) {
@@ -325,24 +371,30 @@ void add_merges(std::vector<Kind>& kinds) {
     }
   };
   const auto append = merging("append", string_append("|"), "x");
-  kinds.push_back(altered(append, "_without_delimiter", as_old_releases, "--merge-operator default=SPEC"));
+  kinds.push_back(
+      altered(append, "_without_delimiter", as_old_releases, "--merge-operator default=SPEC"));
   kinds.push_back(altered(append, "_without_delimiter_named", as_old_releases, "",
                           named("{id=StringAppendOperator;delimiter=|;}")));
-  kinds.push_back(merging("append_of_another_engine", std::make_shared<Appending>("StringAppendOperator", "+"), "x",
+  kinds.push_back(merging("append_of_another_engine",
+                          std::make_shared<Appending>("StringAppendOperator", "+"), "x",
                           "--merge-operator default=SPEC"));
-  kinds.push_back(merging("add_of_another_engine", std::make_shared<Appending>("UInt64AddOperator", "+"), "eight by",
+  kinds.push_back(merging("add_of_another_engine",
+                          std::make_shared<Appending>("UInt64AddOperator", "+"), "eight by",
                           "--merge-operator default=SPEC"));
   const auto add = of_rocksdb("uint64add");
   kinds.push_back(merging("add", add, std::string(8, '\1'), "--merge-operator default=SPEC"));
   kinds.push_back(merging("add_named", add, std::string(8, '\1'), "", named("uint64add")));
-  kinds.push_back(merging("add_named_in_the_log", add, std::string(8, '\1'), "", named("uint64add"), true));
-  kinds.push_back(merging("add_named_as_another", add, std::string(8, '\1'), "the options file names 'UInt64AddOperator'",
-                          named("max")));
-  kinds.push_back(merging("add_named_wrongly", std::make_shared<Appending>("UInt64AddOperator", "+"), "text",
+  kinds.push_back(
+      merging("add_named_in_the_log", add, std::string(8, '\1'), "", named("uint64add"), true));
+  kinds.push_back(merging("add_named_as_another", add, std::string(8, '\1'),
+                          "the options file names 'UInt64AddOperator'", named("max")));
+  kinds.push_back(merging("add_named_wrongly",
+                          std::make_shared<Appending>("UInt64AddOperator", "+"), "text",
                           "UInt64AddOperator adds numbers of 8 bytes", named("uint64add")));
-  kinds.push_back(merging("merge_of_the_owner", std::make_shared<Appending>("acme.Append", "+"), "x",
-                          "merge operator 'acme.Append' is not certain"));
-  kinds.push_back(merging("merge_of_the_owner_in_the_log", std::make_shared<Appending>("acme.Append", "+"), "x",
+  kinds.push_back(merging("merge_of_the_owner", std::make_shared<Appending>("acme.Append", "+"),
+                          "x", "merge operator 'acme.Append' is not certain"));
+  kinds.push_back(merging("merge_of_the_owner_in_the_log",
+                          std::make_shared<Appending>("acme.Append", "+"), "x",
                           "merge operator 'acme.Append' is not certain", {}, true));
   kinds.push_back(each("merge_of_the_owner_unused", [](auto& family) {
     family.merge_operator = std::make_shared<Appending>("acme.Append", "+");
@@ -351,7 +403,9 @@ void add_merges(std::vector<Kind>& kinds) {
 
 void add_places(std::vector<Kind>& kinds) {
   const auto wal = [](const std::string& below) {
-    return [below](Owner& owner, const fs::path& folder) { owner.database.wal_dir = (folder / below).string(); };
+    return [below](Owner& owner, const fs::path& folder) {
+      owner.database.wal_dir = (folder / below).string();
+    };
   };
   kinds.push_back(with("wal_dir_outside", wal("wal"), "--wal-dir"));
   kinds.push_back(with("wal_dir_outside_named", wal("wal"), "", {"--wal-dir", "{}/wal"}));
@@ -363,16 +417,24 @@ void add_places(std::vector<Kind>& kinds) {
   };
   relative.refusal = "--wal-dir";
   kinds.push_back(relative);
-  kinds.push_back(altered(with("wal_dir", [](auto&, auto&) {}), "_gone", [](const fs::path& folder) {
-    edit_options(folder / "db", "[DBOptions]\n", "[DBOptions]\n  wal_dir=/nowhere/at/all\n");
-  }, ""));
-  kinds.push_back(with("wal_dir_holds_another_database", wal("wal"), "holds another database", {"--wal-dir", "{}/wal"}));
-  kinds.back().alter = [](const fs::path& folder) { write_text(folder / "wal" / "CURRENT", "MANIFEST-000001\n"); };
+  kinds.push_back(altered(
+      with("wal_dir", [](auto&, auto&) {}), "_gone",
+      [](const fs::path& folder) {
+        edit_options(folder / "db", "[DBOptions]\n", "[DBOptions]\n  wal_dir=/nowhere/at/all\n");
+      },
+      ""));
+  kinds.push_back(with("wal_dir_holds_another_database", wal("wal"), "holds another database",
+                       {"--wal-dir", "{}/wal"}));
+  kinds.back().alter = [](const fs::path& folder) {
+    write_text(folder / "wal" / "CURRENT", "MANIFEST-000001\n");
+  };
   const auto two_paths = [](Owner& owner, const fs::path& folder) {
-    owner.database.db_paths = {{(folder / "first").string(), 20'000}, {(folder / "second").string(), 1ULL << 40}};
+    owner.database.db_paths = {{(folder / "first").string(), 20'000},
+                               {(folder / "second").string(), 1ULL << 40}};
   };
   kinds.push_back(with("db_paths", two_paths, "--db-path PATH"));
-  kinds.push_back(with("db_paths_named", two_paths, "", {"--db-path", "{}/first", "--db-path", "{}/second"}));
+  kinds.push_back(
+      with("db_paths_named", two_paths, "", {"--db-path", "{}/first", "--db-path", "{}/second"}));
   const auto family_paths = [](Owner& owner, const fs::path& folder) {
     owner.families["other"].cf_paths = {{(folder / "other").string(), 1ULL << 40}};
   };
@@ -388,40 +450,54 @@ void add_places(std::vector<Kind>& kinds) {
   };
   kinds.push_back(young);
   kinds.push_back(with("wal_dir_with_a_colon", wal("wal:6379"), "--wal-dir"));
-  kinds.push_back(with("wal_dir_with_a_colon_named", wal("wal:6379"), "", {"--wal-dir", "{}/wal:6379"}));
-  kinds.push_back(altered(with("wal_dir_inside", wal("db/wal")), "_and_empty", [](const fs::path& folder) {
-    fs::rename(folder / "db" / "wal", folder / "not-mounted");
-    fs::create_directory(folder / "db" / "wal");
-  }, "there is no log in"));
+  kinds.push_back(
+      with("wal_dir_with_a_colon_named", wal("wal:6379"), "", {"--wal-dir", "{}/wal:6379"}));
+  kinds.push_back(altered(
+      with("wal_dir_inside", wal("db/wal")), "_and_empty",
+      [](const fs::path& folder) {
+        fs::rename(folder / "db" / "wal", folder / "not-mounted");
+        fs::create_directory(folder / "db" / "wal");
+      },
+      "there is no log in"));
 }
 
 void add_logs(std::vector<Kind>& kinds) {
   kinds.push_back(with("wal_tracked", [](Owner& owner, auto&) {
     owner.database.track_and_verify_wals_in_manifest = true;
   }));
-  kinds.push_back(with("wal_compressed", [](Owner& owner, auto&) { owner.database.wal_compression = ::rocksdb::kZSTD; }));
-  kinds.push_back(with("wal_archived", [](Owner& owner, auto&) { owner.database.WAL_ttl_seconds = 3600; }));
-  kinds.push_back(with("stats_persisted", [](Owner& owner, auto&) { owner.database.persist_stats_to_disk = true; }));
-  kinds.push_back(with("atomic_flush", [](Owner& owner, auto&) { owner.database.atomic_flush = true; }));
+  kinds.push_back(with("wal_compressed", [](Owner& owner, auto&) {
+    owner.database.wal_compression = ::rocksdb::kZSTD;
+  }));
+  kinds.push_back(
+      with("wal_archived", [](Owner& owner, auto&) { owner.database.WAL_ttl_seconds = 3600; }));
+  kinds.push_back(with("stats_persisted",
+                       [](Owner& owner, auto&) { owner.database.persist_stats_to_disk = true; }));
+  kinds.push_back(
+      with("atomic_flush", [](Owner& owner, auto&) { owner.database.atomic_flush = true; }));
 
-  Kind ttl = with("ttl", [](Owner& owner, auto&) {
-    owner.open = [](const Owner& self, const std::string& path, const auto& families, Handles* handles,
-                    ::rocksdb::DB** db) {
-      ::rocksdb::DBWithTTL* opened = nullptr;
-      auto status = ::rocksdb::DBWithTTL::Open(self.database, path, families, handles, &opened,
-                                               std::vector<std::int32_t>(families.size(), 100'000));
-      *db = opened;
-      return status;
-    };
-  }, "--accept-loss compaction-filter:default");
+  Kind ttl = with(
+      "ttl",
+      [](Owner& owner, auto&) {
+        owner.open = [](const Owner& self, const std::string& path, const auto& families,
+                        Handles* handles, ::rocksdb::DB** db) {
+          ::rocksdb::DBWithTTL* opened = nullptr;
+          auto status =
+              ::rocksdb::DBWithTTL::Open(self.database, path, families, handles, &opened,
+                                         std::vector<std::int32_t>(families.size(), 100'000));
+          *db = opened;
+          return status;
+        };
+      },
+      "--accept-loss compaction-filter:default");
   kinds.push_back(ttl);
   kinds.push_back(altered(ttl, "_accepted", {}, "", {"--accept-loss", "compaction-filter"}));
 
   const auto transactions = [](Owner& owner, const fs::path&) {
-    owner.open = [](const Owner& self, const std::string& path, const auto& families, Handles* handles,
-                    ::rocksdb::DB** db) {
+    owner.open = [](const Owner& self, const std::string& path, const auto& families,
+                    Handles* handles, ::rocksdb::DB** db) {
       ::rocksdb::TransactionDB* opened = nullptr;
-      auto status = ::rocksdb::TransactionDB::Open(self.database, {}, path, families, handles, &opened);
+      auto status =
+          ::rocksdb::TransactionDB::Open(self.database, {}, path, families, handles, &opened);
       *db = opened;
       return status;
     };
@@ -443,7 +519,8 @@ void add_logs(std::vector<Kind>& kinds) {
   auto committed = with("transactions", transactions);
   committed.fill = [transact](OwnedDatabase& database) { transact(database, true); };
   kinds.push_back(committed);
-  auto prepared = with("transactions_prepared", transactions, "transactions that are prepared and not ended");
+  auto prepared =
+      with("transactions_prepared", transactions, "transactions that are prepared and not ended");
   prepared.fill = [transact](OwnedDatabase& database) { transact(database, false); };
   kinds.push_back(prepared);
 
@@ -463,7 +540,8 @@ void add_logs(std::vector<Kind>& kinds) {
     check(database.db().PutEntity({}, database.handles().front(), "entity",
                                   {{"", "default column"}, {"second", "another"}}));
     database.flush();
-    check(database.db().PutEntity({}, database.handles().front(), "entity-in-the-log", {{"only", "one"}}));
+    check(database.db().PutEntity({}, database.handles().front(), "entity-in-the-log",
+                                  {{"only", "one"}}));
   };
   kinds.push_back(wide);
   const auto cut_log = [](const fs::path& folder) {
@@ -483,7 +561,8 @@ void add_logs(std::vector<Kind>& kinds) {
       }
     }
   };
-  kinds.push_back(altered(with("wal", [](auto&, auto&) {}), "_damaged", damage_log, "--accept-loss wal-records"));
+  kinds.push_back(altered(with("wal", [](auto&, auto&) {}), "_damaged", damage_log,
+                          "--accept-loss wal-records"));
   const auto damaged_with = [](std::streamoff at, const std::string& bytes) {
     return [at, bytes](const fs::path& folder) {
       for (const auto& entry : fs::directory_iterator(folder / "db")) {
@@ -496,13 +575,17 @@ void add_logs(std::vector<Kind>& kinds) {
     };
   };
   // The length of the first record, and zeros over the third.
-  kinds.push_back(altered(with("wal", [](auto&, auto&) {}), "_with_a_wrong_length", damaged_with(5, "\x7f"),
+  kinds.push_back(altered(with("wal", [](auto&, auto&) {}), "_with_a_wrong_length",
+                          damaged_with(5, "\x7f"), "whole records behind bytes that are none"));
+  kinds.push_back(altered(with("wal", [](auto&, auto&) {}), "_with_zeros_within",
+                          damaged_with(300, std::string(600, '\0')),
                           "whole records behind bytes that are none"));
-  kinds.push_back(altered(with("wal", [](auto&, auto&) {}), "_with_zeros_within", damaged_with(300, std::string(600, '\0')),
-                          "whole records behind bytes that are none"));
-  kinds.push_back(altered(with("wal", [](Owner& owner, auto&) {
-    owner.database.wal_recovery_mode = ::rocksdb::WALRecoveryMode::kAbsoluteConsistency;
-  }), "_ends_in_a_record_and_its_owner_tolerates_none", cut_log, "--accept-loss wal-records"));
+  kinds.push_back(altered(
+      with("wal",
+           [](Owner& owner, auto&) {
+             owner.database.wal_recovery_mode = ::rocksdb::WALRecoveryMode::kAbsoluteConsistency;
+           }),
+      "_ends_in_a_record_and_its_owner_tolerates_none", cut_log, "--accept-loss wal-records"));
 }
 
 std::vector<Kind> make_kinds() {
@@ -532,7 +615,8 @@ void Owner::each(const std::function<void(ColumnFamilyOptions&)>& set) {
   }
 }
 
-OwnedDatabase::OwnedDatabase(const Owner& owner, const std::string& path) : has_columns_(!owner.open) {
+OwnedDatabase::OwnedDatabase(const Owner& owner, const std::string& path)
+    : has_columns_(!owner.open) {
   std::vector<::rocksdb::ColumnFamilyDescriptor> families;
   for (const auto& [name, options] : owner.families) {
     families.emplace_back(name, options);
@@ -587,7 +671,8 @@ void OwnedDatabase::fill() {
         if ((key + generation) % 5 == 0) {
           check(db_->Delete({}, handle, name));
         } else {
-          check(db_->Put({}, handle, name, std::string(200, static_cast<char>('a' + generation)) + name));
+          check(db_->Put({}, handle, name,
+                         std::string(200, static_cast<char>('a' + generation)) + name));
         }
       }
     }

@@ -61,7 +61,9 @@ struct Kind {
   std::string name;
   // Below a folder of its own; `{}` in arguments is that folder, and the database is `{}/db`.
   std::function<Owner(const std::filesystem::path& folder)> owner;
-  std::function<void(OwnedDatabase& database)> fill = [](OwnedDatabase& database) { database.fill(); };
+  std::function<void(OwnedDatabase& database)> fill = [](OwnedDatabase& database) {
+    database.fill();
+  };
   // After it was closed.
   std::function<void(const std::filesystem::path& folder)> alter = {};
   std::vector<std::string> arguments = {};
@@ -80,7 +82,8 @@ std::vector<std::string> arguments_of(const Kind& kind, const std::filesystem::p
 // The newest options file of a database.
 std::filesystem::path options_file(const std::filesystem::path& database);
 // Replaces a text in it, which has to be there.
-void edit_options(const std::filesystem::path& database, const std::string& from, const std::string& to);
+void edit_options(const std::filesystem::path& database, const std::string& from,
+                  const std::string& to);
 
 }  // namespace kstone::rocksdb::test
 

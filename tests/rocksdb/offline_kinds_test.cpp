@@ -47,11 +47,13 @@ TEST_P(OfflineKinds, is_the_same_afterwards_or_refused_untouched) {
   } else {
     EXPECT_EQ(result.status, 0) << result.err << result.out;
     const bool compacted = result.out.find("compacted") != std::string::npos;
-    EXPECT_EQ(result.out.find("records are as before") != std::string::npos, compacted) << result.out;
+    EXPECT_EQ(result.out.find("records are as before") != std::string::npos, compacted)
+        << result.out;
     EXPECT_EQ(options_file(work / "db"), options);
     EXPECT_EQ(read_file(options), options_before);
   }
-  // The same database made once more, which nobody but its owner has opened; if its owner still can.
+  // The same database made once more, which nobody but its owner has opened; if its owner still
+  // can.
   const auto untouched = folder_.path() / "untouched";
   make(kind, untouched);
   const auto expected = contents_or_error(kind, untouched);

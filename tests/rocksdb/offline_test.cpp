@@ -25,7 +25,9 @@ class Offline : public ::testing::Test {
   fs::path work() const { return folder_.path() / "work"; }
   std::string db() const { return (work() / "db").string(); }
   void make_kind(const std::string& name) { make(kind(name), work()); }
-  void write(const fs::path& path, const std::string& text) const { std::ofstream(path, std::ios::binary) << text; }
+  void write(const fs::path& path, const std::string& text) const {
+    std::ofstream(path, std::ios::binary) << text;
+  }
 
   // Refused in one line that says so, with no byte changed.
   void expect_refusal(const std::vector<std::string>& arguments, const std::string& what,
@@ -55,8 +57,8 @@ class Offline : public ::testing::Test {
 
 TEST_F(Offline, watch_sees_what_a_program_writes_elsewhere) {
   write(folder_.path() / "input", "key\tvalue\n");
-  Process process({"demo", "--input", (folder_.path() / "input").string(), "--dir", db(), "--seconds", "0", "--summary",
-                   (folder_.path() / "summary.json").string()});
+  Process process({"demo", "--input", (folder_.path() / "input").string(), "--dir", db(),
+                   "--seconds", "0", "--summary", (folder_.path() / "summary.json").string()});
   EXPECT_EQ(process.wait().status, 0);
   const auto outside = outside_of(allowed_places({"db", db()}), process.watched());
   EXPECT_NE(outside.find("summary.json"), std::string::npos) << outside;
@@ -152,7 +154,8 @@ TEST_F(Offline, options_file_without_a_key_of_a_section_is_refused) {
   make_kind("plain");
   const auto file = options_file(db());
   const auto whole = read_file(file);
-  for (const auto* key : {"num_levels", "comparator", "checksum", "wal_recovery_mode", "max_bytes_for_level_multiplier"}) {
+  for (const auto* key : {"num_levels", "comparator", "checksum", "wal_recovery_mode",
+                          "max_bytes_for_level_multiplier"}) {
     auto text = whole;
     const auto at = text.rfind(std::string("  ") + key + "=");
     ASSERT_NE(at, std::string::npos) << key;
@@ -216,7 +219,8 @@ TEST_F(Offline, other_engines_that_use_rocksdbs_file_names_are_refused) {
   fs::create_directory(db() + "/blob_dir");
   expect_refusal({"db", db()}, "stacked BlobDB");
   fs::remove(db() + "/blob_dir");
-  write(options_file(db()), "[Version]\n  pebble_version=0.1\n\n[Options]\n  comparer=leveldb.BytewiseComparator\n");
+  write(options_file(db()),
+        "[Version]\n  pebble_version=0.1\n\n[Options]\n  comparer=leveldb.BytewiseComparator\n");
   expect_refusal({"db", db()}, "a Pebble database");
 }
 
@@ -224,9 +228,9 @@ TEST_F(Offline, other_engines_that_use_rocksdbs_file_names_are_refused) {
 
 TEST_F(Offline, files_that_are_no_part_of_the_database_stay) {
   make_kind("plain");
-  const std::vector<std::string> strangers = {"000999.sst", "000001.log",    "MANIFEST-000001", "000998.blob",
-                                              "notes.txt",  "LOG.old.12345", "000997.dbtmp",    "OPTIONS-000001",
-                                              "000001.log.trash", "000996.sst.trash"};
+  const std::vector<std::string> strangers = {
+      "000999.sst",    "000001.log",   "MANIFEST-000001", "000998.blob",      "notes.txt",
+      "LOG.old.12345", "000997.dbtmp", "OPTIONS-000001",  "000001.log.trash", "000996.sst.trash"};
   for (const auto& name : strangers) {
     write(db() + "/" + name, "of somebody");
   }
@@ -273,9 +277,11 @@ TEST_F(Offline, folder_named_by_a_link_or_relatively_is_the_folder) {
 TEST_F(Offline, log_of_another_database_is_no_log_of_this_one) {
   make_kind("plain");
   make(kind("plain"), folder_.path() / "another");
-  expect_refusal({"db", db(), "--wal-dir", (folder_.path() / "another" / "db").string()}, "holds another database");
+  expect_refusal({"db", db(), "--wal-dir", (folder_.path() / "another" / "db").string()},
+                 "holds another database");
   expect_refusal({"db", db(), "--wal-dir", "/none"}, "--wal-dir /none");
-  expect_refusal({"db", db(), "--db-path", (folder_.path() / "another" / "db").string()}, "holds another database");
+  expect_refusal({"db", db(), "--db-path", (folder_.path() / "another" / "db").string()},
+                 "holds another database");
 }
 
 TEST_F(Offline, log_that_does_not_continue_the_database_is_refused) {
@@ -297,9 +303,11 @@ TEST_F(Offline, log_that_does_not_continue_the_database_is_refused) {
     }
     return place.string();
   };
-  expect_refusal({"db", db(), "--wal-dir", foreign(folder_.path() / "longer" / "wal")}, "does not continue");
+  expect_refusal({"db", db(), "--wal-dir", foreign(folder_.path() / "longer" / "wal")},
+                 "does not continue");
   fs::create_directory(folder_.path() / "empty");
-  expect_refusal({"db", db(), "--wal-dir", (folder_.path() / "empty").string()}, "there is no log in");
+  expect_refusal({"db", db(), "--wal-dir", (folder_.path() / "empty").string()},
+                 "there is no log in");
   EXPECT_EQ(run({"db", db(), "--wal-dir", foreign(work() / "wal"), "--verify", "full"}).status, 0);
 }
 
@@ -382,7 +390,8 @@ TEST_F(Offline, family_that_is_refused_costs_itself_alone) {
   auto mixed = kind("plain");
   mixed.owner = [](const fs::path& folder) {
     auto owner = kind("plain").owner(folder);
-    owner.families["other"].merge_operator = kind("merge_of_the_owner").owner(folder).families["other"].merge_operator;
+    owner.families["other"].merge_operator =
+        kind("merge_of_the_owner").owner(folder).families["other"].merge_operator;
     return owner;
   };
   mixed.fill = [](OwnedDatabase& database) {
@@ -455,10 +464,13 @@ TEST_F(Offline, log_with_a_hole_between_its_files_is_refused) {
   two_logs.fill = [](OwnedDatabase& database) {
     for (const char* key : {"a", "b"}) {
       for (int each = 0; each < 20; ++each) {
-        ASSERT_TRUE(database.db().Put({}, database.handles().front(), key + std::to_string(each), "value").ok());
+        ASSERT_TRUE(database.db()
+                        .Put({}, database.handles().front(), key + std::to_string(each), "value")
+                        .ok());
       }
       if (*key == 'a') {  // which begins a new log, while the other family keeps the old one
-        ASSERT_TRUE(database.db().Put({}, database.handles().back(), "keeps the log", "value").ok());
+        ASSERT_TRUE(
+            database.db().Put({}, database.handles().back(), "keeps the log", "value").ok());
         ASSERT_TRUE(database.db().Flush({}, database.handles().front()).ok());
       }
     }
@@ -520,8 +532,11 @@ TEST_F(Offline, options_files_that_contradict_each_other_are_refused) {
   expect_refusal({"db", db()}, "says otherwise: num_levels=1");
   fs::remove(db() + "/OPTIONS-999999");
   write(folder_.path() / "options", other);
-  expect_refusal({"db", db(), "--options-file", (folder_.path() / "options").string()}, "says otherwise: num_levels=1");
-  EXPECT_EQ(run({"db", db(), "--options-file", options_file(db()).string(), "--verify", "full"}).status, 0);
+  expect_refusal({"db", db(), "--options-file", (folder_.path() / "options").string()},
+                 "says otherwise: num_levels=1");
+  EXPECT_EQ(
+      run({"db", db(), "--options-file", options_file(db()).string(), "--verify", "full"}).status,
+      0);
 }
 
 // Other circumstances.
@@ -529,7 +544,8 @@ TEST_F(Offline, options_files_that_contradict_each_other_are_refused) {
 TEST_F(Offline, user_timestamps_are_kept_with_every_version) {
   ::rocksdb::Options options;
   options.create_if_missing = true;
-  ASSERT_TRUE(::rocksdb::Comparator::CreateFromString(::rocksdb::ConfigOptions(), "leveldb.BytewiseComparator.u64ts",
+  ASSERT_TRUE(::rocksdb::Comparator::CreateFromString(::rocksdb::ConfigOptions(),
+                                                      "leveldb.BytewiseComparator.u64ts",
                                                       &options.comparator)
                   .ok());
   const auto time = [](char number) { return std::string(1, number) + std::string(7, '\0'); };
@@ -560,7 +576,8 @@ TEST_F(Offline, user_timestamps_are_kept_with_every_version) {
     const auto database = open();
     for (char version = 1; version <= 4; ++version) {
       for (int key = 0; key < 50; ++key) {
-        ASSERT_TRUE(database->Put({}, std::to_string(key), time(version), std::string(100, version)).ok());
+        ASSERT_TRUE(
+            database->Put({}, std::to_string(key), time(version), std::string(100, version)).ok());
       }
       ASSERT_TRUE(version == 4 || database->Flush({}).ok());
     }
@@ -588,12 +605,6 @@ TEST_F(Offline, names_are_printed_escaped) {
   EXPECT_NE(result.out.find("\\x1B[31mred\\x0A"), std::string::npos) << result.out;
   EXPECT_EQ(run({"db", db(), "--column-family", "\\x1B[31mred\\x0A"}).status, 0);
   EXPECT_EQ(run({"db", db(), "--merge-operator", "a=b=put"}).status, 0);
-}
-
-TEST_F(Offline, too_little_space_is_refused_before_anything_is_written) {
-  make_kind("plain");
-  const auto found = plan();
-  EXPECT_GT(found["bytes_needed_max"], found["column_families"][0]["bytes"]);
 }
 
 TEST_F(Offline, options_that_name_nothing_are_told) {

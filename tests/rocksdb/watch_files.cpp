@@ -2,9 +2,9 @@
 // writing, or makes, renames, links, deletes or alters one, adds a line to the file $KSTONE_WATCH:
 // the call, a space, and the absolute path.
 //
-// It sees what a process asks of the C library, whichever library of the process asks. Each of those
-// calls, and each that writes to a file or brings it to the disk, is a step. KSTONE_WATCH_SIGNAL,
-// "SIGNAL STEP", sends the process that signal before that step.
+// It sees what a process asks of the C library, whichever library of the process asks. Each of
+// those calls, and each that writes to a file or brings it to the disk, is a step.
+// KSTONE_WATCH_SIGNAL, "SIGNAL STEP", sends the process that signal before that step.
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -60,7 +60,8 @@ void note(const char* call, int folder, const char* path) {
         std::string(call) + " " + (path[0] == '/' ? path : folder_of(folder) + "/" + path) + "\n";
     const auto file = static_cast<int>(
         syscall(SYS_openat, AT_FDCWD, report, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
-    if (file < 0 || syscall(SYS_write, file, line.data(), line.size()) != static_cast<long>(line.size())) {
+    if (file < 0 ||
+        syscall(SYS_write, file, line.data(), line.size()) != static_cast<long>(line.size())) {
       _exit(126);  // a watch that sees nothing must not look like one that found nothing
     }
     close(file);
@@ -68,7 +69,9 @@ void note(const char* call, int folder, const char* path) {
   errno = saved;
 }
 
-bool writes(int flags) { return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0; }
+bool writes(int flags) {
+  return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0;
+}
 
 mode_t mode_of(int flags, std::va_list arguments) {
   return (flags & (O_CREAT | O_TMPFILE)) != 0 ? static_cast<mode_t>(va_arg(arguments, int)) : 0;
@@ -78,34 +81,34 @@ mode_t mode_of(int flags, std::va_list arguments) {
 
 extern "C" {
 
-#define WATCH_OPEN(name)                                         \
-  int name(const char* path, int flags, ...) {                   \
-    std::va_list arguments;                                      \
-    va_start(arguments, flags);                                  \
-    const mode_t mode = mode_of(flags, arguments);               \
-    va_end(arguments);                                           \
-    if (writes(flags)) note("open", AT_FDCWD, path);             \
+#define WATCH_OPEN(name)                                               \
+  int name(const char* path, int flags, ...) {                         \
+    std::va_list arguments;                                            \
+    va_start(arguments, flags);                                        \
+    const mode_t mode = mode_of(flags, arguments);                     \
+    va_end(arguments);                                                 \
+    if (writes(flags)) note("open", AT_FDCWD, path);                   \
     return next<int(const char*, int, ...)>(#name)(path, flags, mode); \
   }
 WATCH_OPEN(open)
 WATCH_OPEN(open64)
 
-#define WATCH_OPENAT(name)                                       \
-  int name(int folder, const char* path, int flags, ...) {       \
-    std::va_list arguments;                                      \
-    va_start(arguments, flags);                                  \
-    const mode_t mode = mode_of(flags, arguments);               \
-    va_end(arguments);                                           \
-    if (writes(flags)) note("open", folder, path);               \
+#define WATCH_OPENAT(name)                                                          \
+  int name(int folder, const char* path, int flags, ...) {                          \
+    std::va_list arguments;                                                         \
+    va_start(arguments, flags);                                                     \
+    const mode_t mode = mode_of(flags, arguments);                                  \
+    va_end(arguments);                                                              \
+    if (writes(flags)) note("open", folder, path);                                  \
     return next<int(int, const char*, int, ...)>(#name)(folder, path, flags, mode); \
   }
 WATCH_OPENAT(openat)
 WATCH_OPENAT(openat64)
 
-#define WATCH_FOPEN(name)                                        \
-  FILE* name(const char* path, const char* mode) {               \
+#define WATCH_FOPEN(name)                                                   \
+  FILE* name(const char* path, const char* mode) {                          \
     if (std::strpbrk(mode, "wa+") != nullptr) note("open", AT_FDCWD, path); \
-    return next<FILE*(const char*, const char*)>(#name)(path, mode); \
+    return next<FILE*(const char*, const char*)>(#name)(path, mode);        \
   }
 WATCH_FOPEN(fopen)
 WATCH_FOPEN(fopen64)
@@ -167,7 +170,8 @@ int rename(const char* from, const char* to) noexcept {
 int renameat(int from_folder, const char* from, int to_folder, const char* to) noexcept {
   note("rename", from_folder, from);
   note("rename", to_folder, to);
-  return next<int(int, const char*, int, const char*)>("renameat")(from_folder, from, to_folder, to);
+  return next<int(int, const char*, int, const char*)>("renameat")(from_folder, from, to_folder,
+                                                                   to);
 }
 int link(const char* from, const char* to) noexcept {
   note("link", AT_FDCWD, to);
@@ -199,8 +203,10 @@ int lchown(const char* path, uid_t user, gid_t group) noexcept {
   const char* report = getenv("KSTONE_WATCH_STEPS");
   if (report != nullptr) {
     const auto text = std::to_string(steps.load(std::memory_order_relaxed));
-    const auto file = static_cast<int>(syscall(SYS_openat, AT_FDCWD, report, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-    if (file < 0 || syscall(SYS_write, file, text.data(), text.size()) != static_cast<long>(text.size())) {
+    const auto file = static_cast<int>(
+        syscall(SYS_openat, AT_FDCWD, report, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    if (file < 0 ||
+        syscall(SYS_write, file, text.data(), text.size()) != static_cast<long>(text.size())) {
       _exit(126);
     }
   }

@@ -50,7 +50,8 @@ bool is_below(const fs::path& path, const fs::path& root) {
   return in_root == root.end();
 }
 
-Enclosure::Enclosure(std::shared_ptr<::rocksdb::FileSystem> target, std::string folder, bool any_owner)
+Enclosure::Enclosure(std::shared_ptr<::rocksdb::FileSystem> target, std::string folder,
+                     bool any_owner)
     : FileSystemWrapper(std::move(target)), folder_(std::move(folder)), any_owner_(any_owner) {}
 
 Enclosure::~Enclosure() {
@@ -80,7 +81,8 @@ std::string Enclosure::refused() const {
   return refused_;
 }
 
-IOStatus Enclosure::refuse(const std::string& call, const std::string& path, const std::string& why) {
+IOStatus Enclosure::refuse(const std::string& call, const std::string& path,
+                           const std::string& why) {
   const auto text = call + " " + path + ": " + why;
   const std::lock_guard<std::mutex> lock(mutex_);
   if (working_ && refused_.empty()) {
@@ -96,13 +98,15 @@ IOStatus Enclosure::place(const std::string& call, const std::string& path, std:
   std::error_code error;
   const fs::path given(path);
   const auto name = given.filename();
-  const auto folder = fs::canonical(name.empty() ? given : fs::absolute(given).parent_path(), error);
+  const auto folder =
+      fs::canonical(name.empty() ? given : fs::absolute(given).parent_path(), error);
   if (error) {
     return refuse(call, path, error.message());
   }
   const auto whole = name.empty() ? folder : folder / name;
   result = whole.string();
-  if (std::none_of(roots_.begin(), roots_.end(), [&](const auto& root) { return is_below(whole, root); })) {
+  if (std::none_of(roots_.begin(), roots_.end(),
+                   [&](const auto& root) { return is_below(whole, root); })) {
     return refuse(call, path, "lies outside of the database's folder");
   }
   return IOStatus::OK();
@@ -174,8 +178,8 @@ IOStatus Enclosure::ReopenWritableFile(const std::string& path, const FileOption
   return FileSystemWrapper::ReopenWritableFile(path, options, result, debug);
 }
 
-IOStatus Enclosure::ReuseWritableFile(const std::string& path, const std::string&, const FileOptions&,
-                                      WritableFile*, Debug*) {
+IOStatus Enclosure::ReuseWritableFile(const std::string& path, const std::string&,
+                                      const FileOptions&, WritableFile*, Debug*) {
   return refuse("reuse", path, "a file of the database is never written over");
 }
 
@@ -184,8 +188,8 @@ IOStatus Enclosure::NewRandomRWFile(const std::string& path, const FileOptions&,
   return refuse("write into", path, "a file of the database is never written over");
 }
 
-IOStatus Enclosure::NewMemoryMappedFileBuffer(
-    const std::string& path, std::unique_ptr<::rocksdb::MemoryMappedFileBuffer>*) {
+IOStatus Enclosure::NewMemoryMappedFileBuffer(const std::string& path,
+                                              std::unique_ptr<::rocksdb::MemoryMappedFileBuffer>*) {
   return refuse("map", path, "a file of the database is never written over");
 }
 
@@ -220,7 +224,8 @@ IOStatus Enclosure::CreateDir(const std::string& path, const Options& options, D
   return status.ok() ? adopt(where, true) : status;
 }
 
-IOStatus Enclosure::CreateDirIfMissing(const std::string& path, const Options& options, Debug* debug) {
+IOStatus Enclosure::CreateDirIfMissing(const std::string& path, const Options& options,
+                                       Debug* debug) {
   std::error_code ignored;
   return fs::is_directory(path, ignored) ? IOStatus::OK() : CreateDir(path, options, debug);
 }
@@ -229,8 +234,8 @@ IOStatus Enclosure::DeleteDir(const std::string& path, const Options&, Debug*) {
   return refuse("delete", path, "no folder is ever deleted");
 }
 
-IOStatus Enclosure::RenameFile(const std::string& from, const std::string& to, const Options& options,
-                               Debug* debug) {
+IOStatus Enclosure::RenameFile(const std::string& from, const std::string& to,
+                               const Options& options, Debug* debug) {
   std::string source;
   std::string target;
   if (auto status = place("rename", from, source); !status.ok()) {

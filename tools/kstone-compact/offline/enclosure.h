@@ -31,13 +31,13 @@ namespace kstone::compact {
 
 class Enclosure final : public ::rocksdb::FileSystemWrapper {
  public:
-  // `folder` is the database's, canonical. Begins with looking. With `any_owner` it is no error if new
-  // files cannot be given to the owner.
+  // `folder` is the database's, canonical. Begins with looking. With `any_owner` it is no error if
+  // new files cannot be given to the owner.
   Enclosure(std::shared_ptr<::rocksdb::FileSystem> target, std::string folder, bool any_owner);
   ~Enclosure() override;
 
-  // Takes the lock of the database, and keeps it until this object ends, also while RocksDB opens and
-  // closes the database. Makes the file if there is none.
+  // Takes the lock of the database, and keeps it until this object ends, also while RocksDB opens
+  // and closes the database. Makes the file if there is none.
   ::rocksdb::IOStatus lock();
   bool locked() const { return lock_ != nullptr; }
   // From now on work is allowed below `roots`, which are canonical. `database` is what the database

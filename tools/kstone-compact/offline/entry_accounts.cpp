@@ -11,7 +11,8 @@ namespace {
 
 std::int64_t signed_of(std::uint64_t count) { return static_cast<std::int64_t>(count); }
 
-std::int64_t entries_of(const std::vector<std::string>& files, const ::rocksdb::CompactionJobInfo& info) {
+std::int64_t entries_of(const std::vector<std::string>& files,
+                        const ::rocksdb::CompactionJobInfo& info) {
   std::int64_t sum = 0;
   for (const auto& file : files) {
     const auto found = info.table_properties.find(file);
@@ -22,8 +23,8 @@ std::int64_t entries_of(const std::vector<std::string>& files, const ::rocksdb::
 
 // To another level: it was not merged, and keeps its name.
 bool only_moved(const ::rocksdb::CompactionJobInfo& info) {
-  return std::is_permutation(info.input_files.begin(), info.input_files.end(), info.output_files.begin(),
-                             info.output_files.end());
+  return std::is_permutation(info.input_files.begin(), info.input_files.end(),
+                             info.output_files.begin(), info.output_files.end());
 }
 
 }  // namespace
@@ -38,13 +39,15 @@ void EntryAccounts::OnTableFileCreated(const ::rocksdb::TableFileCreationInfo& i
   changes_[info.cf_name] += signed_of(info.table_properties.num_entries);
 }
 
-void EntryAccounts::OnCompactionCompleted(::rocksdb::DB*, const ::rocksdb::CompactionJobInfo& info) {
+void EntryAccounts::OnCompactionCompleted(::rocksdb::DB*,
+                                          const ::rocksdb::CompactionJobInfo& info) {
   if (!info.status.ok() || only_moved(info)) {
     return;
   }
   rocksdb::record_job_stats(stats_, info.stats);
   const std::lock_guard<std::mutex> lock(mutex_);
-  changes_[info.cf_name] += entries_of(info.output_files, info) - entries_of(info.input_files, info);
+  changes_[info.cf_name] +=
+      entries_of(info.output_files, info) - entries_of(info.input_files, info);
 }
 
 std::string EntryAccounts::wrong(const std::string& family, const FamilyContents& before,
@@ -52,9 +55,9 @@ std::string EntryAccounts::wrong(const std::string& family, const FamilyContents
   const std::lock_guard<std::mutex> lock(mutex_);
   const auto change = changes_.find(family);
   const auto expected = signed_of(before.entries) + (change == changes_.end() ? 0 : change->second);
-  return signed_of(after.entries) == expected
-             ? ""
-             : "its SSTs hold " + std::to_string(after.entries) + " entries, not " + std::to_string(expected);
+  return signed_of(after.entries) == expected ? ""
+                                              : "its SSTs hold " + std::to_string(after.entries) +
+                                                    " entries, not " + std::to_string(expected);
 }
 
 }  // namespace kstone::compact

@@ -1,7 +1,7 @@
 // Follows the entries of each column family through flushes and compactions: what is there in the
-// end has to be what was there before, plus what flushes wrote, plus what compactions wrote, less what
-// they read. So an SST that appears, vanishes or stays without a reason is found, and a family that
-// somebody else changed.
+// end has to be what was there before, plus what flushes wrote, plus what compactions wrote, less
+// what they read. So an SST that appears, vanishes or stays without a reason is found, and a family
+// that somebody else changed.
 //
 // Thread safety: RocksDB calls from its threads; `wrong` after them.
 

@@ -18,17 +18,17 @@
 namespace kstone::compact {
 namespace {
 
-constexpr std::array<const char*, 9> kinds = {"block-policy",      "compaction-filter", "file-checksums",
-                                              "filters",           "options",           "owner",
-                                              "partitioner",       "prefix-extractor",  "properties"};
+constexpr std::array<const char*, 9> kinds = {"block-policy", "compaction-filter", "file-checksums",
+                                              "filters",      "options",           "owner",
+                                              "partitioner",  "prefix-extractor",  "properties"};
 constexpr const char* wal_kind = "wal-records";
 
 bool is_kind(const std::string& word) {
   return word == wal_kind || std::find(kinds.begin(), kinds.end(), word) != kinds.end();
 }
 
-// The name that a release which did not write a filter's parameters left; its policy reads filters and
-// builds none.
+// The name that a release which did not write a filter's parameters left; its policy reads filters
+// and builds none.
 bool builds_filters(const ::rocksdb::BlockBasedTableOptions* table) {
   return table != nullptr && table->filter_policy != nullptr &&
          std::string_view(table->filter_policy->Name()) != "rocksdb.BuiltinBloomFilter";
@@ -51,13 +51,15 @@ void find_lacking_table_names(const FamilySection& section, FamilyPlan& family,
   if (!filter.empty() && !builds_filters(table)) {
     object(family, accepted, "filters",
            (table != nullptr && table->filter_policy != nullptr
-                ? "filter policy " + in_quotes(filter) + " has no parameters, so filters cannot be built"
+                ? "filter policy " + in_quotes(filter) +
+                      " has no parameters, so filters cannot be built"
                 : not_here("filter policy", filter)) +
                "; new SSTs would have no filters");
   }
   const auto policy = object_name(section.table_options, "flush_block_policy_factory");
   if (!policy.empty() && table != nullptr &&
-      (table->flush_block_policy_factory == nullptr || policy != table->flush_block_policy_factory->Name())) {
+      (table->flush_block_policy_factory == nullptr ||
+       policy != table->flush_block_policy_factory->Name())) {
     object(family, accepted, "block-policy",
            not_here("flush block policy", policy) + "; new SSTs would have other blocks");
   }
@@ -88,7 +90,9 @@ bool is_told(const FamilyPlan& family, const std::string& kind) {
          std::any_of(family.accepted.begin(), family.accepted.end(), is);
 }
 
-bool is_named(const std::string& name) { return !name.empty() && name != "nullptr" && name != "[]"; }
+bool is_named(const std::string& name) {
+  return !name.empty() && name != "nullptr" && name != "[]";
+}
 
 }  // namespace
 
@@ -137,7 +141,8 @@ void find_lacking_names(const OptionKeys& database, const ::rocksdb::DBOptions& 
                         const AcceptedLosses& accepted) {
   const auto checksums = object_name(database, "file_checksum_gen_factory");
   if (!checksums.empty() && options.file_checksum_gen_factory == nullptr) {
-    const auto what = not_here("checksum generator", checksums) + "; new SSTs would have no file checksums";
+    const auto what =
+        not_here("checksum generator", checksums) + "; new SSTs would have no file checksums";
     if (accepted.covers("file-checksums")) {
       plan.notes.push_back(what);
     } else {
@@ -160,7 +165,8 @@ void find_lacking_names(const FamilySection& section, FamilyPlan& family, Plan& 
   family.comparator = object_name(section.options, "comparator");
   if (options.comparator == nullptr || family.comparator != options.comparator->Name()) {
     plan.objections.push_back(
-        {label + not_here("comparator", family.comparator) + ", so its records cannot be ordered", ""});
+        {label + not_here("comparator", family.comparator) + ", so its records cannot be ordered",
+         ""});
   }
   const auto table = object_name(section.options, "table_factory");
   if (options.table_factory == nullptr || table != options.table_factory->Name()) {
@@ -169,7 +175,8 @@ void find_lacking_names(const FamilySection& section, FamilyPlan& family, Plan& 
   const auto extractor = object_name(section.options, "prefix_extractor");
   if (!extractor.empty() && options.prefix_extractor == nullptr) {
     object(family, accepted, "prefix-extractor",
-           not_here("prefix extractor", extractor) + "; new SSTs would have no prefixes in their filters");
+           not_here("prefix extractor", extractor) +
+               "; new SSTs would have no prefixes in their filters");
   }
   for (const auto* key : {"compaction_filter", "compaction_filter_factory"}) {
     // Also one of a name that RocksDB has: it removes records, and may be another one of that name.
@@ -211,10 +218,12 @@ void find_lost_properties(const ::rocksdb::TablePropertiesCollection& ssts, Fami
     }
   }
   const bool builtin = std::all_of(filters.begin(), filters.end(), is_builtin_filter);
-  if (has_filters && !is_told(family, "filters") && (!builds_filters(block_based(family)) || !builtin)) {
-    object(family, accepted, "filters",
-           "its SSTs have filters" + (filters.empty() ? std::string() : " (" + some(filters) + ")") +
-               ", and new ones would have " + (builtin ? "none by its options" : "those of RocksDB"));
+  if (has_filters && !is_told(family, "filters") &&
+      (!builds_filters(block_based(family)) || !builtin)) {
+    object(
+        family, accepted, "filters",
+        "its SSTs have filters" + (filters.empty() ? std::string() : " (" + some(filters) + ")") +
+            ", and new ones would have " + (builtin ? "none by its options" : "those of RocksDB"));
   }
   if (!extractors.empty() && family.options.prefix_extractor == nullptr &&
       !is_told(family, "prefix-extractor")) {

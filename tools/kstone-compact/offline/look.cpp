@@ -34,7 +34,8 @@ using ::rocksdb::WALRecoveryMode;
 
 constexpr const char* stats_family = "___rocksdb_stats_history___";
 
-// One look at one database. Each step that finds what makes the next one impossible objects and ends.
+// One look at one database. Each step that finds what makes the next one impossible objects and
+// ends.
 class Looker {
  public:
   Looker(const OfflineOptions& options, Look& look)
@@ -55,7 +56,8 @@ class Looker {
   void object_to_opening(const Status& status);
   void judge_wal(const Places& places);
   void read_families(const OpenDatabase& database);
-  void read_family(const OpenDatabase& database, ::rocksdb::ColumnFamilyHandle* handle, FamilyPlan& family);
+  void read_family(const OpenDatabase& database, ::rocksdb::ColumnFamilyHandle* handle,
+                   FamilyPlan& family);
   void take_merge_operators();
   void judge_merges(FamilyPlan& family);
   void judge_named_merges(FamilyPlan& family, const ::rocksdb::MergeOperator& merge);
@@ -74,13 +76,13 @@ class Looker {
   OptionsText text_;
   std::unique_ptr<WalContents> wal_;
   std::uint64_t first_log_ = 0;  // that counts
-  bool torn_ = false;  // its newest file ends in the middle of a record
+  bool torn_ = false;            // its newest file ends in the middle of a record
   std::map<std::string, std::shared_ptr<::rocksdb::MergeOperator>> named_;  // by family
-  std::map<std::string, std::string> merge_names_;                          // by family, in the options file
-  std::map<std::string, bool> may_merge_;                                   // by family
+  std::map<std::string, std::string> merge_names_;     // by family, in the options file
+  std::map<std::string, bool> may_merge_;              // by family
   std::map<std::string, std::uint64_t> last_in_ssts_;  // by family: the highest sequence number
-  bool has_links_ = false;  // an SST is a copy's, too
-  std::uint64_t last_sequence_ = 0;                     // of the manifest
+  bool has_links_ = false;                             // an SST is a copy's, too
+  std::uint64_t last_sequence_ = 0;                    // of the manifest
   std::map<std::string, bool> uncertain_;  // by family: whether its operator is only a name
 };
 
@@ -108,7 +110,8 @@ bool Looker::read_options_file() {
     missing = error.what();
   }
   if (!missing.empty()) {
-    object("its options file " + shown + " is damaged or not whole: " + missing, "--options-file FILE");
+    object("its options file " + shown + " is damaged or not whole: " + missing,
+           "--options-file FILE");
     return false;
   }
   plan_.rocksdb_version = text_.version["rocksdb_version"];
@@ -121,18 +124,22 @@ bool Looker::read_options_file() {
   std::vector<::rocksdb::ColumnFamilyDescriptor> families;
   auto cache = ::rocksdb::NewLRUCache(32 << 20, 2);  // one for all families, however many
   const auto load = [&] {
-    return ::rocksdb::LoadOptionsFromFile(config, plan_.options_file, &plan_.options, &families, &cache);
+    return ::rocksdb::LoadOptionsFromFile(config, plan_.options_file, &plan_.options, &families,
+                                          &cache);
   };
   auto status = load();
   if (!status.ok() && accepted_.covers("options")) {
-    plan_.notes.push_back("its options file has options that this program does not know: " + status.ToString());
+    plan_.notes.push_back("its options file has options that this program does not know: " +
+                          status.ToString());
     config.ignore_unknown_options = true;
     status = load();
   }
   if (!status.ok() || families.size() != text_.families.size()) {
     object("its options file " + shown + ", written by RocksDB " + escaped(plan_.rocksdb_version) +
-               ", is not understood by " + ::rocksdb::GetRocksVersionAsString() + ": " + status.ToString(),
-           accepted_.covers("options") ? "--options-file FILE" : "--accept-loss options, or --options-file FILE");
+               ", is not understood by " + ::rocksdb::GetRocksVersionAsString() + ": " +
+               status.ToString(),
+           accepted_.covers("options") ? "--options-file FILE"
+                                       : "--accept-loss options, or --options-file FILE");
     return false;
   }
   plan_.options.env = look_.env.get();
@@ -145,8 +152,8 @@ bool Looker::read_options_file() {
   return true;
 }
 
-// Two whole options files that contradict each other leave open which one is the owner's: a tool that
-// opens a database with options of its own leaves one, too.
+// Two whole options files that contradict each other leave open which one is the owner's: a tool
+// that opens a database with options of its own leaves one, too.
 void Looker::compare_options_files() {
   auto own = options_files(plan_.path);
   std::error_code ignored;
@@ -163,9 +170,11 @@ void Looker::compare_options_files() {
   const auto text = read_text(own.back());
   try {
     const auto other = parse_options(text);
-    const auto difference = what_is_missing(other, text, true).empty() ? what_differs(other, text_) : "";
+    const auto difference =
+        what_is_missing(other, text, true).empty() ? what_differs(other, text_) : "";
     if (!difference.empty()) {
-      object("its options file " + escaped(fs::path(own.back()).filename().string()) + " says otherwise: " + difference,
+      object("its options file " + escaped(fs::path(own.back()).filename().string()) +
+                 " says otherwise: " + difference,
              "--options-file FILE, one of the folder's");
     }
   } catch (const BadInput&) {
@@ -178,7 +187,8 @@ bool Looker::match_families() {
   std::vector<std::string> names;
   ::rocksdb::DBOptions options;
   options.env = look_.env.get();
-  if (const auto status = ::rocksdb::DB::ListColumnFamilies(options, plan_.path, &names); !status.ok()) {
+  if (const auto status = ::rocksdb::DB::ListColumnFamilies(options, plan_.path, &names);
+      !status.ok()) {
     throw BadInput(escaped(plan_.path) + ": not a database: " + status.ToString());
   }
   const auto described = std::move(plan_.families);
@@ -186,9 +196,11 @@ bool Looker::match_families() {
   const std::size_t objections = plan_.objections.size();
   find_lacking_names(text_.database, plan_.options, plan_, accepted_);
   for (const auto& name : names) {
-    const auto found = std::find_if(described.begin(), described.end(), [&](const auto& f) { return f.name == name; });
+    const auto found = std::find_if(described.begin(), described.end(),
+                                    [&](const auto& f) { return f.name == name; });
     if (found == described.end()) {
-      object("its options file does not describe column family " + in_quotes(name), "--options-file FILE");
+      object("its options file does not describe column family " + in_quotes(name),
+             "--options-file FILE");
       continue;
     }
     plan_.families.push_back(*found);
@@ -203,9 +215,12 @@ bool Looker::match_families() {
 }
 
 void Looker::require_family(const std::string& option, const std::string& name) const {
-  const auto is = [&](const auto& family) { return family.name == name || escaped(family.name) == name; };
+  const auto is = [&](const auto& family) {
+    return family.name == name || escaped(family.name) == name;
+  };
   if (std::none_of(plan_.families.begin(), plan_.families.end(), is)) {
-    throw BadInput(option + ": " + escaped(plan_.path) + " has no column family " + in_quotes(name));
+    throw BadInput(option + ": " + escaped(plan_.path) + " has no column family " +
+                   in_quotes(name));
   }
 }
 
@@ -225,8 +240,10 @@ void Looker::choose() {
     require_family("--merge-operator", name);
     named_[name] = named_operator(spec);
     for (const auto& [family, written] : merge_names_) {
-      if ((family == name || escaped(family) == name) && !written.empty() && !named_[name]->IsInstanceOf(written)) {
-        throw BadInput("--merge-operator " + escaped(pair) + ": the options file names " + in_quotes(written));
+      if ((family == name || escaped(family) == name) && !written.empty() &&
+          !named_[name]->IsInstanceOf(written)) {
+        throw BadInput("--merge-operator " + escaped(pair) + ": the options file names " +
+                       in_quotes(written));
       }
     }
   }
@@ -236,7 +253,8 @@ void Looker::choose() {
   };
   for (auto& family : plan_.families) {
     family.skipped = has(options_.skip_families, family.name);
-    family.chosen = !family.skipped && (options_.families.empty() || has(options_.families, family.name)) &&
+    family.chosen = !family.skipped &&
+                    (options_.families.empty() || has(options_.families, family.name)) &&
                     family.name != stats_family;
   }
 }
@@ -273,12 +291,14 @@ Status Looker::read_only(WALRecoveryMode mode, WalContents& wal, bool families) 
   return status;
 }
 
-// Reads the log without applying it. RocksDB's strictest mode is taken if nothing is wrong, the one that
-// knows an unfinished record if that is all; the owner's own only if the user accepts what it drops.
+// Reads the log without applying it. RocksDB's strictest mode is taken if nothing is wrong, the one
+// that knows an unfinished record if that is all; the owner's own only if the user accepts what it
+// drops.
 bool Looker::read_wal(const Places& places) {
   const auto owners_mode = plan_.options.wal_recovery_mode;
   wal_ = std::make_unique<WalContents>();
-  if (const auto status = read_only(WALRecoveryMode::kSkipAnyCorruptedRecords, *wal_, false); !status.ok()) {
+  if (const auto status = read_only(WALRecoveryMode::kSkipAnyCorruptedRecords, *wal_, false);
+      !status.ok()) {
     object_to_opening(status);
     return false;
   }
@@ -290,11 +310,13 @@ bool Looker::read_wal(const Places& places) {
     wal_ = std::make_unique<WalContents>();
     const auto tolerant = read_only(WALRecoveryMode::kTolerateCorruptedTailRecords, *wal_);
     plan_.options.wal_recovery_mode = WALRecoveryMode::kTolerateCorruptedTailRecords;
-    damage = tolerant.ok() && owners_mode == WALRecoveryMode::kAbsoluteConsistency
-                 ? "it ends in the middle of a record, and its owner's recovery mode tolerates nothing"
-                 : "";
+    damage =
+        tolerant.ok() && owners_mode == WALRecoveryMode::kAbsoluteConsistency
+            ? "it ends in the middle of a record, and its owner's recovery mode tolerates nothing"
+            : "";
     status = tolerant.ok() ? tolerant : status;
-    plan_.notes.push_back("the log ends in the middle of a record, as a crash leaves it; that record is no more");
+    plan_.notes.push_back(
+        "the log ends in the middle of a record, as a crash leaves it; that record is no more");
   }
   if (!status.ok()) {
     const auto strict = status.ToString();
@@ -342,10 +364,12 @@ std::string Looker::damage_of_log() {
 void Looker::object_to_opening(const Status& status) {
   const auto text = status.ToString();
   const bool missing = text.find("No such file") != std::string::npos || status.IsPathNotFound();
-  object("it cannot be opened: " + text,
-         missing ? "if its SSTs lie in several folders: --db-path PATH for each of the owner's db_paths, "
-                   "--cf-path FAMILY=PATH for each of its cf_paths"
-                 : "");
+  object(
+      "it cannot be opened: " + text,
+      missing
+          ? "if its SSTs lie in several folders: --db-path PATH for each of the owner's db_paths, "
+            "--cf-path FAMILY=PATH for each of its cf_paths"
+          : "");
 }
 
 void Looker::judge_wal(const Places& places) {
@@ -363,13 +387,16 @@ void Looker::judge_wal(const Places& places) {
   }
   // RocksDB leaves a log, if an empty one, wherever its owner has it.
   const bool elsewhere = plan_.wal_dir != plan_.path;
-  if ((elsewhere || places.wal_dir_is_gone) && std::none_of(plan_.files.begin(), plan_.files.end(),
-                            [](const auto& file) { return file.ends_with(".log"); })) {
-    object("there is no log in " + escaped(plan_.wal_dir) + " that is as new as the manifest", "--wal-dir PATH");
+  if ((elsewhere || places.wal_dir_is_gone) &&
+      std::none_of(plan_.files.begin(), plan_.files.end(),
+                   [](const auto& file) { return file.ends_with(".log"); })) {
+    object("there is no log in " + escaped(plan_.wal_dir) + " that is as new as the manifest",
+           "--wal-dir PATH");
   }
   const auto in_folder = logs_in(plan_.path);
   if (elsewhere && in_folder.lower_bound(first_log_) != in_folder.end()) {
-    object("there are logs in " + escaped(plan_.wal_dir) + " and, as new as the manifest, in the folder itself",
+    object("there are logs in " + escaped(plan_.wal_dir) +
+               " and, as new as the manifest, in the folder itself",
            "moving those away that are not the database's");
   }
   std::uint64_t bytes = 0;
@@ -395,7 +422,8 @@ void Looker::read_families(const OpenDatabase& database) {
   while (!manifest.empty() && manifest.back() == '\n') {
     manifest.pop_back();
   }
-  plan_.files.insert({plan_.path + "/" + manifest, plan_.path + "/CURRENT", plan_.path + "/IDENTITY"});
+  plan_.files.insert(
+      {plan_.path + "/" + manifest, plan_.path + "/CURRENT", plan_.path + "/IDENTITY"});
   for (std::size_t at = 0; at < plan_.families.size(); ++at) {
     read_family(database, database.handles()[at], plan_.families[at]);
   }
@@ -446,11 +474,13 @@ void Looker::read_family(const OpenDatabase& database, ::rocksdb::ColumnFamilyHa
   for (const auto& level : metadata.levels) {
     for (const auto& sst : level.files) {
       const auto& generator = plan_.options.file_checksum_gen_factory;
-      const bool has = !sst.file_checksum_func_name.empty() && sst.file_checksum_func_name != "Unknown";
+      const bool has =
+          !sst.file_checksum_func_name.empty() && sst.file_checksum_func_name != "Unknown";
       if (has && generator == nullptr && !accepted_.covers("file-checksums", family.name)) {
-        family.objections.push_back({"its SSTs have file checksums (" + escaped(sst.file_checksum_func_name) +
-                                         "), and new ones would have none",
-                                     "--accept-loss file-checksums:" + escaped(family.name), "file-checksums"});
+        family.objections.push_back(
+            {"its SSTs have file checksums (" + escaped(sst.file_checksum_func_name) +
+                 "), and new ones would have none",
+             "--accept-loss file-checksums:" + escaped(family.name), "file-checksums"});
         return;
       }
     }
@@ -491,9 +521,10 @@ void Looker::judge_merges(FamilyPlan& family) {
   family.readable = false;
   family.objections.push_back(
       {"it holds merge operands, and its merge operator " +
-           (merge == nullptr ? std::string("is not named in the options file")
-                             : in_quotes(merge->Name()) +
-                                   " is not certain: the options file does not describe it in full"),
+           (merge == nullptr
+                ? std::string("is not named in the options file")
+                : in_quotes(merge->Name()) +
+                      " is not certain: the options file does not describe it in full"),
        "--merge-operator " + escaped(family.name) + "=SPEC, if it is one of RocksDB's", ""});
 }
 
@@ -510,17 +541,19 @@ void Looker::judge_named_merges(FamilyPlan& family, const ::rocksdb::MergeOperat
   auto status = database.open_read_only(plan_, options);
   family.options.merge_operator = certain;
   if (status.ok()) {
-    status = database.read_all(family.name, OpenDatabase::Versions::all, [](const auto&) { return true; });
+    status = database.read_all(family.name, OpenDatabase::Versions::all,
+                               [](const auto&) { return true; });
   }
   const auto wrong = status.ok() ? misfit(merge, sizes) : status.ToString();
   if (!wrong.empty()) {
     family.readable = false;
-    family.objections.push_back({"the merge operator that was named is not the owner's: " + wrong, "", ""});
+    family.objections.push_back(
+        {"the merge operator that was named is not the owner's: " + wrong, "", ""});
   }
 }
 
-// A log that the user has named may be another database's, which only the numbers of its records tell:
-// what is not in an SST yet is younger than what is, and no number is left out.
+// A log that the user has named may be another database's, which only the numbers of its records
+// tell: what is not in an SST yet is younger than what is, and no number is left out.
 void Looker::judge_continuity() {
   std::uint64_t first = UINT64_MAX;
   bool older = false;
@@ -530,13 +563,14 @@ void Looker::judge_continuity() {
     older = older || sequence <= last_in_ssts_[family.name];
   }
   if (!options_.wal_dir.empty() && first != UINT64_MAX && (older || first > last_sequence_ + 1)) {
-    object("the log in --wal-dir " + escaped(plan_.wal_dir) + " does not continue the database: it begins with record " +
-           std::to_string(first) + ", and the database is at " + std::to_string(last_sequence_));
+    object("the log in --wal-dir " + escaped(plan_.wal_dir) +
+           " does not continue the database: it begins with record " + std::to_string(first) +
+           ", and the database is at " + std::to_string(last_sequence_));
   }
 }
 
-// A family with an objection is left alone, and its records stay in the log. Where the log cannot be
-// kept, there may be none.
+// A family with an objection is left alone, and its records stay in the log. Where the log cannot
+// be kept, there may be none.
 void Looker::judge_left_alone() {
   for (auto& family : plan_.families) {
     const auto wal = wal_->of(family.name);
@@ -556,8 +590,8 @@ void Looker::judge_left_alone() {
     }
     if (wal.records > 0 && !family.objections.empty() && !plan_.keeps_log) {
       const auto& first = family.objections.front();
-      object("the log holds " + std::to_string(wal.records) + " records of column family '" + escaped(family.name) +
-                 "', which would be written to an SST: " + first.what,
+      object("the log holds " + std::to_string(wal.records) + " records of column family '" +
+                 escaped(family.name) + "', which would be written to an SST: " + first.what,
              first.accept);
     }
   }
@@ -575,7 +609,9 @@ void Looker::look_at_space() {
   for (const auto& family : plan_.families) {
     logged += family.wal_bytes;
     if (family.compacts()) {
-      sizes.push_back(static_cast<std::uint64_t>(static_cast<double>(family.bytes()) * family.growth) + family.wal_bytes);
+      sizes.push_back(
+          static_cast<std::uint64_t>(static_cast<double>(family.bytes()) * family.growth) +
+          family.wal_bytes);
     }
   }
   std::sort(sizes.rbegin(), sizes.rend());
@@ -588,15 +624,16 @@ void Looker::look_at_space() {
   }
   for (const auto& place : plan_.places) {
     if (statvfs(place.c_str(), &disk) == 0) {
-      plan_.free_bytes = std::min(plan_.free_bytes, static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize);
+      plan_.free_bytes =
+          std::min(plan_.free_bytes, static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize);
     }
   }
   const auto mib = [](std::uint64_t bytes) { return std::to_string((bytes >> 20) + 1) + " MiB"; };
   const bool works = std::any_of(plan_.families.begin(), plan_.families.end(),
                                  [](const auto& family) { return family.compacts(); });
   if (works && plan_.free_bytes < plan_.needed_bytes && !options_.ignore_free_space) {
-    object("it may need " + mib(plan_.needed_bytes) + " of free space, and " + mib(plan_.free_bytes) +
-               " are free (No space left on device)",
+    object("it may need " + mib(plan_.needed_bytes) + " of free space, and " +
+               mib(plan_.free_bytes) + " are free (No space left on device)",
            "--ignore-free-space, or fewer --workers");
   }
 }
@@ -605,7 +642,7 @@ void Looker::run() {
   plan_.path = require_database(options_.path);
   require_unlocked(plan_.path);
   look_.enclosure = std::make_shared<Enclosure>(::rocksdb::FileSystem::Default(), plan_.path,
-                                                  accepted_.covers("owner"));
+                                                accepted_.covers("owner"));
   look_.env = ::rocksdb::NewCompositeEnv(look_.enclosure);
   if (!options_.plan && fs::exists(plan_.path + "/LOCK")) {
     require_lock(*look_.enclosure, plan_.path);
@@ -624,8 +661,10 @@ void Looker::run() {
   for (auto& family : plan_.families) {
     family.compaction_style = text_of(family.options.compaction_style);
     judge_merges(family);
-    if (family.options.compaction_style == ::rocksdb::kCompactionStyleNone && family.options.num_levels < 2) {
-      family.objections.push_back({"compaction style none with one level: this program would need another", "", ""});
+    if (family.options.compaction_style == ::rocksdb::kCompactionStyleNone &&
+        family.options.num_levels < 2) {
+      family.objections.push_back(
+          {"compaction style none with one level: this program would need another", "", ""});
     }
     if (family.options.compaction_style == ::rocksdb::kCompactionStyleFIFO) {
       family.chosen = false;

@@ -22,8 +22,8 @@ struct Look {
   std::unique_ptr<::rocksdb::Env> env;  // of RocksDB, within the enclosure
 };
 
-// Throws BadInput if there is no database at all, or if it is in use. What speaks against compacting
-// it stands in the plan.
+// Throws BadInput if there is no database at all, or if it is in use. What speaks against
+// compacting it stands in the plan.
 Look look_at(const OfflineOptions& options);
 
 }  // namespace kstone::compact

@@ -18,7 +18,9 @@ class RefusingOperator final : public MergeOperator {
  public:
   explicit RefusingOperator(std::string name) : name_(std::move(name)) {}
   const char* Name() const override { return name_.c_str(); }
-  bool FullMergeV2(const MergeOperationInput&, MergeOperationOutput*) const override { return false; }
+  bool FullMergeV2(const MergeOperationInput&, MergeOperationOutput*) const override {
+    return false;
+  }
 
  private:
   std::string name_;
@@ -50,10 +52,12 @@ constexpr std::string_view delimiter_prefix = "delimiter=";
 // An options file does not escape what separates its values, and trims spaces; so a delimiter that
 // has such a character reads as another one.
 bool reads_as_written(std::string_view delimiter) {
-  return !delimiter.empty() && std::all_of(delimiter.begin(), delimiter.end(), [](unsigned char byte) {
-    return byte > ' ' && byte < 0x7f && std::string_view("\\{};=#:").find(static_cast<char>(byte)) ==
-                                            std::string_view::npos;
-  });
+  return !delimiter.empty() &&
+         std::all_of(delimiter.begin(), delimiter.end(), [](unsigned char byte) {
+           return byte > ' ' && byte < 0x7f &&
+                  std::string_view("\\{};=#:").find(static_cast<char>(byte)) ==
+                      std::string_view::npos;
+         });
 }
 
 }  // namespace
@@ -82,7 +86,8 @@ std::shared_ptr<MergeOperator> described_operator(const std::string& value) {
       return nullptr;
     }
   }
-  if ((id != "StringAppendOperator" && id != "StringAppendTESTOperator") || !reads_as_written(delimiter)) {
+  if ((id != "StringAppendOperator" && id != "StringAppendTESTOperator") ||
+      !reads_as_written(delimiter)) {
     return nullptr;
   }
   std::shared_ptr<MergeOperator> result;

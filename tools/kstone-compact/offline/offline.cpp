@@ -30,12 +30,14 @@ using Clock = std::chrono::steady_clock;
 using Stripes = std::vector<std::size_t>;  // indices of families of the plan
 constexpr double mib = 1 << 20;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
-// Compacts what the plan says, on a worker, in rounds. RocksDB stops all work on a database when one
-// compaction fails, and hands the error of that family to all others. So a round ends at the first
-// failure, the database is opened anew, and each suspect gets a round of its own: what fails alone
-// fails because of itself, and the rest goes on.
+// Compacts what the plan says, on a worker, in rounds. RocksDB stops all work on a database when
+// one compaction fails, and hands the error of that family to all others. So a round ends at the
+// first failure, the database is opened anew, and each suspect gets a round of its own: what fails
+// alone fails because of itself, and the rest goes on.
 class Offline {
  public:
   Offline(const OfflineOptions& options, Wakeup& wakeup, Look& look)
@@ -61,7 +63,9 @@ class Offline {
   void compare_records();
   bool is_busy(const Stripes& stripes) const;
   void show(const BackgroundWorker& worker);
-  void say(const std::string& line) { progress_.say(text("%7.3f s  ", seconds_since(started_)) + line); }
+  void say(const std::string& line) {
+    progress_.say(text("%7.3f s  ", seconds_since(started_)) + line);
+  }
   const std::string& name(std::size_t stripe) const { return look_.plan.families[stripe].name; }
   int end_status() const;
 
@@ -70,7 +74,8 @@ class Offline {
   Look& look_;
   const Clock::time_point started_ = Clock::now();
 
-  mutable std::mutex mutex_;  // guards progress_, the fates in report_, and failed_ while the worker runs
+  mutable std::mutex
+      mutex_;  // guards progress_, the fates in report_, and failed_ while the worker runs
   Progress progress_;
   OfflineReport report_;
   bool failed_ = false;  // in this round
@@ -89,8 +94,10 @@ void Offline::begin(std::size_t stripe) {
            static_cast<unsigned long long>(before.files)));
 }
 
-CompactionOutcome Offline::end(std::size_t stripe, const ::rocksdb::Status& status, bool stop_requested) {
-  auto outcome = status.ok() ? CompactionOutcome::done() : rocksdb::outcome_of(status, stop_requested);
+CompactionOutcome Offline::end(std::size_t stripe, const ::rocksdb::Status& status,
+                               bool stop_requested) {
+  auto outcome =
+      status.ok() ? CompactionOutcome::done() : rocksdb::outcome_of(status, stop_requested);
   using Kind = CompactionOutcome::Kind;
   const std::lock_guard<std::mutex> lock(mutex_);
   auto& family = report_.families[stripe];
@@ -104,12 +111,14 @@ CompactionOutcome Offline::end(std::size_t stripe, const ::rocksdb::Status& stat
     family.note = status.ToString();
     failed_ = true;
   }
-  say("compaction of " + in_quotes(name(stripe)) + " ends" + (status.ok() ? "" : std::string(": ") + to_string(family.fate)));
+  say("compaction of " + in_quotes(name(stripe)) + " ends" +
+      (status.ok() ? "" : std::string(": ") + to_string(family.fate)));
   wakeup_.notify();
   return outcome;
 }
 
-CompactionOutcome Offline::compact(OpenDatabase& database, std::size_t stripe, CompactionContext& context) {
+CompactionOutcome Offline::compact(OpenDatabase& database, std::size_t stripe,
+                                   CompactionContext& context) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (failed_) {
@@ -123,7 +132,8 @@ CompactionOutcome Offline::compact(OpenDatabase& database, std::size_t stripe, C
   // "Exclusive" would have every other compaction of the database wait for this one.
   options.exclusive_manual_compaction = false;
   options.max_subcompactions = 1;
-  const auto status = database.db().CompactRange(options, database.handles()[stripe], nullptr, nullptr);
+  const auto status =
+      database.db().CompactRange(options, database.handles()[stripe], nullptr, nullptr);
   return end(stripe, status, context.stop_requested());
 }
 
@@ -137,19 +147,23 @@ bool Offline::is_busy(const Stripes& stripes) const {
 
 void Offline::show(const BackgroundWorker& worker) {
   const auto now = worker.snapshot();
-  const double compacted = static_cast<double>(now.stats.total_bytes_read + now.stats.total_bytes_written);
+  const double compacted =
+      static_cast<double>(now.stats.total_bytes_read + now.stats.total_bytes_written);
   const double elapsed = seconds_since(started_);
   const std::lock_guard<std::mutex> lock(mutex_);
-  progress_.show({text("%7.3f s  compacted %.1f MiB, %.1f MB/s", elapsed, compacted / mib, compacted / elapsed / 1e6),
-                  text("queue %llu  running %u (merging %u)  ended %llu", static_cast<unsigned long long>(now.queue_size),
-                       now.running, listener_->merging(),
-                       static_cast<unsigned long long>(now.episodes_opened - now.episodes_alive))});
+  progress_.show(
+      {text("%7.3f s  compacted %.1f MiB, %.1f MB/s", elapsed, compacted / mib,
+            compacted / elapsed / 1e6),
+       text("queue %llu  running %u (merging %u)  ended %llu",
+            static_cast<unsigned long long>(now.queue_size), now.running, listener_->merging(),
+            static_cast<unsigned long long>(now.episodes_opened - now.episodes_alive))});
 }
 
 void Offline::work_on(OpenDatabase& database, const Stripes& stripes) {
-  BackgroundWorker worker(CompactionConfig().with_max_concurrent(options_.workers), report_.stats,
-                          static_cast<std::uint32_t>(look_.plan.families.size()),
-                          [&](CompactionContext& context) { return compact(database, context.stripe_id(), context); });
+  BackgroundWorker worker(
+      CompactionConfig().with_max_concurrent(options_.workers), report_.stats,
+      static_cast<std::uint32_t>(look_.plan.families.size()),
+      [&](CompactionContext& context) { return compact(database, context.stripe_id(), context); });
   for (const auto stripe : stripes) {
     worker.queue_compaction(static_cast<std::uint32_t>(stripe));
   }
@@ -182,7 +196,8 @@ void Offline::look_again(OpenDatabase& database) {
       continue;  // one that could not be read before either: an objection says so
     }
     const auto& plan = look_.plan.families[stripe];
-    if (const auto wrong = accounts_->wrong(plan.name, plan.contents, contents_of(ssts)); !wrong.empty()) {
+    if (const auto wrong = accounts_->wrong(plan.name, plan.contents, contents_of(ssts));
+        !wrong.empty()) {
       report_.wrong.push_back("column family " + in_quotes(name(stripe)) + ": " + wrong);
     }
   }
@@ -191,7 +206,8 @@ void Offline::look_again(OpenDatabase& database) {
 Stripes Offline::run_round(const Stripes& stripes) {
   failed_ = false;
   OpenDatabase database;
-  require_ok(database.open(look_.plan, options_.workers, {listener_, accounts_}), escaped(look_.plan.path));
+  require_ok(database.open(look_.plan, options_.workers, {listener_, accounts_}),
+             escaped(look_.plan.path));
   work_on(database, stripes);
   look_again(database);
   Stripes failures;
@@ -230,8 +246,9 @@ void Offline::compact_in_rounds() {
       continue;
     }
     Stripes rest;
-    std::copy_if(round.begin(), round.end(), std::back_inserter(rest),
-                 [&](std::size_t stripe) { return report_.families[stripe].fate == Fate::not_started; });
+    std::copy_if(round.begin(), round.end(), std::back_inserter(rest), [&](std::size_t stripe) {
+      return report_.families[stripe].fate == Fate::not_started;
+    });
     if (!rest.empty()) {
       rounds.push_front(rest);
     }
@@ -245,7 +262,8 @@ void Offline::compact_in_rounds() {
 void Offline::begin_work() {
   const auto& plan = look_.plan;
   look_.enclosure->work(plan.places, plan.files);
-  if (!look_.enclosure->locked()) {  // nobody had ever opened this copy, so there was nothing to lock
+  if (!look_.enclosure
+           ->locked()) {  // nobody had ever opened this copy, so there was nothing to lock
     require_lock(*look_.enclosure, plan.path);
     if (read_text(plan.path + "/CURRENT") != plan.current) {
       throw BadInput(escaped(plan.path) + ": somebody has opened it meanwhile");
@@ -263,10 +281,10 @@ void Offline::compare_records() {
     }
     report_.records_verified += before.records;
     if (!before.is_kept_in(found->second)) {
-      report_.wrong.push_back("column family " + in_quotes(family) + ": " + std::to_string(before.records) +
-                              " records with checksum " + before.checksum + " before, " +
-                              std::to_string(found->second.records) + " with " + found->second.checksum +
-                              " after");
+      report_.wrong.push_back(
+          "column family " + in_quotes(family) + ": " + std::to_string(before.records) +
+          " records with checksum " + before.checksum + " before, " +
+          std::to_string(found->second.records) + " with " + found->second.checksum + " after");
     }
   }
   report_.verified_in_full = !interrupted();
@@ -274,7 +292,8 @@ void Offline::compare_records() {
 
 int Offline::end_status() const {
   if (!report_.wrong.empty()) {
-    std::fprintf(stderr, "kstone-compact: %s: %s\n", escaped(look_.plan.path).c_str(), report_.wrong.front().c_str());
+    std::fprintf(stderr, "kstone-compact: %s: %s\n", escaped(look_.plan.path).c_str(),
+                 report_.wrong.front().c_str());
     return exit_wrong_data;
   }
   if (const auto failures = report_.failures(); !failures.empty()) {

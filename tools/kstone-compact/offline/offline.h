@@ -29,12 +29,12 @@ struct OfflineOptions {
   bool json = false;
 
   // What the user answers for.
-  std::string options_file;                   // in place of the database's own
-  std::string wal_dir;                        // where the write-ahead log is
-  std::vector<std::string> db_paths;          // as the owner's DBOptions::db_paths, in its order
-  std::vector<std::string> cf_paths;          // FAMILY=PATH, in the order of the owner's cf_paths
-  std::vector<std::string> merge_operators;   // FAMILY=SPEC
-  std::vector<std::string> accepted_losses;   // KIND or KIND:FAMILY
+  std::string options_file;                  // in place of the database's own
+  std::string wal_dir;                       // where the write-ahead log is
+  std::vector<std::string> db_paths;         // as the owner's DBOptions::db_paths, in its order
+  std::vector<std::string> cf_paths;         // FAMILY=PATH, in the order of the owner's cf_paths
+  std::vector<std::string> merge_operators;  // FAMILY=SPEC
+  std::vector<std::string> accepted_losses;  // KIND or KIND:FAMILY
   bool ignore_free_space = false;
 };
 

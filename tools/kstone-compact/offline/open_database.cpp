@@ -24,8 +24,8 @@ int open_files_max() {
   return static_cast<int>(limit.rlim_cur > others ? std::min(limit.rlim_cur - others, enough) : 20);
 }
 
-// Of the owner's options those remain that matter to what is written, or to how the database is read.
-// What tells RocksDB to be lenient with damage, to work by itself, or to log, is ours.
+// Of the owner's options those remain that matter to what is written, or to how the database is
+// read. What tells RocksDB to be lenient with damage, to work by itself, or to log, is ours.
 ::rocksdb::DBOptions safe(::rocksdb::DBOptions options) {
   options.create_if_missing = false;
   options.create_missing_column_families = false;
@@ -40,7 +40,8 @@ int open_files_max() {
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.persist_stats_to_disk = false;
-  options.skip_stats_update_on_db_open = false;  // a compaction could not say how many records it reads
+  options.skip_stats_update_on_db_open =
+      false;  // a compaction could not say how many records it reads
   options.max_open_files = open_files_max();
   options.max_file_opening_threads = 1;
   // Nobody writes, and a log is never written over: it may be a hard link of a backup's.
@@ -68,8 +69,8 @@ int open_files_max() {
   options.inplace_update_support = false;
   options.max_successive_merges = 0;
   options.force_consistency_checks = true;
-  // The style of a database whose compactions belong to a worker; with it CompactRange answers OK and
-  // does nothing.
+  // The style of a database whose compactions belong to a worker; with it CompactRange answers OK
+  // and does nothing.
   if (options.compaction_style == ::rocksdb::kCompactionStyleNone) {
     options.compaction_style = ::rocksdb::kCompactionStyleLevel;
   }
@@ -86,18 +87,22 @@ std::vector<::rocksdb::ColumnFamilyDescriptor> descriptors(const Plan& plan) {
 
 }  // namespace
 
-::rocksdb::Status OpenDatabase::open_read_only(const Plan& plan, const ::rocksdb::DBOptions& given) {
+::rocksdb::Status OpenDatabase::open_read_only(const Plan& plan,
+                                               const ::rocksdb::DBOptions& given) {
   auto options = safe(given);
-  // Logs that the manifest tracks are checked, whatever the owner's choice; there are none otherwise.
+  // Logs that the manifest tracks are checked, whatever the owner's choice; there are none
+  // otherwise.
   options.track_and_verify_wals_in_manifest = true;
   ::rocksdb::DB* db = nullptr;
-  auto status = ::rocksdb::DB::OpenForReadOnly(options, plan.path, descriptors(plan), &handles_, &db);
+  auto status =
+      ::rocksdb::DB::OpenForReadOnly(options, plan.path, descriptors(plan), &handles_, &db);
   db_.reset(db);
   return status;
 }
 
-::rocksdb::Status OpenDatabase::open(const Plan& plan, std::uint32_t compactions,
-                                     std::vector<std::shared_ptr<::rocksdb::EventListener>> listeners) {
+::rocksdb::Status OpenDatabase::open(
+    const Plan& plan, std::uint32_t compactions,
+    std::vector<std::shared_ptr<::rocksdb::EventListener>> listeners) {
   auto options = safe(plan.options);
   options.listeners = std::move(listeners);
   // CompactRange runs on RocksDB's LOW threads while its caller waits; opening makes the pool this
@@ -116,7 +121,8 @@ std::vector<::rocksdb::ColumnFamilyDescriptor> descriptors(const Plan& plan) {
     options.avoid_flush_during_recovery = true;
     options.avoid_flush_during_shutdown = true;
     for (auto& family : families) {
-      family.options.write_buffer_size = 1ULL << 34;  // one that is full would have all of them written
+      family.options.write_buffer_size = 1ULL
+                                         << 34;  // one that is full would have all of them written
       family.options.arena_block_size = 1 << 20;
     }
   }
@@ -147,7 +153,8 @@ OpenDatabase::Size OpenDatabase::size(::rocksdb::ColumnFamilyHandle* handle) con
   return {metadata.size + metadata.blob_file_size, metadata.file_count};
 }
 
-::rocksdb::Status OpenDatabase::read_all(const std::string& family, Versions versions, const Visit& visit) const {
+::rocksdb::Status OpenDatabase::read_all(const std::string& family, Versions versions,
+                                         const Visit& visit) const {
   const auto handle = std::find_if(handles_.begin(), handles_.end(),
                                    [&](const auto* each) { return each->GetName() == family; });
   if (handle == handles_.end()) {
@@ -185,11 +192,15 @@ FamilyContents contents_of(const ::rocksdb::TablePropertiesCollection& ssts) {
 
 double growth_of(const ::rocksdb::TablePropertiesCollection& ssts, const FamilyPlan& family) {
   using namespace ::rocksdb;
-  static const std::map<CompressionType, std::string> names = {
-      {kNoCompression, "NoCompression"}, {kSnappyCompression, "Snappy"}, {kZlibCompression, "Zlib"},
-      {kBZip2Compression, "BZip2"},      {kLZ4Compression, "LZ4"},       {kLZ4HCCompression, "LZ4HC"},
-      {kZSTD, "ZSTD"}};
-  std::set<CompressionType> types(family.options.compression_per_level.begin(), family.options.compression_per_level.end());
+  static const std::map<CompressionType, std::string> names = {{kNoCompression, "NoCompression"},
+                                                               {kSnappyCompression, "Snappy"},
+                                                               {kZlibCompression, "Zlib"},
+                                                               {kBZip2Compression, "BZip2"},
+                                                               {kLZ4Compression, "LZ4"},
+                                                               {kLZ4HCCompression, "LZ4HC"},
+                                                               {kZSTD, "ZSTD"}};
+  std::set<CompressionType> types(family.options.compression_per_level.begin(),
+                                  family.options.compression_per_level.end());
   if (types.empty()) {
     types.insert(family.options.compression);
   }
@@ -204,15 +215,18 @@ double growth_of(const ::rocksdb::TablePropertiesCollection& ssts, const FamilyP
     raw += sst->raw_key_size + sst->raw_value_size + sst->index_size + sst->filter_size;
   }
   const auto bytes = family.bytes();
-  return same || raw <= bytes || bytes == 0 ? 1 : static_cast<double>(raw) / static_cast<double>(bytes);
+  return same || raw <= bytes || bytes == 0 ? 1
+                                            : static_cast<double>(raw) / static_cast<double>(bytes);
 }
 
 void require_lock(Enclosure& enclosure, const std::string& folder) {
   if (const auto status = enclosure.lock(); !status.ok()) {
     const auto text = status.ToString();
     const bool in_use = text.find("temporarily unavailable") != std::string::npos ||
-                        text.find("already held") != std::string::npos || text.find("lock hold") != std::string::npos;
-    throw BadInput(escaped(folder) + (in_use ? ": locked by another process: " : ": cannot be locked: ") + text);
+                        text.find("already held") != std::string::npos ||
+                        text.find("lock hold") != std::string::npos;
+    throw BadInput(escaped(folder) +
+                   (in_use ? ": locked by another process: " : ": cannot be locked: ") + text);
   }
 }
 

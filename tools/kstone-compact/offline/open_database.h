@@ -1,5 +1,5 @@
-// A database that belongs to somebody else, opened within its enclosure, with its owner's options as
-// far as they matter to what is written.
+// A database that belongs to somebody else, opened within its enclosure, with its owner's options
+// as far as they matter to what is written.
 //
 // Thread safety: the database is RocksDB's; opening and closing it is not.
 
@@ -50,7 +50,8 @@ class OpenDatabase {
   using Visit = std::function<bool(const ::rocksdb::Iterator&)>;
   enum class Versions : std::uint8_t { newest, all };  // of a record with user timestamps
   // Each record of a family as its owner reads it, in order.
-  ::rocksdb::Status read_all(const std::string& family, Versions versions, const Visit& visit) const;
+  ::rocksdb::Status read_all(const std::string& family, Versions versions,
+                             const Visit& visit) const;
 
  private:
   std::vector<::rocksdb::ColumnFamilyHandle*> handles_;
@@ -58,7 +59,8 @@ class OpenDatabase {
 };
 
 FamilyContents contents_of(const ::rocksdb::TablePropertiesCollection& ssts);
-// How many times larger new SSTs may be: those of a family that is compressed otherwise than they were.
+// How many times larger new SSTs may be: those of a family that is compressed otherwise than they
+// were.
 double growth_of(const ::rocksdb::TablePropertiesCollection& ssts, const FamilyPlan& family);
 
 // Throws BadInput.

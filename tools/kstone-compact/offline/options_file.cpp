@@ -84,14 +84,13 @@ OptionKeys keys_of(std::initializer_list<const char*> names) {
 // What every release since options files exist (4.3) has written.
 OptionsText keys_of_any_release() {
   OptionsText keys;
-  keys.database = keys_of({"create_if_missing", "max_open_files", "paranoid_checks",
-                           "wal_recovery_mode"});
+  keys.database =
+      keys_of({"create_if_missing", "max_open_files", "paranoid_checks", "wal_recovery_mode"});
   keys.families.push_back(
       {"",
        keys_of({"comparator", "compaction_filter", "compaction_filter_factory", "compaction_style",
                 "compression", "max_bytes_for_level_base", "merge_operator", "num_levels",
-                "prefix_extractor", "table_factory", "target_file_size_base",
-                "write_buffer_size"}),
+                "prefix_extractor", "table_factory", "target_file_size_base", "write_buffer_size"}),
        "BlockBasedTable",
        keys_of({"block_size", "checksum", "filter_policy", "format_version", "index_type",
                 "whole_key_filtering"})});
@@ -115,8 +114,9 @@ OptionsText keys_of_this_release() {
   const auto name = std::find_if(names.begin(), names.end(),
                                  [](const auto& file) { return file.starts_with("OPTIONS-"); });
   std::string text;
-  require_ok(name == names.end() ? ::rocksdb::Status::NotFound("OPTIONS")
-                                 : ::rocksdb::ReadFileToString(memory.get(), "/keys/" + *name, &text),
+  require_ok(name == names.end()
+                 ? ::rocksdb::Status::NotFound("OPTIONS")
+                 : ::rocksdb::ReadFileToString(memory.get(), "/keys/" + *name, &text),
              "a database in memory");
   return parse_options(text);
 }
@@ -125,9 +125,9 @@ std::string missing_key(const OptionsText& options, bool written_by_rocksdb) {
   const auto version = options.version.find("rocksdb_version");
   // What a user has written by hand has what the user wants to have in it.
   const bool same_release =
-      written_by_rocksdb &&
-      version->second == std::to_string(ROCKSDB_MAJOR) + "." + std::to_string(ROCKSDB_MINOR) + "." +
-                             std::to_string(ROCKSDB_PATCH);
+      written_by_rocksdb && version->second == std::to_string(ROCKSDB_MAJOR) + "." +
+                                                   std::to_string(ROCKSDB_MINOR) + "." +
+                                                   std::to_string(ROCKSDB_PATCH);
   const auto required = same_release ? keys_of_this_release() : keys_of_any_release();
   const auto& family = required.families.front();
   auto missing = lacks("DBOptions", options.database, required.database);
@@ -212,12 +212,13 @@ std::string what_differs(const OptionsText& one, const OptionsText& other) {
     if (same == other.families.end()) {
       continue;
     }
-    for (const auto* key : {"comparator", "compaction_style", "level_compaction_dynamic_level_bytes", "merge_operator",
-                            "num_levels", "table_factory"}) {
+    for (const auto* key :
+         {"comparator", "compaction_style", "level_compaction_dynamic_level_bytes",
+          "merge_operator", "num_levels", "table_factory"}) {
       const auto value = object_name(family.options, key);
       if (value != object_name(same->options, key)) {
-        return std::string(key) + "=" + value + " for column family '" + family.name + "', and not " +
-               object_name(same->options, key);
+        return std::string(key) + "=" + value + " for column family '" + family.name +
+               "', and not " + object_name(same->options, key);
       }
     }
   }

@@ -1,4 +1,5 @@
-// The options file of a RocksDB database as text: its sections, its keys, and whether it is all there.
+// The options file of a RocksDB database as text: its sections, its keys, and whether it is all
+// there.
 //
 // RocksDB's own reader gives objects and forgets what it did not understand. What a program must
 // not touch depends on just that: the names as the owner's program wrote them.
@@ -40,8 +41,8 @@ OptionsText parse_options(const std::string& text);
 std::string what_is_missing(const OptionsText& options, const std::string& text,
                             bool written_by_rocksdb);
 
-// In what that decides about levels, order or values two files contradict each other, for a family that
-// both describe; empty if in nothing.
+// In what that decides about levels, order or values two files contradict each other, for a family
+// that both describe; empty if in nothing.
 std::string what_differs(const OptionsText& one, const OptionsText& other);
 
 // A value as it was before it was written.

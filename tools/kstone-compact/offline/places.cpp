@@ -68,7 +68,8 @@ std::string require_folder(const std::string& option, const std::string& path) {
   std::error_code error;
   const auto place = fs::canonical(path, error);
   if (path.empty() || error || !fs::is_directory(place, error)) {
-    throw BadInput(option + " " + escaped(path) + ": " + (error ? error.message() : "not a folder"));
+    throw BadInput(option + " " + escaped(path) + ": " +
+                   (error ? error.message() : "not a folder"));
   }
   return place.string();
 }
@@ -125,7 +126,8 @@ class WalPlace {
     }
   }
   void object(const std::string& why, const std::string& accept) {
-    plan_.objections.push_back({"wal_dir " + escaped(written_) + " of the options file " + why, accept});
+    plan_.objections.push_back(
+        {"wal_dir " + escaped(written_) + " of the options file " + why, accept});
   }
 
   const std::string& named_;
@@ -170,7 +172,7 @@ bool may_give_files_away() {
 }
 
 template <typename Number, typename Entry>
-std::string name_or_number(Number number, Entry* entry, char* Entry::* name) {
+std::string name_or_number(Number number, Entry* entry, char* Entry::*name) {
   return entry == nullptr ? std::to_string(number) : entry->*name;
 }
 
@@ -230,7 +232,9 @@ std::string other_engine(const std::string& folder, const std::string& options) 
   if (has_file(folder, "blob_dir")) {
     return "a database of the old stacked BlobDB: its values lie in blob_dir";
   }
-  if (any([](const auto& name) { return name.starts_with("marker.") || name.ends_with(".pebble"); })) {
+  if (any([](const auto& name) {
+        return name.starts_with("marker.") || name.ends_with(".pebble");
+      })) {
     return "a Pebble database";
   }
   if (any([](const auto& name) { return name.ends_with(".ldb"); })) {
@@ -239,15 +243,17 @@ std::string other_engine(const std::string& folder, const std::string& options) 
   if (!options.empty() || has_file(folder, "IDENTITY") || says_rocksdb(folder + "/LOG")) {
     return "";
   }
-  return has_file(folder, "LOG") ? "a LevelDB database"
-                                 : "a LevelDB database, or one of RocksDB that lacks its options file, "
-                                   "IDENTITY and LOG";
+  return has_file(folder, "LOG")
+             ? "a LevelDB database"
+             : "a LevelDB database, or one of RocksDB that lacks its options file, "
+               "IDENTITY and LOG";
 }
 
 std::string read_text(const std::string& path) {
   std::error_code error;
   constexpr std::uintmax_t enough = 64 << 20;
-  if (fs::exists(path, error) && (!fs::is_regular_file(path, error) || fs::file_size(path, error) > enough)) {
+  if (fs::exists(path, error) &&
+      (!fs::is_regular_file(path, error) || fs::file_size(path, error) > enough)) {
     throw BadInput(escaped(path) + ": cannot be read: not a plain file, or larger than 64 MiB");
   }
   std::ifstream in(path, std::ios::binary);
@@ -276,7 +282,9 @@ Places find_places(const OfflineOptions& options, const OptionsText& text, Plan&
   Places places;
   places.roots = {plan.path};
   const auto written = text.database.find("wal_dir");
-  WalPlace(options.wal_dir, written == text.database.end() ? "" : unescaped(written->second), plan, places).find();
+  WalPlace(options.wal_dir, written == text.database.end() ? "" : unescaped(written->second), plan,
+           places)
+      .find();
   add_root(places, places.wal_dir);
   for (const auto& path : options.db_paths) {
     places.db_paths.push_back(named_path("--db-path", path, plan, places));
@@ -288,7 +296,8 @@ Places find_places(const OfflineOptions& options, const OptionsText& text, Plan&
   return places;
 }
 
-std::pair<std::string, std::string> split_pair(const std::string& option, const std::string& text, const Plan& plan) {
+std::pair<std::string, std::string> split_pair(const std::string& option, const std::string& text,
+                                               const Plan& plan) {
   std::size_t equals = text.find('=');
   for (const auto& family : plan.families) {
     for (const auto& name : {family.name, escaped(family.name)}) {

@@ -44,19 +44,21 @@ struct Places {
   bool wal_dir_is_gone = false;    // the folder's own log is taken in its place
 };
 
-// Notes and objections go to the plan, whose `path` is known. Throws BadInput if a named place is not
-// there.
+// Notes and objections go to the plan, whose `path` is known. Throws BadInput if a named place is
+// not there.
 Places find_places(const OfflineOptions& options, const OptionsText& text, Plan& plan);
 
-// `FAMILY=VALUE`, where a family's name may hold an equals sign. Throws BadInput, naming the option.
-std::pair<std::string, std::string> split_pair(const std::string& option, const std::string& text, const Plan& plan);
+// `FAMILY=VALUE`, where a family's name may hold an equals sign. Throws BadInput, naming the
+// option.
+std::pair<std::string, std::string> split_pair(const std::string& option, const std::string& text,
+                                               const Plan& plan);
 
 // Numbers of the files `NUMBER.log` of a folder.
 std::set<std::uint64_t> logs_in(const std::string& folder);
 std::string log_path(const std::string& folder, std::uint64_t number);
 
-// "user:group", by name where there is one. Says in the plan if new files could not be given to that
-// user.
+// "user:group", by name where there is one. Says in the plan if new files could not be given to
+// that user.
 void look_at_owner(Plan& plan, bool accepted);
 
 }  // namespace kstone::compact

@@ -13,7 +13,9 @@ namespace {
 
 constexpr double mib = 1 << 20;
 
-std::string in_mib(std::uint64_t bytes) { return text("%.1f MiB", static_cast<double>(bytes) / mib); }
+std::string in_mib(std::uint64_t bytes) {
+  return text("%.1f MiB", static_cast<double>(bytes) / mib);
+}
 
 std::uint64_t grown(std::uint64_t bytes, double growth) {
   return static_cast<std::uint64_t>(static_cast<double>(bytes) * growth);
@@ -116,8 +118,8 @@ std::uint64_t FamilyPlan::bytes_written_max() const {
       options.compaction_style != ::rocksdb::kCompactionStyleNone) {
     return grown(bytes() + 2 * wal_bytes, growth);
   }
-  // Level by level down to the last one that holds something: what comes from above is written again
-  // at each.
+  // Level by level down to the last one that holds something: what comes from above is written
+  // again at each.
   std::uint64_t moving = wal_bytes + blob_bytes;
   std::uint64_t written = wal_bytes;
   std::size_t last = level_bytes.size();
@@ -142,12 +144,14 @@ bool Plan::refused() const {
 }
 
 std::string Plan::verdict() const {
-  const auto bad = std::count_if(families.begin(), families.end(),
-                                 [](const auto& family) { return family.chosen && !family.compacts(); });
+  const auto bad = std::count_if(families.begin(), families.end(), [](const auto& family) {
+    return family.chosen && !family.compacts();
+  });
   if (refused()) {
     return "refused";
   }
-  const bool none = std::none_of(families.begin(), families.end(), [](const auto& family) { return family.compacts(); });
+  const bool none = std::none_of(families.begin(), families.end(),
+                                 [](const auto& family) { return family.compacts(); });
   return bad > 0 ? "in part" : none ? "nothing to do" : "would be compacted";
 }
 
@@ -166,7 +170,8 @@ std::string Plan::refusal() const {
   if (lines.empty()) {
     return "";
   }
-  return lines.front() + (lines.size() > 1 ? text("; and %zu more, which --plan lists", lines.size() - 1) : "");
+  return lines.front() +
+         (lines.size() > 1 ? text("; and %zu more, which --plan lists", lines.size() - 1) : "");
 }
 
 std::string text_of(::rocksdb::CompactionStyle style) {
@@ -205,10 +210,11 @@ void print_plan(const Plan& plan) {
     std::printf("  refuse   all: %s\n", told(objection).c_str());
   }
   if (!plan.refused()) {
-    std::printf("  in all: reads %s and writes %s at most; needs %s of free space at most, %s are free\n",
-                in_mib(sum_of(plan, &FamilyPlan::bytes_read_max)).c_str(),
-                in_mib(sum_of(plan, &FamilyPlan::bytes_written_max)).c_str(), in_mib(plan.needed_bytes).c_str(),
-                in_mib(plan.free_bytes).c_str());
+    std::printf(
+        "  in all: reads %s and writes %s at most; needs %s of free space at most, %s are free\n",
+        in_mib(sum_of(plan, &FamilyPlan::bytes_read_max)).c_str(),
+        in_mib(sum_of(plan, &FamilyPlan::bytes_written_max)).c_str(),
+        in_mib(plan.needed_bytes).c_str(), in_mib(plan.free_bytes).c_str());
   }
   std::printf("verdict: %s\n", plan.verdict().c_str());
 }

@@ -20,9 +20,9 @@ namespace kstone::compact {
 
 // Something that speaks against it.
 struct Objection {
-  std::string what;    // what is wrong or not certain, and what would be lost
+  std::string what;         // what is wrong or not certain, and what would be lost
   std::string accept = {};  // the option that accepts it, or what else helps; may be empty
-  std::string kind = {};  // of --accept-loss; empty if nothing accepts it
+  std::string kind = {};    // of --accept-loss; empty if nothing accepts it
 };
 
 // What the properties of all SSTs of a family add up to.
@@ -43,15 +43,15 @@ struct FamilyPlan {
   std::uint64_t blob_bytes = 0;
   std::uint64_t ssts = 0;
   FamilyContents contents;
-  double growth = 1;  // at most, where new SSTs are compressed otherwise
+  double growth = 1;              // at most, where new SSTs are compressed otherwise
   std::uint64_t wal_records = 0;  // not in an SST yet
   std::uint64_t wal_bytes = 0;
 
-  bool chosen = false;                 // the user wants it compacted
-  bool skipped = false;                // --skip-family
-  std::string note;                    // why it is not compacted, although nothing is wrong
-  std::vector<Objection> objections;   // what keeps it from being compacted
-  std::vector<Objection> accepted;     // what the user accepts to lose
+  bool chosen = false;                // the user wants it compacted
+  bool skipped = false;               // --skip-family
+  std::string note;                   // why it is not compacted, although nothing is wrong
+  std::vector<Objection> objections;  // what keeps it from being compacted
+  std::vector<Objection> accepted;    // what the user accepts to lose
 
   bool readable = true;  // its records can be read as the owner reads them
 
@@ -65,12 +65,12 @@ struct FamilyPlan {
 struct Plan {
   std::string path;  // canonical
   std::string options_file;
-  std::string rocksdb_version;  // of the program that wrote the options file
+  std::string rocksdb_version;      // of the program that wrote the options file
   std::vector<std::string> places;  // the folder, and those that the user has named; canonical
   ::rocksdb::DBOptions options;
   std::vector<FamilyPlan> families;
   std::string wal_dir;
-  bool keeps_log = false;  // records of families that are not compacted stay in the log
+  bool keeps_log = false;       // records of families that are not compacted stay in the log
   std::set<std::string> files;  // what the database consists of
   std::string current;          // the text of CURRENT
   std::vector<std::string> notes;

@@ -72,7 +72,8 @@ bool RecordDigest::is_kept_in(const RecordDigest& after) const {
 
 std::map<std::string, RecordDigest> digest_records(const Plan& plan) {
   OpenDatabase database;
-  require_ok(database.open_read_only(plan, plan.options), escaped(plan.path) + ": reading every record");
+  require_ok(database.open_read_only(plan, plan.options),
+             escaped(plan.path) + ": reading every record");
   std::map<std::string, RecordDigest> digests;
   for (const auto& family : plan.families) {
     if (!family.readable || interrupted()) {

@@ -11,11 +11,12 @@ namespace {
 
 constexpr double mib = 1 << 20;
 
-void print_row(std::size_t width, const std::string& name, OpenDatabase::Size was, OpenDatabase::Size is,
-               const std::string& what) {
-  std::printf("%-*s  %9.1f MiB %4llu SSTs  ->  %9.1f MiB %4llu SSTs  %s\n", static_cast<int>(width), name.c_str(),
-              static_cast<double>(was.bytes) / mib, static_cast<unsigned long long>(was.files),
-              static_cast<double>(is.bytes) / mib, static_cast<unsigned long long>(is.files), what.c_str());
+void print_row(std::size_t width, const std::string& name, OpenDatabase::Size was,
+               OpenDatabase::Size is, const std::string& what) {
+  std::printf("%-*s  %9.1f MiB %4llu SSTs  ->  %9.1f MiB %4llu SSTs  %s\n", static_cast<int>(width),
+              name.c_str(), static_cast<double>(was.bytes) / mib,
+              static_cast<unsigned long long>(was.files), static_cast<double>(is.bytes) / mib,
+              static_cast<unsigned long long>(is.files), what.c_str());
 }
 
 }  // namespace
@@ -67,11 +68,13 @@ std::string OfflineReport::failures() const {
       continue;
     }
     if (++count == 1) {
-      text = (family.fate == Fate::failed ? "compacting column family '" : "refused: column family '") + family.name +
-             "': " + family.note;
+      text = (family.fate == Fate::failed ? "compacting column family '"
+                                          : "refused: column family '") +
+             family.name + "': " + family.note;
     }
   }
-  return count > 1 ? text + "; and " + std::to_string(count - 1) + " other families, see the table" : text;
+  return count > 1 ? text + "; and " + std::to_string(count - 1) + " other families, see the table"
+                   : text;
 }
 
 void OfflineReport::print_table() const {
@@ -79,7 +82,8 @@ void OfflineReport::print_table() const {
   for (const auto& family : families) {
     width = std::max(width, family.name.size());
   }
-  std::printf("\n%-*s  %21s      %21s\n", static_cast<int>(width), "column family", "before", "after");
+  std::printf("\n%-*s  %21s      %21s\n", static_cast<int>(width), "column family", "before",
+              "after");
   OpenDatabase::Size was;
   OpenDatabase::Size is;
   for (const auto& family : families) {
@@ -90,12 +94,14 @@ void OfflineReport::print_table() const {
   }
   print_row(width, "in all", was, is, interrupted ? "interrupted" : "");
   const auto counters = stats.snapshot();
-  std::printf("%.1f MiB read, %.1f MiB written, %llu records deduplicated, %llu tombstones removed, %u merging at once, "
-              "%.1f s\n",
-              static_cast<double>(counters.total_bytes_read) / mib,
-              static_cast<double>(counters.total_bytes_written) / mib,
-              static_cast<unsigned long long>(counters.total_records_deduplicated),
-              static_cast<unsigned long long>(counters.total_tombstones_removed), merging_max, seconds);
+  std::printf(
+      "%.1f MiB read, %.1f MiB written, %llu records deduplicated, %llu tombstones removed, %u "
+      "merging at once, "
+      "%.1f s\n",
+      static_cast<double>(counters.total_bytes_read) / mib,
+      static_cast<double>(counters.total_bytes_written) / mib,
+      static_cast<unsigned long long>(counters.total_records_deduplicated),
+      static_cast<unsigned long long>(counters.total_tombstones_removed), merging_max, seconds);
   if (verified_in_full && wrong.empty()) {
     std::printf("%llu records are as before\n", static_cast<unsigned long long>(records_verified));
   }

@@ -15,7 +15,15 @@
 
 namespace kstone::compact {
 
-enum class Fate : std::uint8_t { not_asked, refused, not_started, running, compacted, stopped, failed };
+enum class Fate : std::uint8_t {
+  not_asked,
+  refused,
+  not_started,
+  running,
+  compacted,
+  stopped,
+  failed
+};
 
 const char* to_string(Fate fate);
 

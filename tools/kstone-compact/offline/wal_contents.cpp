@@ -37,7 +37,9 @@ class WalContents::Reader final : public ::rocksdb::WriteBatch::Handler {
   Status PutEntityCF(std::uint32_t family, const Slice& key, const Slice& entity) override {
     return add(family, key.size() + entity.size());
   }
-  Status DeleteCF(std::uint32_t family, const Slice& key) override { return add(family, key.size()); }
+  Status DeleteCF(std::uint32_t family, const Slice& key) override {
+    return add(family, key.size());
+  }
   Status SingleDeleteCF(std::uint32_t family, const Slice& key) override {
     return add(family, key.size());
   }

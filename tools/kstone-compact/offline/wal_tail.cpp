@@ -39,12 +39,12 @@ std::uint32_t crc32c(Bytes bytes) {
 }
 
 std::uint32_t number_of(Bytes bytes) {
-  return bytes[0] | static_cast<std::uint32_t>(bytes[1]) << 8 | static_cast<std::uint32_t>(bytes[2]) << 16 |
-         static_cast<std::uint32_t>(bytes[3]) << 24;
+  return bytes[0] | static_cast<std::uint32_t>(bytes[1]) << 8 |
+         static_cast<std::uint32_t>(bytes[2]) << 16 | static_cast<std::uint32_t>(bytes[3]) << 24;
 }
 
-// Types: 1 to 4 a record or its first, middle or last part; 5 to 8 the same with the number of the log;
-// 9 to 11 the kind of compression and the sizes of user timestamps.
+// Types: 1 to 4 a record or its first, middle or last part; 5 to 8 the same with the number of the
+// log; 9 to 11 the kind of compression and the sizes of user timestamps.
 constexpr unsigned first_part = 2;
 constexpr unsigned last_type = 11;
 
@@ -70,7 +70,8 @@ std::optional<Record> record_at(Bytes rest, std::uint64_t log) {
   if ((crc >> 15 | crc << 17) + 0xA282EAD8U != number_of(rest)) {
     return std::nullopt;
   }
-  const bool is_old = has_number && number_of(rest.subspan(header_bytes)) != static_cast<std::uint32_t>(log);
+  const bool is_old =
+      has_number && number_of(rest.subspan(header_bytes)) != static_cast<std::uint32_t>(log);
   return Record{header + length, type, is_old};
 }
 
@@ -107,8 +108,8 @@ class LogReader {
 
   WalEnd end() const {
     // A first or middle part has to be followed by another.
-    const bool in_parts = last_ == first_part || last_ == first_part + 1 || last_ == first_part + 4 ||
-                          last_ == first_part + 5;
+    const bool in_parts = last_ == first_part || last_ == first_part + 1 ||
+                          last_ == first_part + 4 || last_ == first_part + 5;
     if (damaged_) {
       return WalEnd::damaged;
     }
@@ -135,7 +136,8 @@ WalEnd end_of_log(const std::string& path, std::uint64_t number) {
   LogReader reader(number);
   while (in) {
     in.read(reinterpret_cast<char*>(block.data()), static_cast<std::streamsize>(block.size()));
-    if (in.gcount() == 0 || !reader.read_block(Bytes(block).first(static_cast<std::size_t>(in.gcount())))) {
+    if (in.gcount() == 0 ||
+        !reader.read_block(Bytes(block).first(static_cast<std::size_t>(in.gcount())))) {
       break;
     }
   }

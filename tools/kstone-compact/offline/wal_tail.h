@@ -1,9 +1,9 @@
 // How the files of a write-ahead log end, by their bytes.
 //
-// RocksDB's recovery takes much for a harmless end: it stops at zeros, at a length that leads beyond
-// the file, at a record that lacks its end, in any file of the log. Behind such a place there may be
-// whole records. Here each file is read record by record; behind the last whole one, each byte is
-// tried as the beginning of another.
+// RocksDB's recovery takes much for a harmless end: it stops at zeros, at a length that leads
+// beyond the file, at a record that lacks its end, in any file of the log. Behind such a place
+// there may be whole records. Here each file is read record by record; behind the last whole one,
+// each byte is tried as the beginning of another.
 //
 // The format: blocks of 32 KiB; each record a checksum (CRC-32C, masked), a length and a type, for
 // files that are written over again the number of the log too, then its bytes; no record crosses a
