@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
-#include <map>
 #include <new>
 #include <span>
 #include <string>
@@ -61,9 +60,14 @@ CLI::App* add_offline(CLI::App& app, OfflineOptions& options) {
   offline->add_option("--workers", options.workers, "Compactions at a time")
       ->check(CLI::Range(1, 4095))
       ->capture_default_str();
-  offline->add_option("--verify", options.verify, "Compare before and after: the entries of SSTs, or every record")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, VerifyMode>{{"properties", VerifyMode::properties}, {"full", VerifyMode::full}}))
+  offline
+      ->add_option_function<std::string>(
+          "--verify",
+          [&options](const std::string& what) {
+            options.verify = what == "full" ? VerifyMode::full : VerifyMode::properties;
+          },
+          "Compare before and after: the entries of SSTs, or every record")
+      ->check(CLI::IsMember({"properties", "full"}))
       ->default_str("properties");
   offline->add_flag("--json", options.json, "Print the report, or the plan, as JSON, and progress to stderr");
   const auto answer = [&](const char* name, std::vector<std::string>& values, const char* type, const char* what) {
