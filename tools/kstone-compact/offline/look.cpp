@@ -3,16 +3,11 @@
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
 #include <rocksdb/utilities/options_util.h>
-#include <rocksdb/version.h>
-#include <sys/resource.h>
 #include <sys/statvfs.h>
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
-#include <optional>
 #include <utility>
 
 #include "bad_input.h"
@@ -322,6 +317,10 @@ bool Looker::read_wal(const Places& places) {
     const auto strict = status.ToString();
     wal_ = std::make_unique<WalContents>();
     status = read_only(WALRecoveryMode::kSkipAnyCorruptedRecords, *wal_);
+    if (!status.ok()) {
+      object_to_opening(status);  // it could be read a moment ago
+      return false;
+    }
     damage = damage.empty() ? strict : damage;
   }
   if (!damage.empty()) {
