@@ -1,4 +1,5 @@
-// A peer whose one worker thread stands in a job for as long as it is wanted, so that what is submitted stays queued.
+// A peer whose one worker thread stands in a job for as long as it is wanted, so that what is
+// submitted stays queued.
 //
 // Thread safety: one thread owns it; `peer().submit` may be called from others.
 
@@ -46,7 +47,8 @@ class Busy {
     at_gate_.wait(false);
   }
 
-  // Lets it do what was submitted, and returns once it has left the last job: how long that took the thread, without its wake-up.
+  // Lets it do what was submitted, and returns once it has left the last job: how long that took
+  // the thread, without its wake-up.
   std::chrono::nanoseconds drain() {
     last_.store(submitted_);
     gate_.store(true);
@@ -58,7 +60,8 @@ class Busy {
   }
 
  private:
-  // The thread is the only one that counts. After its count nothing here is used: some peers cannot be joined.
+  // The thread is the only one that counts. After its count nothing here is used: some peers cannot
+  // be joined.
   void run(std::uint32_t stripe) {
     if (stripe == stripes_) {
       at_gate_.store(true);

@@ -1,4 +1,5 @@
-// kstone_bench: runs the workloads in rounds and writes every single figure as JSON. `scripts/bench` makes the ratios of them.
+// kstone_bench: runs the workloads in rounds and writes every single figure as JSON.
+// `scripts/bench` makes the ratios of them.
 
 #include <CLI/CLI.hpp>
 #include <fstream>
@@ -32,12 +33,16 @@ class Collector : public benchmark::BenchmarkReporter {
   std::string error;
 };
 
-std::string full_name(const Workload& workload, const Subject& subject) { return workload.name + "/" + subject.name; }
+std::string full_name(const Workload& workload, const Subject& subject) {
+  return workload.name + "/" + subject.name;
+}
 
-// One benchmark, by its exact name: a prefix of what Google Benchmark makes of it, which adds the iterations.
+// One benchmark, by its exact name: a prefix of what Google Benchmark makes of it, which adds the
+// iterations.
 void run_one(const std::string& name, Collector& collector) {
   static const std::regex special(R"([.^$|()\[\]{}*+?\\])");
-  benchmark::RunSpecifiedBenchmarks(&collector, "^" + std::regex_replace(name, special, R"(\$&)") + "/iterations");
+  benchmark::RunSpecifiedBenchmarks(
+      &collector, "^" + std::regex_replace(name, special, R"(\$&)") + "/iterations");
 }
 
 }  // namespace
@@ -54,7 +59,8 @@ void add_workload(std::string name, std::string title, std::string unit) {
 benchmark::internal::Benchmark* add_subject(const std::string& name, const std::string& lacks,
                                             const std::function<void(benchmark::State&)>& body) {
   workloads().back().subjects.push_back({name, lacks});
-  return benchmark::RegisterBenchmark(full_name(workloads().back(), workloads().back().subjects.back()).c_str(), body);
+  return benchmark::RegisterBenchmark(
+      full_name(workloads().back(), workloads().back().subjects.back()).c_str(), body);
 }
 
 int run(int argc, char** argv) {
@@ -62,7 +68,9 @@ int run(int argc, char** argv) {
   std::string only = ".*";
   std::string output;
   CLI::App app("Measures the worker beside its peers and the machine's floors.");
-  app.add_option("--rounds", rounds, "Rounds of each workload")->check(CLI::Range(1, 1000))->capture_default_str();
+  app.add_option("--rounds", rounds, "Rounds of each workload")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
   app.add_option("--only", only, "Workloads, as a regular expression")->capture_default_str();
   app.add_option("--json", output, "Where to write the figures")->required();
   CLI11_PARSE(app, argc, argv);
@@ -85,10 +93,12 @@ int run(int argc, char** argv) {
     if (!std::regex_search(workload.name, wanted)) {
       continue;
     }
-    nlohmann::ordered_json entry{{"name", workload.name}, {"title", workload.title}, {"unit", workload.unit}};
+    nlohmann::ordered_json entry{
+        {"name", workload.name}, {"title", workload.title}, {"unit", workload.unit}};
     auto& subjects = entry["subjects"] = nlohmann::ordered_json::array();
     for (const auto& subject : workload.subjects) {
-      subjects.push_back({{"name", subject.name}, {"lacks", subject.lacks}, {"figures", nlohmann::json::array()}});
+      subjects.push_back(
+          {{"name", subject.name}, {"lacks", subject.lacks}, {"figures", nlohmann::json::array()}});
     }
     std::cerr << workload.name << std::flush;
     for (unsigned round = 0; round < rounds; ++round) {
@@ -97,7 +107,9 @@ int run(int argc, char** argv) {
         Collector collector;
         run_one(full_name(workload, workload.subjects[index]), collector);
         if (!collector.error.empty()) {
-          std::cerr << "\n" << full_name(workload, workload.subjects[index]) << ": " << collector.error << "\n";
+          std::cerr << "\n"
+                    << full_name(workload, workload.subjects[index]) << ": " << collector.error
+                    << "\n";
           return 1;
         }
         subjects[index]["figures"].push_back(collector.time);

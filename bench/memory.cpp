@@ -1,5 +1,6 @@
-// kstone_bench_memory: W6, what a stripe and a queued request cost in memory that is asked for with `new`. A program of its own,
-// because counting slows down whoever allocates. Its figures are exact, so there is one round.
+// kstone_bench_memory: W6, what a stripe and a queued request cost in memory that is asked for with
+// `new`. A program of its own, because counting slows down whoever allocates. Its figures are
+// exact, so there is one round.
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -47,7 +48,9 @@ void release(void* memory) noexcept {
 }  // namespace
 
 void* operator new(std::size_t size) { return allocate(size, 1); }
-void* operator new(std::size_t size, std::align_val_t alignment) { return allocate(size, static_cast<std::size_t>(alignment)); }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return allocate(size, static_cast<std::size_t>(alignment));
+}
 void operator delete(void* memory) noexcept { release(memory); }
 void operator delete(void* memory, std::size_t) noexcept { release(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { release(memory); }
@@ -61,7 +64,7 @@ constexpr std::uint32_t many = 65'536;
 
 struct Cost {
   double bytes_per_stripe = 0;
-  double bytes_per_request = 0;  // queued
+  double bytes_per_request = 0;   // queued
   std::uint64_t allocations = 0;  // from the start until `many` jobs have run
 };
 
@@ -78,7 +81,8 @@ std::int64_t bytes_of(std::uint32_t stripes) {
 template <class Peer>
 Cost cost() {
   Cost cost;
-  cost.bytes_per_stripe = static_cast<double>(bytes_of<Peer>(many) - bytes_of<Peer>(few)) / (many - few);
+  cost.bytes_per_stripe =
+      static_cast<double>(bytes_of<Peer>(many) - bytes_of<Peer>(few)) / (many - few);
   std::latch begun(1);
   std::latch go_on(1);
   std::latch all_done(many);
@@ -118,20 +122,28 @@ class Report {
     add(request_, Peer::name, Peer::lacks, measured.bytes_per_request);
     add(allocations_, Peer::name, Peer::lacks, static_cast<double>(measured.allocations));
   }
-  nlohmann::ordered_json json() const { return {{"rounds", 1}, {"workloads", {stripe_, request_, allocations_}}}; }
+  nlohmann::ordered_json json() const {
+    return {{"rounds", 1}, {"workloads", {stripe_, request_, allocations_}}};
+  }
 
  private:
   static nlohmann::ordered_json workload(const char* name, const char* title, const char* unit) {
-    return {{"name", name}, {"title", title}, {"unit", unit}, {"subjects", nlohmann::ordered_json::array()}};
+    return {{"name", name},
+            {"title", title},
+            {"unit", unit},
+            {"subjects", nlohmann::ordered_json::array()}};
   }
-  static void add(nlohmann::ordered_json& workload, const char* name, const char* lacks, double figure) {
+  static void add(nlohmann::ordered_json& workload, const char* name, const char* lacks,
+                  double figure) {
     workload["subjects"].push_back({{"name", name}, {"lacks", lacks}, {"figures", {figure}}});
   }
 
-  nlohmann::ordered_json stripe_ = workload("W6/stripe", "memory asked for with new for each stripe, 65,536 stripes", "bytes");
-  nlohmann::ordered_json request_ = workload("W6/request", "memory asked for with new for each queued request, 65,536 queued", "bytes");
-  nlohmann::ordered_json allocations_ =
-      workload("W6/allocations", "calls of new from the start until 65,536 jobs have run", "allocations");
+  nlohmann::ordered_json stripe_ =
+      workload("W6/stripe", "memory asked for with new for each stripe, 65,536 stripes", "bytes");
+  nlohmann::ordered_json request_ = workload(
+      "W6/request", "memory asked for with new for each queued request, 65,536 queued", "bytes");
+  nlohmann::ordered_json allocations_ = workload(
+      "W6/allocations", "calls of new from the start until 65,536 jobs have run", "allocations");
 };
 
 }  // namespace

@@ -1,7 +1,8 @@
 // The worker and its peers behind one interface, so that each workload is written once.
 //
-// A peer is constructed from the number of stripes, the number of worker threads and what to run; `submit(stripe)` is true if it
-// causes a run of its own; `stop()` ends it and joins its threads. Each has a `name` and says what it `lacks` beside the worker.
+// A peer is constructed from the number of stripes, the number of worker threads and what to run;
+// `submit(stripe)` is true if it causes a run of its own; `stop()` ends it and joins its threads.
+// Each has a `name` and says what it `lacks` beside the worker.
 //
 // Thread safety: `submit` may be called from any thread, `stop` once.
 
@@ -91,7 +92,8 @@ template <class Mutex, class ConditionVariable>
 class BasicMutexAndSet {
  public:
   static constexpr const char* name = "mutex+set";
-  static constexpr const char* lacks = "may run one stripe on two threads at once; a lock for each request";
+  static constexpr const char* lacks =
+      "may run one stripe on two threads at once; a lock for each request";
 
   BasicMutexAndSet(std::uint32_t, unsigned workers, Run run)
       : run_(std::move(run)), threads_(workers, [this] { work(); }) {}
@@ -146,15 +148,21 @@ class BasicMutexAndSet {
 
 using MutexAndSet = BasicMutexAndSet<std::mutex, std::condition_variable>;
 
-// The origin's algorithm: the queue is searched for a duplicate, one thread takes batches of `workers` stripes and then sleeps
-// for the interval, whatever is queued. Its interval of zero, which only yields, is the best case for it.
+// The origin's algorithm: the queue is searched for a duplicate, one thread takes batches of
+// `workers` stripes and then sleeps for the interval, whatever is queued. Its interval of zero,
+// which only yields, is the best case for it.
 class Origin {
  public:
   static constexpr const char* name = "origin";
-  static constexpr const char* lacks = "polls; searches the queue; one thread; drops what it drained at shutdown";
+  static constexpr const char* lacks =
+      "polls; searches the queue; one thread; drops what it drained at shutdown";
 
-  Origin(std::uint32_t, unsigned workers, Run run, std::chrono::milliseconds interval = std::chrono::milliseconds(0))
-      : batch_(workers), interval_(interval), run_(std::move(run)), threads_(1, [this] { work(); }) {}
+  Origin(std::uint32_t, unsigned workers, Run run,
+         std::chrono::milliseconds interval = std::chrono::milliseconds(0))
+      : batch_(workers),
+        interval_(interval),
+        run_(std::move(run)),
+        threads_(1, [this] { work(); }) {}
 
   bool submit(std::uint32_t stripe) {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -206,7 +214,8 @@ class Origin {
   Threads threads_;
 };
 
-// What LevelDB and RocksDB are handed with a call: one pointer. The table lives as long as the peer.
+// What LevelDB and RocksDB are handed with a call: one pointer. The table lives as long as the
+// peer.
 class Calls {
  public:
   Calls(std::uint32_t stripes, Run run) : run_(std::move(run)) {
@@ -268,7 +277,8 @@ class RocksDbPool {
 class LevelDbEnv {
  public:
   static constexpr const char* name = "leveldb";
-  static constexpr const char* lacks = "no deduplication; one thread for the process, which cannot be joined";
+  static constexpr const char* lacks =
+      "no deduplication; one thread for the process, which cannot be joined";
 
   LevelDbEnv(std::uint32_t stripes, unsigned, Run run) : calls_(stripes, std::move(run)) {}
   bool submit(std::uint32_t stripe) {
@@ -332,10 +342,14 @@ class BoostAsio {
 class Moodycamel {
  public:
   static constexpr const char* name = "moodycamel";
-  static constexpr const char* lacks = "no deduplication, no exclusion per stripe, order per producer only";
+  static constexpr const char* lacks =
+      "no deduplication, no exclusion per stripe, order per producer only";
 
   Moodycamel(std::uint32_t stripes, unsigned workers, Run run)
-      : workers_(workers), run_(std::move(run)), queue_(2 * stripes), threads_(workers, [this] { work(); }) {}
+      : workers_(workers),
+        run_(std::move(run)),
+        queue_(2 * stripes),
+        threads_(workers, [this] { work(); }) {}
   bool submit(std::uint32_t stripe) {
     queue_.enqueue(stripe);
     return true;

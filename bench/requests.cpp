@@ -1,4 +1,5 @@
-// W1: a request for a stripe that is queued already. W2: for one that is not, while the worker threads are busy.
+// W1: a request for a stripe that is queued already. W2: for one that is not, while the worker
+// threads are busy.
 
 #include "busy.h"
 #include "peers.h"
@@ -33,7 +34,7 @@ void duplicate(benchmark::State& state, std::uint32_t depth) {
 void locked_rmw(benchmark::State& state, std::uint32_t depth) {
   static std::unique_ptr<std::atomic<std::uint64_t>[]> words;
   if (state.thread_index() == 0) {
-    words.reset(new std::atomic<std::uint64_t>[depth]{});
+    words.reset(new std::atomic<std::uint64_t>[depth] {});
   }
   std::uint32_t stripe = 0;
   for (auto _ : state) {
@@ -70,18 +71,24 @@ void add_requests() {
     const auto slow = static_cast<benchmark::IterationCount>(depth > 256 ? 20'000 : 200'000);
     for (const int threads : {1, 2}) {
       add_workload("W1/" + std::to_string(threads) + "/" + std::to_string(depth),
-                   "a request for a queued stripe, " + std::to_string(threads) + " threads, " + std::to_string(depth) + " queued",
+                   "a request for a queued stripe, " + std::to_string(threads) + " threads, " +
+                       std::to_string(depth) + " queued",
                    "ns");
-      const auto with = [&](benchmark::internal::Benchmark* added, benchmark::IterationCount iterations) {
+      const auto with = [&](benchmark::internal::Benchmark* added,
+                            benchmark::IterationCount iterations) {
         added->Iterations(iterations)->Threads(threads)->UseRealTime();
       };
-      with(add_subject("floor", "one locked read-modify-write", [=](auto& state) { locked_rmw(state, depth); }), 2'000'000);
+      with(add_subject("floor", "one locked read-modify-write",
+                       [=](auto& state) { locked_rmw(state, depth); }),
+           2'000'000);
       with(add_peer<Kstone>([=](auto& state) { duplicate<Kstone>(state, depth); }), 2'000'000);
-      with(add_peer<MutexAndSet>([=](auto& state) { duplicate<MutexAndSet>(state, depth); }), 500'000);
+      with(add_peer<MutexAndSet>([=](auto& state) { duplicate<MutexAndSet>(state, depth); }),
+           500'000);
       with(add_peer<Origin>([=](auto& state) { duplicate<Origin>(state, depth); }), slow);
     }
   }
-  add_workload("W2", "a request for a stripe that is not queued, worker threads busy, 256 stripes", "ns");
+  add_workload("W2", "a request for a stripe that is not queued, worker threads busy, 256 stripes",
+               "ns");
   add_fresh<Kstone>();
   add_fresh<MutexAndSet>();
   add_fresh<Origin>();

@@ -1,12 +1,15 @@
-// kstone_bench_rocksdb, W9: the demo's load on RocksDB, compacted by the worker and by RocksDB's own scheduling.
+// kstone_bench_rocksdb, W9: the demo's load on RocksDB, compacted by the worker and by RocksDB's
+// own scheduling.
 //
-// A run is one database under one scheduling: every record is loaded, a fixed number of updates follows, the same for both,
-// then everything is flushed, and when nothing is left to compact the database is shut down. A second database of the run is
-// shut down again and again while it is written to and merges. Both are opened once more, and every key is checked.
+// A run is one database under one scheduling: every record is loaded, a fixed number of updates
+// follows, the same for both, then everything is flushed, and when nothing is left to compact the
+// database is shut down. A second database of the run is shut down again and again while it is
+// written to and merges. Both are opened once more, and every key is checked.
 //
-// Equal for both: stripes, buffers, levels and their targets, the number of L0 files that is due, the sizes of outputs, the
-// bound of one compaction, compression, threads that flush and threads that compact, one subcompaction each. Different is who
-// decides what is merged when, and on which threads.
+// Equal for both: stripes, buffers, levels and their targets, the number of L0 files that is due,
+// the sizes of outputs, the bound of one compaction, compression, threads that flush and threads
+// that compact, one subcompaction each. Different is who decides what is merged when, and on which
+// threads.
 
 #include <pthread.h>
 #include <rocksdb/convenience.h>
@@ -51,7 +54,9 @@ constexpr double mib = 1 << 20;
 constexpr auto look_interval = std::chrono::milliseconds(1);
 constexpr double quiet_limit_seconds = 300;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 // Of all threads of this process, in user and in system mode.
 double cpu_seconds() {
@@ -71,20 +76,23 @@ struct LoadOptions {
   std::uint32_t stripes = 16;
   std::uint32_t workers = 2;
   std::uint64_t updates = 300'000;
-  unsigned shutdowns = 9;  // of each kind
+  unsigned shutdowns = 9;                  // of each kind
   std::uint64_t shutdown_updates = 8'000;  // before each of them
   std::uint64_t seed = 1;
   std::optional<Scheduling> only;
 };
 
 CompactionConfig config_of(const LoadOptions& options) {
-  return CompactionConfig().with_sst_threshold(4).with_check_interval(5).with_max_concurrent(options.workers);
+  return CompactionConfig().with_sst_threshold(4).with_check_interval(5).with_max_concurrent(
+      options.workers);
 }
 
 class TemporaryFolder {
  public:
   explicit TemporaryFolder(const std::string& parent) {
-    auto pattern = ((parent.empty() ? fs::temp_directory_path() : fs::path(parent)) / "kstone-bench-XXXXXX").string();
+    auto pattern =
+        ((parent.empty() ? fs::temp_directory_path() : fs::path(parent)) / "kstone-bench-XXXXXX")
+            .string();
     if (mkdtemp(pattern.data()) == nullptr) {
       throw BadInput("cannot make a temporary folder " + pattern);
     }
@@ -103,9 +111,11 @@ class TemporaryFolder {
   std::string path_;
 };
 
-// What is seen of a database on the threads that flush and merge, in the same way whoever schedules them.
+// What is seen of a database on the threads that flush and merge, in the same way whoever schedules
+// them.
 //
-// Thread safety: callbacks come on any thread; the rest is called while none can come, or under the mutex.
+// Thread safety: callbacks come on any thread; the rest is called while none can come, or under the
+// mutex.
 class Observer final : public ::rocksdb::EventListener {
  public:
   struct Merging {
@@ -166,20 +176,24 @@ class Observer final : public ::rocksdb::EventListener {
 
 // Which of the two learns first that a shutdown begins, if there is a worker.
 enum class ShutdownOrder : std::uint8_t {
-  worker_first,    // what runs ends by itself, step by step
-  database_first,  // RocksDB breaks off what runs, and refuses what would begin, which the worker then reports as stopped
+  worker_first,  // what runs ends by itself, step by step
+  // RocksDB breaks off what runs, and refuses what would begin, which the worker then reports as
+  // stopped.
+  database_first,
 };
 
 // An open database and whoever compacts it.
 class Engine {
  public:
-  Engine(const std::string& folder, const LoadOptions& options, Scheduling scheduling, std::shared_ptr<Observer> observer)
+  Engine(const std::string& folder, const LoadOptions& options, Scheduling scheduling,
+         std::shared_ptr<Observer> observer)
       : observer_(std::move(observer)),
-        database_(folder, options.stripes, config_of(options), {.scheduling = scheduling, .listeners = {observer_}}) {
+        database_(folder, options.stripes, config_of(options),
+                  {.scheduling = scheduling, .listeners = {observer_}}) {
     if (scheduling == Scheduling::worker) {
       compactor_.emplace(&database_.db(), database_.stripes(), config_of(options));
-      worker_.emplace(config_of(options), CompactionStatsAtomic(), compactor_->stripe_count(), compactor_->job(),
-                      BackgroundWorker::Options{.scan = compactor_->scan()});
+      worker_.emplace(config_of(options), CompactionStatsAtomic(), compactor_->stripe_count(),
+                      compactor_->job(), BackgroundWorker::Options{.scan = compactor_->scan()});
       if (worker_->start() != StartResult::started) {
         throw BadInput("the system refuses to start a thread");
       }
@@ -193,8 +207,8 @@ class Engine {
 
   DemoDatabase& database() { return database_; }
 
-  // Until nothing is flushed, compacted, or due to be. Two looks in a row, since RocksDB's properties are read one by one and
-  // work may go from one to the other in between.
+  // Until nothing is flushed, compacted, or due to be. Two looks in a row, since RocksDB's
+  // properties are read one by one and work may go from one to the other in between.
   void await_quiet() {
     const auto begun = Clock::now();
     for (int quiet_looks = 0; quiet_looks < 2; quiet_looks = is_quiet() ? quiet_looks + 1 : 0) {
@@ -205,7 +219,8 @@ class Engine {
     }
   }
 
-  // Milliseconds until everything is closed. Compactions that run are asked to stop; what is queued is not done.
+  // Milliseconds until everything is closed. Compactions that run are asked to stop; what is queued
+  // is not done.
   double shutdown(ShutdownOrder order = ShutdownOrder::worker_first) {
     const auto begun = Clock::now();
     stop(order);
@@ -240,12 +255,14 @@ class Engine {
       }
     }
     for (auto* stripe : database_.stripes()) {
-      if (property(stripe, "rocksdb.compaction-pending") != 0 || property(stripe, "rocksdb.mem-table-flush-pending") != 0) {
+      if (property(stripe, "rocksdb.compaction-pending") != 0 ||
+          property(stripe, "rocksdb.mem-table-flush-pending") != 0) {
         return false;
       }
     }
     auto* any = database_.stripes().front();
-    return property(any, "rocksdb.num-running-flushes") == 0 && property(any, "rocksdb.num-running-compactions") == 0;
+    return property(any, "rocksdb.num-running-flushes") == 0 &&
+           property(any, "rocksdb.num-running-compactions") == 0;
   }
 
   std::uint64_t property(::rocksdb::ColumnFamilyHandle* stripe, const char* name) {
@@ -303,16 +320,19 @@ Json shape_of(DemoDatabase& database) {
   return shape;
 }
 
-// What RocksDB itself counts, summed over the stripes, to find out where a difference comes from: what held up writers, and
-// what was merged from the level above (Rn) and from the level itself (Rnp1) into each level, or moved there without being read.
+// What RocksDB itself counts, summed over the stripes, to find out where a difference comes from:
+// what held up writers, and what was merged from the level above (Rn) and from the level itself
+// (Rnp1) into each level, or moved there without being read.
 Json counts_of(DemoDatabase& database) {
-  static const std::regex wanted(R"(io_stalls\..*|compaction\.L\d\.(CompCount|MovedGB|RnGB|Rnp1GB|WriteGB))");
+  static const std::regex wanted(
+      R"(io_stalls\..*|compaction\.L\d\.(CompCount|MovedGB|RnGB|Rnp1GB|WriteGB))");
   std::map<std::string, double> counts;
   for (auto* stripe : database.stripes()) {
     std::map<std::string, std::string> properties;
     database.db().GetMapProperty(stripe, ::rocksdb::DB::Properties::kCFStats, &properties);
     for (const auto& [name, value] : properties) {
-      if (const auto count = std::strtod(value.c_str(), nullptr); count != 0 && std::regex_match(name, wanted)) {
+      if (const auto count = std::strtod(value.c_str(), nullptr);
+          count != 0 && std::regex_match(name, wanted)) {
         counts[name] += count;
       }
     }
@@ -362,7 +382,8 @@ class Run {
       const auto& counts = writes.counts();
       result_["writes"] = counts.puts + counts.deletes;
       result_["write_seconds"] = write_seconds;
-      result_["writes_per_second"] = static_cast<double>(counts.puts + counts.deletes) / write_seconds;
+      result_["writes_per_second"] =
+          static_cast<double>(counts.puts + counts.deletes) / write_seconds;
       begun = Clock::now();
       database.flush();
       result_["flush_seconds"] = seconds_since(begun);
@@ -408,12 +429,14 @@ class Run {
     result_["compacted_mib"] = static_cast<double>(read + written) / mib;
     result_["merging_at_once_max"] = database.listener().merging_max();
     for (const auto& [name, merging] : observer.merging()) {
-      result_["merging_threads"][name] = {{"threads", merging.threads.size()}, {"merges", merging.merges}};
+      result_["merging_threads"][name] = {{"threads", merging.threads.size()},
+                                          {"merges", merging.merges}};
     }
     result_["shape"] = shape_of(database);
   }
 
-  // The same files are opened again after each shutdown, and written on from where the last one left off.
+  // The same files are opened again after each shutdown, and written on from where the last one
+  // left off.
   void shut_down_under_load(const std::string& name, ShutdownOrder order) {
     const TemporaryFolder folder(options_.folder);
     compact::Ledger ledger(records_, options_.stripes);
@@ -427,7 +450,8 @@ class Run {
         write(writes, database);
       }
       // Nearly always something merges by then. Else writing goes on until something does.
-      for (std::uint64_t more = 0; database.listener().merging() == 0 && more < options_.shutdown_updates; ++more) {
+      for (std::uint64_t more = 0;
+           database.listener().merging() == 0 && more < options_.shutdown_updates; ++more) {
         write(writes, database);
       }
       result_["merging_at_shutdown"].push_back(database.listener().merging());
@@ -462,18 +486,21 @@ struct Figure {
 };
 
 constexpr Figure figures[] = {
-    {"W9/write", "one thread loads every record, then writes a fixed number of skewed updates", "s", "write_seconds"},
+    {"W9/write", "one thread loads every record, then writes a fixed number of skewed updates", "s",
+     "write_seconds"},
     {"W9/stall", "of that, held up by RocksDB", "s", "stall_seconds"},
-    {"W9/quiet", "from the last write until all is flushed and nothing is due", "s", "quiet_seconds"},
+    {"W9/quiet", "from the last write until all is flushed and nothing is due", "s",
+     "quiet_seconds"},
     {"W9/shutdown", "shutting down when nothing is due", "ms", "shutdown_ms"},
-    {"W9/shutdown under load", "shutting down while stripes are merged", "ms", "shutdown_under_load_ms"},
+    {"W9/shutdown under load", "shutting down while stripes are merged", "ms",
+     "shutdown_under_load_ms"},
     {"W9/max L0", "the most files of one stripe's L0", "files", "max_l0_files"},
     {"W9/compacted", "read and written by compactions", "MiB", "compacted_mib"},
     {"W9/processor", "processor time of all threads until nothing is due", "s", "cpu_seconds"},
 };
 
-Json subject_of(const char* name, const char* lacks, const std::vector<Json>& runs, const char* scheduling,
-                const std::string& key) {
+Json subject_of(const char* name, const char* lacks, const std::vector<Json>& runs,
+                const char* scheduling, const std::string& key) {
   std::vector<double> values;
   for (const auto& run : runs) {
     if (run["scheduling"] == scheduling) {
@@ -488,40 +515,59 @@ Json workloads_of(const std::vector<Json>& runs) {
   for (const auto& figure : figures) {
     auto subjects = Json::array();
     subjects.push_back(subject_of("kstone", "", runs, "worker", figure.key));
-    subjects.push_back(subject_of(
-        "rocksdb", "requests, a wait for a stripe, a report of what a shutdown left undone, threads that end with the database",
-        runs, "rocksdb", figure.key));
+    subjects.push_back(subject_of("rocksdb",
+                                  "requests, a wait for a stripe, a report of what a shutdown left "
+                                  "undone, threads that end with the database",
+                                  runs, "rocksdb", figure.key));
     if (figure.key == std::string("shutdown_under_load_ms")) {
-      subjects.push_back(subject_of("kstone, database first", "", runs, "worker", "shutdown_under_load_database_first_ms"));
+      subjects.push_back(subject_of("kstone, database first", "", runs, "worker",
+                                    "shutdown_under_load_database_first_ms"));
     }
-    workloads.push_back(
-        {{"name", figure.name}, {"title", figure.title}, {"unit", figure.unit}, {"subjects", std::move(subjects)}});
+    workloads.push_back({{"name", figure.name},
+                         {"title", figure.title},
+                         {"unit", figure.unit},
+                         {"subjects", std::move(subjects)}});
   }
   return workloads;
 }
 
 void add_options(CLI::App& app, LoadOptions& options) {
-  const std::map<std::string, Scheduling> schedulings{{"worker", Scheduling::worker}, {"rocksdb", Scheduling::rocksdb}};
-  app.add_option("--pairs", options.pairs, "Runs under each scheduling")->check(CLI::Range(1, 1000))->capture_default_str();
+  const std::map<std::string, Scheduling> schedulings{{"worker", Scheduling::worker},
+                                                      {"rocksdb", Scheduling::rocksdb}};
+  app.add_option("--pairs", options.pairs, "Runs under each scheduling")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
   app.add_option("--json", options.output, "Where to write the figures")->required();
-  app.add_option("--scheduling", options.only, "Only worker or only rocksdb, for a look at one of them")
+  app.add_option("--scheduling", options.only,
+                 "Only worker or only rocksdb, for a look at one of them")
       ->transform(CLI::CheckedTransformer(schedulings));
-  app.add_option("--input", options.input, "File of lines key TAB value, in place of Debian's package index");
-  app.add_option("--dir", options.folder, "Where to make the temporary folders (default: the system's place for them)");
-  app.add_option("--stripes", options.stripes, "Stripes")->check(CLI::Range(1, 256))->capture_default_str();
-  app.add_option("--workers", options.workers, "Compactions at a time")->check(CLI::Range(1, 64))->capture_default_str();
+  app.add_option("--input", options.input,
+                 "File of lines key TAB value, in place of Debian's package index");
+  app.add_option("--dir", options.folder,
+                 "Where to make the temporary folders (default: the system's place for them)");
+  app.add_option("--stripes", options.stripes, "Stripes")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  app.add_option("--workers", options.workers, "Compactions at a time")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
   app.add_option("--updates", options.updates, "Updates after the load")->capture_default_str();
-  app.add_option("--shutdowns", options.shutdowns, "Shutdowns of each kind")->check(CLI::Range(1, 1000))->capture_default_str();
-  app.add_option("--shutdown-updates", options.shutdown_updates, "Updates before each of them")->capture_default_str();
+  app.add_option("--shutdowns", options.shutdowns, "Shutdowns of each kind")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--shutdown-updates", options.shutdown_updates, "Updates before each of them")
+      ->capture_default_str();
   app.add_option("--seed", options.seed, "Seed of the updates")->capture_default_str();
 }
 
 int run(int argc, char** argv) {
   LoadOptions options;
-  CLI::App app("W9: the demo's load on RocksDB, compacted by the worker and by RocksDB's own scheduling.");
+  CLI::App app(
+      "W9: the demo's load on RocksDB, compacted by the worker and by RocksDB's own scheduling.");
   add_options(app, options);
   CLI11_PARSE(app, argc, argv);
-  const auto records = options.input.empty() ? compact::read_system_records() : compact::read_record_file(options.input);
+  const auto records = options.input.empty() ? compact::read_system_records()
+                                             : compact::read_record_file(options.input);
   std::cerr << "W9" << std::flush;
   std::vector<Json> runs;
   for (unsigned pair = 0; pair < options.pairs; ++pair) {
@@ -539,7 +585,8 @@ int run(int argc, char** argv) {
   }
   std::cerr << '\n';
   std::ofstream out(options.output);
-  out << Json{{"rounds", options.pairs}, {"workloads", workloads_of(runs)}, {"runs", runs}}.dump(1) << '\n';
+  out << Json{{"rounds", options.pairs}, {"workloads", workloads_of(runs)}, {"runs", runs}}.dump(1)
+      << '\n';
   out.close();
   if (!out) {
     throw BadInput("--json " + options.output + ": cannot be written");

@@ -1,5 +1,5 @@
-// W7: how costs grow with stripes, queued stripes and threads. Beside each cost stands a floor with the same pattern of accesses
-// to as much memory, since beyond a cache everything gets slower.
+// W7: how costs grow with stripes, queued stripes and threads. Beside each cost stands a floor with
+// the same pattern of accesses to as much memory, since beyond a cache everything gets slower.
 
 #include <numeric>
 #include <random>
@@ -23,23 +23,28 @@ std::vector<std::uint32_t> random_order(std::uint32_t stripes) {
   return order;
 }
 
-// As much memory as the worker has for as many stripes, and the steps on it that no design could spare.
+// As much memory as the worker has for as many stripes, and the steps on it that no design could
+// spare.
 class Footprint {
  public:
   explicit Footprint(std::uint32_t stripes)
-      : words_(new std::atomic<std::uint64_t>[stripes]{}), links_(stripes), nodes_(stripes) {}
+      : words_(new std::atomic<std::uint64_t>[stripes] {}), links_(stripes), nodes_(stripes) {}
 
-  void duplicate(std::uint32_t stripe) { benchmark::DoNotOptimize(words_[stripe].fetch_add(4, std::memory_order_acq_rel)); }
+  void duplicate(std::uint32_t stripe) {
+    benchmark::DoNotOptimize(words_[stripe].fetch_add(4, std::memory_order_acq_rel));
+  }
 
   void fresh(std::uint32_t stripe) {
     words_[stripe].fetch_add(4, std::memory_order_acq_rel);
     auto head = list_.load(std::memory_order_relaxed);
     do {
       links_[stripe] = head;
-    } while (!list_.compare_exchange_weak(head, stripe, std::memory_order_release, std::memory_order_relaxed));
+    } while (!list_.compare_exchange_weak(head, stripe, std::memory_order_release,
+                                          std::memory_order_relaxed));
   }
 
-  // The list becomes a queue; each word is changed twice and each node written, with one lock for each.
+  // The list becomes a queue; each word is changed twice and each node written, with one lock for
+  // each.
   void dispatch() {
     const auto head = list_.exchange(none, std::memory_order_acquire);
     for (auto stripe = head; stripe != none; stripe = links_[stripe]) {
@@ -87,10 +92,11 @@ template <class Work>
 void time_each(benchmark::State& state, std::uint64_t count, const Work& work) {
   const auto begin = now();
   work();
-  state.SetIterationTime(std::chrono::duration<double>(now() - begin).count() / static_cast<double>(count));
+  state.SetIterationTime(std::chrono::duration<double>(now() - begin).count() /
+                         static_cast<double>(count));
 }
 
-// -- Requests ---------------------------------------------------------------------------------------------------------
+// -- Requests -------------------------------------------------------------------------------------
 
 void duplicate(benchmark::State& state, std::uint32_t stripes) {
   const auto order = random_order(stripes);
@@ -160,13 +166,15 @@ void fresh_floor(benchmark::State& state, std::uint32_t stripes) {
   }
 }
 
-// -- Jobs -------------------------------------------------------------------------------------------------------------
+// -- Jobs -----------------------------------------------------------------------------------------
 
-// Of the worker thread, from the moment when it is let go to the end of the last of `stripes` empty jobs.
+// Of the worker thread, from the moment when it is let go to the end of the last of `stripes` empty
+// jobs.
 void dispatch(benchmark::State& state, std::uint32_t stripes) {
   const auto order = random_order(stripes);
   Busy<Kstone> busy(stripes);
-  for (int round = 0; round < 2; ++round) {  // the first without the clock, so that the memory is there
+  // The first without the clock, so that the memory is there.
+  for (int round = 0; round < 2; ++round) {
     for (const auto stripe : order) {
       busy.submit(stripe);
     }
@@ -196,7 +204,7 @@ void dispatch_floor(benchmark::State& state, std::uint32_t stripes) {
   }
 }
 
-// -- Calls that visit every stripe, and one that does not ----------------------------------------------------------------
+// -- Calls that visit every stripe, and one that does not -----------------------------------------
 
 void snapshot(benchmark::State& state, std::uint32_t stripes) {
   BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), stripes,
@@ -254,9 +262,12 @@ using Body = void (*)(benchmark::State&, std::uint32_t);
 
 void add(const char* what, const char* title, Body ours, const char* floor_title, Body floor) {
   for (const std::uint32_t stripes : {1U << 8, 1U << 12, 1U << 16, 1U << 20}) {
-    add_workload(std::string("W7/") + what + "/" + std::to_string(stripes), title + std::string(", ") + std::to_string(stripes), "ns");
+    add_workload(std::string("W7/") + what + "/" + std::to_string(stripes),
+                 title + std::string(", ") + std::to_string(stripes), "ns");
     const auto with = [&](const char* name, const char* lacks, Body body) {
-      add_subject(name, lacks, [=](auto& state) { body(state, stripes); })->Iterations(1)->UseManualTime();
+      add_subject(name, lacks, [=](auto& state) { body(state, stripes); })
+          ->Iterations(1)
+          ->UseManualTime();
     };
     with("kstone", "", ours);
     with("floor", floor_title, floor);
@@ -266,12 +277,14 @@ void add(const char* what, const char* title, Body ours, const char* floor_title
 }  // namespace
 
 void add_scale() {
-  add("duplicate", "a request for a queued stripe, at random, stripes", duplicate, "one locked read-modify-write on each", duplicate_floor);
+  add("duplicate", "a request for a queued stripe, at random, stripes", duplicate,
+      "one locked read-modify-write on each", duplicate_floor);
   add("fresh", "a request for a stripe that is not queued, at random, stripes", fresh,
       "two locked read-modify-writes and a link on each", fresh_floor);
   add("dispatch", "an empty job, the stripes queued at random", dispatch,
       "a list in the same order, four locked read-modify-writes on each", dispatch_floor);
-  add("snapshot", "snapshot, for each stripe", snapshot, "two loads and a sum on each", visit_floor);
+  add("snapshot", "snapshot, for each stripe", snapshot, "two loads and a sum on each",
+      visit_floor);
   add("queue_size", "queue_size, stripes queued", queue_size, "a lock and an unlock", lock_floor);
 }
 

@@ -37,7 +37,9 @@ void wake_and_join(benchmark::State& state) {
 
 template <class Peer>
 void add() {
-  add_subject(Peer::name, "", [](auto& state) { idle_shutdown<Peer>(state, samples); })->Iterations(1)->UseManualTime();
+  add_subject(Peer::name, "", [](auto& state) { idle_shutdown<Peer>(state, samples); })
+      ->Iterations(1)
+      ->UseManualTime();
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// W8: how long a requester may be held up while a thread that holds every lock of the worker is suspended.
+// W8: how long a requester may be held up while a thread that holds every lock of the worker is
+// suspended.
 
 #include <sys/resource.h>
 
@@ -40,7 +41,8 @@ struct SuspendingSync : ProductionSync {
    public:
     void wait(mutex& held) { native_.wait(held); }
     bool wait_until(mutex& held, std::chrono::nanoseconds deadline) {
-      return native_.wait_until(held, std::chrono::steady_clock::time_point(deadline)) == std::cv_status::no_timeout;
+      return native_.wait_until(held, std::chrono::steady_clock::time_point(deadline)) ==
+             std::cv_status::no_timeout;
     }
     void notify_one() { native_.notify_one(); }
     void notify_all() { native_.notify_all(); }
@@ -65,8 +67,9 @@ long waits() {
 
 struct Calls {
   std::uint64_t all = 0;
-  std::uint64_t held_up = 0;    // longer than a millisecond, and it waited meanwhile
-  std::uint64_t preempted = 0;  // longer than a millisecond, and it did not: the system ran something else
+  std::uint64_t held_up = 0;  // longer than a millisecond, and it waited meanwhile
+  // Longer than a millisecond, and it did not: the system ran something else.
+  std::uint64_t preempted = 0;
   std::chrono::nanoseconds longest{0};
 };
 
@@ -75,7 +78,8 @@ Calls time_calls(const Call& call) {
   Calls calls;
   const auto end = now() + run_time;
   for (auto begin = now(); begin < end;) {
-    const auto waits_before = waits();  // each time: a short wait of an earlier call says nothing of this one
+    // Each time: a short wait of an earlier call says nothing of this one.
+    const auto waits_before = waits();
     begin = now();
     call();
     const auto returned = now();
@@ -90,7 +94,8 @@ Calls time_calls(const Call& call) {
 
 void report(benchmark::State& state, const Calls& calls) {
   constexpr double per = 1e7;
-  state.SetIterationTime(static_cast<double>(calls.held_up) / static_cast<double>(calls.all) * per * 1e-9);
+  state.SetIterationTime(static_cast<double>(calls.held_up) / static_cast<double>(calls.all) * per *
+                         1e-9);
   state.counters["calls"] = static_cast<double>(calls.all);
   state.counters["preempted"] = static_cast<double>(calls.preempted);
   state.counters["longest_us"] = static_cast<double>(calls.longest.count()) / 1e3;
@@ -130,10 +135,17 @@ void nothing_to_wait_for(benchmark::State& state) {
 }  // namespace
 
 void add_suspended() {
-  add_workload("W8", "requests held up for more than 1 ms, of ten million, while a thread is suspended with every lock", "calls");
-  add_subject("floor", "one locked read-modify-write", nothing_to_wait_for)->Iterations(1)->UseManualTime();
+  add_workload("W8",
+               "requests held up for more than 1 ms, of ten million, while a thread is suspended "
+               "with every lock",
+               "calls");
+  add_subject("floor", "one locked read-modify-write", nothing_to_wait_for)
+      ->Iterations(1)
+      ->UseManualTime();
   add_subject("kstone", "", suspended<SuspendedKstone>)->Iterations(1)->UseManualTime();
-  add_subject("mutex+set", MutexAndSet::lacks, suspended<SuspendedMutexAndSet>)->Iterations(1)->UseManualTime();
+  add_subject("mutex+set", MutexAndSet::lacks, suspended<SuspendedMutexAndSet>)
+      ->Iterations(1)
+      ->UseManualTime();
 }
 
 }  // namespace kstone::bench

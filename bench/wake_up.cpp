@@ -1,4 +1,5 @@
-// W4: from the request to the begin of the job, the worker thread asleep; the requester sleeps as well until the job runs.
+// W4: from the request to the begin of the job, the worker thread asleep; the requester sleeps as
+// well until the job runs.
 
 #include "latency.h"
 #include "peers.h"
@@ -13,10 +14,13 @@ template <class Peer, class... Arguments>
 void wake_up(benchmark::State& state, int count, Arguments... arguments) {
   Futex ran;
   std::atomic<std::chrono::nanoseconds> begun{};
-  Peer peer(1, 1, [&](std::uint32_t) {
-    begun.store(now(), std::memory_order_relaxed);
-    ran.wake();
-  }, arguments...);
+  Peer peer(
+      1, 1,
+      [&](std::uint32_t) {
+        begun.store(now(), std::memory_order_relaxed);
+        ran.wake();
+      },
+      arguments...);
   report_percentiles(state, count, [&] {
     let_fall_asleep();
     ran.reset();
@@ -61,7 +65,9 @@ void bare_futex(benchmark::State& state) {
 
 template <class Peer>
 void add() {
-  add_peer<Peer>([](auto& state) { wake_up<Peer>(state, samples); })->Iterations(1)->UseManualTime();
+  add_peer<Peer>([](auto& state) { wake_up<Peer>(state, samples); })
+      ->Iterations(1)
+      ->UseManualTime();
 }
 
 }  // namespace

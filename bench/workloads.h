@@ -1,7 +1,9 @@
-// What is measured, as benchmarks of Google Benchmark that are named `workload/subject`, and the order in which they run.
+// What is measured, as benchmarks of Google Benchmark that are named `workload/subject`, and the
+// order in which they run.
 //
-// A workload is run in rounds. In each round every subject runs once, starting with another one each time, so that what
-// disturbs the machine disturbs all of them; the ratio of two subjects is taken within a round.
+// A workload is run in rounds. In each round every subject runs once, starting with another one
+// each time, so that what disturbs the machine disturbs all of them; the ratio of two subjects is
+// taken within a round.
 //
 // Thread safety: none; one thread registers and runs.
 
@@ -34,7 +36,8 @@ std::vector<Workload>& workloads();
 // Starts a workload; what is added from here on belongs to it.
 void add_workload(std::string name, std::string title, std::string unit);
 
-// A benchmark of the workload that was added last. The caller fixes its iterations, so that every round does the same.
+// A benchmark of the workload that was added last. The caller fixes its iterations, so that every
+// round does the same.
 benchmark::internal::Benchmark* add_subject(const std::string& name, const std::string& lacks,
                                             const std::function<void(benchmark::State&)>& body);
 

@@ -1,5 +1,6 @@
-// Another engine in under 60 lines: LevelDB, where a stripe is a database. Writers ask for a compaction every thousand
-// writes. The worker asks two databases at a time to compact; LevelDB merges on one thread of its own for the process.
+// Another engine in under 60 lines: LevelDB, where a stripe is a database. Writers ask for a
+// compaction every thousand writes. The worker asks two databases at a time to compact; LevelDB
+// merges on one thread of its own for the process.
 
 #include <leveldb/db.h>
 
@@ -23,7 +24,8 @@ int main(int argc, char** argv) {
     options.create_if_missing = true;
     leveldb::DB* database = nullptr;
     std::filesystem::create_directories(argv[1]);
-    const auto status = leveldb::DB::Open(options, std::string(argv[1]) + "/" + std::to_string(i), &database);
+    const auto status =
+        leveldb::DB::Open(options, std::string(argv[1]) + "/" + std::to_string(i), &database);
     if (!status.ok()) {
       std::cerr << "leveldb_stripes: " << status.ToString() << "\n";
       return 2;
@@ -36,7 +38,8 @@ int main(int argc, char** argv) {
     databases[context.stripe_id()]->CompactRange(nullptr, nullptr);
     return kstone::CompactionOutcome::done();
   };
-  kstone::BackgroundWorker worker(kstone::CompactionConfig().with_max_concurrent(2), {}, stripes, compact);
+  kstone::BackgroundWorker worker(kstone::CompactionConfig().with_max_concurrent(2), {}, stripes,
+                                  compact);
   if (worker.start() != kstone::StartResult::started) {
     std::cerr << "leveldb_stripes: no thread could be created\n";
     return 1;
@@ -53,7 +56,8 @@ int main(int argc, char** argv) {
 
   const auto report = worker.shutdown(kstone::ShutdownMode::drain);  // before the databases close
   const auto counts = worker.snapshot();
-  std::cout << counts.requests() << " requests, " << counts.stats.total_compactions << " compactions, "
-            << report.unfinished.size() + report.discarded.size() << " stripes not done\n";
+  std::cout << counts.requests() << " requests, " << counts.stats.total_compactions
+            << " compactions, " << report.unfinished.size() + report.discarded.size()
+            << " stripes not done\n";
   return report.complete && report.unfinished.empty() && report.discarded.empty() ? 0 : 1;
 }

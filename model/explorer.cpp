@@ -1,8 +1,9 @@
 // Executions: what each operation does, when it can run, and Relacy around it.
 //
-// Relacy gives the fibers, the store histories and vector clocks of its memory model, and the allocator that finds
-// leaks and double frees. Blocking is ours: a step that cannot run (a held mutex, no token) is not *enabled*, and
-// a thread never parks inside Relacy, whose parking forgets stale stores and prunes unfair interleavings.
+// Relacy gives the fibers, the store histories and vector clocks of its memory model, and the
+// allocator that finds leaks and double frees. Blocking is ours: a step that cannot run (a held
+// mutex, no token) is not *enabled*, and a thread never parks inside Relacy, whose parking forgets
+// stale stores and prunes unfair interleavings.
 
 #include "explorer.h"
 
@@ -30,9 +31,12 @@ using runtime::ObjectId;
 
 namespace {
 
-// Relacy's replacements are inline, and clang emits what is used here only: without them, leaks would go unseen.
-[[maybe_unused]] __attribute__((used)) void* (*const kept_new[])(std::size_t) = {&::operator new, &::operator new[]};
-[[maybe_unused]] __attribute__((used)) void (*const kept_delete[])(void*) = {&::operator delete, &::operator delete[]};
+// Relacy's replacements are inline, and clang emits what is used here only: without them, leaks
+// would go unseen.
+[[maybe_unused]] __attribute__((used)) void* (*const kept_new[])(std::size_t) = {
+    &::operator new, &::operator new[] };
+[[maybe_unused]] __attribute__((used)) void (*const kept_delete[])(void*) = {&::operator delete,
+                                                                             &::operator delete[] };
 
 constexpr int max_objects = 4096;         // each shared_ptr, temporaries too, is one
 constexpr unsigned events_per_step = 32;  // unlocks and cell accesses are events too
@@ -58,7 +62,8 @@ struct Object {
   std::uint32_t tokens;  // semaphore
   ThreadSet waiters;     // condition variable
   Timestamps released;   // mutex: what the next owner is ordered after
-  // Every use, and every write of a cell, as a plain variable: what is not ordered with it is a race.
+  // Every use, and every write of a cell, as a plain variable: what is not ordered with it is a
+  // race.
   Timestamps reads, writes;
   Site locked_at;  // mutex
   Site read_at[max_threads], write_at[max_threads];
@@ -91,9 +96,9 @@ struct Thread {
   Accesses touched;  // by the step being carried out
   void (*entry)(void*) = nullptr;
   void* argument = nullptr;
-  Timestamps created{};   // what its first step is ordered after
-  Timestamps ended{};     // what a join is ordered after
-  bool in_wait = false;   // on a condition variable, not notified
+  Timestamps created{};  // what its first step is ordered after
+  Timestamps ended{};    // what a join is ordered after
+  bool in_wait = false;  // on a condition variable, not notified
   bool notified = false;
   bool timed = false;
   bool left_by_timeout = false;
@@ -151,7 +156,8 @@ struct Execution {
 
   MallocString outcome_now;
   bool has_outcome = false;
-  std::map<MallocString, std::uint32_t, std::less<>, MallocAllocator<std::pair<const MallocString, std::uint32_t>>>
+  std::map<MallocString, std::uint32_t, std::less<>,
+           MallocAllocator<std::pair<const MallocString, std::uint32_t>>>
       outcomes;  // and the fewest preemptions that lead to each
 
   std::uint64_t stale_executions = 0, spurious_executions = 0, timeout_executions = 0;
@@ -187,8 +193,10 @@ double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-constexpr const char departs[] = "the execution departs from the recorded choices: the scenario is not deterministic, or the replay "
-                                 "line belongs to another program";
+constexpr const char departs[] =
+    "the execution departs from the recorded choices: the scenario is not deterministic, or the "
+    "replay "
+    "line belongs to another program";
 
 // Which of Execution::calls this is; -1 if nobody wants it.
 int record_calls() {
@@ -202,7 +210,8 @@ int record_calls() {
   return static_cast<int>(e.calls.size()) - 1;
 }
 
-[[noreturn]] void fail(Failure failure, const char* format, ...) __attribute__((format(printf, 2, 3)));
+[[noreturn]] void fail(Failure failure, const char* format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 void fail(Failure failure, const char* format, ...) {
   run_->failure = failure;
@@ -224,12 +233,12 @@ void exceeds_limit(const char* sentence) { fail(Failure::model_error, "%s", sent
 
 namespace {
 
-// While it lives, a crash of what is explored is a failure like others, with a history. The handler runs on the fiber that
-// crashed, and leaves it for good.
+// While it lives, a crash of what is explored is a failure like others, with a history. The handler
+// runs on the fiber that crashed, and leaves it for good.
 class CrashIsFailure {
  public:
   CrashIsFailure() {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = on_signal;
     action.sa_flags = SA_NODEFER;  // it does not return, and the next execution may crash, too
     for (int i = 0; i < count; ++i) {
@@ -271,7 +280,8 @@ void on_standstill(Standstill kind, void* const* addresses, int count) {
 }
 
 const char* object_text(ObjectId object, char (&buffer)[64]) {
-  report_object_name(run_->objects[object].kind, run_->objects[object].name, object, buffer, sizeof buffer);
+  report_object_name(run_->objects[object].kind, run_->objects[object].name, object, buffer,
+                     sizeof buffer);
   return buffer;
 }
 
@@ -323,23 +333,26 @@ void report_race(ObjectId id, Operation operation, Site site, int other, bool ot
   char name[64];
   const Site there = other_wrote ? object.write_at[other] : object.read_at[other];
   const Operation by = other_wrote ? object.write_by[other] : object.read_by[other];
-  const bool lifetime = object.kind != ObjectKind::cell || operation == Operation::destroy || by == Operation::none;
+  const bool lifetime =
+      object.kind != ObjectKind::cell || operation == Operation::destroy || by == Operation::none;
   fail(lifetime ? Failure::use_after_free : Failure::data_race,
-       "%s: %s by %s (%s:%d) is not ordered with %s by %s (%s:%d)", object_text(id, name), operation_name(operation),
-       report_thread_name(relacy_thread().index_, run_->scenario->threads).text, base_name(site.file), site.line,
-       by == Operation::none ? "construction" : operation_name(by),
+       "%s: %s by %s (%s:%d) is not ordered with %s by %s (%s:%d)", object_text(id, name),
+       operation_name(operation),
+       report_thread_name(relacy_thread().index_, run_->scenario->threads).text,
+       base_name(site.file), site.line, by == Operation::none ? "construction" : operation_name(by),
        report_thread_name(other, run_->scenario->threads).text, base_name(there.file), there.line);
 }
 
-// Every operation reads the object's lifetime. Its memory may hold anything by now, so what is looked up is whether
-// this address still is the object that it claims to be.
+// Every operation reads the object's lifetime. Its memory may hold anything by now, so what is
+// looked up is whether this address still is the object that it claims to be.
 void check_alive(ObjectId id, const void* address, Operation operation, Site site) {
   const Execution& e = *run_;
   if (id >= e.object_count || !e.objects[id].alive || e.objects[id].address != address) {
     char name[64] = "an object";
     const bool known = id < e.object_count && e.objects[id].address == address;
-    fail(Failure::use_after_free, "%s at %s:%d after the destruction of %s", operation_name(operation),
-         base_name(site.file), site.line, known ? object_text(id, name) : name);
+    fail(Failure::use_after_free, "%s at %s:%d after the destruction of %s",
+         operation_name(operation), base_name(site.file), site.line,
+         known ? object_text(id, name) : name);
   }
 }
 
@@ -442,10 +455,11 @@ bool enabled(int index) {
     const Operation operation = thread.pending.operation;
     const bool has_object = operation == Operation::lock || operation == Operation::leave_wait ||
                             operation == Operation::take;
-    length += std::snprintf(text + length, sizeof text - static_cast<std::size_t>(length), "%s%s %s%s%s",
-                            length > 0 ? ", " : "", report_thread_name(i, e.scenario->threads).text,
-                            operation == Operation::leave_wait ? "sleeps on" : operation_name(operation),
-                            has_object ? " " : "", has_object ? object_text(thread.pending.object, name) : "");
+    length += std::snprintf(
+        text + length, sizeof text - static_cast<std::size_t>(length), "%s%s %s%s%s",
+        length > 0 ? ", " : "", report_thread_name(i, e.scenario->threads).text,
+        operation == Operation::leave_wait ? "sleeps on" : operation_name(operation),
+        has_object ? " " : "", has_object ? object_text(thread.pending.object, name) : "");
     length = std::min<int>(length, static_cast<int>(sizeof text) - 1);
   }
   fail(e.frozen >= 0 ? Failure::blocked : Failure::deadlock, "nobody can step: %s", text);
@@ -513,14 +527,16 @@ void announce(const Step& step, Site site) {
   Execution& e = *run_;
   Thread& thread = e.threads[e.current];
   if (thread.may_freeze && e.frozen < 0) {
-    // A point of its own: the others may be anywhere, also where they keep the step that comes next from running.
+    // A point of its own: the others may be anywhere, also where they keep the step that comes next
+    // from running.
     thread.may_freeze = false;
     announce(make_step(Operation::ghost_read, e.table_object, Access::read), site);
     thread.may_freeze = true;
     if (e.search->choose_data(2) == 1) {
       e.frozen = e.current;
       for (ObjectId id = 0; id < e.object_count; ++id) {
-        if (e.objects[id].kind == ObjectKind::mutex && e.objects[id].owner >= 0 && e.objects[id].owner != e.current) {
+        if (e.objects[id].kind == ObjectKind::mutex && e.objects[id].owner >= 0 &&
+            e.objects[id].owner != e.current) {
           runtime::cover("frozen while it holds a mutex");
         }
       }
@@ -542,7 +558,8 @@ void announce(const Step& step, Site site) {
   // Fibers share the thread that keeps the handled exceptions: each gets its own.
   std::memcpy(thread.exceptions, abi::__cxa_get_globals(), sizeof thread.exceptions);
   rl::ctx().sched();
-  std::memcpy(static_cast<void*>(abi::__cxa_get_globals()), thread.exceptions, sizeof thread.exceptions);
+  std::memcpy(static_cast<void*>(abi::__cxa_get_globals()), thread.exceptions,
+              sizeof thread.exceptions);
 }
 
 Step make_step(Operation operation, ObjectId object, Access access, bool modifies) {
@@ -553,14 +570,15 @@ Step make_step(Operation operation, ObjectId object, Access access, bool modifie
   return step;
 }
 
-// Narrows what the step is taken to have touched to what it did: a failed compare-exchange only read. Reaching for
-// something that was not announced ends the run.
+// Narrows what the step is taken to have touched to what it did: a failed compare-exchange only
+// read. Reaching for something that was not announced ends the run.
 void performs(ObjectId object, Access access) {
   Execution& e = *run_;
   Thread& thread = e.threads[e.current];
   if (!thread.pending.accesses.covers(object, access)) {
     char name[64];
-    fail(Failure::model_error, "a step touches %s without having announced it", object_text(object, name));
+    fail(Failure::model_error, "a step touches %s without having announced it",
+         object_text(object, name));
   }
   for (int i = 0; i < thread.touched.count; ++i) {
     Accesses::Entry& entry = thread.touched.entries[i];
@@ -587,8 +605,8 @@ const char* order_text(std::memory_order order) { return report_order_name(order
 
 std::memory_order parse_order(const std::string& text, bool& known) {
   for (const std::memory_order order :
-       {std::memory_order_relaxed, std::memory_order_acquire, std::memory_order_release, std::memory_order_acq_rel,
-        std::memory_order_seq_cst}) {
+       {std::memory_order_relaxed, std::memory_order_acquire, std::memory_order_release,
+        std::memory_order_acq_rel, std::memory_order_seq_cst}) {
     if (text == report_order_name(order)) {
       return order;
     }
@@ -597,10 +615,11 @@ std::memory_order parse_order(const std::string& text, bool& known) {
   return std::memory_order_seq_cst;
 }
 
-SiteRecord& site_record(Site site, Operation operation, std::memory_order order, std::memory_order failure_order,
-                        ObjectId object) {
+SiteRecord& site_record(Site site, Operation operation, std::memory_order order,
+                        std::memory_order failure_order, ObjectId object) {
   Execution& e = *run_;
-  std::size_t hash = reinterpret_cast<std::uintptr_t>(site.file) * 31 + static_cast<std::size_t>(site.line) * 131 +
+  std::size_t hash = reinterpret_cast<std::uintptr_t>(site.file) * 31 +
+                     static_cast<std::size_t>(site.line) * 131 +
                      static_cast<std::size_t>(operation) * 7 + static_cast<std::size_t>(order) * 3 +
                      static_cast<std::size_t>(failure_order);
   for (std::size_t i = hash % 4096;; i = (i + 1) % 4096) {
@@ -645,7 +664,8 @@ SiteRecord& site_record(Site site, Operation operation, std::memory_order order,
       if (demotion.site == record.name) {
         e.demotions_used |= std::uint64_t{1} << (d % 64);
         bool known = true;
-        (demotion.failure_order ? record.effective_failure : record.effective) = parse_order(demotion.order, known);
+        (demotion.failure_order ? record.effective_failure : record.effective) =
+            parse_order(demotion.order, known);
       }
     }
     record.executed = 1;
@@ -661,7 +681,8 @@ using ModifyFunction = unsigned (rl::thread_info_base::*)(rl::atomic_data*, bool
 LoadFunction load_function(std::memory_order order) {
   switch (order) {
     case std::memory_order_relaxed:
-    case std::memory_order_release:  // a compare-exchange demoted to release: its failing load is relaxed
+    // A compare-exchange demoted to release: its failing load is relaxed.
+    case std::memory_order_release:
       return &rl::thread_info_base::atomic_load_relaxed;
     case std::memory_order_seq_cst:
       return &rl::thread_info_base::atomic_load_seq_cst;
@@ -777,8 +798,9 @@ bool end_execution() {
     const double now = seconds_now();
     if (now - e.last_progress > 10) {
       e.last_progress = now;
-      std::fprintf(stderr, "  %.0f s: %" PRIu64 " executions, %" PRIu64 " redundant\n", now - e.started,
-                   e.search->executions_complete(), e.search->executions_redundant());
+      std::fprintf(stderr, "  %.0f s: %" PRIu64 " executions, %" PRIu64 " redundant\n",
+                   now - e.started, e.search->executions_complete(),
+                   e.search->executions_redundant());
     }
   }
   return more;
@@ -1075,7 +1097,8 @@ Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
   if (threads > max_threads || !known || limits.demotions.size() > 64) {
     result.verdict = Verdict::unknown;
     result.failure = Failure::model_error;
-    result.reason = threads > max_threads ? "more than 7 application and dynamic threads" : "an unknown memory order, or more than 64 demotions";
+    result.reason = threads > max_threads ? "more than 7 application and dynamic threads"
+                                          : "an unknown memory order, or more than 64 demotions";
     return result;
   }
   auto* const execution = new Execution;
@@ -1102,13 +1125,27 @@ Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
   const CrashIsFailure crash_is_failure;
   watchdog::watch(limits.step_seconds, on_standstill);
   switch (e.relacy_threads) {
-    case 2: status = run_relacy<2>(params); break;
-    case 3: status = run_relacy<3>(params); break;
-    case 4: status = run_relacy<4>(params); break;
-    case 5: status = run_relacy<5>(params); break;
-    case 6: status = run_relacy<6>(params); break;
-    case 7: status = run_relacy<7>(params); break;
-    default: status = run_relacy<8>(params); break;
+    case 2:
+      status = run_relacy<2>(params);
+      break;
+    case 3:
+      status = run_relacy<3>(params);
+      break;
+    case 4:
+      status = run_relacy<4>(params);
+      break;
+    case 5:
+      status = run_relacy<5>(params);
+      break;
+    case 6:
+      status = run_relacy<6>(params);
+      break;
+    case 7:
+      status = run_relacy<7>(params);
+      break;
+    default:
+      status = run_relacy<8>(params);
+      break;
   }
   watchdog::unwatch();
   std::memset(static_cast<void*>(abi::__cxa_get_globals()), 0, 16);
@@ -1121,7 +1158,8 @@ Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
     e.failure = relacy_failure(status);
     std::snprintf(e.message, sizeof e.message, "%s", rl::test_result_str(status));
   }
-  if (search.diverged() || search.choices_left()) {  // a failure of another execution than the one to be repeated, too
+  // A failure of another execution than the one to be repeated, too.
+  if (search.diverged() || search.choices_left()) {
     e.failure = Failure::model_error;
     std::snprintf(e.message, sizeof e.message, departs);
   }
@@ -1144,15 +1182,15 @@ Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
   }
   result.seconds = seconds_now() - e.started;
   for (int i = 0; i < e.cover_count; ++i) {
-    result.covers.push_back(
-        Cover{e.cover_names[i], e.cover_occurred[i], result.executions_complete - e.cover_occurred[i]});
+    result.covers.push_back(Cover{e.cover_names[i], e.cover_occurred[i],
+                                  result.executions_complete - e.cover_occurred[i]});
   }
   for (const SiteRecord& record : e.sites) {
     const bool exchange = record.operation == Operation::compare_exchange_weak ||
                           record.operation == Operation::compare_exchange_strong;
-    result.sites.push_back(CallSite{record.name, order_text(record.order),
-                                    exchange ? order_text(record.failure_order) : "",
-                                    record.object_name == nullptr ? "" : record.object_name, record.executed});
+    result.sites.push_back(CallSite{
+        record.name, order_text(record.order), exchange ? order_text(record.failure_order) : "",
+        record.object_name == nullptr ? "" : record.object_name, record.executed});
   }
   for (const auto& [text, preemptions] : e.outcomes) {
     result.outcomes.emplace_back(text.c_str());
@@ -1193,7 +1231,8 @@ Result explore(const ScenarioTable& scenario, const Limits& limits) {
   if (result.verdict != Verdict::refuted || !limits.minimize || !limits.replay.empty()) {
     return result;
   }
-  // The fewest preemptions first; what the unbounded search found stands if the budget does not suffice.
+  // The fewest preemptions first; what the unbounded search found stands if the budget does not
+  // suffice.
   bool all_smaller_searched = true;
   for (std::uint32_t bound = 0; bound < result.preemptions || bound == 0; ++bound) {
     Limits bounded = limits;
@@ -1249,7 +1288,8 @@ void destroy(ObjectId id, const void* address) {
          report_thread_name(object.owner, e.scenario->threads).text);
   }
   if (object.kind == ObjectKind::condition_variable && object.waiters != 0) {
-    fail(Failure::use_after_free, "%s is destroyed while a thread sleeps on it", object_text(id, name));
+    fail(Failure::use_after_free, "%s is destroyed while a thread sleeps on it",
+         object_text(id, name));
   }
   if (object.data != nullptr) {
     rl::ctx().atomic_dtor(object.data);
@@ -1274,7 +1314,8 @@ std::uint64_t atomic_load(ObjectId id, const void* address, std::memory_order or
   announce(make_step(Operation::load, id, Access::read), site);
   Object& object = use(id, address, Operation::load, site);
   performs(id, Access::read);
-  const SiteRecord& record = site_record(site, Operation::load, order, std::memory_order_relaxed, id);
+  const SiteRecord& record =
+      site_record(site, Operation::load, order, std::memory_order_relaxed, id);
   e.stale_now = 0;
   const unsigned index = (relacy_thread().*load_function(record.effective))(object.data);
   if (index == static_cast<unsigned>(-1)) {
@@ -1290,13 +1331,15 @@ std::uint64_t atomic_load(ObjectId id, const void* address, std::memory_order or
   return object.stores[index];
 }
 
-void atomic_store(ObjectId id, const void* address, std::uint64_t value, std::memory_order order, Site site) {
+void atomic_store(ObjectId id, const void* address, std::uint64_t value, std::memory_order order,
+                  Site site) {
   run();
   check_alive(id, address, Operation::store, site);
   announce(make_step(Operation::store, id, Access::write, true), site);
   Object& object = use(id, address, Operation::store, site);
   performs(id, Access::write);
-  const SiteRecord& record = site_record(site, Operation::store, order, std::memory_order_relaxed, id);
+  const SiteRecord& record =
+      site_record(site, Operation::store, order, std::memory_order_relaxed, id);
   const unsigned index = (relacy_thread().*store_function(record.effective))(object.data);
   wrote(object, index, value);
   ReportEvent& event = log(Operation::store, id, site);
@@ -1304,8 +1347,9 @@ void atomic_store(ObjectId id, const void* address, std::uint64_t value, std::me
   event.order = record.effective;
 }
 
-std::uint64_t atomic_modify(ObjectId id, const void* address, Operation operation, std::uint64_t operand,
-                            unsigned width, std::memory_order order, Site site) {
+std::uint64_t atomic_modify(ObjectId id, const void* address, Operation operation,
+                            std::uint64_t operand, unsigned width, std::memory_order order,
+                            Site site) {
   run();
   check_alive(id, address, operation, site);
   announce(make_step(operation, id, Access::write, true), site);
@@ -1316,12 +1360,23 @@ std::uint64_t atomic_modify(ObjectId id, const void* address, Operation operatio
   const int from = object.writers[object.newest];
   std::uint64_t after = operand;
   switch (operation) {
-    case Operation::fetch_add: after = before + operand; break;
-    case Operation::fetch_sub: after = before - operand; break;
-    case Operation::fetch_or: after = before | operand; break;
-    case Operation::fetch_and: after = before & operand; break;
-    case Operation::fetch_xor: after = before ^ operand; break;
-    default: break;
+    case Operation::fetch_add:
+      after = before + operand;
+      break;
+    case Operation::fetch_sub:
+      after = before - operand;
+      break;
+    case Operation::fetch_or:
+      after = before | operand;
+      break;
+    case Operation::fetch_and:
+      after = before & operand;
+      break;
+    case Operation::fetch_xor:
+      after = before ^ operand;
+      break;
+    default:
+      break;
   }
   if (width < 8) {
     after &= (std::uint64_t{1} << (8 * width)) - 1;
@@ -1338,10 +1393,11 @@ std::uint64_t atomic_modify(ObjectId id, const void* address, Operation operatio
 }
 
 bool atomic_compare_exchange(ObjectId id, const void* address, bool weak, std::uint64_t& expected,
-                             std::uint64_t desired, std::memory_order success, std::memory_order failure,
-                             Site site) {
+                             std::uint64_t desired, std::memory_order success,
+                             std::memory_order failure, Site site) {
   Execution& e = run();
-  const Operation operation = weak ? Operation::compare_exchange_weak : Operation::compare_exchange_strong;
+  const Operation operation =
+      weak ? Operation::compare_exchange_weak : Operation::compare_exchange_strong;
   check_alive(id, address, operation, site);
   announce(make_step(operation, id, Access::write, true), site);
   Object& object = use(id, address, operation, site);
@@ -1379,8 +1435,8 @@ void mutex_lock(ObjectId id, const void* address, Site site) {
   char text[64];
   if (use(id, address, Operation::lock, site).owner == e.current) {
     fail(Failure::lock_misuse, "%s locks %s, which it holds (%s:%d)",
-         report_thread_name(e.current, e.scenario->threads).text, object_text(id, text), base_name(site.file),
-         site.line);
+         report_thread_name(e.current, e.scenario->threads).text, object_text(id, text),
+         base_name(site.file), site.line);
   }
   announce(make_step(Operation::lock, id, Access::write), site);
   Object& object = use(id, address, Operation::lock, site);
@@ -1400,8 +1456,8 @@ void mutex_unlock(ObjectId id, const void* address, Site site) {
   char text[64];
   if (object.owner != e.current) {
     fail(Failure::lock_misuse, "%s unlocks %s, which it does not hold (%s:%d)",
-         report_thread_name(e.current, e.scenario->threads).text, object_text(id, text), base_name(site.file),
-         site.line);
+         report_thread_name(e.current, e.scenario->threads).text, object_text(id, text),
+         base_name(site.file), site.line);
   }
   settle();  // the unlock belongs to the step before it
   object.owner = -1;
@@ -1410,15 +1466,15 @@ void mutex_unlock(ObjectId id, const void* address, Site site) {
   log(Operation::unlock, id, site);
 }
 
-bool condition_wait(ObjectId id, const void* address, ObjectId mutex, const void* mutex_address, bool timed,
-                    std::int64_t deadline, Site site) {
+bool condition_wait(ObjectId id, const void* address, ObjectId mutex, const void* mutex_address,
+                    bool timed, std::int64_t deadline, Site site) {
   Execution& e = run();
   use(id, address, Operation::wait, site);
   char text[64];
   if (use(mutex, mutex_address, Operation::wait, site).owner != e.current) {
     fail(Failure::lock_misuse, "%s waits with %s, which it does not hold (%s:%d)",
-         report_thread_name(e.current, e.scenario->threads).text, object_text(mutex, text), base_name(site.file),
-         site.line);
+         report_thread_name(e.current, e.scenario->threads).text, object_text(mutex, text),
+         base_name(site.file), site.line);
   }
   announce(make_step(Operation::wait, id, Access::add), site);
   Object& condition = use(id, address, Operation::wait, site);
@@ -1491,7 +1547,8 @@ void condition_notify(ObjectId id, const void* address, bool all, Site site) {
   const Operation operation = all ? Operation::notify_all : Operation::notify_one;
   check_alive(id, address, operation, site);
   Step step = make_step(operation, id, Access::write);
-  // It takes from the sleepers the possibility to wake on their own: what conflicts with that, conflicts with this.
+  // It takes from the sleepers the possibility to wake on their own: what conflicts with that,
+  // conflicts with this.
   const bool takes_away = e.limits.spurious + e.limits.timeouts > 0 &&
                           e.limits.planted != PlantedFault::forget_disabled_step;
   if (takes_away) {
@@ -1560,7 +1617,8 @@ void semaphore_wait(ObjectId id, const void* address, Site site) {
   log(Operation::take, id, site);
 }
 
-int thread_start(ObjectId id, const void* address, void (*entry)(void*), void* argument, Site site) {
+int thread_start(ObjectId id, const void* address, void (*entry)(void*), void* argument,
+                 Site site) {
   Execution& e = run();
   check_alive(id, address, Operation::start_thread, site);
   announce(make_step(Operation::start_thread, e.table_object, Access::write), site);
@@ -1633,7 +1691,8 @@ void clock_advance(std::int64_t nanoseconds, Site site) {
 
 void ghost_step(ObjectId id, const void* address, Access access, Site site) {
   run();
-  const Operation operation = access == Access::read ? Operation::ghost_read : Operation::ghost_write;
+  const Operation operation =
+      access == Access::read ? Operation::ghost_read : Operation::ghost_write;
   check_alive(id, address, operation, site);
   announce(make_step(operation, id, access), site);
   performs(id, access);
@@ -1693,7 +1752,8 @@ void freeze_begin() {
   Execution& e = run();
   const Mode mode = e.limits.mode;
   if ((mode == Mode::source_sets || mode == Mode::sleep_sets) && e.limits.replay.empty()) {
-    fail(Failure::model_error, "FreezeOthers wants a search without reduction: --mode plain or bounded");
+    fail(Failure::model_error,
+         "FreezeOthers wants a search without reduction: --mode plain or bounded");
   }
   e.threads[e.current].may_freeze = true;
 }

@@ -1,21 +1,23 @@
 // Explores the executions of a scenario and reports a verdict.
 //
-//   Limits limits;                                   // exhaustive, no spurious wake-ups, no timeouts
+//   Limits limits;  // exhaustive, no spurious wake-ups, no timeouts
 //   const Result result = explore<MyScenario>(limits);
 //   if (result.verdict == Verdict::refuted) std::puts(result.history.c_str());
 //
-// The search is depth-first over choices: which thread steps next, which store a load reads, which waiter a
-// notify_one wakes, whether a weak compare-exchange fails. Each execution runs the scenario from its beginning.
+// The search is depth-first over choices: which thread steps next, which store a load reads, which
+// waiter a notify_one wakes, whether a weak compare-exchange fails. Each execution runs the
+// scenario from its beginning.
 //
 // Invariants:
-// I1. The choices before the first branch that is not yet exhausted are replayed unchanged; an execution that
-//     departs from them ends the run ("the scenario is not deterministic").
-// I2. In a reduced mode a thread sleeps at a node only if every execution that starts with its step there has an
-//     equivalent one among those already explored.
+// I1. The choices before the first branch that is not yet exhausted are replayed unchanged; an
+//     execution that departs from them ends the run ("the scenario is not deterministic").
+// I2. In a reduced mode a thread sleeps at a node only if every execution that starts with its step
+//     there has an equivalent one among those already explored.
 // I3. A step touches no modelled object that it did not announce; a departure ends the run.
 // I4. A search that its budget has cut short is `unknown`.
 //
-// Thread safety: none; one exploration at a time in a process. Parallel searches are processes (Limits::shard).
+// Thread safety: none; one exploration at a time in a process. Parallel searches are processes
+// (Limits::shard).
 
 #ifndef KSTONE_MODEL_EXPLORER_H_
 #define KSTONE_MODEL_EXPLORER_H_
@@ -34,8 +36,11 @@ enum class Mode {
   sleep_sets,   // exhaustive: sleep sets only
   plain,        // exhaustive, no reduction: the reference of the soundness comparison
   bounded,      // exhaustive within `preemption_bound`; no reduction, since the two do not mix
-  random,       // `max_executions` executions by random priorities with a few random changes; never proves
-  estimate,     // `max_executions` random walks, to estimate how many executions `plain` would take; never proves
+  // `max_executions` executions by random priorities with a few random changes; never proves.
+  random,
+  // `max_executions` random walks, to estimate how many executions `plain` would take; never
+  // proves.
+  estimate,
 };
 
 enum class Verdict { proved, refuted, unknown };
@@ -45,17 +50,19 @@ enum class Failure {
   none,
   check_failed,
   deadlock,
-  livelock,        // an execution longer than Limits::max_steps
-  blocked,         // a step blocks while FreezeOthers holds every other thread
+  livelock,  // an execution longer than Limits::max_steps
+  blocked,   // a step blocks while FreezeOthers holds every other thread
   data_race,
   use_after_free,  // of a modelled object: after its destruction, or not ordered with it
   double_free,
   memory_leak,
-  lock_misuse,     // recursive lock, unlock or wait by a thread that does not hold it, destruction while held
-  thread_misuse,   // too many threads, one never joined
+  // Recursive lock, unlock or wait by a thread that does not hold it, destruction while held.
+  lock_misuse,
+  thread_misuse,  // too many threads, one never joined
   uninitialized,
-  crash,           // a null pointer, an assertion, an exception that nobody catches
-  model_error,     // the scenario or the explorer itself is wrong: not deterministic, an unannounced access, ...
+  crash,  // a null pointer, an assertion, an exception that nobody catches
+  // The scenario or the explorer itself is wrong: not deterministic, an unannounced access, ...
+  model_error,
 };
 
 const char* mode_name(Mode mode);
@@ -69,18 +76,20 @@ enum class PlantedFault {
   reads_conflict_with_nothing,  // a load is taken to be independent of a store to the same object
   ignore_rmw_dependency,        // two read-modify-writes of one object are taken to be independent
   ignore_lock_dependency,
-  ignore_wait_dependency,       // going to sleep and notifying are taken to be independent
+  ignore_wait_dependency,  // going to sleep and notifying are taken to be independent
   ignore_semaphore_dependency,
-  ignore_budget_dependency,     // waking without a notification: the shared limit
+  ignore_budget_dependency,  // waking without a notification: the shared limit
   ignore_clock_dependency,
   ignore_ghost_dependency,
-  sleep_inherits_everything,    // a dependent step does not wake a sleeper
-  sleep_before_data_choices,    // a thread is put to sleep after the first of its data choices
-  sleep_includes_current,       // the chosen thread goes to sleep below its own step
-  forget_race,                  // source sets: every second race adds no backtrack point
-  forget_wake_up_race,          // source sets: a notification does not race with waking on one's own
-  forget_disabled_step,         // a notification conflicts with less than the waking on one's own that it prevents
-  forget_announcement,          // the adapter touches an object that it did not announce
+  sleep_inherits_everything,  // a dependent step does not wake a sleeper
+  sleep_before_data_choices,  // a thread is put to sleep after the first of its data choices
+  sleep_includes_current,     // the chosen thread goes to sleep below its own step
+  forget_race,                // source sets: every second race adds no backtrack point
+  // Source sets: a notification does not race with waking on one's own.
+  forget_wake_up_race,
+  // A notification conflicts with less than the waking on one's own that it prevents.
+  forget_disabled_step,
+  forget_announcement,  // the adapter touches an object that it did not announce
 };
 
 struct ShardOf {
@@ -90,33 +99,36 @@ struct ShardOf {
 
 // A memory order that the adapter weakens for one call site, without recompiling.
 struct Demotion {
-  std::string site;   // as CallSite::name
-  std::string order;  // "relaxed", "acquire", "release", "acq_rel"
+  std::string site;            // as CallSite::name
+  std::string order;           // "relaxed", "acquire", "release", "acq_rel"
   bool failure_order = false;  // of a compare-exchange: the order of its failing load
 };
 
 struct Limits {
   Mode mode = Mode::source_sets;
-  std::uint32_t preemption_bound = 2;       // Mode::bounded
-  std::uint32_t spurious = 0;               // spurious wake-ups in one execution
-  std::uint32_t timeouts = 0;               // timeouts in one execution
-  std::uint32_t weak_cas_failures = 0;      // spurious failures of weak compare-exchanges in one execution
+  std::uint32_t preemption_bound = 2;  // Mode::bounded
+  std::uint32_t spurious = 0;          // spurious wake-ups in one execution
+  std::uint32_t timeouts = 0;          // timeouts in one execution
+  // Spurious failures of weak compare-exchanges in one execution.
+  std::uint32_t weak_cas_failures = 0;
   std::uint32_t thread_start_failures = 0;  // refused thread creations in one execution
   std::uint32_t max_steps = 2000;           // of one execution; more is a livelock
-  std::uint32_t stale_depth = 2;            // how many stores back a load may read: 0, 1 or 2 (Relacy keeps 3)
-  std::uint64_t max_executions = 0;         // 0: no limit
-  double max_seconds = 0;                   // 0: no limit
+  // How many stores back a load may read: 0, 1 or 2 (Relacy keeps 3).
+  std::uint32_t stale_depth = 2;
+  std::uint64_t max_executions = 0;  // 0: no limit
+  double max_seconds = 0;            // 0: no limit
   double step_seconds =
       1;  // of one thread's own time between two steps; more is an error. 0: no limit
-  std::uint64_t seed = 1;                   // Mode::random, Mode::estimate
-  std::uint32_t priority_changes = 2;       // Mode::random: the "depth" of PCT, less one
+  std::uint64_t seed = 1;              // Mode::random, Mode::estimate
+  std::uint32_t priority_changes = 2;  // Mode::random: the "depth" of PCT, less one
   ShardOf shard = {};
-  std::uint32_t shard_depth = 6;            // branching choices above the roots of the shards
-  bool minimize = false;                    // after a refutation: search bound 0, 1, 2, ... for a shorter one
+  std::uint32_t shard_depth = 6;  // branching choices above the roots of the shards
+  // After a refutation: search bound 0, 1, 2, ... for a shorter one.
+  bool minimize = false;
   std::uint64_t minimize_executions = 200000;
-  bool progress = false;                    // a line on stderr every ten seconds
-  bool stacks = false;  // keep the calls that led to each step, for the counter-example; slow
-  std::string replay = {};                  // the choices of one execution; explores that one only
+  bool progress = false;    // a line on stderr every ten seconds
+  bool stacks = false;      // keep the calls that led to each step, for the counter-example; slow
+  std::string replay = {};  // the choices of one execution; explores that one only
   std::vector<Demotion> demotions = {};
   PlantedFault planted = PlantedFault::none;
 };
@@ -161,8 +173,8 @@ struct Result {
   std::uint64_t stale_reads = 0;        // executions in which some load read a superseded store
   std::uint64_t spurious_wakeups = 0;   // executions with one
   std::uint64_t timeouts = 0;           // executions with one
-  double estimate = 0;        // Mode::estimate: executions of the plain search, and
-  double estimate_error = 0;  // the standard error of that mean
+  double estimate = 0;                  // Mode::estimate: executions of the plain search, and
+  double estimate_error = 0;            // the standard error of that mean
   double seconds = 0;
   std::string replay;   // the choices of the counter-example, one line
   std::string history;  // the counter-example in columns, for programs: each step and its place
@@ -172,7 +184,8 @@ struct Result {
   std::vector<Cover> covers;
   std::vector<CallSite> sites;
   std::vector<std::string> outcomes;  // the distinct texts given to model::outcome()
-  std::vector<std::uint32_t> outcome_preemptions;  // the fewest seen with each; all of them in Mode::plain only
+  // The fewest seen with each; all of them in Mode::plain only.
+  std::vector<std::uint32_t> outcome_preemptions;
 };
 
 // Joins the results of the shards of one search: proved only if every shard is.
@@ -196,16 +209,17 @@ Result explore(const ScenarioTable& scenario, const Limits& limits);
 
 template <class Scenario>
 ScenarioTable scenario_table(const char* name) {
-  return ScenarioTable{name,
-                       Scenario::threads,
-                       Scenario::dynamic_threads,
-                       sizeof(Scenario),
-                       alignof(Scenario),
-                       [](void* memory) { ::new (memory) Scenario(); },
-                       [](void* scenario) { static_cast<Scenario*>(scenario)->before(); },
-                       [](void* scenario, int index) { static_cast<Scenario*>(scenario)->thread(index); },
-                       [](void* scenario) { static_cast<Scenario*>(scenario)->after(); },
-                       [](void* scenario) { static_cast<Scenario*>(scenario)->~Scenario(); }};
+  return ScenarioTable{
+      name,
+      Scenario::threads,
+      Scenario::dynamic_threads,
+      sizeof(Scenario),
+      alignof(Scenario),
+      [](void* memory) { ::new (memory) Scenario(); },
+      [](void* scenario) { static_cast<Scenario*>(scenario)->before(); },
+      [](void* scenario, int index) { static_cast<Scenario*>(scenario)->thread(index); },
+      [](void* scenario) { static_cast<Scenario*>(scenario)->after(); },
+      [](void* scenario) { static_cast<Scenario*>(scenario)->~Scenario(); }};
 }
 
 template <class Scenario>
@@ -213,7 +227,8 @@ Result explore(const Limits& limits) {
   return explore(scenario_table<Scenario>("scenario"), limits);
 }
 
-// Notes the observable outcome of this execution; Result::outcomes has each distinct one of complete executions.
+// Notes the observable outcome of this execution; Result::outcomes has each distinct one of
+// complete executions.
 void outcome(const char* text);
 
 }  // namespace kstone::model

@@ -1,7 +1,9 @@
-// What an engine checks itself with: the worker on modelled types, scenarios, suites and the command line (docs/gate.md).
+// What an engine checks itself with: the worker on modelled types, scenarios, suites and the
+// command line (docs/gate.md).
 //
-// An engine that is a template over its `Sync` is instantiated with `RelacySync`; one that is a template over its worker,
-// with `Worker`. Both then run under the explorer together with the worker's own source.
+// An engine that is a template over its `Sync` is instantiated with `RelacySync`; one that is a
+// template over its worker, with `Worker`. Both then run under the explorer together with the
+// worker's own source.
 
 #ifndef KSTONE_MODEL_GATE_H_
 #define KSTONE_MODEL_GATE_H_

@@ -16,7 +16,8 @@ using Locked = LockedKernel<Types, requesters, workers, stripes>;
 template <int requesters, int workers, int stripes, bool posts = true>
 using OneWord = OneWordKernel<Types, requesters, workers, stripes, posts>;
 
-// A loop that waits for another thread without a step of its own ends as a livelock, and not when memory does.
+// A loop that waits for another thread without a step of its own ends as a livelock, and not when
+// memory does.
 struct LoopWithoutStep {
   static constexpr int threads = 1;
   static constexpr int dynamic_threads = 0;
@@ -29,7 +30,8 @@ struct LoopWithoutStep {
   RelacySync::cell<bool> closed{false};
 };
 
-SuiteOptions options(const char* name, int requesters, int workers, std::vector<std::string> sometimes) {
+SuiteOptions options(const char* name, int requesters, int workers,
+                     std::vector<std::string> sometimes) {
   SuiteOptions options;
   options.name = name;
   options.property = "kernel";
@@ -74,8 +76,10 @@ const Registered suites[] = {
     suite<OneWord<2, 1, 2>>(options("one_word_2_1_two_stripes", 2, 1, {"slept"})),
     suite<OneWord<1, 2, 1>>(options("one_word_1_2", 1, 2, {"slept"})),
     suite<OneWord<3, 1, 1>>(options("one_word_3_1", 3, 1, {"slept", "coalesced", "again"})),
-    suite<OneWord<2, 2, 1>>(too_large(options("one_word_2_2", 2, 2, {"slept", "coalesced", "again"}))),
-    suite<OneWord<2, 2, 1>>(within_one(options("one_word_2_2_bound_1", 2, 2, {"slept", "coalesced", "again"}))),
+    suite<OneWord<2, 2, 1>>(
+        too_large(options("one_word_2_2", 2, 2, {"slept", "coalesced", "again"}))),
+    suite<OneWord<2, 2, 1>>(
+        within_one(options("one_word_2_2_bound_1", 2, 2, {"slept", "coalesced", "again"}))),
     suite<LoopWithoutStep>(must_fail("loop_without_step", Failure::livelock)),
     suite<OneWord<2, 1, 1, false>>(must_fail("one_word_2_1_without_post", Failure::deadlock)),
 };

@@ -1,9 +1,9 @@
-// Small prototypes of the worker, whose execution counts measure a search: a change of the explorer's reduction shows here,
-// and so does what Relacy's own search takes.
+// Small prototypes of the worker, whose execution counts measure a search: a change of the
+// explorer's reduction shows here, and so does what Relacy's own search takes.
 //
-// `LockedKernel`: a word for each stripe (fetch_or), a mutex and a condition variable around a ring, one shutdown.
-// `OneWordKernel`: submission without a lock; list head, sleeper count and closed bit change in one
-// compare-exchange, and a semaphore hands over to the sleepers.
+// `LockedKernel`: a word for each stripe (fetch_or), a mutex and a condition variable around a
+// ring, one shutdown. `OneWordKernel`: submission without a lock; list head, sleeper count and
+// closed bit change in one compare-exchange, and a semaphore hands over to the sleepers.
 //
 // `Types` are those of the model checker, or Relacy's own.
 
@@ -23,7 +23,8 @@ inline constexpr auto acq_rel = std::memory_order_acq_rel;
 inline constexpr std::uint32_t wanted = 1;
 inline constexpr std::uint32_t running = 2;
 
-// What both kernels share: the stripe words and the job. Two jobs of one stripe at once are a race on `runs`.
+// What both kernels share: the stripe words and the job. Two jobs of one stripe at once are a race
+// on `runs`.
 template <class Types, int requesters, int workers, int stripes>
 struct Kernel {
   static constexpr int threads = requesters;
@@ -180,7 +181,8 @@ struct OneWordKernel : Kernel<Types, requesters, workers, stripes> {
   }
   void after() {
     std::uint32_t before = control.load(relaxed);
-    while (!control.compare_exchange_weak(before, (before | closed) & ~sleepers_mask, relaxed, relaxed)) {
+    while (!control.compare_exchange_weak(before, (before | closed) & ~sleepers_mask, relaxed,
+                                          relaxed)) {
     }
     if ((before & sleepers_mask) != 0) {
       tokens.post((before & sleepers_mask) / sleeper);

@@ -1,9 +1,11 @@
-// The checker, checked: small programs whose outcomes are known, one row each, one column for each kind of search.
+// The checker, checked: small programs whose outcomes are known, one row each, one column for each
+// kind of search.
 //
-// Every row is explored by source sets, sleep sets, and the plain search, which must all give the set in the column
-// `all`; within preemption bound 0 (`unpreempted`); and with loads that never read a superseded store (`fresh`).
-// The columns say what *this* model allows. Where C++ allows more, the row's comment says so.
-// `--self-test` flips each cell in turn and demands that the table turns red.
+// Every row is explored by source sets, sleep sets, and the plain search, which must all give the
+// set in the column `all`; within preemption bound 0 (`unpreempted`); and with loads that never
+// read a superseded store (`fresh`). The columns say what *this* model allows. Where C++ allows
+// more, the row's comment says so. `--self-test` flips each cell in turn and demands that the table
+// turns red.
 
 #include <algorithm>
 #include <cstdio>
@@ -101,10 +103,19 @@ template <std::memory_order store, std::memory_order load>
 struct IndependentReads : Base<4> {
   void thread(int index) {
     switch (index) {
-      case 0: x.store(1, store); break;
-      case 1: y.store(1, store); break;
-      case 2: r[0] = x.load(load); r[1] = y.load(load); break;
-      default: r[2] = y.load(load); r[3] = x.load(load);
+      case 0:
+        x.store(1, store);
+        break;
+      case 1:
+        y.store(1, store);
+        break;
+      case 2:
+        r[0] = x.load(load);
+        r[1] = y.load(load);
+        break;
+      default:
+        r[2] = y.load(load);
+        r[3] = x.load(load);
     }
   }
   // Only the question asked: may the two readers see the stores in opposite orders?
@@ -192,7 +203,8 @@ struct ReleaseSequence : Base<3> {
   Sync::cell<int> data{0};
 };
 
-// A later relaxed store by the releasing thread: C++11 continued the sequence, C++20 does not, Relacy still does.
+// A later relaxed store by the releasing thread: C++11 continued the sequence, C++20 does not,
+// Relacy still does.
 struct SameThreadSequence : Base<2> {
   void thread(int index) {
     if (index == 0) {
@@ -207,7 +219,8 @@ struct SameThreadSequence : Base<2> {
   Sync::cell<int> data{0};
 };
 
-// A failing compare-exchange reads the newest store here; C++ lets it read an older one ("00" below).
+// A failing compare-exchange reads the newest store here; C++ lets it read an older one ("00"
+// below).
 struct StaleCompareExchange : Base<2> {
   void thread(int index) {
     if (index == 0) {
@@ -361,7 +374,8 @@ struct WrongWaiter : Base<3> {
   int turn = 0;  // guarded by m
 };
 
-// The semaphore promises no memory ordering: the data race is there although the reader always comes second.
+// The semaphore promises no memory ordering: the data race is there although the reader always
+// comes second.
 template <bool ordered>
 struct Handover : Base<2> {
   void thread(int index) {
@@ -488,7 +502,8 @@ struct JoiningInTurn : Joining<true> {
 struct Leak : Base<1> {
   void thread(int) { leaked = new int(0); }
   void after() {}
-  int* volatile leaked = nullptr;  // volatile: the compiler may drop an allocation that nobody looks at
+  // Volatile: the compiler may drop an allocation that nobody looks at.
+  int* volatile leaked = nullptr;
 };
 
 struct NullPointer : Base<1> {
@@ -515,7 +530,8 @@ struct Spin : Base<1> {
   void after() {}
 };
 
-// A check about real-time order: did the store come before the read ended? Ghost state is a step of its own.
+// A check about real-time order: did the store come before the read ended? Ghost state is a step of
+// its own.
 struct RealTime : Base<2> {
   void thread(int index) {
     if (index == 0) {
@@ -804,7 +820,8 @@ Row row(const char* name, Columns expected, Limits limits = {}) {
   return Row{name, scenario_table<Scenario>(name), limits, expected};
 }
 
-Limits with(std::uint32_t spurious, std::uint32_t timeouts = 0, std::uint32_t weak = 0, std::uint32_t refused = 0) {
+Limits with(std::uint32_t spurious, std::uint32_t timeouts = 0, std::uint32_t weak = 0,
+            std::uint32_t refused = 0) {
   Limits limits;
   limits.spurious = spurious;
   limits.timeouts = timeouts;
@@ -976,12 +993,14 @@ Measured measure(const Row& entry) {
   return measured;
 }
 
-// Whether each outcome of `some` is one of `all`. What every search refutes, one at random may miss.
+// Whether each outcome of `some` is one of `all`. What every search refutes, one at random may
+// miss.
 bool is_part_of(const std::string& some, const std::string& all) {
   std::istringstream words(some);
   std::istringstream known(all);
   const std::set<std::string> expected{std::istream_iterator<std::string>(known), {}};
-  return (!all.empty() && all.front() == '!' && some != all && some.find('!') == std::string::npos) ||
+  return (!all.empty() && all.front() == '!' && some != all &&
+          some.find('!') == std::string::npos) ||
          std::all_of(std::istream_iterator<std::string>(words), {},
                      [&expected](const std::string& word) { return expected.count(word) != 0; });
 }
@@ -1016,8 +1035,8 @@ int run(bool self_test) {
     const int here = compare(entry, measured, entry.expected, true);
     wrong += here;
     if (here == 0) {
-      std::printf("ok   %-46s %-24s %-24s %s\n", entry.name, entry.expected.all, entry.expected.unpreempted,
-                  entry.expected.fresh);
+      std::printf("ok   %-46s %-24s %-24s %s\n", entry.name, entry.expected.all,
+                  entry.expected.unpreempted, entry.expected.fresh);
     }
     if (self_test) {
       for (int column = 0; column < 3; ++column) {
@@ -1032,7 +1051,8 @@ int run(bool self_test) {
       Measured more = measured;
       more.random = *entry.expected.all == '!' ? "!planted" : more.random + " planted";
       if (compare(entry, more, entry.expected, false) <= here) {
-        std::printf("RED  %-46s an outcome that only the random search has goes unnoticed\n", entry.name);
+        std::printf("RED  %-46s an outcome that only the random search has goes unnoticed\n",
+                    entry.name);
         ++wrong;
       }
       ++flipped;

@@ -1,4 +1,5 @@
-// Scenarios that the checker must refuse with a sentence, never with a crash or without a word. tools_test.py runs them.
+// Scenarios that the checker must refuse with a sentence, never with a crash or without a word.
+// tools_test.py runs them.
 
 #include <atomic>
 #include <condition_variable>

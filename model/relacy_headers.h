@@ -1,5 +1,6 @@
-// The one place that includes Relacy. Our own and the standard headers come first, and its macros go again after
-// it: it redefines `new`, `delete`, `malloc`, `free`, `assert` and the memory orders.
+// The one place that includes Relacy. Our own and the standard headers come first, and its macros
+// go again after it: it redefines `new`, `delete`, `malloc`, `free`, `assert` and the memory
+// orders.
 
 #ifndef KSTONE_MODEL_RELACY_HEADERS_H_
 #define KSTONE_MODEL_RELACY_HEADERS_H_
@@ -65,11 +66,16 @@ namespace kstone::model {
 // For what is written on Relacy's own types, as another opinion.
 inline rl::memory_order native_order(std::memory_order order) {
   switch (order) {
-    case std::memory_order_relaxed: return rl::mo_relaxed;
-    case std::memory_order_acquire: return rl::mo_acquire;
-    case std::memory_order_release: return rl::mo_release;
-    case std::memory_order_acq_rel: return rl::mo_acq_rel;
-    default: return rl::mo_seq_cst;
+    case std::memory_order_relaxed:
+      return rl::mo_relaxed;
+    case std::memory_order_acquire:
+      return rl::mo_acquire;
+    case std::memory_order_release:
+      return rl::mo_release;
+    case std::memory_order_acq_rel:
+      return rl::mo_acq_rel;
+    default:
+      return rl::mo_seq_cst;
   }
 }
 

@@ -2,9 +2,10 @@
 //
 //   model_relacy_search [--max-executions N] [--walks N] [--json FILE]
 //
-// A search that ends within N executions is counted. One that does not is estimated: walks that choose at random wherever
-// the full search branches, whose mean product of the numbers of branches estimates the number of executions (Knuth 1975).
-// The full search is fair: after a yield or a block it leaves executions out.
+// A search that ends within N executions is counted. One that does not is estimated: walks that
+// choose at random wherever the full search branches, whose mean product of the numbers of branches
+// estimates the number of executions (Knuth 1975). The full search is fair: after a yield or a
+// block it leaves executions out.
 //
 // The exit status is 0 if every kernel ran without a failure.
 
@@ -27,14 +28,21 @@ struct NativeTypes {
    public:
     atomic() { value_.store(0, rl::mo_relaxed, rl::debug_info()); }
     T load(std::memory_order order) { return value_.load(native_order(order), rl::debug_info()); }
-    T exchange(T value, std::memory_order order) { return value_.exchange(value, native_order(order), rl::debug_info()); }
-    T fetch_or(T value, std::memory_order order) { return value_.fetch_or(value, native_order(order), rl::debug_info()); }
+    T exchange(T value, std::memory_order order) {
+      return value_.exchange(value, native_order(order), rl::debug_info());
+    }
+    T fetch_or(T value, std::memory_order order) {
+      return value_.fetch_or(value, native_order(order), rl::debug_info());
+    }
     bool compare_exchange_strong(T& expected, T value, std::memory_order order) {
-      return value_.compare_exchange(rl::bool_t<false>(), expected, value, native_order(order), rl::mo_relaxed, rl::debug_info());
+      return value_.compare_exchange(rl::bool_t<false>(), expected, value, native_order(order),
+                                     rl::mo_relaxed, rl::debug_info());
     }
     // Strong: the explorer's weak failures are off, too.
-    bool compare_exchange_weak(T& expected, T value, std::memory_order order, std::memory_order failure) {
-      return value_.compare_exchange(rl::bool_t<false>(), expected, value, native_order(order), native_order(failure), rl::debug_info());
+    bool compare_exchange_weak(T& expected, T value, std::memory_order order,
+                               std::memory_order failure) {
+      return value_.compare_exchange(rl::bool_t<false>(), expected, value, native_order(order),
+                                     native_order(failure), rl::debug_info());
     }
 
    private:
@@ -114,7 +122,8 @@ struct NativeTypes {
   static void cover(const char*) {}
   static void check(bool holds, const char*) {
     if (!holds) {
-      rl::ctx().fail_test("a check of the kernel", rl::test_result_user_assert_failed, rl::debug_info());
+      rl::ctx().fail_test("a check of the kernel", rl::test_result_user_assert_failed,
+                          rl::debug_info());
     }
   }
 };
@@ -130,17 +139,20 @@ struct Count {
   double mean() const { return weights / static_cast<double>(executions); }
   double error() const {
     const auto walks_made = static_cast<double>(executions);
-    return std::sqrt(std::max(0.0, squares / walks_made - mean() * mean()) / std::max(1.0, walks_made - 1));
+    return std::sqrt(std::max(0.0, squares / walks_made - mean() * mean()) /
+                     std::max(1.0, walks_made - 1));
   }
 };
 Count* count_ = nullptr;
 
 // As rl::full_search_scheduler, with an end.
 template <rl::thread_id_t threads>
-class CountedSearch : public rl::tree_search_scheduler<CountedSearch<threads>, rl::tree_search_scheduler_thread_info<threads>,
-                                                       threads> {
+class CountedSearch
+    : public rl::tree_search_scheduler<CountedSearch<threads>,
+                                       rl::tree_search_scheduler_thread_info<threads>, threads> {
  public:
-  using base = rl::tree_search_scheduler<CountedSearch<threads>, rl::tree_search_scheduler_thread_info<threads>, threads>;
+  using base = rl::tree_search_scheduler<CountedSearch<threads>,
+                                         rl::tree_search_scheduler_thread_info<threads>, threads>;
   using typename base::shared_context_t;
   using typename base::thread_info_t;
   CountedSearch(rl::test_params& params, shared_context_t& context, rl::thread_id_t dynamic)
@@ -189,7 +201,8 @@ struct Suite : rl::test_suite<Suite<Kernel>, 1> {
       arguments[i] = {&kernel, i};
       requesters[i].start(
           [](void* requester) {
-            static_cast<Requester*>(requester)->kernel->thread(static_cast<Requester*>(requester)->index);
+            static_cast<Requester*>(requester)->kernel->thread(
+                static_cast<Requester*>(requester)->index);
           },
           &arguments[i]);
     }
@@ -211,7 +224,8 @@ bool explore(Count& count) {
   params.execution_depth_limit = 100000;
   count_ = &count;
   rl::ostringstream state;
-  return rl::run_test<Test, CountedSearch<Test::params::thread_count>>(params, state, false) == rl::test_result_success;
+  return rl::run_test<Test, CountedSearch<Test::params::thread_count>>(params, state, false) ==
+         rl::test_result_success;
 }
 
 struct Row {
@@ -242,7 +256,8 @@ int main(int argc, char** argv) {
   CLI::App app{"The kernels under Relacy's own full search."};
   std::uint64_t most = 1'000'000, walks = 100'000;
   std::string json_file;
-  app.add_option("--max-executions", most, "of a search; what takes more is estimated (1,000,000)")->check(CLI::PositiveNumber);
+  app.add_option("--max-executions", most, "of a search; what takes more is estimated (1,000,000)")
+      ->check(CLI::PositiveNumber);
   app.add_option("--walks", walks, "of an estimate (100,000)")->check(CLI::PositiveNumber);
   app.add_option("--json", json_file, "write the results to this file");
   CLI11_PARSE(app, argc, argv);
@@ -255,16 +270,23 @@ int main(int argc, char** argv) {
     estimated.budget = walks;
     estimated.walks = true;
     good = row.explore(searched) && row.explore(estimated) && good;
-    nlohmann::json entry{{"name", row.name}, {"complete", searched.complete}, {"estimate", estimated.mean()},
-                         {"estimate_error", estimated.error()}, {"walks", estimated.executions}};
-    entry["executions"] = searched.complete ? nlohmann::json(searched.executions) : nlohmann::json(nullptr);
+    nlohmann::json entry{{"name", row.name},
+                         {"complete", searched.complete},
+                         {"estimate", estimated.mean()},
+                         {"estimate_error", estimated.error()},
+                         {"walks", estimated.executions}};
+    entry["executions"] =
+        searched.complete ? nlohmann::json(searched.executions) : nlohmann::json(nullptr);
     if (searched.complete) {
-      std::printf("%-26s %llu executions", row.name, static_cast<unsigned long long>(searched.executions));
+      std::printf("%-26s %llu executions", row.name,
+                  static_cast<unsigned long long>(searched.executions));
     } else {
-      std::printf("%-26s more than %llu executions", row.name, static_cast<unsigned long long>(searched.executions));
+      std::printf("%-26s more than %llu executions", row.name,
+                  static_cast<unsigned long long>(searched.executions));
     }
     std::printf("; estimated from %llu walks: %.3g, standard error %.2g\n",
-                static_cast<unsigned long long>(estimated.executions), estimated.mean(), estimated.error());
+                static_cast<unsigned long long>(estimated.executions), estimated.mean(),
+                estimated.error());
     results.push_back(std::move(entry));
   }
   if (!json_file.empty()) {

@@ -178,15 +178,16 @@ class SharedPtr {
   SharedPtr() noexcept : SharedPtr(sharing::Shared<T>{}) {}
   SharedPtr(std::nullptr_t) noexcept : SharedPtr() {}  // implicit, as std::shared_ptr
   template <class U>
-  requires std::convertible_to<U*, T*>
+    requires std::convertible_to<U*, T*>
   explicit SharedPtr(U* object) : SharedPtr(object, std::default_delete<U>()) {}
   template <class U, class Deleter>
-  requires std::convertible_to<U*, T*> SharedPtr(U* object, Deleter deleter)
+    requires std::convertible_to<U*, T*>
+  SharedPtr(U* object, Deleter deleter)
       : SharedPtr(sharing::Shared<T>{
             object, new sharing::PointerBlock<U, Deleter>(object, std::move(deleter))}) {}
   template <class U, class Deleter>
-  requires std::convertible_to<U*, T*> SharedPtr(std::unique_ptr<U, Deleter>&& other)
-      : SharedPtr() {
+    requires std::convertible_to<U*, T*>
+  SharedPtr(std::unique_ptr<U, Deleter>&& other) : SharedPtr() {
     if (other != nullptr) {
       U* const object = other.get();
       SharedPtr(object, other.get_deleter()).swap(*this);
@@ -197,8 +198,9 @@ class SharedPtr {
   SharedPtr(const SharedPtr& other, KSTONE_MODEL_SITE) noexcept
       : SharedPtr(other.shared(KSTONE_MODEL_HERE)) {}
   template <class U>
-  requires std::convertible_to<U*, T*> SharedPtr(const SharedPtr<U>& other, KSTONE_MODEL_SITE)
-  noexcept : SharedPtr(convert(other.shared(KSTONE_MODEL_HERE))) {}
+    requires std::convertible_to<U*, T*>
+  SharedPtr(const SharedPtr<U>& other, KSTONE_MODEL_SITE) noexcept
+      : SharedPtr(convert(other.shared(KSTONE_MODEL_HERE))) {}
   // Shares what `owner` owns, and points to a part of it.
   template <class U>
   SharedPtr(const SharedPtr<U>& owner, T* object, KSTONE_MODEL_SITE) noexcept
@@ -206,19 +208,22 @@ class SharedPtr {
   SharedPtr(SharedPtr&& other, KSTONE_MODEL_SITE) noexcept
       : SharedPtr(other.taken(KSTONE_MODEL_HERE)) {}
   template <class U>
-  requires std::convertible_to<U*, T*> SharedPtr(SharedPtr<U>&& other, KSTONE_MODEL_SITE)
-  noexcept : SharedPtr(convert(other.taken(KSTONE_MODEL_HERE))) {}
+    requires std::convertible_to<U*, T*>
+  SharedPtr(SharedPtr<U>&& other, KSTONE_MODEL_SITE) noexcept
+      : SharedPtr(convert(other.taken(KSTONE_MODEL_HERE))) {}
 
   ~SharedPtr() { release(variable_.end(), Site{}); }
 
   SharedPtr& operator=(const SharedPtr& other) noexcept { return assign(other.shared(Site{})); }
   template <class U>
-  requires std::convertible_to<U*, T*> SharedPtr& operator=(const SharedPtr<U>& other) noexcept {
+    requires std::convertible_to<U*, T*>
+  SharedPtr& operator=(const SharedPtr<U>& other) noexcept {
     return assign(convert(other.shared(Site{})));
   }
   SharedPtr& operator=(SharedPtr&& other) noexcept { return assign(other.taken(Site{})); }
   template <class U>
-  requires std::convertible_to<U*, T*> SharedPtr& operator=(SharedPtr<U>&& other) noexcept {
+    requires std::convertible_to<U*, T*>
+  SharedPtr& operator=(SharedPtr<U>&& other) noexcept {
     return assign(convert(other.taken(Site{})));
   }
 
@@ -226,11 +231,15 @@ class SharedPtr {
     release(variable_.exchange({}, KSTONE_MODEL_HERE), KSTONE_MODEL_HERE);
   }
   template <class U>
-  requires std::convertible_to<U*, T*>
-  void reset(U* object) { SharedPtr(object).swap(*this); }
+    requires std::convertible_to<U*, T*>
+  void reset(U* object) {
+    SharedPtr(object).swap(*this);
+  }
   template <class U, class Deleter>
-  requires std::convertible_to<U*, T*>
-  void reset(U* object, Deleter deleter) { SharedPtr(object, std::move(deleter)).swap(*this); }
+    requires std::convertible_to<U*, T*>
+  void reset(U* object, Deleter deleter) {
+    SharedPtr(object, std::move(deleter)).swap(*this);
+  }
   void swap(SharedPtr& other, KSTONE_MODEL_SITE) noexcept {
     const sharing::Shared<T> ours = variable_.read(KSTONE_MODEL_HERE);
     variable_.exchange(other.variable_.exchange(ours, KSTONE_MODEL_HERE), KSTONE_MODEL_HERE);
@@ -301,8 +310,9 @@ class WeakPtr {
 
   WeakPtr() noexcept : WeakPtr(sharing::Shared<T>{}) {}
   template <class U>
-  requires std::convertible_to<U*, T*> WeakPtr(const SharedPtr<U>& owner, KSTONE_MODEL_SITE)
-  noexcept : WeakPtr(observed(owner.variable_.read(KSTONE_MODEL_HERE), KSTONE_MODEL_HERE)) {}
+    requires std::convertible_to<U*, T*>
+  WeakPtr(const SharedPtr<U>& owner, KSTONE_MODEL_SITE) noexcept
+      : WeakPtr(observed(owner.variable_.read(KSTONE_MODEL_HERE), KSTONE_MODEL_HERE)) {}
   WeakPtr(const WeakPtr& other, KSTONE_MODEL_SITE) noexcept
       : WeakPtr(observed(other.variable_.read(KSTONE_MODEL_HERE), KSTONE_MODEL_HERE)) {}
   WeakPtr(WeakPtr&& other, KSTONE_MODEL_SITE) noexcept
@@ -317,7 +327,8 @@ class WeakPtr {
     return assign(other.variable_.exchange({}, Site{}));
   }
   template <class U>
-  requires std::convertible_to<U*, T*> WeakPtr& operator=(const SharedPtr<U>& owner) noexcept {
+    requires std::convertible_to<U*, T*>
+  WeakPtr& operator=(const SharedPtr<U>& owner) noexcept {
     return assign(observed(owner.variable_.read(Site{}), Site{}));
   }
 

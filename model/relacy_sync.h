@@ -1,15 +1,20 @@
 // The synchronization types under which every interleaving of the worker is explored.
 //
-// Satisfies the same concept as `ProductionSync` (include/kstone/production_sync.h); a worker is instantiated as
-// `basic_background_worker<model::RelacySync>`. Each operation announces what it is about to touch, hands control
-// to the explorer, and is carried out once it has been chosen; the memory model behind it is Relacy's.
+// Satisfies the same concept as `ProductionSync` (include/kstone/production_sync.h); a worker is
+// instantiated as `basic_background_worker<model::RelacySync>`. Each operation announces what it is
+// about to touch, hands control to the explorer, and is carried out once it has been chosen; the
+// memory model behind it is Relacy's.
 //
 // What is *not* a scheduling point, and why nothing is lost by that:
-//   mutex::unlock       nobody else can touch a held mutex, so running it at once only moves it to the left;
-//   cell                a race is found by happens-before, the same in every order of an equivalence class;
-//   construction,       likewise: an operation that is not ordered after the construction, and a destruction that
-//   destruction         is not ordered after every operation, fail whichever of them ran first;
-//   allocation          Relacy keeps the last 64 freed blocks back, so a freed object's memory is not reused at once.
+//   mutex::unlock       nobody else can touch a held mutex, so running it at once only moves it to
+//                       the left;
+//   cell                a race is found by happens-before, the same in every order of an
+//                       equivalence class;
+//   construction,       likewise: an operation that is not ordered after the construction, and a
+//   destruction         destruction that is not ordered after every operation, fail whichever of
+//                       them ran first;
+//   allocation          Relacy keeps the last 64 freed blocks back, so a freed object's memory is
+//                       not reused at once.
 
 #ifndef KSTONE_MODEL_RELACY_SYNC_H_
 #define KSTONE_MODEL_RELACY_SYNC_H_
@@ -25,7 +30,7 @@
 #include "runtime.h"
 
 // The call site of an operation, as default arguments: clang 14 has no std::source_location.
-#define KSTONE_MODEL_SITE                                                          \
+#define KSTONE_MODEL_SITE                                           \
   const char *file = __builtin_FILE(), int line = __builtin_LINE(), \
              const char *function = __builtin_FUNCTION()
 #define KSTONE_MODEL_HERE \
@@ -50,7 +55,8 @@ struct RelacySync {
     using value_type = T;
 
     atomic() : atomic(T{}) {}
-    atomic(T value) : object_(runtime::create(ObjectKind::atomic, this)) {  // implicit, as std::atomic
+    // Implicit, as std::atomic.
+    atomic(T value) : object_(runtime::create(ObjectKind::atomic, this)) {
       runtime::atomic_initialize(object_, widen(value));
     }
     ~atomic() { runtime::destroy(object_, this); }
@@ -81,19 +87,22 @@ struct RelacySync {
     T fetch_xor(T value, std::memory_order order, KSTONE_MODEL_SITE) {
       return modify(Operation::fetch_xor, value, order, KSTONE_MODEL_HERE);
     }
-    bool compare_exchange_weak(T& expected, T desired, std::memory_order success, std::memory_order failure,
-                               KSTONE_MODEL_SITE) {
+    bool compare_exchange_weak(T& expected, T desired, std::memory_order success,
+                               std::memory_order failure, KSTONE_MODEL_SITE) {
       return compare_exchange(true, expected, desired, success, failure, KSTONE_MODEL_HERE);
     }
     bool compare_exchange_weak(T& expected, T desired, std::memory_order order, KSTONE_MODEL_SITE) {
-      return compare_exchange(true, expected, desired, order, failure_order(order), KSTONE_MODEL_HERE);
+      return compare_exchange(true, expected, desired, order, failure_order(order),
+                              KSTONE_MODEL_HERE);
     }
-    bool compare_exchange_strong(T& expected, T desired, std::memory_order success, std::memory_order failure,
-                                 KSTONE_MODEL_SITE) {
+    bool compare_exchange_strong(T& expected, T desired, std::memory_order success,
+                                 std::memory_order failure, KSTONE_MODEL_SITE) {
       return compare_exchange(false, expected, desired, success, failure, KSTONE_MODEL_HERE);
     }
-    bool compare_exchange_strong(T& expected, T desired, std::memory_order order, KSTONE_MODEL_SITE) {
-      return compare_exchange(false, expected, desired, order, failure_order(order), KSTONE_MODEL_HERE);
+    bool compare_exchange_strong(T& expected, T desired, std::memory_order order,
+                                 KSTONE_MODEL_SITE) {
+      return compare_exchange(false, expected, desired, order, failure_order(order),
+                              KSTONE_MODEL_HERE);
     }
 
     runtime::ObjectId model_object() const { return object_; }
@@ -103,7 +112,8 @@ struct RelacySync {
       if constexpr (std::is_pointer_v<T>) {
         return reinterpret_cast<std::uintptr_t>(value);
       } else if constexpr (std::is_enum_v<T>) {
-        return static_cast<std::uint64_t>(static_cast<std::make_unsigned_t<std::underlying_type_t<T>>>(value));
+        return static_cast<std::uint64_t>(
+            static_cast<std::make_unsigned_t<std::underlying_type_t<T>>>(value));
       } else if constexpr (std::is_same_v<T, bool>) {
         return value ? 1 : 0;
       } else {
@@ -124,13 +134,14 @@ struct RelacySync {
       return order == std::memory_order_release ? std::memory_order_relaxed : order;
     }
     T modify(Operation operation, T operand, std::memory_order order, Site site) {
-      return narrow(runtime::atomic_modify(object_, this, operation, widen(operand), sizeof(T), order, site));
+      return narrow(
+          runtime::atomic_modify(object_, this, operation, widen(operand), sizeof(T), order, site));
     }
     bool compare_exchange(bool weak, T& expected, T desired, std::memory_order success,
                           std::memory_order failure, Site site) {
       std::uint64_t wide = widen(expected);
-      const bool exchanged = runtime::atomic_compare_exchange(object_, this, weak, wide, widen(desired), success,
-                                                              failure, site);
+      const bool exchanged = runtime::atomic_compare_exchange(
+          object_, this, weak, wide, widen(desired), success, failure, site);
       expected = narrow(wide);
       return exchanged;
     }
@@ -162,15 +173,21 @@ struct RelacySync {
     condition_variable& operator=(const condition_variable&) = delete;
 
     void wait(mutex& held, KSTONE_MODEL_SITE) {
-      runtime::condition_wait(object_, this, held.model_object(), &held, false, 0, KSTONE_MODEL_HERE);
+      runtime::condition_wait(object_, this, held.model_object(), &held, false, 0,
+                              KSTONE_MODEL_HERE);
     }
-    // A timeout is a choice, allowed `Limits::timeouts` times in an execution: with 0 this is wait().
+    // A timeout is a choice, allowed `Limits::timeouts` times in an execution: with 0 this is
+    // wait().
     bool wait_until(mutex& held, std::chrono::nanoseconds deadline, KSTONE_MODEL_SITE) {
-      return runtime::condition_wait(object_, this, held.model_object(), &held, true, deadline.count(),
-                                     KSTONE_MODEL_HERE);
+      return runtime::condition_wait(object_, this, held.model_object(), &held, true,
+                                     deadline.count(), KSTONE_MODEL_HERE);
     }
-    void notify_one(KSTONE_MODEL_SITE) { runtime::condition_notify(object_, this, false, KSTONE_MODEL_HERE); }
-    void notify_all(KSTONE_MODEL_SITE) { runtime::condition_notify(object_, this, true, KSTONE_MODEL_HERE); }
+    void notify_one(KSTONE_MODEL_SITE) {
+      runtime::condition_notify(object_, this, false, KSTONE_MODEL_HERE);
+    }
+    void notify_all(KSTONE_MODEL_SITE) {
+      runtime::condition_notify(object_, this, true, KSTONE_MODEL_HERE);
+    }
 
     runtime::ObjectId model_object() const { return object_; }
 
@@ -178,7 +195,8 @@ struct RelacySync {
     runtime::ObjectId object_;
   };
 
-  // As weak as its contract: the one who takes a token is *not* ordered after the one who posted it.
+  // As weak as its contract: the one who takes a token is *not* ordered after the one who posted
+  // it.
   class semaphore {
    public:
     semaphore() : object_(runtime::create(ObjectKind::semaphore, this)) {}
@@ -202,7 +220,8 @@ struct RelacySync {
    public:
     template <class... Arguments>
     explicit cell(Arguments&&... arguments)
-        : object_(runtime::create(ObjectKind::cell, this)), value_(std::forward<Arguments>(arguments)...) {}
+        : object_(runtime::create(ObjectKind::cell, this)),
+          value_(std::forward<Arguments>(arguments)...) {}
     ~cell() { runtime::destroy(object_, this); }
     cell(const cell&) = delete;
     cell& operator=(const cell&) = delete;
@@ -230,7 +249,8 @@ struct RelacySync {
   template <class T, class... Arguments>
   static SharedPtr<T> make_shared(Arguments&&... arguments);
 
-  // Its index is in a cell: joining writes the object, so that whoever touches it at the same time is a race.
+  // Its index is in a cell: joining writes the object, so that whoever touches it at the same time
+  // is a race.
   class thread {
    public:
     using id_type = int;
@@ -245,7 +265,8 @@ struct RelacySync {
     thread(const thread&) = delete;
     thread& operator=(const thread&) = delete;
 
-    // False if the system refuses: a choice, allowed `Limits::thread_start_failures` times in an execution.
+    // False if the system refuses: a choice, allowed `Limits::thread_start_failures` times in an
+    // execution.
     bool start(void (*entry)(void*), void* argument, KSTONE_MODEL_SITE) {
       int& index = index_.write(file, line, function);
       if (index >= 0) {

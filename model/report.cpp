@@ -82,12 +82,13 @@ std::string describe(const ReportEvent& event, int application_threads) {
     case Operation::fetch_or:
     case Operation::fetch_and:
     case Operation::fetch_xor:
-      return name + "." + operation + " " + value_text(event, event.value) + " => " + value_text(event, event.value_after) +
-             order + source(event);
+      return name + "." + operation + " " + value_text(event, event.value) + " => " +
+             value_text(event, event.value_after) + order + source(event);
     case Operation::compare_exchange_weak:
     case Operation::compare_exchange_strong:
       return name + ".CAS " + value_text(event, event.value) +
-             (event.failed ? (event.spurious ? " fails spuriously" : " fails") : " => " + value_text(event, event.value_after)) +
+             (event.failed ? (event.spurious ? " fails spuriously" : " fails")
+                           : " => " + value_text(event, event.value_after)) +
              order + source(event);
     case Operation::lock:
       return (event.after_wait ? "wakes, locks " : "lock ") + name;
@@ -105,11 +106,13 @@ std::string describe(const ReportEvent& event, int application_threads) {
     case Operation::take:
       return name + ".wait takes a token";
     case Operation::start_thread:
-      return event.failed ? "a thread is refused"
-                          : std::string("starts ") +
-                                report_thread_name(static_cast<int>(event.value), application_threads).text;
+      return event.failed
+                 ? "a thread is refused"
+                 : std::string("starts ") +
+                       report_thread_name(static_cast<int>(event.value), application_threads).text;
     case Operation::join:
-      return std::string("joins ") + report_thread_name(static_cast<int>(event.value), application_threads).text;
+      return std::string("joins ") +
+             report_thread_name(static_cast<int>(event.value), application_threads).text;
     case Operation::now:
       return "now -> " + number(event.value);
     case Operation::advance_clock:
@@ -121,31 +124,54 @@ std::string describe(const ReportEvent& event, int application_threads) {
 
 }  // namespace
 
-ValuesInWords::ValuesInWords(const char* name, std::string (*words)(std::uint64_t)) { words_of_values()[name] = words; }
+ValuesInWords::ValuesInWords(const char* name, std::string (*words)(std::uint64_t)) {
+  words_of_values()[name] = words;
+}
 
 const char* operation_name(Operation operation) {
-  static const char* const names[] = {"none",       "start",      "load",          "store",
-                                      "exchange",   "fetch_add",  "fetch_sub",     "fetch_or",
-                                      "fetch_and",  "fetch_xor",  "compare_exchange_weak",
-                                      "compare_exchange_strong",  "lock",          "unlock",
-                                      "wait",       "leave_wait", "notify_one",    "notify_all",
-                                      "post",       "semaphore wait",              "start_thread",
-                                      "join",       "waits for the application threads",
-                                      "now",        "advance_clock",               "ghost read",
-                                      "ghost write",              "read of",       "write of",
+  static const char* const names[] = {"none",
+                                      "start",
+                                      "load",
+                                      "store",
+                                      "exchange",
+                                      "fetch_add",
+                                      "fetch_sub",
+                                      "fetch_or",
+                                      "fetch_and",
+                                      "fetch_xor",
+                                      "compare_exchange_weak",
+                                      "compare_exchange_strong",
+                                      "lock",
+                                      "unlock",
+                                      "wait",
+                                      "leave_wait",
+                                      "notify_one",
+                                      "notify_all",
+                                      "post",
+                                      "semaphore wait",
+                                      "start_thread",
+                                      "join",
+                                      "waits for the application threads",
+                                      "now",
+                                      "advance_clock",
+                                      "ghost read",
+                                      "ghost write",
+                                      "read of",
+                                      "write of",
                                       "destruction"};
   static_assert(sizeof names / sizeof names[0] == static_cast<std::size_t>(Operation::destroy) + 1);
   return names[static_cast<std::size_t>(operation)];
 }
 
 const char* mode_name(Mode mode) {
-  static const char* const names[] = {"source_sets", "sleep_sets", "plain", "bounded", "random", "estimate"};
+  static const char* const names[] = {"source_sets", "sleep_sets", "plain",
+                                      "bounded",     "random",     "estimate"};
   return names[static_cast<std::size_t>(mode)];
 }
 
 std::optional<Mode> parse_mode(const std::string& text) {
-  for (const Mode mode : {Mode::source_sets, Mode::sleep_sets, Mode::plain, Mode::bounded, Mode::random,
-                          Mode::estimate}) {
+  for (const Mode mode : {Mode::source_sets, Mode::sleep_sets, Mode::plain, Mode::bounded,
+                          Mode::random, Mode::estimate}) {
     if (text == mode_name(mode)) {
       return mode;
     }
@@ -159,10 +185,12 @@ const char* verdict_name(Verdict verdict) {
 }
 
 const char* failure_name(Failure failure) {
-  static const char* const names[] = {"none",        "check failed", "deadlock",      "livelock",    "blocked",
-                                      "data race",   "use after free", "double free", "memory leak", "lock misuse",
-                                      "thread misuse", "uninitialized", "crash",       "model error"};
-  static_assert(sizeof names / sizeof names[0] == static_cast<std::size_t>(Failure::model_error) + 1);
+  static const char* const names[] = {
+      "none",          "check failed",   "deadlock",    "livelock",    "blocked",
+      "data race",     "use after free", "double free", "memory leak", "lock misuse",
+      "thread misuse", "uninitialized",  "crash",       "model error"};
+  static_assert(sizeof names / sizeof names[0] ==
+                static_cast<std::size_t>(Failure::model_error) + 1);
   return names[static_cast<std::size_t>(failure)];
 }
 
@@ -206,8 +234,8 @@ const char* report_order_name(std::memory_order order) {
   }
 }
 
-std::string report_history(const ReportEvent* events, std::size_t count, int threads, int application_threads,
-                           const Result& result) {
+std::string report_history(const ReportEvent* events, std::size_t count, int threads,
+                           int application_threads, const Result& result) {
   std::set<int> columns;  // threads that did something
   for (std::size_t i = 0; i < count; ++i) {
     columns.insert(events[i].thread);
@@ -522,8 +550,9 @@ Result merge(const std::vector<Result>& shards) {
     merged.seconds = std::max(merged.seconds, shard.seconds);
     outcomes.insert(shard.outcomes.begin(), shard.outcomes.end());
     for (const Cover& cover : shard.covers) {
-      auto found = std::find_if(merged.covers.begin(), merged.covers.end(),
-                                [&cover](const Cover& other) { return other.event == cover.event; });
+      auto found =
+          std::find_if(merged.covers.begin(), merged.covers.end(),
+                       [&cover](const Cover& other) { return other.event == cover.event; });
       if (found == merged.covers.end()) {
         merged.covers.push_back(Cover{cover.event, 0, 0});
         found = merged.covers.end() - 1;

@@ -43,8 +43,8 @@ ThreadName report_thread_name(int thread, int application_threads);
 void report_object_name(ObjectKind kind, const char* name, runtime::ObjectId object, char* buffer,
                         std::size_t size);
 const char* report_order_name(std::memory_order order);
-std::string report_history(const ReportEvent* events, std::size_t count, int threads, int application_threads,
-                           const Result& result);
+std::string report_history(const ReportEvent* events, std::size_t count, int threads,
+                           int application_threads, const Result& result);
 // The steps of the same, for report_table. `calls_of` gives the calls that led to an event, the
 // innermost first.
 std::vector<HistoryStep> report_steps(

@@ -25,7 +25,8 @@ namespace {
 json to_json(const Result& result) {
   json covers = json::array();
   for (const Cover& cover : result.covers) {
-    covers.push_back({{"event", cover.event}, {"occurred", cover.occurred}, {"absent", cover.absent}});
+    covers.push_back(
+        {{"event", cover.event}, {"occurred", cover.occurred}, {"absent", cover.absent}});
   }
   json sites = json::array();
   for (const CallSite& site : result.sites) {
@@ -71,7 +72,8 @@ Enumeration from_name(const std::string& text, const char* (*name)(Enumeration),
 Result from_json(const json& text) {
   Result result;
   result.verdict = from_name<Verdict>(text.at("verdict"), verdict_name, 3);
-  result.failure = from_name<Failure>(text.at("failure"), failure_name, static_cast<int>(Failure::model_error) + 1);
+  result.failure = from_name<Failure>(text.at("failure"), failure_name,
+                                      static_cast<int>(Failure::model_error) + 1);
   result.message = text.at("message");
   result.reason = text.at("reason");
   result.executions_complete = text.at("executions_complete");
@@ -92,8 +94,8 @@ Result from_json(const json& text) {
     result.covers.push_back(Cover{cover.at("event"), cover.at("occurred"), cover.at("absent")});
   }
   for (const json& site : text.at("sites")) {
-    result.sites.push_back(
-        CallSite{site.at("site"), site.at("order"), site.at("failure_order"), site.at("object"), site.at("executed")});
+    result.sites.push_back(CallSite{site.at("site"), site.at("order"), site.at("failure_order"),
+                                    site.at("object"), site.at("executed")});
   }
   result.outcomes = text.at("outcomes").get<std::vector<std::string>>();
   return result;
@@ -108,7 +110,8 @@ std::uint64_t occurred(const Result& result, const std::string& event) {
   return 0;
 }
 
-json report(const Suite& suite, const Limits& limits, const Result& result, bool green, const std::string& why) {
+json report(const Suite& suite, const Limits& limits, const Result& result, bool green,
+            const std::string& why) {
   json entry = to_json(result);
   const bool bounded = limits.mode == Mode::bounded;
   entry["name"] = suite.options.name;
@@ -117,7 +120,8 @@ json report(const Suite& suite, const Limits& limits, const Result& result, bool
   entry["workers"] = suite.options.workers;
   entry["threads"] = suite.table.threads + suite.table.dynamic_threads;
   entry["mode"] = mode_name(limits.mode);
-  entry["exhaustive"] = result.verdict == Verdict::proved && !bounded;  // a search that refutes ends there
+  // A search that refutes ends there.
+  entry["exhaustive"] = result.verdict == Verdict::proved && !bounded;
   entry["bound"] = bounded ? json(limits.preemption_bound) : json(nullptr);
   entry["stale_depth"] = limits.stale_depth;
   entry["spurious"] = limits.spurious;
@@ -134,18 +138,22 @@ json report(const Suite& suite, const Limits& limits, const Result& result, bool
 // "name;s1,t0,w0,f0;choices": what one execution needs to come about again.
 std::string replay_line(const std::string& name, const Limits& limits, const std::string& choices) {
   std::ostringstream line;
-  line << name << ";s" << limits.spurious << ",t" << limits.timeouts << ",w" << limits.weak_cas_failures << ",f"
-       << limits.thread_start_failures << ",d" << limits.stale_depth << ";" << (choices.empty() ? "-" : choices);
+  line << name << ";s" << limits.spurious << ",t" << limits.timeouts << ",w"
+       << limits.weak_cas_failures << ",f" << limits.thread_start_failures << ",d"
+       << limits.stale_depth << ";" << (choices.empty() ? "-" : choices);
   return line.str();
 }
 
 bool parse_replay_line(const std::string& line, std::string& name, Limits& limits) {
-  static const std::regex form(R"(([^;]+);s(\d{1,9}),t(\d{1,9}),w(\d{1,9}),f(\d{1,9}),d([0-2]);(-|[0-7a-z]+))");
+  static const std::regex form(
+      R"(([^;]+);s(\d{1,9}),t(\d{1,9}),w(\d{1,9}),f(\d{1,9}),d([0-2]);(-|[0-7a-z]+))");
   std::smatch parts;
   if (!std::regex_match(line, parts, form)) {
     return false;
   }
-  const auto number = [&parts](std::size_t part) { return static_cast<std::uint32_t>(std::stoul(parts[part])); };
+  const auto number = [&parts](std::size_t part) {
+    return static_cast<std::uint32_t>(std::stoul(parts[part]));
+  };
   name = parts[1];
   limits.spurious = number(2);
   limits.timeouts = number(3);
@@ -162,7 +170,8 @@ bool parse_shard(const std::string& text, ShardOf& shard) {
   if (!std::regex_match(text, parts, form)) {
     return false;
   }
-  shard = ShardOf{static_cast<unsigned>(std::stoul(parts[1])), static_cast<unsigned>(std::stoul(parts[2]))};
+  shard = ShardOf{static_cast<unsigned>(std::stoul(parts[1])),
+                  static_cast<unsigned>(std::stoul(parts[2]))};
   return shard.index < shard.count;
 }
 
@@ -179,8 +188,9 @@ std::string name_of_two(const std::vector<Suite>& suites) {
 
 // A trailing * matches any ending.
 bool matches(const std::string& pattern, const std::string& name) {
-  return !pattern.empty() && pattern.back() == '*' ? name.compare(0, pattern.size() - 1, pattern, 0, pattern.size() - 1) == 0
-                                                   : name == pattern;
+  return !pattern.empty() && pattern.back() == '*'
+             ? name.compare(0, pattern.size() - 1, pattern, 0, pattern.size() - 1) == 0
+             : name == pattern;
 }
 
 // How results are printed.
@@ -210,9 +220,10 @@ void locate(const ScenarioTable& table, Limits limits, Result& result) {
 
 void print(const Suite& suite, const Limits& limits, const Result& result, bool green,
            const std::string& why, Shown shown) {
-  const std::string within = limits.mode == Mode::bounded && result.verdict == Verdict::proved
-                                 ? " within " + std::to_string(limits.preemption_bound) + " preemptions"
-                                 : "";
+  const std::string within =
+      limits.mode == Mode::bounded && result.verdict == Verdict::proved
+          ? " within " + std::to_string(limits.preemption_bound) + " preemptions"
+          : "";
   std::printf("%s %-58s %s%s%s%s  %" PRIu64 " + %" PRIu64 " executions, %.2f s%s%s\n",
               green ? "ok  " : "RED ", suite.options.name.c_str(), verdict_name(result.verdict),
               within.c_str(), result.failure == Failure::none ? "" : ": ",
@@ -220,7 +231,8 @@ void print(const Suite& suite, const Limits& limits, const Result& result, bool 
               result.executions_complete, result.executions_redundant, result.seconds,
               why.empty() ? "" : "\n     ", wrapped(why, 5, 115).c_str());
   if (limits.mode == Mode::estimate) {
-    std::printf("     the plain search: about %.3g executions, standard error %.2g\n", result.estimate, result.estimate_error);
+    std::printf("     the plain search: about %.3g executions, standard error %.2g\n",
+                result.estimate, result.estimate_error);
   }
   if (shown.none) {
   } else if (result.verdict == Verdict::refuted && (shown.histories || !green)) {
@@ -246,11 +258,13 @@ bool is_green(const Suite& suite, const Result& result, std::string& why) {
   why.clear();
   if (!options.expected.empty()) {
     if (result.verdict != Verdict::refuted ||
-        std::find(options.expected.begin(), options.expected.end(), result.failure) == options.expected.end()) {
+        std::find(options.expected.begin(), options.expected.end(), result.failure) ==
+            options.expected.end()) {
       why = std::string("must fail: ") + failure_name(options.expected.front()) + " was expected";
       why += result.verdict == Verdict::unknown ? "; unknown: " + result.reason : "";
     } else if (result.message.find(options.because) == std::string::npos) {
-      why = "must fail for another reason: '" + options.because + "' was expected, not '" + result.message + "'";
+      why = "must fail for another reason: '" + options.because + "' was expected, not '" +
+            result.message + "'";
     }
     return why.empty();
   }
@@ -267,7 +281,8 @@ bool is_green(const Suite& suite, const Result& result, std::string& why) {
   }
   for (const std::string& event : options.always) {
     if (occurred(result, event) != result.executions_complete) {
-      why += (why.empty() ? "" : "; ") + std::string("'") + event + "' did not occur in every execution";
+      why += (why.empty() ? "" : "; ") + std::string("'") + event +
+             "' did not occur in every execution";
     }
   }
   for (const std::string& event : options.never) {
@@ -299,7 +314,8 @@ Result explore_in_processes(const ScenarioTable& table, const Limits& limits, un
       Limits part = limits;
       part.shard = ShardOf{i, jobs};
       part.seed += i;  // at random, nothing is shared
-      part.max_executions = limits.max_executions / jobs + (i < limits.max_executions % jobs ? 1 : 0);
+      part.max_executions =
+          limits.max_executions / jobs + (i < limits.max_executions % jobs ? 1 : 0);
       const std::string text = to_json(explore(table, part)).dump();
       for (std::size_t sent = 0; sent < text.size();) {
         const ssize_t count = write(ends[1], text.data() + sent, text.size() - sent);
@@ -350,35 +366,45 @@ int run_suites(int argc, char** argv, Rows rows) {
   double max_seconds = 0, step_seconds = -1;
   int bound = -1, spurious = -1, timeouts = -1, weak = -1, refused = -1;
   unsigned jobs = 1;
-  app.add_option("suites", names, "suites to run; all of them by default. A trailing * matches any ending");
+  app.add_option("suites", names,
+                 "suites to run; all of them by default. A trailing * matches any ending");
   app.add_flag("--list", list, "list the suites");
-  app.add_flag("--without-large", without_large, "leave out the suites that take longer than the quick tests may");
-  app.add_flag("--sites", sites, "list the atomic operations that were executed, with their orders");
+  app.add_flag("--without-large", without_large,
+               "leave out the suites that take longer than the quick tests may");
+  app.add_flag("--sites", sites,
+               "list the atomic operations that were executed, with their orders");
   app.add_flag("--history", history, "print the counter-examples of suites that must fail, too");
   app.add_flag("--inner", shown.inner, "print counter-examples with each step inside the worker");
   app.add_flag(
       "--quiet", shown.none,
       "print no counter-examples; those in the file of --json name no lines of callers then");
-  app.add_flag("--no-minimize", no_minimize, "do not search for a counter-example with fewer preemptions");
+  app.add_flag("--no-minimize", no_minimize,
+               "do not search for a counter-example with fewer preemptions");
   app.add_flag("--progress", progress, "a line on stderr every ten seconds");
   app.add_option("--replay", replay, "the execution of a replay line, with its history");
   app.add_option("--mode", mode, "source_sets, sleep_sets, plain, bounded, random, estimate");
-  app.add_option("--bound", bound, "preemptions; implies --mode bounded")->check(CLI::NonNegativeNumber);
-  app.add_option("--max-executions", max_executions, "budget; a search that it cuts short is unknown");
+  app.add_option("--bound", bound, "preemptions; implies --mode bounded")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--max-executions", max_executions,
+                 "budget; a search that it cuts short is unknown");
   app.add_option("--max-seconds", max_seconds, "likewise, for each suite");
   app.add_option(
          "--step-seconds", step_seconds,
          "processor time or sleep of one thread between two steps: more is an error; 0: no limit")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--seed", seed, "of --mode random and estimate");
-  app.add_option("--spurious", spurious, "spurious wake-ups in one execution")->check(CLI::NonNegativeNumber);
-  app.add_option("--timeouts", timeouts, "timeouts in one execution")->check(CLI::NonNegativeNumber);
-  app.add_option("--weak-cas-failures", weak, "spurious failures of weak compare-exchanges in one execution")
+  app.add_option("--spurious", spurious, "spurious wake-ups in one execution")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--timeouts", timeouts, "timeouts in one execution")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--weak-cas-failures", weak,
+                 "spurious failures of weak compare-exchanges in one execution")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--thread-start-failures", refused, "refused thread creations in one execution")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--jobs", jobs, "processes that share each search")->check(CLI::Range(1U, 64U));
-  app.add_option("--shard", shard, "i/n: only this part of each search (unknown unless it refutes)");
+  app.add_option("--shard", shard,
+                 "i/n: only this part of each search (unknown unless it refutes)");
   app.add_option("--demote", demotions, "SITE=ORDER or SITE/failure=ORDER: weaken one call site");
   app.add_option("--json", json_file, "write the results to this file");
   try {
@@ -391,7 +417,8 @@ int run_suites(int argc, char** argv, Rows rows) {
   std::string replay_name;
   if (app.count("--replay") != 0 && !parse_replay_line(replay, replay_name, overrides)) {
     std::fprintf(stderr,
-                 "not a replay line: '%s'; expected was SUITE;s0,t0,w0,f0,d2;CHOICES with numbers, of which d is at most 2, and "
+                 "not a replay line: '%s'; expected was SUITE;s0,t0,w0,f0,d2;CHOICES with numbers, "
+                 "of which d is at most 2, and "
                  "choices of the digits 0 to 7 and letters, or -\n",
                  replay.c_str());
     return 2;
@@ -402,16 +429,19 @@ int run_suites(int argc, char** argv, Rows rows) {
     return 2;
   }
   if (chosen_mode == Mode::estimate && jobs > 1) {
-    std::fprintf(stderr, "--mode estimate with --jobs %u: one process walks; expected was --jobs 1\n", jobs);
+    std::fprintf(
+        stderr, "--mode estimate with --jobs %u: one process walks; expected was --jobs 1\n", jobs);
     return 2;
   }
   ShardOf part;
   if (app.count("--shard") != 0 && !parse_shard(shard, part)) {
-    std::fprintf(stderr, "not a shard: '%s'; expected was i/n with i below n, as in 0/2\n", shard.c_str());
+    std::fprintf(stderr, "not a shard: '%s'; expected was i/n with i below n, as in 0/2\n",
+                 shard.c_str());
     return 2;
   }
   if (const std::string twice = name_of_two(registered_suites()); !twice.empty()) {
-    std::fprintf(stderr, "two suites are called '%s'; expected was a name for each\n", twice.c_str());
+    std::fprintf(stderr, "two suites are called '%s'; expected was a name for each\n",
+                 twice.c_str());
     return 2;
   }
   std::vector<Demotion> weaker;
@@ -430,13 +460,15 @@ int run_suites(int argc, char** argv, Rows rows) {
   }
 
   const auto chosen = [&names](const std::string& name) {
-    return names.empty() || std::any_of(names.begin(), names.end(),
-                                        [&name](const std::string& pattern) { return matches(pattern, name); });
+    return names.empty() ||
+           std::any_of(names.begin(), names.end(),
+                       [&name](const std::string& pattern) { return matches(pattern, name); });
   };
   for (const std::string& pattern : names) {
     const auto& known = registered_suites();
-    if (std::none_of(known.begin(), known.end(),
-                     [&pattern](const Suite& suite) { return matches(pattern, suite.options.name); })) {
+    if (std::none_of(known.begin(), known.end(), [&pattern](const Suite& suite) {
+          return matches(pattern, suite.options.name);
+        })) {
       std::fprintf(stderr, "no suite matches %s\n", pattern.c_str());
       return 2;
     }
@@ -477,14 +509,17 @@ int run_suites(int argc, char** argv, Rows rows) {
     limits.seed = seed != 0 ? seed : limits.seed;
     limits.spurious = spurious >= 0 ? static_cast<std::uint32_t>(spurious) : limits.spurious;
     limits.timeouts = timeouts >= 0 ? static_cast<std::uint32_t>(timeouts) : limits.timeouts;
-    limits.weak_cas_failures = weak >= 0 ? static_cast<std::uint32_t>(weak) : limits.weak_cas_failures;
-    limits.thread_start_failures = refused >= 0 ? static_cast<std::uint32_t>(refused) : limits.thread_start_failures;
+    limits.weak_cas_failures =
+        weak >= 0 ? static_cast<std::uint32_t>(weak) : limits.weak_cas_failures;
+    limits.thread_start_failures =
+        refused >= 0 ? static_cast<std::uint32_t>(refused) : limits.thread_start_failures;
     limits.shard = part;
     limits.minimize = !no_minimize;
     limits.progress = progress;
     limits.demotions = weaker;
 
-    Result result = explore_in_processes(suite.table, limits, replay_name.empty() && shard.empty() ? jobs : 1);
+    Result result =
+        explore_in_processes(suite.table, limits, replay_name.empty() && shard.empty() ? jobs : 1);
     if (part.count > 1 && result.verdict == Verdict::proved) {
       result.verdict = Verdict::unknown;
       result.reason = "one shard of " + std::to_string(part.count);
@@ -493,7 +528,8 @@ int run_suites(int argc, char** argv, Rows rows) {
     std::string why;
     bool green = is_green(suite, result, why);
     const bool is_read = !green || shown.histories || !json_file.empty();
-    if (is_read && !shown.none && result.verdict == Verdict::refuted && result.failure != Failure::crash) {
+    if (is_read && !shown.none && result.verdict == Verdict::refuted &&
+        result.failure != Failure::crash) {
       locate(suite.table, limits, result);
       green = is_green(suite, result, why);
     }
@@ -501,15 +537,16 @@ int run_suites(int argc, char** argv, Rows rows) {
     print(suite, limits, result, green, why, shown);
     if (sites) {
       for (const CallSite& site : result.sites) {
-        std::printf("     %-70s %-8s %-8s %s\n", site.name.c_str(), site.order.c_str(), site.failure_order.c_str(),
-                    site.object.c_str());
+        std::printf("     %-70s %-8s %-8s %s\n", site.name.c_str(), site.order.c_str(),
+                    site.failure_order.c_str(), site.object.c_str());
       }
     }
     scenarios.push_back(report(suite, limits, result, green, why));
     scenarios.back()["table"] =
         shown.none || result.failure == Failure::none ? "" : report_table(result, shown.inner);
-    scenarios.back()["replay"] =
-        result.failure == Failure::none ? "" : replay_line(suite.options.name, limits, result.replay);
+    scenarios.back()["replay"] = result.failure == Failure::none
+                                     ? ""
+                                     : replay_line(suite.options.name, limits, result.replay);
   }
   if (ran == 0) {
     std::fprintf(stderr, "no suite matches\n");

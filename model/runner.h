@@ -1,4 +1,5 @@
-// The command line of a model executable: scenario files register suites, main() calls run_suites().
+// The command line of a model executable: scenario files register suites, main() calls
+// run_suites().
 //
 //   const model::Registered lost_wake_up = model::suite<LostWakeUp>({
 //       .name = "request_while_falling_asleep_is_not_lost",
@@ -6,14 +7,16 @@
 //       .sometimes = {"worker slept"},
 //   });
 //   const model::Registered broken = model::suite<LostWakeUpWithoutNotify>({
-//       .name = "without_notify_request_is_lost", .property = "P2", .expected = {model::Failure::deadlock},
+//       .name = "without_notify_request_is_lost", .property = "P2",
+//       .expected = {model::Failure::deadlock},
 //       .because = "main sleeps on idle"});
 //
 //   int main(int argc, char** argv) { return kstone::model::run_suites(argc, argv); }
 //
-// A suite that must pass is green if it is proved and each event of `sometimes` occurred in some executions and was
-// absent in others; one that must fail, if it is refuted with one of the `expected` failures, whose message contains
-// `because`. The exit code is 0 if every suite that ran is green, 1 if one is red, 2 for a wrong command line.
+// A suite that must pass is green if it is proved and each event of `sometimes` occurred in some
+// executions and was absent in others; one that must fail, if it is refuted with one of the
+// `expected` failures, whose message contains `because`. The exit code is 0 if every suite that ran
+// is green, 1 if one is red, 2 for a wrong command line.
 
 #ifndef KSTONE_MODEL_RUNNER_H_
 #define KSTONE_MODEL_RUNNER_H_
@@ -28,16 +31,20 @@ namespace kstone::model {
 struct SuiteOptions {
   std::string name;
   std::string property = {};
-  std::vector<Failure> expected = {};       // empty: must pass
-  std::string because = {};                 // of a suite that must fail: what its message has to contain
-  std::vector<std::string> sometimes = {};  // events that occur in some executions and not in others
-  std::vector<std::string> always = {};     // events that occur in every execution
-  std::vector<std::string> never = {};      // events that occur in none (declared by a cover() that is not reached)
-  int requesters = 0;                       // for the report only
+  std::vector<Failure> expected = {};  // empty: must pass
+  // Of a suite that must fail: what its message has to contain.
+  std::string because = {};
+  // Events that occur in some executions and not in others.
+  std::vector<std::string> sometimes = {};
+  std::vector<std::string> always = {};  // events that occur in every execution
+  // Events that occur in none (declared by a cover() that is not reached).
+  std::vector<std::string> never = {};
+  int requesters = 0;  // for the report only
   int workers = 0;
   Limits limits = {};
-  bool large = false;         // takes longer than the quick tests may: left out by --without-large
-  std::string fallback = {};  // the suites (smaller; bounded) that together stand in where this one is cut short
+  bool large = false;  // takes longer than the quick tests may: left out by --without-large
+  // The suites (smaller; bounded) that together stand in where this one is cut short.
+  std::string fallback = {};
 };
 
 struct Suite {

@@ -1,16 +1,16 @@
 // What a scenario is made of, besides the worker under test.
 //
 //   struct RequestWhileFallingAsleep {
-//     static constexpr int threads = 2;          // application threads: thread(0), thread(1)
-//     static constexpr int dynamic_threads = 1;  // at most so many Sync::thread::start calls succeed
-//     void before();                             // runs first, alone but for the threads it starts
+//     static constexpr int threads = 2;  // application threads: thread(0), thread(1)
+//     static constexpr int dynamic_threads = 1;  // so many Sync::thread::start calls succeed
+//     void before();  // runs first, alone but for the threads it starts
 //     void thread(int index);
-//     void after();                              // once every application thread has ended; may block and join
+//     void after();  // once every application thread has ended; may block and join
 //   };
 //
-// A fresh object is made for each execution. before() and after() run on a modelled thread of their own ("main"):
-// a worker whose threads still run may be shut down and destroyed in after(). Members of the scenario that several
-// threads touch are RelacySync types, or `Ghost` state.
+// A fresh object is made for each execution. before() and after() run on a modelled thread of their
+// own ("main"): a worker whose threads still run may be shut down and destroyed in after(). Members
+// of the scenario that several threads touch are RelacySync types, or `Ghost` state.
 
 #ifndef KSTONE_MODEL_SCENARIO_H_
 #define KSTONE_MODEL_SCENARIO_H_
@@ -40,16 +40,18 @@ inline void advance_clock(std::chrono::nanoseconds by, KSTONE_MODEL_SITE) {
 
 using runtime::Access;
 
-// State that several threads touch for checking only: what a check about *real-time* order across threads looks
-// at ("nothing runs after shutdown returned"). A reduction keeps one order of independent steps, so each access is
-// announced: as a step of its own (step_*), or with the next step of the thread (with_next_step, then now_*).
-// `add` is for updates that commute with each other: counting the calls that have ended.
+// State that several threads touch for checking only: what a check about *real-time* order across
+// threads looks at ("nothing runs after shutdown returned"). A reduction keeps one order of
+// independent steps, so each access is announced: as a step of its own (step_*), or with the next
+// step of the thread (with_next_step, then now_*). `add` is for updates that commute with each
+// other: counting the calls that have ended.
 template <class T>
 class Ghost {
  public:
   template <class... Arguments>
   explicit Ghost(Arguments&&... arguments)
-      : object_(runtime::create(ObjectKind::ghost, this)), value_(std::forward<Arguments>(arguments)...) {}
+      : object_(runtime::create(ObjectKind::ghost, this)),
+        value_(std::forward<Arguments>(arguments)...) {}
   ~Ghost() { runtime::destroy(object_, this); }
   Ghost(const Ghost&) = delete;
   Ghost& operator=(const Ghost&) = delete;
@@ -80,8 +82,9 @@ class Ghost {
   T value_;
 };
 
-// A point in the life of a thread, so that one can ask afterwards what happened before what. It is no step: like the races
-// of cells, that is the same in every order of an equivalence class. (What came *earlier* is not: that takes a Ghost.)
+// A point in the life of a thread, so that one can ask afterwards what happened before what. It is
+// no step: like the races of cells, that is the same in every order of an equivalence class. (What
+// came *earlier* is not: that takes a Ghost.)
 class Moment {
  public:
   static Moment here() {
@@ -89,7 +92,9 @@ class Moment {
     result.thread_ = runtime::happens_before(result.clock_, threads);
     return result;
   }
-  bool happened_before(const Moment& later) const { return clock_[thread_] <= later.clock_[thread_]; }
+  bool happened_before(const Moment& later) const {
+    return clock_[thread_] <= later.clock_[thread_];
+  }
 
  private:
   static constexpr int threads = 8;
@@ -97,10 +102,11 @@ class Moment {
   std::uint64_t clock_[threads];
 };
 
-// While it lives, this thread may at any of its steps be left alone for good: every other thread stays suspended
-// where it is, and a step that would then block is a failure ("blocked"). The choice branches at each step, so a
-// call inside is shown never to wait for anybody. Explored without a reduction only (Mode::plain, Mode::bounded):
-// a reduction does not visit every state. Declares the event "frozen while it holds a mutex", of another thread.
+// While it lives, this thread may at any of its steps be left alone for good: every other thread
+// stays suspended where it is, and a step that would then block is a failure ("blocked"). The
+// choice branches at each step, so a call inside is shown never to wait for anybody. Explored
+// without a reduction only (Mode::plain, Mode::bounded): a reduction does not visit every state.
+// Declares the event "frozen while it holds a mutex", of another thread.
 class FreezeOthers {
  public:
   FreezeOthers() { runtime::freeze_begin(); }

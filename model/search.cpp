@@ -155,8 +155,8 @@ bool Search::independent(const Accesses& a, const Accesses& b) const {
   for (int i = 0; i < a.count; ++i) {
     for (int j = 0; j < b.count; ++j) {
       if (a.entries[i].object == b.entries[j].object &&
-          conflict(a.entries[i].access, a.entries[i].kind, a.entries[i].modifies, b.entries[j].access,
-                   b.entries[j].modifies)) {
+          conflict(a.entries[i].access, a.entries[i].kind, a.entries[i].modifies,
+                   b.entries[j].access, b.entries[j].modifies)) {
         return false;
       }
     }
@@ -164,8 +164,9 @@ bool Search::independent(const Accesses& a, const Accesses& b) const {
   return true;
 }
 
-// What a sleeper would touch is what it did touch when its step was explored: steps independent of it do not change
-// that. (What it announces now may be more, and, after a notification, something else.)
+// What a sleeper would touch is what it did touch when its step was explored: steps independent of
+// it do not change that. (What it announces now may be more, and, after a notification, something
+// else.)
 ThreadSet Search::inherited_sleep() const {
   if (!reduced() || thread_node_ < 0) {
     return 0;
@@ -191,8 +192,8 @@ ThreadSet Search::inherited_sleep() const {
 // --- choices ---
 
 ThreadSet Search::within_bound(ThreadSet enabled, const ThreadView* views, int current) const {
-  if (limits_.mode != Mode::bounded || current < 0 || (enabled & only(current)) == 0 || views[current].waiting ||
-      preemptions_ < limits_.preemption_bound) {
+  if (limits_.mode != Mode::bounded || current < 0 || (enabled & only(current)) == 0 ||
+      views[current].waiting || preemptions_ < limits_.preemption_bound) {
     return enabled;
   }
   return only(current);
@@ -221,16 +222,19 @@ void Search::note_choice(ThreadSet enabled, const ThreadView* views, int current
   if (std::popcount(enabled) > 1) {
     trail_.push_back(static_cast<char>('0' + chosen));
   }
-  if (current >= 0 && current != chosen && (enabled & only(current)) != 0 && !views[current].waiting) {
+  if (current >= 0 && current != chosen && (enabled & only(current)) != 0 &&
+      !views[current].waiting) {
     ++preemptions_;
   }
   last_thread_ = chosen;
   ++steps_;
 }
 
-// Whether the node about to be made belongs to this process. Above the roots every process makes the same nodes.
+// Whether the node about to be made belongs to this process. Above the roots every process makes
+// the same nodes.
 bool Search::enters_shard(bool branches) {
-  if (limits_.shard.count <= 1 || owned_root_ >= 0 || !branches || branches_above_ < limits_.shard_depth) {
+  if (limits_.shard.count <= 1 || owned_root_ >= 0 || !branches ||
+      branches_above_ < limits_.shard_depth) {
     return true;
   }
   if (shard_roots_++ % limits_.shard.count != limits_.shard.index) {
@@ -241,7 +245,8 @@ bool Search::enters_shard(bool branches) {
 }
 
 int Search::choose_thread(ThreadSet enabled, const ThreadView* views) {
-  const int current = last_thread_;  // of the visible steps: the first step of a thread preempts nobody
+  // Of the visible steps: the first step of a thread preempts nobody.
+  const int current = last_thread_;
   int chosen = -1;
   if (!limits_.replay.empty()) {
     chosen = pick(enabled, current);
@@ -256,14 +261,16 @@ int Search::choose_thread(ThreadSet enabled, const ThreadView* views) {
     chosen = choose_random(enabled);
   } else if (limits_.mode == Mode::estimate) {
     ThreadSet left = enabled;
-    for (auto skip = next_random() % static_cast<std::uint64_t>(std::popcount(enabled)); skip != 0; --skip) {
+    for (auto skip = next_random() % static_cast<std::uint64_t>(std::popcount(enabled)); skip != 0;
+         --skip) {
       left &= left - 1;
     }
     chosen = lowest(left);
     weight_ *= std::popcount(enabled);
   } else if (draining_ || skipping_) {
     thread_node_ = -1;
-    for (int i = 1; i <= threads_ && chosen < 0; ++i) {  // in turn, so that a loop that waits for another ends
+    // In turn, so that a loop that waits for another ends.
+    for (int i = 1; i <= threads_ && chosen < 0; ++i) {
       const int candidate = (std::max(last_thread_, 0) + i) % threads_;
       chosen = (enabled & only(candidate)) != 0 ? candidate : -1;
     }
@@ -298,7 +305,8 @@ int Search::choose_thread(ThreadSet enabled, const ThreadView* views) {
     }
     node.chosen = chosen = pick(candidates, current);
     const bool above_shards = limits_.shard.count > 1 && branches_above_ < limits_.shard_depth;
-    node.backtrack = limits_.mode == Mode::source_sets && !above_shards ? only(chosen) : node.allowed;
+    node.backtrack =
+        limits_.mode == Mode::source_sets && !above_shards ? only(chosen) : node.allowed;
     branches_above_ += node.branches ? 1 : 0;
     thread_node_ = static_cast<int>(depth_++);
     stack_.push_back(node);
@@ -358,21 +366,29 @@ Search::ObjectRecord& Search::record(ObjectId object) {
   return objects_[object];
 }
 
-void Search::order_after(int later, int earlier) { thread_clocks_[later].join(thread_clocks_[earlier]); }
+void Search::order_after(int later, int earlier) {
+  thread_clocks_[later].join(thread_clocks_[earlier]);
+}
 
-void Search::release(ObjectId object, int thread) { record(object).released.join(thread_clocks_[thread]); }
+void Search::release(ObjectId object, int thread) {
+  record(object).released.join(thread_clocks_[thread]);
+}
 
-void Search::acquire(ObjectId object, int thread) { thread_clocks_[thread].join(record(object).released); }
+void Search::acquire(ObjectId object, int thread) {
+  thread_clocks_[thread].join(record(object).released);
+}
 
 bool Search::tracks_races() const {
   return limits_.mode == Mode::source_sets && !draining_ && !skipping_ && limits_.replay.empty();
 }
 
-// The steps that conflict with `accesses` and that nothing orders before `clock`; joins their clocks to it.
-// Two who take a token of a semaphore compete for it, also where the token of the later one was posted in between,
-// after the earlier one had gone on: without that post, the order could still be the other. (With a mutex it is the
-// same, but there unlocking is no step.) So takers are looked at before posts order them.
-int Search::find_races(int thread, const Accesses& accesses, Clock& clock, int (&races)[max_races]) {
+// The steps that conflict with `accesses` and that nothing orders before `clock`; joins their
+// clocks to it. Two who take a token of a semaphore compete for it, also where the token of the
+// later one was posted in between, after the earlier one had gone on: without that post, the order
+// could still be the other. (With a mutex it is the same, but there unlocking is no step.) So
+// takers are looked at before posts order them.
+int Search::find_races(int thread, const Accesses& accesses, Clock& clock,
+                       int (&races)[max_races]) {
   int count = 0;
   for (const bool hand_overs : {false, true}) {
     int earlier[max_races];
@@ -384,12 +400,15 @@ int Search::find_races(int thread, const Accesses& accesses, Clock& clock, int (
         const AccessRecord& other = accesses_[static_cast<std::size_t>(at)];
         const Event& there = events_[static_cast<std::size_t>(other.event)];
         const bool hand_over = entry.kind == ObjectKind::semaphore && entry.access != other.access;
-        if (hand_over == hand_overs && there.thread != thread && clock.of[there.thread] < there.sequence &&
+        if (hand_over == hand_overs && there.thread != thread &&
+            clock.of[there.thread] < there.sequence &&
             conflict(entry.access, entry.kind, entry.modifies, other.access, other.modifies)) {
           if (found == max_races) {
             static_assert(max_races == 512);
-            exceeds_limit("a step conflicts with more than 512 others: the scenario is too long for source sets "
-                          "(--mode sleep_sets and --bound have no such limit)");
+            exceeds_limit(
+                "a step conflicts with more than 512 others: the scenario is too long for source "
+                "sets "
+                "(--mode sleep_sets and --bound have no such limit)");
           }
           earlier[found++] = other.event;
         }
@@ -401,7 +420,9 @@ int Search::find_races(int thread, const Accesses& accesses, Clock& clock, int (
       const Event& there = events_[static_cast<std::size_t>(earlier[i])];
       if (clock.of[there.thread] < there.sequence) {
         if (count == max_races) {
-          exceeds_limit("a step conflicts with more than 512 others, posts among them: the scenario is too long for source sets");
+          exceeds_limit(
+              "a step conflicts with more than 512 others, posts among them: the scenario is too "
+              "long for source sets");
         }
         races[count++] = earlier[i];
         clock.join(there.clock);
@@ -414,7 +435,8 @@ int Search::find_races(int thread, const Accesses& accesses, Clock& clock, int (
 void Search::step_done(int thread, const Accesses& accesses) {
   taken_ = accesses;
   if (reduced() && thread_node_ >= 0) {
-    // Also where the step's own choice was the root of another process's shard: the first choice touches the most.
+    // Also where the step's own choice was the root of another process's shard: the first choice
+    // touches the most.
     Accesses& explored = stack_[static_cast<std::size_t>(thread_node_)].explored[thread];
     for (int i = 0; i < accesses.count; ++i) {  // of all its data choices together
       const Accesses::Entry& entry = accesses.entries[i];
@@ -457,9 +479,9 @@ void Search::cannot_step(int thread, const Accesses& accesses) {
   }
 }
 
-// The step `earlier` conflicts with one of `later_thread` that comes now, and nothing orders them. Of the steps
-// between, those that do not come after `earlier`, and then the later one, could also run first: a thread that can
-// begin them must be explored there.
+// The step `earlier` conflicts with one of `later_thread` that comes now, and nothing orders them.
+// Of the steps between, those that do not come after `earlier`, and then the later one, could also
+// run first: a thread that can begin them must be explored there.
 void Search::race(int earlier, int later_thread, const Clock& later_clock) {
   const Event& first = events_[static_cast<std::size_t>(earlier)];
   ThreadSet seen = 0;
@@ -468,7 +490,8 @@ void Search::race(int earlier, int later_thread, const Clock& later_clock) {
   const int last = static_cast<int>(events_.size());
   for (int k = earlier + 1; k <= last; ++k) {
     const bool is_later = k == last;
-    if (!is_later && events_[static_cast<std::size_t>(k)].clock.of[first.thread] >= first.sequence) {
+    if (!is_later &&
+        events_[static_cast<std::size_t>(k)].clock.of[first.thread] >= first.sequence) {
       continue;
     }
     const int thread = is_later ? later_thread : events_[static_cast<std::size_t>(k)].thread;
@@ -488,7 +511,8 @@ void Search::race(int earlier, int later_thread, const Clock& later_clock) {
       between_.push_back(k);
     }
   }
-  add_backtrack(stack_[static_cast<std::size_t>(first.node)], initials, later_thread, !between_.empty());
+  add_backtrack(stack_[static_cast<std::size_t>(first.node)], initials, later_thread,
+                !between_.empty());
 }
 
 void Search::add_backtrack(Node& node, ThreadSet initials, int preferred, bool others) {
@@ -545,7 +569,8 @@ bool Search::end_execution(bool complete) {
   }
   weights_ += weight_;
   squared_weights_ += weight_ * weight_;
-  const bool late = limits_.max_seconds > 0 && total % 256 == 0 && seconds_now() - started_ > limits_.max_seconds;
+  const bool late =
+      limits_.max_seconds > 0 && total % 256 == 0 && seconds_now() - started_ > limits_.max_seconds;
   if (limits_.mode == Mode::random || limits_.mode == Mode::estimate) {
     return !late && total < std::max<std::uint64_t>(limits_.max_executions, 1);
   }
@@ -559,7 +584,9 @@ bool Search::end_execution(bool complete) {
   return true;
 }
 
-double Search::estimate() const { return weights_ / static_cast<double>(std::max<std::uint64_t>(complete_, 1)); }
+double Search::estimate() const {
+  return weights_ / static_cast<double>(std::max<std::uint64_t>(complete_, 1));
+}
 
 double Search::estimate_error() const {
   const auto walks = static_cast<double>(std::max<std::uint64_t>(complete_, 2));
@@ -571,7 +598,8 @@ bool Search::advance() {
   while (!stack_.empty()) {
     Node& node = stack_.back();
     if (node.is_data) {
-      if (node.index + 1 < node.count && limits_.planted != PlantedFault::sleep_before_data_choices) {
+      if (node.index + 1 < node.count &&
+          limits_.planted != PlantedFault::sleep_before_data_choices) {
         ++node.index;
         return true;
       }

@@ -1,19 +1,21 @@
-// The search tree: which choice comes next, and which choices need no exploring. Knows nothing of Relacy.
+// The search tree: which choice comes next, and which choices need no exploring. Knows nothing of
+// Relacy.
 //
-// A *node* is a place where a choice is made: a thread node (who steps) or a data node (a stale load, a woken
-// waiter, ...). Data nodes lie below the thread node whose step they belong to; all of them are explored before
-// the thread is put to sleep.
+// A *node* is a place where a choice is made: a thread node (who steps) or a data node (a stale
+// load, a woken waiter, ...). Data nodes lie below the thread node whose step they belong to; all
+// of them are explored before the thread is put to sleep.
 //
-// Sleep sets: once every execution that starts with thread q at a node has been explored, q sleeps there, and in
-// the children for as long as only steps independent of q's pending step are taken. Where every enabled thread
-// sleeps, the execution is redundant: it runs to its end without branching (Relacy's fibers cannot be abandoned)
-// and is counted apart.
+// Sleep sets: once every execution that starts with thread q at a node has been explored, q sleeps
+// there, and in the children for as long as only steps independent of q's pending step are taken.
+// Where every enabled thread sleeps, the execution is redundant: it runs to its end without
+// branching (Relacy's fibers cannot be abandoned) and is counted apart.
 //
-// Source sets (Abdulla, Aronis, Jonsson, Sagonas 2014): a node starts with one thread to explore. Each pair of
-// conflicting steps (e, f) that nothing orders asks, at the node before e, for one thread that can begin an
-// execution in which f comes first.
+// Source sets (Abdulla, Aronis, Jonsson, Sagonas 2014): a node starts with one thread to explore.
+// Each pair of conflicting steps (e, f) that nothing orders asks, at the node before e, for one
+// thread that can begin an execution in which f comes first.
 //
-// Containers here grow while a simulation runs, and Relacy owns operator new then: they take memory from malloc.
+// Containers here grow while a simulation runs, and Relacy owns operator new then: they take memory
+// from malloc.
 
 #ifndef KSTONE_MODEL_SEARCH_H_
 #define KSTONE_MODEL_SEARCH_H_
@@ -73,14 +75,16 @@ struct Accesses {
   Entry entries[capacity];
   int count = 0;
 
-  void add(runtime::ObjectId object, runtime::Access access, ObjectKind kind, bool modifies = false);
+  void add(runtime::ObjectId object, runtime::Access access, ObjectKind kind,
+           bool modifies = false);
   bool covers(runtime::ObjectId object, runtime::Access access) const;
 };
 
 // What the search sees of a thread at a scheduling point.
 struct ThreadView {
   Accesses accesses;
-  bool waiting = false;  // in a wait it can leave on its own: switching away from it is no preemption
+  // In a wait it can leave on its own: switching away from it is no preemption.
+  bool waiting = false;
 };
 
 class Search {
@@ -102,9 +106,11 @@ class Search {
   void acquire(runtime::ObjectId object, int thread);
   // The step that `thread` carries out changes what `other` would do next.
   void changes_next_step(int thread, int other);
-  // The step being carried out may take from `other` the possibility of its next step: explore that one as well.
+  // The step being carried out may take from `other` the possibility of its next step: explore that
+  // one as well.
   void offer(int other);
-  // `thread` could make a step that touches these objects had an earlier step not used up what it needs.
+  // `thread` could make a step that touches these objects had an earlier step not used up what it
+  // needs.
   void cannot_step(int thread, const Accesses& accesses);
 
   // Counts the execution and moves to the next; false if there is none.
@@ -112,9 +118,12 @@ class Search {
 
   bool diverged() const { return diverged_; }
   // ... or ended before all choices of the replay were made.
-  bool choices_left() const { return !limits_.replay.empty() && replay_position_ < limits_.replay.size(); }
+  bool choices_left() const {
+    return !limits_.replay.empty() && replay_position_ < limits_.replay.size();
+  }
   bool redundant() const { return draining_; }
-  bool counted() const;  // whether the execution that has just ended belongs to this shard and is not redundant
+  // Whether the execution that has just ended belongs to this shard and is not redundant.
+  bool counted() const;
   bool out_of_budget() const { return out_of_budget_; }
   std::uint64_t executions_complete() const { return complete_; }
   std::uint64_t executions_redundant() const { return redundant_; }
@@ -160,8 +169,11 @@ class Search {
     Clock released;
   };
 
-  bool reduced() const { return limits_.mode == Mode::source_sets || limits_.mode == Mode::sleep_sets; }
-  bool conflict(runtime::Access a, ObjectKind kind, bool a_modifies, runtime::Access b, bool b_modifies) const;
+  bool reduced() const {
+    return limits_.mode == Mode::source_sets || limits_.mode == Mode::sleep_sets;
+  }
+  bool conflict(runtime::Access a, ObjectKind kind, bool a_modifies, runtime::Access b,
+                bool b_modifies) const;
   bool independent(const Accesses& a, const Accesses& b) const;
   ThreadSet inherited_sleep() const;
   ThreadSet within_bound(ThreadSet enabled, const ThreadView* views, int current) const;
@@ -182,11 +194,11 @@ class Search {
   const int threads_;
 
   MallocVector<Node> stack_;
-  std::size_t depth_ = 0;       // nodes passed in this execution
-  int fresh_from_ = 0;          // the thread nodes before this one repeat the execution before
-  int thread_node_ = -1;        // the node of the step being carried out
-  bool draining_ = false;       // redundant: to the end without branching
-  bool skipping_ = false;       // belongs to another shard
+  std::size_t depth_ = 0;  // nodes passed in this execution
+  int fresh_from_ = 0;     // the thread nodes before this one repeat the execution before
+  int thread_node_ = -1;   // the node of the step being carried out
+  bool draining_ = false;  // redundant: to the end without branching
+  bool skipping_ = false;  // belongs to another shard
   bool diverged_ = false;
   bool out_of_budget_ = false;
   int last_thread_ = -1;
@@ -213,7 +225,8 @@ class Search {
   double started_ = 0;
 
   std::uint64_t shard_roots_ = 0;
-  std::ptrdiff_t owned_root_ = -1;  // the node that is the root of the subtree being explored; -1 if above one
+  // The node that is the root of the subtree being explored; -1 if above one.
+  std::ptrdiff_t owned_root_ = -1;
 
   std::uint64_t random_state_ = 1;
   int priority_[max_threads] = {};

@@ -1,20 +1,25 @@
 // The reduction, compared with searches that do not reduce, on small random programs.
 //
-// For each program: the plain search gives the set of reachable outcomes (what every thread has read, and what
-// happened before what) and the verdict. Then, with the same limits,
-//   source sets and sleep sets          give the same outcomes and verdict, and equally many complete executions,
-//                                       one for each equivalence class (but for programs with spurious failures of a
-//                                       weak compare-exchange: a sleeper stands for all its choices together);
-//   either, sharded over 2 and 3        likewise, merged; sleep sets also as many redundant executions;
-//   preemption bound 0, 1 and 2         gives the outcomes that the plain search reached with so few preemptions;
+// For each program: the plain search gives the set of reachable outcomes (what every thread has
+// read, and what happened before what) and the verdict. Then, with the same limits,
+//   source sets and sleep sets          give the same outcomes and verdict, and equally many
+//                                       complete executions, one for each equivalence class (but
+//                                       for programs with spurious failures of a weak
+//                                       compare-exchange: a sleeper stands for all its choices
+//                                       together);
+//   either, sharded over 2 and 3        likewise, merged; sleep sets also as many redundant
+//                                       executions;
+//   preemption bound 0, 1 and 2         gives the outcomes that the plain search reached with so
+//                                       few preemptions;
 //   random                              gives none that the plain search did not reach;
-//   Relacy's own full search, on an     gives the same outcomes and verdict as ours with loads that look one store
-//   independent translation into rl::   back: programs of atomics and plain data, where its fairness rule and its
-//                                       missing spurious wake-ups leave nothing out.
+//   Relacy's own full search, on an     gives the same outcomes and verdict as ours with loads that
+//   independent translation into rl::   look one store back: programs of atomics and plain data,
+//                                       where its fairness rule and its missing spurious wake-ups
+//                                       leave nothing out.
 // A refuted program ends each search at its first failure: there the verdict is compared.
 //
-// With `--planted`, a rule of the reduction is broken on purpose, and the outcomes or the verdict of some program
-// must tell (there the counts are not looked at).
+// With `--planted`, a rule of the reduction is broken on purpose, and the outcomes or the verdict
+// of some program must tell (there the counts are not looked at).
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -99,27 +104,34 @@ const Program* program_ = nullptr;
 
 const char* order_name(std::memory_order order) {
   switch (order) {
-    case std::memory_order_relaxed: return "relaxed";
-    case std::memory_order_acquire: return "acquire";
-    case std::memory_order_release: return "release";
-    case std::memory_order_acq_rel: return "acq_rel";
-    default: return "seq_cst";
+    case std::memory_order_relaxed:
+      return "relaxed";
+    case std::memory_order_acquire:
+      return "acquire";
+    case std::memory_order_release:
+      return "release";
+    case std::memory_order_acq_rel:
+      return "acq_rel";
+    default:
+      return "seq_cst";
   }
 }
 
 std::string Program::text() const {
-  static const char* const names[] = {"load",      "store",      "add",        "exchange",   "cas_strong", "cas_weak",
-                                      "lock",      "unlock",     "wait_while", "wait_if",    "timed_while",
-                                      "set_flag",  "notify_one", "notify_all", "post",       "take",
-                                      "cell_read", "cell_write", "ghost_read", "ghost_add",  "ghost_write", "ghost_with",
-                                      "now",       "choice",     "start_last", "join_last"};
-  std::string text = "spurious " + std::to_string(limits.spurious) + ", timeouts " + std::to_string(limits.timeouts) +
-                     ", weak " + std::to_string(limits.weak_cas_failures) + "\n";
+  static const char* const names[] = {
+      "load",       "store",      "add",         "exchange",   "cas_strong",  "cas_weak",
+      "lock",       "unlock",     "wait_while",  "wait_if",    "timed_while", "set_flag",
+      "notify_one", "notify_all", "post",        "take",       "cell_read",   "cell_write",
+      "ghost_read", "ghost_add",  "ghost_write", "ghost_with", "now",         "choice",
+      "start_last", "join_last"};
+  std::string text = "spurious " + std::to_string(limits.spurious) + ", timeouts " +
+                     std::to_string(limits.timeouts) + ", weak " +
+                     std::to_string(limits.weak_cas_failures) + "\n";
   for (int thread = 0; thread < threads; ++thread) {
     text += "  thread " + std::to_string(thread) + ":";
     for (const Instruction& instruction : code[thread]) {
-      text += std::string(" ") + names[static_cast<int>(instruction.kind)] + "(" + std::to_string(instruction.object) +
-              "," + std::to_string(instruction.value);
+      text += std::string(" ") + names[static_cast<int>(instruction.kind)] + "(" +
+              std::to_string(instruction.object) + "," + std::to_string(instruction.value);
       if (instruction.kind <= Kind::cas_weak) {
         text += std::string(",") + order_name(instruction.order);
       }
@@ -158,14 +170,17 @@ class Generator {
     if (!result.native && chance(20)) {
       result.last_is_dynamic = true;
       result.limits.thread_start_failures = chance(30) ? 1 : 0;
-      // Not inside a critical section: who joins there and waits for its lock would end every program.
+      // Not inside a critical section: who joins there and waits for its lock would end every
+      // program.
       std::vector<Instruction>& code = result.code[0];
-      std::size_t at = code.empty() ? 0 : static_cast<std::size_t>(below(static_cast<int>(code.size())));
+      std::size_t at =
+          code.empty() ? 0 : static_cast<std::size_t>(below(static_cast<int>(code.size())));
       int held = 0;
       for (std::size_t i = 0; i < at; ++i) {
         held += code[i].kind == Kind::lock ? 1 : code[i].kind == Kind::unlock ? -1 : 0;
       }
-      code.insert(code.begin() + static_cast<std::ptrdiff_t>(held == 0 ? at : 0), Instruction{Kind::start_last});
+      code.insert(code.begin() + static_cast<std::ptrdiff_t>(held == 0 ? at : 0),
+                  Instruction{Kind::start_last});
       code.push_back(Instruction{Kind::join_last});
       if (chance(50)) {
         code.push_back(atomic(false));
@@ -211,8 +226,9 @@ class Generator {
         result.order = both[below(5)];
         result.expected = below(3);
         result.failure =
-            result.order == acquire || result.order == acq_rel || result.order == seq_cst ? (chance(50) ? acquire : relaxed)
-                                                                                          : relaxed;
+            result.order == acquire || result.order == acq_rel || result.order == seq_cst
+                ? (chance(50) ? acquire : relaxed)
+                : relaxed;
     }
     return result;
   }
@@ -231,7 +247,8 @@ class Generator {
       const int mutex = below(2);
       emit(program, thread, {Kind::lock, mutex});
       if (chance(70)) {
-        emit(program, thread, {chance(50) ? Kind::cell_read : Kind::cell_write, 1 + mutex, 1 + below(3)}, 0);
+        emit(program, thread,
+             {chance(50) ? Kind::cell_read : Kind::cell_write, 1 + mutex, 1 + below(3)}, 0);
       }
       if (chance(40)) {
         emit(program, thread, atomic(false));
@@ -268,7 +285,11 @@ class Generator {
       emit(program, thread, {Kind::lock, 0});
       const int way = below(3);
       emit(program, thread,
-           {way == 0 ? Kind::wait_while : way == 1 ? Kind::wait_if : Kind::timed_while, apart ? thread : 0}, 1);
+           {way == 0   ? Kind::wait_while
+            : way == 1 ? Kind::wait_if
+                       : Kind::timed_while,
+            apart ? thread : 0},
+           1);
       if (chance(50)) {
         emit(program, thread, {Kind::cell_read, 1}, 0);
       }
@@ -362,7 +383,8 @@ struct Interpreter {
       for (int i = 0; i < moment_count[thread]; ++i) {
         for (int other = 0; other < most_threads; ++other) {
           int known = 0;
-          while (known < moment_count[other] && moments[other][known].happened_before(moments[thread][i])) {
+          while (known < moment_count[other] &&
+                 moments[other][known].happened_before(moments[thread][i])) {
             ++known;
           }
           text[length++] = static_cast<char>('0' + known);
@@ -380,22 +402,36 @@ struct Interpreter {
 
   void step(int thread, const Instruction& in) {
     switch (in.kind) {
-      case Kind::load: note(thread, atomics[in.object].load(in.order)); break;
-      case Kind::store: atomics[in.object].store(in.value, in.order); break;
-      case Kind::add: note(thread, atomics[in.object].fetch_add(in.value, in.order)); break;
-      case Kind::exchange: note(thread, atomics[in.object].exchange(in.value, in.order)); break;
+      case Kind::load:
+        note(thread, atomics[in.object].load(in.order));
+        break;
+      case Kind::store:
+        atomics[in.object].store(in.value, in.order);
+        break;
+      case Kind::add:
+        note(thread, atomics[in.object].fetch_add(in.value, in.order));
+        break;
+      case Kind::exchange:
+        note(thread, atomics[in.object].exchange(in.value, in.order));
+        break;
       case Kind::cas_strong:
       case Kind::cas_weak: {
         int expected = in.expected;
         const bool done = in.kind == Kind::cas_strong
-                              ? atomics[in.object].compare_exchange_strong(expected, in.value, in.order, in.failure)
-                              : atomics[in.object].compare_exchange_weak(expected, in.value, in.order, in.failure);
+                              ? atomics[in.object].compare_exchange_strong(expected, in.value,
+                                                                           in.order, in.failure)
+                              : atomics[in.object].compare_exchange_weak(expected, in.value,
+                                                                         in.order, in.failure);
         note(thread, expected);
         note(thread, done ? 1 : 0);
         break;
       }
-      case Kind::lock: mutexes[in.object].lock(); break;
-      case Kind::unlock: mutexes[in.object].unlock(); break;
+      case Kind::lock:
+        mutexes[in.object].lock();
+        break;
+      case Kind::unlock:
+        mutexes[in.object].unlock();
+        break;
       case Kind::wait_while:
         while (flag.read() == 0) {
           conditions[in.object].wait(mutexes[in.expected]);
@@ -410,39 +446,65 @@ struct Interpreter {
         break;
       case Kind::timed_while:
         while (flag.read() == 0) {
-          const bool woken = conditions[in.object].wait_until(mutexes[in.expected], std::chrono::nanoseconds(1 + thread));
+          const bool woken = conditions[in.object].wait_until(mutexes[in.expected],
+                                                              std::chrono::nanoseconds(1 + thread));
           note(thread, woken ? 8 : 9);
           if (!woken) {
             break;
           }
         }
         break;
-      case Kind::set_flag: flag.write() = in.value; break;
-      case Kind::notify_one: conditions[in.object].notify_one(); break;
-      case Kind::notify_all: conditions[in.object].notify_all(); break;
-      case Kind::post: tokens.post(1); break;
-      case Kind::take: tokens.wait(); break;
-      case Kind::cell_read: note(thread, cells[in.object].read()); break;
-      case Kind::cell_write: cells[in.object].write() = in.value; break;
-      case Kind::ghost_read: note(thread, ghosts[in.object].step_read()); break;
-      case Kind::ghost_add: ghosts[in.object].step_add() += in.value; break;
-      case Kind::ghost_write: ghosts[in.object].step_write() = in.value; break;
+      case Kind::set_flag:
+        flag.write() = in.value;
+        break;
+      case Kind::notify_one:
+        conditions[in.object].notify_one();
+        break;
+      case Kind::notify_all:
+        conditions[in.object].notify_all();
+        break;
+      case Kind::post:
+        tokens.post(1);
+        break;
+      case Kind::take:
+        tokens.wait();
+        break;
+      case Kind::cell_read:
+        note(thread, cells[in.object].read());
+        break;
+      case Kind::cell_write:
+        cells[in.object].write() = in.value;
+        break;
+      case Kind::ghost_read:
+        note(thread, ghosts[in.object].step_read());
+        break;
+      case Kind::ghost_add:
+        ghosts[in.object].step_add() += in.value;
+        break;
+      case Kind::ghost_write:
+        ghosts[in.object].step_write() = in.value;
+        break;
       case Kind::ghost_with:
         ghosts[in.object].with_next_step(Access::write);
         note(thread, atomics[in.object].fetch_add(in.value, std::memory_order_acq_rel));
         note(thread, ghosts[in.object].now(Access::write));
         ghosts[in.object].now(Access::write) = in.value;
         break;
-      case Kind::now: note(thread, static_cast<int>(Sync::clock::now().count())); break;
-      case Kind::choice: note(thread, static_cast<int>(choose(2))); break;
+      case Kind::now:
+        note(thread, static_cast<int>(Sync::clock::now().count()));
+        break;
+      case Kind::choice:
+        note(thread, static_cast<int>(choose(2)));
+        break;
       case Kind::start_last:
-        note(thread, last.start(
-                         [](void* self) {
-                           static_cast<Interpreter*>(self)->Interpreter::thread(program_->threads - 1);
-                         },
-                         this)
-                         ? 1
-                         : 0);
+        note(thread,
+             last.start(
+                 [](void* self) {
+                   static_cast<Interpreter*>(self)->Interpreter::thread(program_->threads - 1);
+                 },
+                 this)
+                 ? 1
+                 : 0);
         break;
       case Kind::join_last:
         if (last.joinable()) {
@@ -496,21 +558,35 @@ struct Native : rl::test_suite<Native<count>, count> {
     for (const Instruction& in : program_->code[index]) {
       rl::atomic<int>& variable = atomics[in.object];
       switch (in.kind) {
-        case Kind::load: note(index, variable.load(native_order(in.order), here)); break;
-        case Kind::store: variable.store(in.value, native_order(in.order), here); break;
-        case Kind::add: note(index, variable.fetch_add(in.value, native_order(in.order), here)); break;
-        case Kind::exchange: note(index, variable.exchange(in.value, native_order(in.order), here)); break;
+        case Kind::load:
+          note(index, variable.load(native_order(in.order), here));
+          break;
+        case Kind::store:
+          variable.store(in.value, native_order(in.order), here);
+          break;
+        case Kind::add:
+          note(index, variable.fetch_add(in.value, native_order(in.order), here));
+          break;
+        case Kind::exchange:
+          note(index, variable.exchange(in.value, native_order(in.order), here));
+          break;
         case Kind::cas_strong: {
           int expected = in.expected;
-          const bool done = variable.compare_exchange(rl::bool_t<false>(), expected, in.value, native_order(in.order),
-                                                      native_order(in.failure), here);
+          const bool done =
+              variable.compare_exchange(rl::bool_t<false>(), expected, in.value,
+                                        native_order(in.order), native_order(in.failure), here);
           note(index, expected);
           note(index, done ? 1 : 0);
           break;
         }
-        case Kind::cell_read: note(index, cell(here).load()); break;
-        case Kind::cell_write: cell(here).store(in.value); break;
-        default: std::abort();
+        case Kind::cell_read:
+          note(index, cell(here).load());
+          break;
+        case Kind::cell_write:
+          cell(here).store(in.value);
+          break;
+        default:
+          std::abort();
       }
     }
   }
@@ -544,7 +620,8 @@ Seen run_native() {
   params.output_stream = &nowhere;
   params.progress_stream = &nowhere;
   rl::ostringstream state;
-  const rl::test_result_e result = rl::run_test<Native<count>, rl::full_search_scheduler<count>>(params, state, false);
+  const rl::test_result_e result =
+      rl::run_test<Native<count>, rl::full_search_scheduler<count>>(params, state, false);
   Seen seen{result == rl::test_result_success ? Verdict::proved : Verdict::refuted, {}};
   for (const MallocString& text : outcomes) {
     seen.outcomes.emplace_back(text.c_str());
@@ -555,7 +632,8 @@ Seen run_native() {
 // --- the comparison ---
 
 struct Tally {
-  std::uint64_t programs = 0, equal = 0, multi_outcome = 0, refuted = 0, native = 0, drawn_again = 0;
+  std::uint64_t programs = 0, equal = 0, multi_outcome = 0, refuted = 0, native = 0,
+                drawn_again = 0;
   std::uint64_t plain = 0, sleep = 0, source = 0, sleep_redundant = 0, source_redundant = 0;
 };
 
@@ -568,8 +646,11 @@ ScenarioTable interpreter_table() {
 
 std::string describe(const Result& result) {
   std::string text = verdict_name(result.verdict);
-  text += result.failure == Failure::none ? "" : std::string(" (") + failure_name(result.failure) + ": " + result.message + ")";
-  text += ", " + std::to_string(result.executions_complete) + " + " + std::to_string(result.executions_redundant) + ":";
+  text += result.failure == Failure::none
+              ? ""
+              : std::string(" (") + failure_name(result.failure) + ": " + result.message + ")";
+  text += ", " + std::to_string(result.executions_complete) + " + " +
+          std::to_string(result.executions_redundant) + ":";
   for (const std::string& outcome : result.outcomes) {
     text += " " + outcome;
   }
@@ -586,8 +667,10 @@ Result sharded(const ScenarioTable& table, Limits limits, unsigned count) {
   return merge(parts);
 }
 
-// Whether every search agrees; says which does not. Draws no conclusion (and returns nothing) for a large program.
-std::optional<bool> compare(const Program& program, Tally& tally, std::string& complaint, PlantedFault planted) {
+// Whether every search agrees; says which does not. Draws no conclusion (and returns nothing) for a
+// large program.
+std::optional<bool> compare(const Program& program, Tally& tally, std::string& complaint,
+                            PlantedFault planted) {
   program_ = &program;
   const ScenarioTable table = interpreter_table();
   Limits limits = program.limits;
@@ -605,12 +688,14 @@ std::optional<bool> compare(const Program& program, Tally& tally, std::string& c
   limits.max_executions = 0;
   limits.planted = planted;
   const auto agrees = [&](const char* what, const Result& result, const Result* count_as) {
-    const bool same = result.verdict == plain.verdict &&
-                      (plain.verdict == Verdict::refuted || result.outcomes == plain.outcomes) &&
-                      (count_as == nullptr || plain.verdict == Verdict::refuted || limits.weak_cas_failures > 0 ||
-                       result.executions_complete == count_as->executions_complete);
+    const bool same =
+        result.verdict == plain.verdict &&
+        (plain.verdict == Verdict::refuted || result.outcomes == plain.outcomes) &&
+        (count_as == nullptr || plain.verdict == Verdict::refuted || limits.weak_cas_failures > 0 ||
+         result.executions_complete == count_as->executions_complete);
     if (!same) {
-      complaint = std::string(what) + " gives " + describe(result) + "\n  plain gives " + describe(plain);
+      complaint =
+          std::string(what) + " gives " + describe(result) + "\n  plain gives " + describe(plain);
       if (count_as != nullptr) {
         complaint += "\n  counted as " + describe(*count_as);
       }
@@ -621,7 +706,8 @@ std::optional<bool> compare(const Program& program, Tally& tally, std::string& c
   const Result sleep = explore(table, limits);
   limits.mode = Mode::source_sets;
   const Result source = explore(table, limits);
-  if (!agrees("sleep sets", sleep, nullptr) || !agrees("source sets", source, planted == PlantedFault::none ? &sleep : nullptr)) {
+  if (!agrees("sleep sets", sleep, nullptr) ||
+      !agrees("source sets", source, planted == PlantedFault::none ? &sleep : nullptr)) {
     return false;
   }
   tally.plain += plain.executions_complete;
@@ -642,9 +728,11 @@ std::optional<bool> compare(const Program& program, Tally& tally, std::string& c
     if (!agrees("sleep sets, sharded", parts, &sleep)) {
       return false;
     }
-    if (plain.verdict == Verdict::proved && (parts.executions_complete != sleep.executions_complete ||
-                                             parts.executions_redundant != sleep.executions_redundant)) {
-      complaint = "sleep sets, sharded, give " + describe(parts) + "\n  unsharded " + describe(sleep);
+    if (plain.verdict == Verdict::proved &&
+        (parts.executions_complete != sleep.executions_complete ||
+         parts.executions_redundant != sleep.executions_redundant)) {
+      complaint =
+          "sleep sets, sharded, give " + describe(parts) + "\n  unsharded " + describe(sleep);
       return false;
     }
   }
@@ -660,7 +748,8 @@ std::optional<bool> compare(const Program& program, Tally& tally, std::string& c
         }
       }
       if (bounded.verdict != Verdict::proved || bounded.outcomes != within) {
-        complaint = "bound " + std::to_string(bound) + " gives " + describe(bounded) + "\n  plain gives " + describe(plain);
+        complaint = "bound " + std::to_string(bound) + " gives " + describe(bounded) +
+                    "\n  plain gives " + describe(plain);
         return false;
       }
     }
@@ -668,7 +757,8 @@ std::optional<bool> compare(const Program& program, Tally& tally, std::string& c
     limits.max_executions = 50;
     const Result random = explore(table, limits);
     limits.max_executions = 0;
-    if (!std::includes(plain.outcomes.begin(), plain.outcomes.end(), random.outcomes.begin(), random.outcomes.end())) {
+    if (!std::includes(plain.outcomes.begin(), plain.outcomes.end(), random.outcomes.begin(),
+                       random.outcomes.end())) {
       complaint = "random gives " + describe(random) + "\n  plain gives " + describe(plain);
       return false;
     }
@@ -678,7 +768,8 @@ std::optional<bool> compare(const Program& program, Tally& tally, std::string& c
     limits.stale_depth = 1;
     const Result shallow = explore(table, limits);
     const Seen seen = program.threads == 2 ? run_native<2>() : run_native<3>();
-    if (seen.verdict != shallow.verdict || (seen.verdict == Verdict::proved && seen.outcomes != shallow.outcomes)) {
+    if (seen.verdict != shallow.verdict ||
+        (seen.verdict == Verdict::proved && seen.outcomes != shallow.outcomes)) {
       complaint = std::string("Relacy's full search gives ") + verdict_name(seen.verdict) + ":";
       for (const std::string& outcome : seen.outcomes) {
         complaint += " " + outcome;
@@ -693,25 +784,29 @@ std::optional<bool> compare(const Program& program, Tally& tally, std::string& c
   return true;
 }
 
-// t0 ends only if it wakes spuriously, and nobody may but once: if t1 does instead, nobody ever wakes t0. Chance
-// does not draw such a program; it needs the rule that leaving a wait takes that possibility from the others.
+// t0 ends only if it wakes spuriously, and nobody may but once: if t1 does instead, nobody ever
+// wakes t0. Chance does not draw such a program; it needs the rule that leaving a wait takes that
+// possibility from the others.
 Program one_spurious_wake_up_for_two() {
   Program program;
   program.threads = 3;
   program.limits.spurious = 1;
   program.code[0] = {{Kind::lock, 1}, {Kind::wait_if, 0, 0, 1}, {Kind::unlock, 1}, {Kind::post}};
   program.code[1] = {{Kind::lock}, {Kind::post}, {Kind::wait_if, 1}, {Kind::unlock}};
-  program.code[2] = {{Kind::take}, {Kind::take}, {Kind::lock}, {Kind::notify_one, 1}, {Kind::unlock}};
+  program.code[2] = {
+      {Kind::take}, {Kind::take}, {Kind::lock}, {Kind::notify_one, 1}, {Kind::unlock}};
   return program;
 }
 
 // Program 0 is written by hand, the others are random.
 Program draw(std::uint64_t seed) {
-  return seed == 0 ? one_spurious_wake_up_for_two() : Generator(seed * 0x9e3779b97f4a7c15ULL + 12345).program();
+  return seed == 0 ? one_spurious_wake_up_for_two()
+                   : Generator(seed * 0x9e3779b97f4a7c15ULL + 12345).program();
 }
 
 // `count` programs from the seeds first, first + 1, ...; stops at the first that disagrees.
-bool compare_batch(std::uint64_t first, std::uint64_t count, Tally& tally, PlantedFault planted, std::string& complaint) {
+bool compare_batch(std::uint64_t first, std::uint64_t count, Tally& tally, PlantedFault planted,
+                   std::string& complaint) {
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     std::optional<bool> same;
     for (std::uint64_t attempt = 0; !same; ++attempt) {
@@ -719,7 +814,8 @@ bool compare_batch(std::uint64_t first, std::uint64_t count, Tally& tally, Plant
       same = compare(program, tally, complaint, planted);
       tally.drawn_again += same ? 0 : 1;
       if (same == false) {
-        complaint = "program " + std::to_string(seed + (attempt << 40)) + ": " + program.text() + "  " + complaint;
+        complaint = "program " + std::to_string(seed + (attempt << 40)) + ": " + program.text() +
+                    "  " + complaint;
       }
     }
     ++tally.programs;
@@ -751,7 +847,8 @@ Child start_batch(std::uint64_t first, std::uint64_t count, PlantedFault planted
     compare_batch(first, count, tally, planted, complaint);
     complaint.resize(std::min<std::size_t>(complaint.size(), 6000));
     bool sent = write(ends[1], &tally, sizeof tally) == static_cast<ssize_t>(sizeof tally);
-    sent = sent && write(ends[1], complaint.data(), complaint.size()) == static_cast<ssize_t>(complaint.size());
+    sent = sent && write(ends[1], complaint.data(), complaint.size()) ==
+                       static_cast<ssize_t>(complaint.size());
     _exit(sent ? 0 : 1);
   }
   close(ends[1]);
@@ -821,8 +918,8 @@ int run_planted(std::uint64_t programs, int& caught, bool print) {
       }
       tried += noticed ? tally.programs : 100;
     }
-    std::printf("%s planted %-30s %s %" PRIu64 " programs\n", noticed ? "ok  " : "RED ", planted.name,
-                noticed ? "noticed within" : "not noticed in", tried);
+    std::printf("%s planted %-30s %s %" PRIu64 " programs\n", noticed ? "ok  " : "RED ",
+                planted.name, noticed ? "noticed within" : "not noticed in", tried);
     if (print) {
       std::printf("%s\n", complaint.c_str());
     }
@@ -834,7 +931,8 @@ int run_planted(std::uint64_t programs, int& caught, bool print) {
 
 int usage(const char* program) {
   std::fprintf(stderr,
-               "usage: %s [--programs N] [--first SEED] [--jobs N] [--planted [N]] [--print] [--one SEED] [--json FILE]\n",
+               "usage: %s [--programs N] [--first SEED] [--jobs N] [--planted [N]] [--print] "
+               "[--one SEED] [--json FILE]\n",
                program);
   return 2;
 }
@@ -847,7 +945,8 @@ std::uint64_t number(char** argv, int& i, std::uint64_t least) {
   std::uint64_t value = 0;
   const auto [last, error] = std::from_chars(text, end, value);
   if (error != std::errc() || last != end || value < least) {
-    std::fprintf(stderr, "%s '%s'; expected was a number from %" PRIu64 " on\n", option, text, least);
+    std::fprintf(stderr, "%s '%s'; expected was a number from %" PRIu64 " on\n", option, text,
+                 least);
     std::exit(2);
   }
   return value;
@@ -895,7 +994,8 @@ int run(int argc, char** argv) {
   std::vector<Child> running;
   for (std::uint64_t at = 0; at < programs || !running.empty();) {
     while (at < programs && running.size() < std::max(jobs, 1U)) {
-      running.push_back(start_batch(first + at, std::min(batch, programs - at), PlantedFault::none));
+      running.push_back(
+          start_batch(first + at, std::min(batch, programs - at), PlantedFault::none));
       at += batch;
     }
     std::string complaint;
@@ -906,10 +1006,13 @@ int run(int argc, char** argv) {
     running.erase(running.begin());
   }
   std::printf("%" PRIu64 " programs, %" PRIu64 " equal; %" PRIu64 " with several outcomes, %" PRIu64
-              " refuted, %" PRIu64 " compared with Relacy's full search, %" PRIu64 " too large and drawn again\n"
-              "executions: plain %" PRIu64 ", sleep sets %" PRIu64 " + %" PRIu64 ", source sets %" PRIu64 " + %" PRIu64 "\n",
-              total.programs, total.equal, total.multi_outcome, total.refuted, total.native, total.drawn_again,
-              total.plain, total.sleep, total.sleep_redundant, total.source, total.source_redundant);
+              " refuted, %" PRIu64 " compared with Relacy's full search, %" PRIu64
+              " too large and drawn again\n"
+              "executions: plain %" PRIu64 ", sleep sets %" PRIu64 " + %" PRIu64
+              ", source sets %" PRIu64 " + %" PRIu64 "\n",
+              total.programs, total.equal, total.multi_outcome, total.refuted, total.native,
+              total.drawn_again, total.plain, total.sleep, total.sleep_redundant, total.source,
+              total.source_redundant);
   int caught = 0;
   const int planted_count = static_cast<int>(std::size(planted_faults));
   if (planted_programs > 0) {
@@ -917,10 +1020,12 @@ int run(int argc, char** argv) {
   }
   if (json != nullptr) {
     std::ofstream out(json);
-    out << "{\"soundness\": {\"programs\": " << total.programs << ", \"multi_outcome\": " << total.multi_outcome
-        << ", \"refuted\": " << total.refuted << ", \"equal\": " << total.equal << ", \"full_search\": " << total.native
-        << ", \"planted\": " << (planted_programs > 0 ? planted_count : 0) << ", \"planted_caught\": " << caught
-        << ", \"executions_plain\": " << total.plain << ", \"executions_reduced\": " << total.source << "}}\n";
+    out << "{\"soundness\": {\"programs\": " << total.programs
+        << ", \"multi_outcome\": " << total.multi_outcome << ", \"refuted\": " << total.refuted
+        << ", \"equal\": " << total.equal << ", \"full_search\": " << total.native
+        << ", \"planted\": " << (planted_programs > 0 ? planted_count : 0)
+        << ", \"planted_caught\": " << caught << ", \"executions_plain\": " << total.plain
+        << ", \"executions_reduced\": " << total.source << "}}\n";
   }
   return failed == 0 && total.equal == total.programs && total.programs == programs ? 0 : 1;
 }

@@ -245,7 +245,7 @@ void begin_watching() {
   if (watched_process.exchange(getpid()) == getpid()) {
     return;
   }
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_signal;
   action.sa_flags = SA_NODEFER | SA_RESTART;  // as that of a crash, it need not return
   sigaction(signal_number, &action, nullptr);

@@ -1,8 +1,10 @@
-// Every state that the scheduling core can reach inside the shell, for small numbers of stripes and threads: breadth first,
-// each state once, each possible step from each, and after each step everything that `core_steps.h` demands.
+// Every state that the scheduling core can reach inside the shell, for small numbers of stripes and
+// threads: breadth first, each state once, each possible step from each, and after each step
+// everything that `core_steps.h` demands.
 //
-// States are the same if their keys are. A key is exact, not a hash: what it leaves out is counters, which are compared with
-// the reference at every step all the same. proptests/README.md has the abstraction.
+// States are the same if their keys are. A key is exact, not a hash: what it leaves out is
+// counters, which are compared with the reference at every step all the same. proptests/README.md
+// has the abstraction.
 
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -40,8 +42,10 @@ const std::vector<Slice> slices = {
 };
 
 const char* abstraction(const Slice& slice) {
-  return slice.histories ? "two requests in a word stand for more, and two attempts; counters are not part of the state"
-                         : "two requests in a word stand for more; counters, attempts, the most at once and the first error "
+  return slice.histories ? "two requests in a word stand for more, and two attempts; counters are "
+                           "not part of the state"
+                         : "two requests in a word stand for more; counters, attempts, the most at "
+                           "once and the first error "
                            "are not part of the state";
 }
 
@@ -64,7 +68,9 @@ struct Key {
     }
     used += bits;
   }
-  friend bool operator==(const Key& a, const Key& b) { return a.low == b.low && a.high == b.high && a.used == b.used; }
+  friend bool operator==(const Key& a, const Key& b) {
+    return a.low == b.low && a.high == b.high && a.used == b.used;
+  }
 };
 
 struct KeyHash {
@@ -122,7 +128,8 @@ std::vector<Step> steps(const Size& size) {
   for (std::uint32_t threads = 1; threads <= size.threads; ++threads) {
     result.push_back({.call = Call::start, .count = threads});
   }
-  for (const auto mode : {ShutdownMode::drain, ShutdownMode::finish_running, ShutdownMode::cancel}) {
+  for (const auto mode :
+       {ShutdownMode::drain, ShutdownMode::finish_running, ShutdownMode::cancel}) {
     result.push_back({.call = Call::apply, .mode = mode});
   }
   for (const auto count : {0U, more}) {
@@ -139,10 +146,14 @@ std::vector<Step> steps(const Size& size) {
 bool within_abstraction(const Shell& shell, const Step& step) {
   constexpr std::uint64_t saturated = 2;
   switch (step.call) {
-    case Call::request: return shell.words[step.stripe] < saturated;
-    case Call::take: return step.count == 0 || shell.words[shell.core.queue.front()] == saturated;
-    case Call::close_stripe: return step.count == 0 || shell.words[shell.words_closed] == saturated;
-    default: return true;
+    case Call::request:
+      return shell.words[step.stripe] < saturated;
+    case Call::take:
+      return step.count == 0 || shell.words[shell.core.queue.front()] == saturated;
+    case Call::close_stripe:
+      return step.count == 0 || shell.words[shell.words_closed] == saturated;
+    default:
+      return true;
   }
 }
 
@@ -153,9 +164,9 @@ struct Result {
   std::uint32_t depth = 0;
   std::uint64_t calls[static_cast<std::size_t>(last_call) + 1] = {};
   std::uint64_t endings[static_cast<std::size_t>(last_ending) + 1] = {};
-  bool complete = false;     // no state is left to be looked at
-  std::string difference;    // empty if none was found
-  std::vector<Step> path;    // the shortest to it
+  bool complete = false;   // no state is left to be looked at
+  std::string difference;  // empty if none was found
+  std::vector<Step> path;  // the shortest to it
   double seconds = 0;
 };
 
@@ -178,7 +189,8 @@ class Enumeration {
     std::signal(SIGABRT, SIG_DFL);
     std::signal(SIGSEGV, SIG_DFL);
     result_.complete = open_.empty() && result_.difference.empty();
-    result_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    result_.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return std::move(result_);
   }
 
@@ -196,7 +208,8 @@ class Enumeration {
 
   void expand(const Node& node) {
     result_.depth = std::max(result_.depth, node.depth);
-    result_.final_states += node.shell.mode_applied && node.shell.threads.value_or(0) == 0 && node.core.alive() == 0;
+    result_.final_states +=
+        node.shell.mode_applied && node.shell.threads.value_or(0) == 0 && node.core.alive() == 0;
     bool any = false;
     for (const auto& step : steps_) {
       if (!node.shell.possible(step) || !within_abstraction(node.shell, step)) {
@@ -211,7 +224,8 @@ class Enumeration {
       const bool same_stripe = perform(system, node.shell, step);
       const char* found = same_stripe ? difference(node.shell, node.core, after, system.core)
                                       : "take() is the head of the reference's queue";
-      if (found == nullptr && node.shell.mode_applied && !nearer_to_the_end(node.shell, after, step)) {
+      if (found == nullptr && node.shell.mode_applied &&
+          !nearer_to_the_end(node.shell, after, step)) {
         found = "after closing, each take, end and leaving brings the end nearer";
       }
       ++result_.transitions;
@@ -233,16 +247,19 @@ class Enumeration {
   // So a shutdown ends, whatever the jobs answer.
   static bool nearer_to_the_end(const Shell& before, const Shell& after, const Step& step) {
     const auto left = [](const Shell& shell) {
-      return 2 * (shell.core.queue.size() + shell.core.owed.size()) + shell.core.running.size() + shell.threads.value_or(0);
+      return 2 * (shell.core.queue.size() + shell.core.owed.size()) + shell.core.running.size() +
+             shell.threads.value_or(0);
     };
-    const bool moves = step.call == Call::take || step.call == Call::finish || step.call == Call::leave;
+    const bool moves =
+        step.call == Call::take || step.call == Call::finish || step.call == Call::leave;
     return moves ? left(after) < left(before) : left(after) <= left(before);
   }
 
   void add(Shell&& shell, SchedulingCore&& core, std::uint32_t depth, const Step& step) {
     if (seen_.insert(key_of(shell, slice_)).second) {
       origins_.push_back({at_.from, step});
-      open_.push_back({std::move(shell), std::move(core), static_cast<std::uint32_t>(result_.states), depth});
+      open_.push_back(
+          {std::move(shell), std::move(core), static_cast<std::uint32_t>(result_.states), depth});
       ++result_.states;
     }
   }
@@ -255,7 +272,8 @@ class Enumeration {
     }
     return result;
   }
-  // The core asserts, or runs off its stripes: the process dies of the signal all the same, but says where.
+  // The core asserts, or runs off its stripes: the process dies of the signal all the same, but
+  // says where.
   static void print_current_path(int signal) {
     std::signal(signal, SIG_DFL);
     std::cerr << "The core fails at the last step of:\n";
@@ -304,27 +322,33 @@ bool enumerate(const Slice& slice, std::uint64_t states_max, json& report) {
   const auto result = Enumeration(slice, Fault::none, states_max).run();
   const auto empty = result.difference.empty() && result.complete ? vacuous(result) : "";
   const bool good = result.complete && empty.empty();
-  std::cout << slice.name << " (" << slice.size.stripes << " stripes, " << slice.size.threads << " threads): "
-            << result.states << " states, " << result.transitions << " transitions, longest shortest path " << result.depth
-            << ", " << std::fixed << std::setprecision(1) << result.seconds << " s: "
-            << (good ? "complete" : !result.difference.empty() ? "DIFFERENCE" : !empty.empty() ? empty : "NOT COMPLETE")
+  std::cout << slice.name << " (" << slice.size.stripes << " stripes, " << slice.size.threads
+            << " threads): " << result.states << " states, " << result.transitions
+            << " transitions, longest shortest path " << result.depth << ", " << std::fixed
+            << std::setprecision(1) << result.seconds << " s: "
+            << (good                         ? "complete"
+                : !result.difference.empty() ? "DIFFERENCE"
+                : !empty.empty()             ? empty
+                                             : "NOT COMPLETE")
             << std::endl;
   if (!result.difference.empty()) {
     std::cout << path_text(result);
   }
   report["core_states"] = report.value("core_states", std::uint64_t{0}) + result.states;
-  report["core_transitions"] = report.value("core_transitions", std::uint64_t{0}) + result.transitions;
-  report["slices"].push_back({{"name", slice.name},
-                              {"size", {{"stripes", slice.size.stripes}, {"threads", slice.size.threads}}},
-                              {"abstraction", abstraction(slice)},
-                              {"states", result.states},
-                              {"transitions", result.transitions},
-                              {"final_states", result.final_states},
-                              {"depth", result.depth},
-                              {"complete", result.complete},
-                              {"passed", good},
-                              {"difference", result.difference},
-                              {"seconds", result.seconds}});
+  report["core_transitions"] =
+      report.value("core_transitions", std::uint64_t{0}) + result.transitions;
+  report["slices"].push_back(
+      {{"name", slice.name},
+       {"size", {{"stripes", slice.size.stripes}, {"threads", slice.size.threads}}},
+       {"abstraction", abstraction(slice)},
+       {"states", result.states},
+       {"transitions", result.transitions},
+       {"final_states", result.final_states},
+       {"depth", result.depth},
+       {"complete", result.complete},
+       {"passed", good},
+       {"difference", result.difference},
+       {"seconds", result.seconds}});
   return good;
 }
 
@@ -344,9 +368,12 @@ bool find_planted(json& report) {
     const bool caught_it = !result.difference.empty();
     caught += caught_it;
     std::cout << "planted " << to_string(fault) << ": "
-              << (caught_it ? "found after " + std::to_string(result.states) + " states\n" + path_text(result)
+              << (caught_it ? "found after " + std::to_string(result.states) + " states\n" +
+                                  path_text(result)
                             : "NOT FOUND\n");
-    found.push_back({{"fault", to_string(fault)}, {"caught", caught_it}, {"steps", result.path.size()},
+    found.push_back({{"fault", to_string(fault)},
+                     {"caught", caught_it},
+                     {"steps", result.path.size()},
                      {"path", caught_it ? path_text(result) : ""}});
   }
   report["planted"] = static_cast<int>(last_fault);
@@ -364,11 +391,15 @@ int run(int argc, char** argv) {
   Size size;
   std::uint64_t states_max = UINT32_MAX;
   app.add_flag("--full", full, "all slices, not the quick ones only");
-  app.add_option("--stripes", size.stripes, "one slice of that size instead")->check(CLI::Range(1, 6));
-  app.add_option("--threads", size.threads, "... and that many worker threads")->check(CLI::Range(1, 6));
-  app.add_option("--states", states_max, "stop, without a verdict, beyond that many states of a slice")
+  app.add_option("--stripes", size.stripes, "one slice of that size instead")
+      ->check(CLI::Range(1, 6));
+  app.add_option("--threads", size.threads, "... and that many worker threads")
+      ->check(CLI::Range(1, 6));
+  app.add_option("--states", states_max,
+                 "stop, without a verdict, beyond that many states of a slice")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{UINT32_MAX}));
-  app.add_flag("--histories", histories, "... with attempts, the most at once and the first error as parts of the state");
+  app.add_flag("--histories", histories,
+               "... with attempts, the most at once and the first error as parts of the state");
   app.add_flag("--no-planted", no_planted, "leave out the planted faults");
   app.add_option("--json", file, "merge the results into this file");
   CLI11_PARSE(app, argc, argv);
@@ -392,8 +423,8 @@ int run(int argc, char** argv) {
     good = find_planted(report) && good;
   }
   report["passed"] = good;
-  std::cout << report["core_states"] << " states, " << report["core_transitions"] << " transitions: "
-            << (good ? "passed" : "FAILED") << "\n";
+  std::cout << report["core_states"] << " states, " << report["core_transitions"]
+            << " transitions: " << (good ? "passed" : "FAILED") << "\n";
   return merge_into(file, "enumeration", report) && good ? 0 : 1;
 }
 

@@ -12,8 +12,8 @@ namespace kstone::proptests {
 
 using nlohmann::json;
 
-// Puts what `program` found under its name, and the totals of all programs on top. What the file has besides stays; one that
-// is no JSON is replaced. True unless it cannot be written.
+// Puts what `program` found under its name, and the totals of all programs on top. What the file
+// has besides stays; one that is no JSON is replaced. True unless it cannot be written.
 inline bool merge_into(const std::string& file, const std::string& program, const json& share) {
   if (file.empty()) {
     return true;
@@ -30,7 +30,8 @@ inline bool merge_into(const std::string& file, const std::string& program, cons
   int planted = 0;
   int planted_caught = 0;
   for (const auto& [name, of_program] : all["programs"].items()) {
-    for (const auto* key : {"core_states", "core_transitions", "slices", "sequences", "sequence_steps"}) {
+    for (const auto* key :
+         {"core_states", "core_transitions", "slices", "sequences", "sequence_steps"}) {
       if (of_program.contains(key)) {
         all[key] = of_program[key];
       }

@@ -1,7 +1,9 @@
-// Random sequences of everything that can happen to the scheduling core inside the shell, longer and for larger sizes than
-// `core_enumeration.cpp` can visit, against the reference. Sequences shrink to a readable few.
+// Random sequences of everything that can happen to the scheduling core inside the shell, longer
+// and for larger sizes than `core_enumeration.cpp` can visit, against the reference. Sequences
+// shrink to a readable few.
 //
-// Faults are planted by `System`, which changes one call: each must be found, or this program fails.
+// Faults are planted by `System`, which changes one call: each must be found, or this program
+// fails.
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -17,14 +19,17 @@
 #include "core_json.h"
 #include "core_steps.h"
 
-// In RapidCheck's library, but in none of its installed headers; it prints the line only when the process ends.
+// In RapidCheck's library, but in none of its installed headers; it prints the line only when the
+// process ends.
 namespace rc::detail {
 std::string reproduceMapToString(const std::unordered_map<std::string, Reproduce>& map);
 }
 
 namespace kstone::proptests {
 
-void showValue(const Size& size, std::ostream& out) { out << size.stripes << " stripes, " << size.threads << " threads"; }
+void showValue(const Size& size, std::ostream& out) {
+  out << size.stripes << " stripes, " << size.threads << " threads";
+}
 
 namespace {
 
@@ -33,14 +38,13 @@ int length_asked = 0;
 std::uint64_t steps_done = 0;
 json share = {{"planted", 0}, {"planted_caught", 0}};
 
-// Any of `count` values with equal chance: inRange alone leaves the high ones out of short sequences.
+// Any of `count` values with equal chance: inRange alone leaves the high ones out of short
+// sequences.
 template <class T>
 T any_of(T count) {
   return *rc::gen::resize(rc::kNominalSize, rc::gen::inRange<T>(0, count));
 }
-std::uint32_t any_of(const std::vector<std::uint32_t>& ids) {
-  return ids[any_of(ids.size())];
-}
+std::uint32_t any_of(const std::vector<std::uint32_t>& ids) { return ids[any_of(ids.size())]; }
 
 // Half of them small, where stripes and threads meet often.
 Size any_size() {
@@ -59,15 +63,17 @@ std::vector<std::uint32_t> stripes_for(const Shell& shell, Call call) {
   return result;
 }
 
-// One of the steps that can come next. Closing is rare, most of all with many stripes, and then goes through.
+// One of the steps that can come next. Closing is rare, most of all with many stripes, and then
+// goes through.
 Step any_step(const Shell& shell) {
   constexpr unsigned weights[] = {8, 8, 2, 4, 8, 8, 4, 1, 40, 1, 1};  // by Call
   std::vector<Call> calls;
   for (int i = 0; i <= static_cast<int>(last_call); ++i) {
     const auto call = static_cast<Call>(i);
     const bool of_stripe = call == Call::request || call == Call::list || call == Call::finish;
-    const bool possible = of_stripe ? !stripes_for(shell, call).empty()
-                                    : shell.possible({.call = call, .count = call == Call::start ? 1U : 0U});
+    const bool possible =
+        of_stripe ? !stripes_for(shell, call).empty()
+                  : shell.possible({.call = call, .count = call == Call::start ? 1U : 0U});
     const bool patient = shell.size.stripes > 4 && call != Call::close;
     if (possible) {
       calls.insert(calls.end(), patient ? 10 * weights[i] : weights[i], call);
@@ -78,7 +84,8 @@ Step any_step(const Shell& shell) {
     case Call::request: {
       // Every other one for a stripe that runs, if any does.
       const auto running = stripes_for(shell, Call::finish);
-      step.stripe = running.empty() || any_of(2) == 0 ? any_of(stripes_for(shell, step.call)) : any_of(running);
+      step.stripe = running.empty() || any_of(2) == 0 ? any_of(stripes_for(shell, step.call))
+                                                      : any_of(running);
       break;
     }
     case Call::list:
@@ -88,10 +95,17 @@ Step any_step(const Shell& shell) {
         step.ending = static_cast<Ending>(any_of(static_cast<int>(last_ending) + 1));
       }
       break;
-    case Call::start: step.count = 1 + any_of(shell.size.threads); break;
-    case Call::take: step.count = shell.core.closed ? 0 : any_of(3U); break;
-    case Call::apply: step.mode = static_cast<ShutdownMode>(any_of(3)); break;
-    default: break;
+    case Call::start:
+      step.count = 1 + any_of(shell.size.threads);
+      break;
+    case Call::take:
+      step.count = shell.core.closed ? 0 : any_of(3U);
+      break;
+    case Call::apply:
+      step.mode = static_cast<ShutdownMode>(any_of(3));
+      break;
+    default:
+      break;
   }
   return step;
 }
@@ -129,16 +143,19 @@ std::string reproduction(const rc::detail::TestResult& result) {
   std::ostringstream out;
   if (result.is<rc::detail::FailureResult>()) {
     const auto& failure = result.get<rc::detail::FailureResult>();
-    out << "\nRC_PARAMS=\"reproduce=" << rc::detail::reproduceMapToString({{"core", failure.reproduce}}) << "\"";
+    out << "\nRC_PARAMS=\"reproduce="
+        << rc::detail::reproduceMapToString({{"core", failure.reproduce}}) << "\"";
   }
   return out.str();
 }
 
 rc::detail::TestResult explore(Fault fault) {
   rc::detail::TestMetadata metadata;
-  metadata.id = fault == Fault::none ? "core" : to_string(fault);  // a reproduction is for the one and not for the others
+  // A reproduction is for the one and not for the others.
+  metadata.id = fault == Fault::none ? "core" : to_string(fault);
   auto params = rc::detail::configuration().testParams;
-  params.maxSuccess = sequences_asked != 0 && fault == Fault::none ? sequences_asked : params.maxSuccess;
+  params.maxSuccess =
+      sequences_asked != 0 && fault == Fault::none ? sequences_asked : params.maxSuccess;
   params.maxSize = length_asked != 0 && fault == Fault::none ? length_asked : params.maxSize;
   return rc::detail::checkTestable([fault] { run_sequence(fault); }, metadata, params);
 }
@@ -148,9 +165,11 @@ TEST(Core, every_sequence_agrees_with_the_reference) {
   std::ostringstream text;
   rc::detail::printResultMessage(result, text);
   std::cout << text.str() << "\n";
-  RecordProperty("result", text.str());  // in the XML too: the sequence, and the RC_PARAMS line that brings it back
+  // In the XML too: the sequence, and the RC_PARAMS line that brings it back.
+  RecordProperty("result", text.str());
   share["sequence_steps"] = steps_done;
-  share["difference"] = result.is<rc::detail::SuccessResult>() ? "" : text.str() + reproduction(result);
+  share["difference"] =
+      result.is<rc::detail::SuccessResult>() ? "" : text.str() + reproduction(result);
   share["sequences"] = 0;
   ASSERT_TRUE(result.is<rc::detail::SuccessResult>()) << text.str() << reproduction(result);
   const auto sequences = result.get<rc::detail::SuccessResult>().numSuccess;
@@ -165,14 +184,17 @@ TEST_P(PlantedFault, is_found) {
   share["planted"] = share["planted"].get<int>() + 1;
   const auto fault = static_cast<Fault>(GetParam());
   const auto result = explore(fault);
-  ASSERT_TRUE(result.is<rc::detail::FailureResult>()) << "no sequence found the planted fault " << to_string(fault);
+  ASSERT_TRUE(result.is<rc::detail::FailureResult>())
+      << "no sequence found the planted fault " << to_string(fault);
   rc::detail::printResultMessage(result, std::cout);  // the shortest sequence that shows it
   std::cout << "\n";
   share["planted_caught"] = share["planted_caught"].get<int>() + 1;
 }
 
 INSTANTIATE_TEST_SUITE_P(Core, PlantedFault, testing::Range(1, static_cast<int>(last_fault) + 1),
-                         [](const auto& planted) { return std::string(to_string(static_cast<Fault>(planted.param))); });
+                         [](const auto& planted) {
+                           return std::string(to_string(static_cast<Fault>(planted.param)));
+                         });
 
 }  // namespace
 }  // namespace kstone::proptests
@@ -180,10 +202,14 @@ INSTANTIATE_TEST_SUITE_P(Core, PlantedFault, testing::Range(1, static_cast<int>(
 int main(int argc, char** argv) {
   using namespace kstone::proptests;
   testing::InitGoogleTest(&argc, argv);
-  CLI::App app{"Random sequences of the scheduling core. RC_PARAMS is read too; GoogleTest's options are known."};
+  CLI::App app{
+      "Random sequences of the scheduling core. RC_PARAMS is read too; GoogleTest's options are "
+      "known."};
   std::string file;
-  app.add_option("--sequences", sequences_asked, "that many, instead of max_success")->check(CLI::PositiveNumber);
-  app.add_option("--length", length_asked, "up to that many steps in each, instead of max_size")->check(CLI::PositiveNumber);
+  app.add_option("--sequences", sequences_asked, "that many, instead of max_success")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--length", length_asked, "up to that many steps in each, instead of max_size")
+      ->check(CLI::PositiveNumber);
   app.add_option("--json", file, "merge the results into this file");
   CLI11_PARSE(app, argc, argv);
   const bool passed = RUN_ALL_TESTS() == 0;

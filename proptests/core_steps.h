@@ -1,8 +1,9 @@
-// What can happen to the scheduling core inside the shell, step by step, and what it must look like after each step.
+// What can happen to the scheduling core inside the shell, step by step, and what it must look like
+// after each step.
 //
-// `Shell` is the shell as far as the core can tell: the stripe words, the list, the threads, and what callers were told. It
-// holds the reference. A `Step` changes a `Shell` and, by the same calls as the shell makes, a `System`, which holds the
-// core. `difference` compares the two.
+// `Shell` is the shell as far as the core can tell: the stripe words, the list, the threads, and
+// what callers were told. It holds the reference. A `Step` changes a `Shell` and, by the same calls
+// as the shell makes, a `System`, which holds the core. `difference` compares the two.
 
 #ifndef KSTONE_PROPTESTS_CORE_STEPS_H_
 #define KSTONE_PROPTESTS_CORE_STEPS_H_
@@ -38,8 +39,8 @@ constexpr Fault last_fault = Fault::lose_error;
 
 inline const char* to_string(Fault fault) {
   constexpr const char* names[] = {
-      "none",           "forget_rerun",      "swap_ends",  "run_after_finish_running",
-      "lose_discarded", "link_newest_first", "lose_third", "overlook_claim",
+      "none",           "forget_rerun",         "swap_ends",           "run_after_finish_running",
+      "lose_discarded", "link_newest_first",    "lose_third",          "overlook_claim",
       "overlook_rerun", "ignore_strengthening", "count_first_request", "lose_error"};
   return names[static_cast<std::size_t>(fault)];
 }
@@ -48,7 +49,8 @@ inline const char* to_string(Fault fault) {
 struct System {
   using State = SchedulingCore::State;
 
-  explicit System(std::uint32_t stripe_count, Fault planted = Fault::none) : core(stripe_count), fault(planted) {}
+  explicit System(std::uint32_t stripe_count, Fault planted = Fault::none)
+      : core(stripe_count), fault(planted) {}
 
   void link(std::uint32_t id) {
     if (fault != Fault::lose_third || core.queued() != 2) {
@@ -58,7 +60,8 @@ struct System {
   void finish(std::uint32_t id, CompactionOutcome::Kind kind, bool requested) {
     using Kind = CompactionOutcome::Kind;
     core.finish(id, fault == Fault::swap_ends && kind == Kind::stopped ? Kind::failed : kind,
-                requested && (fault != Fault::forget_rerun || core.closed()));  // closed, the core itself would object
+                // Closed, the core itself would object.
+                requested && (fault != Fault::forget_rerun || core.closed()));
   }
   void count_coalesced(std::uint64_t requests) {
     core.count_coalesced(fault == Fault::count_first_request ? requests + 1 : requests);
@@ -93,15 +96,15 @@ struct System {
 };
 
 enum class Call : std::uint8_t {
-  request,        // a call's step on the stripe's word
-  list,           // ... and its second, if it claimed the stripe
-  start,          // with `count` threads
-  admit,          // a thread takes the list
+  request,  // a call's step on the stripe's word
+  list,     // ... and its second, if it claimed the stripe
+  start,    // with `count` threads
+  admit,    // a thread takes the list
   take,
   finish,
-  leave,          // a thread that finds a closed core and an empty queue
-  close,          // list and core
-  close_stripe,   // the next one
+  leave,         // a thread that finds a closed core and an empty queue
+  close,         // list and core
+  close_stripe,  // the next one
   apply,
   discard_queue,  // by shutdown, once no thread is left
 };
@@ -128,39 +131,58 @@ inline CompactionOutcome::Kind kind_of(Ending ending) {
 }
 inline std::optional<std::string> error_of(Ending ending) {
   switch (ending) {
-    case Ending::retry: return "disk full";
-    case Ending::failed: return "bad block";
-    case Ending::failed_without_text: return "";
-    case Ending::thread_ended: return "thread ended";
-    default: return std::nullopt;
+    case Ending::retry:
+      return "disk full";
+    case Ending::failed:
+      return "bad block";
+    case Ending::failed_without_text:
+      return "";
+    case Ending::thread_ended:
+      return "thread ended";
+    default:
+      return std::nullopt;
   }
 }
 
 struct Step {
   Call call{};
-  std::uint32_t stripe = 0;                 // request, list, finish
-  std::uint32_t count = 0;                  // start: threads. take, close_stripe: that many more requests have just come
+  std::uint32_t stripe = 0;  // request, list, finish
+  // Start: threads. take, close_stripe: that many more requests have just come.
+  std::uint32_t count = 0;
   Ending ending = Ending::done;             // finish
   ShutdownMode mode = ShutdownMode::drain;  // apply
 };
 
 inline std::string to_string(const Step& step) {
   const auto stripe = std::to_string(step.stripe);
-  const auto more = step.count == 0 ? std::string() : ", after " + std::to_string(step.count) + " more requests";
-  constexpr const char* endings[] = {"done",   "nothing_to_do",        "more_work", "retry",
-                                     "failed", "failed, without text", "stopped",   "failed, its thread ends"};
+  const auto more =
+      step.count == 0 ? std::string() : ", after " + std::to_string(step.count) + " more requests";
+  constexpr const char* endings[] = {
+      "done",   "nothing_to_do",        "more_work", "retry",
+      "failed", "failed, without text", "stopped",   "failed, its thread ends"};
   switch (step.call) {
-    case Call::request: return "request(" + stripe + ")";
-    case Call::list: return "list(" + stripe + ")";
-    case Call::start: return "start, " + std::to_string(step.count) + " threads";
-    case Call::admit: return "take the list";
-    case Call::take: return "take()" + more;
-    case Call::finish: return "finish(" + stripe + ", " + endings[static_cast<std::size_t>(step.ending)] + ")";
-    case Call::leave: return "a thread leaves";
-    case Call::close: return "close()";
-    case Call::close_stripe: return "close_stripe()" + more;
-    case Call::apply: return "apply(" + std::string(kstone::to_string(step.mode)) + ")";
-    case Call::discard_queue: return "discard_queue()";
+    case Call::request:
+      return "request(" + stripe + ")";
+    case Call::list:
+      return "list(" + stripe + ")";
+    case Call::start:
+      return "start, " + std::to_string(step.count) + " threads";
+    case Call::admit:
+      return "take the list";
+    case Call::take:
+      return "take()" + more;
+    case Call::finish:
+      return "finish(" + stripe + ", " + endings[static_cast<std::size_t>(step.ending)] + ")";
+    case Call::leave:
+      return "a thread leaves";
+    case Call::close:
+      return "close()";
+    case Call::close_stripe:
+      return "close_stripe()" + more;
+    case Call::apply:
+      return "apply(" + std::string(kstone::to_string(step.mode)) + ")";
+    case Call::discard_queue:
+      return "discard_queue()";
   }
   return {};
 }
@@ -173,7 +195,8 @@ struct Size {
 struct Shell {
   Size size;
   Reference core;
-  std::vector<std::uint64_t> words;      // requests that stand in each stripe's word; nothing once it is closed
+  // Requests that stand in each stripe's word; nothing once it is closed.
+  std::vector<std::uint64_t> words;
   std::vector<std::uint32_t> list;       // oldest first
   std::optional<std::uint32_t> threads;  // alive; none before the start
   std::uint32_t words_closed = 0;        // the words of stripes below it are closed
@@ -188,7 +211,9 @@ struct Shell {
   explicit Shell(Size s) : size(s), words(s.stripes) {}
 
   bool closing() const { return core.closed && !mode_applied; }
-  bool listed(std::uint32_t id) const { return std::find(list.begin(), list.end(), id) != list.end(); }
+  bool listed(std::uint32_t id) const {
+    return std::find(list.begin(), list.end(), id) != list.end();
+  }
   // Between the two steps of the call that was told `queued`.
   bool claimed(std::uint32_t id) const { return words[id] != 0 && core.idle(id) && !listed(id); }
   std::uint32_t free_threads() const {
@@ -198,19 +223,31 @@ struct Shell {
   // That `step` can come next.
   bool possible(const Step& step) const {
     switch (step.call) {
-      case Call::request: return step.stripe >= words_closed;  // a later one is rejected, and the core never learns of it
-      case Call::list: return !core.closed && claimed(step.stripe);
-      case Call::start: return !core.closed && !threads && step.count >= 1 && step.count <= size.threads;
-      case Call::admit: return !core.closed && !list.empty();
+      // A later one is rejected, and the core never learns of it.
+      case Call::request:
+        return step.stripe >= words_closed;
+      case Call::list:
+        return !core.closed && claimed(step.stripe);
+      case Call::start:
+        return !core.closed && !threads && step.count >= 1 && step.count <= size.threads;
+      case Call::admit:
+        return !core.closed && !list.empty();
       case Call::take:
-        return !closing() && !core.queue.empty() && free_threads() != 0 && (!core.closed || step.count == 0);
-      case Call::finish: return !closing() && core.running.count(step.stripe) != 0;
-      case Call::leave: return mode_applied && core.queue.empty() && free_threads() != 0;
-      case Call::close: return !core.closed;
+        return !closing() && !core.queue.empty() && free_threads() != 0 &&
+               (!core.closed || step.count == 0);
+      case Call::finish:
+        return !closing() && core.running.count(step.stripe) != 0;
+      case Call::leave:
+        return mode_applied && core.queue.empty() && free_threads() != 0;
+      case Call::close:
+        return !core.closed;
       case Call::close_stripe:
-        return closing() && words_closed < size.stripes && (step.count == 0 || words[words_closed] != 0);
-      case Call::apply: return core.closed && words_closed == size.stripes;
-      case Call::discard_queue: return mode_applied && threads.value_or(0) == 0;
+        return closing() && words_closed < size.stripes &&
+               (step.count == 0 || words[words_closed] != 0);
+      case Call::apply:
+        return core.closed && words_closed == size.stripes;
+      case Call::discard_queue:
+        return mode_applied && threads.value_or(0) == 0;
     }
     return false;
   }
@@ -227,7 +264,9 @@ struct Shell {
     told_coalesced += count - first;
     words[id] += count;
   }
-  bool requested(std::uint32_t id) const { return core.closed ? core.owed.count(id) != 0 : words[id] != 0; }
+  bool requested(std::uint32_t id) const {
+    return core.closed ? core.owed.count(id) != 0 : words[id] != 0;
+  }
 
   void admit() {
     for (const auto id : list) {
@@ -270,23 +309,39 @@ struct Shell {
 
   void perform(const Step& step) {
     switch (step.call) {
-      case Call::request: return request(step.stripe);
-      case Call::list: return list.push_back(step.stripe);
-      case Call::start: threads = step.count; return;
-      case Call::admit: return admit();
-      case Call::take: return take(step.count);
-      case Call::finish: return finish(step.stripe, step.ending);
-      case Call::leave: --*threads; return;
-      case Call::close: admit(); return core.close();
-      case Call::close_stripe: return close_stripe(step.count);
-      case Call::apply: core.apply(step.mode); mode_applied = true; return;
-      case Call::discard_queue: return core.discard_queue();
+      case Call::request:
+        return request(step.stripe);
+      case Call::list:
+        return list.push_back(step.stripe);
+      case Call::start:
+        threads = step.count;
+        return;
+      case Call::admit:
+        return admit();
+      case Call::take:
+        return take(step.count);
+      case Call::finish:
+        return finish(step.stripe, step.ending);
+      case Call::leave:
+        --*threads;
+        return;
+      case Call::close:
+        admit();
+        return core.close();
+      case Call::close_stripe:
+        return close_stripe(step.count);
+      case Call::apply:
+        core.apply(step.mode);
+        mode_applied = true;
+        return;
+      case Call::discard_queue:
+        return core.discard_queue();
     }
   }
 };
 
-// The calls of the core that the shell, in the state `before`, makes at `step`. False if the core takes another stripe than
-// the reference.
+// The calls of the core that the shell, in the state `before`, makes at `step`. False if the core
+// takes another stripe than the reference.
 inline bool perform(System& system, const Shell& before, const Step& step) {
   auto& core = system.core;
   const auto admit = [&] {
@@ -316,7 +371,8 @@ inline bool perform(System& system, const Shell& before, const Step& step) {
     }
     case Call::finish: {
       const auto kind = kind_of(step.ending);
-      const bool requested = core.closed() ? core.rerun_owed(step.stripe) : before.words[step.stripe] != 0;
+      const bool requested =
+          core.closed() ? core.rerun_owed(step.stripe) : before.words[step.stripe] != 0;
       if (requested || kind == CompactionOutcome::Kind::more_work) {
         admit();
       }
@@ -348,7 +404,8 @@ inline bool perform(System& system, const Shell& before, const Step& step) {
   if (!(condition)) return #condition
 
 // Every observable of the core against the reference, and the numbered invariants.
-inline const char* difference_of_core(const Reference& expected, const SchedulingCore& core, std::uint32_t stripe_count) {
+inline const char* difference_of_core(const Reference& expected, const SchedulingCore& core,
+                                      std::uint32_t stripe_count) {
   KSTONE_MUST(core.closed() == expected.closed);
   KSTONE_MUST(core.mode() == expected.mode);
   KSTONE_MUST(core.queued() == expected.queue.size());
@@ -369,7 +426,8 @@ inline const char* difference_of_core(const Reference& expected, const Schedulin
   KSTONE_MUST(counters.cancelled == ends[2]);
   KSTONE_MUST(counters.discarded == ends[3]);
   KSTONE_MUST(counters.opened == expected.opened.size());
-  const auto queued = std::count(expected.opened.begin(), expected.opened.end(), Submission::queued);
+  const auto queued =
+      std::count(expected.opened.begin(), expected.opened.end(), Submission::queued);
   KSTONE_MUST(counters.queued == static_cast<std::uint64_t>(queued));
   KSTONE_MUST(counters.opened == counters.queued + counters.rerun_pending);
   KSTONE_MUST(counters.coalesced == expected.coalesced);
@@ -390,16 +448,18 @@ inline const char* difference_of_core(const Reference& expected, const Schedulin
     const auto attempts = expected.attempts.find(id);
     KSTONE_MUST(places <= 1);  // C1
     KSTONE_MUST((stripe.state == SchedulingCore::State::queued) == (places == 1));
-    KSTONE_MUST((stripe.state == SchedulingCore::State::running) == (expected.running.count(id) == 1));
+    KSTONE_MUST((stripe.state == SchedulingCore::State::running) ==
+                (expected.running.count(id) == 1));
     KSTONE_MUST(stripe.rerun_owed == (expected.owed.count(id) == 1));
     KSTONE_MUST(core.rerun_owed(id) == stripe.rerun_owed);
-    KSTONE_MUST(!stripe.rerun_owed || (stripe.state == SchedulingCore::State::running && core.closed() &&
-                                       core.mode() == ShutdownMode::drain));  // C4
+    KSTONE_MUST(!stripe.rerun_owed || (stripe.state == SchedulingCore::State::running &&
+                                       core.closed() && core.mode() == ShutdownMode::drain));  // C4
     KSTONE_MUST(stripe.discarded == (expected.discarded.count(id) == 1));
     KSTONE_MUST(stripe.unfinished == (expected.unfinished.count(id) == 1));
     KSTONE_MUST(stripe.ended == ended[id]);
     KSTONE_MUST(stripe.attempts == (attempts == expected.attempts.end() ? 0 : attempts->second));
-    KSTONE_MUST(core.alive_episodes(id, 0) == static_cast<std::uint32_t>(open == expected.open.end() ? 0 : open->second));
+    KSTONE_MUST(core.alive_episodes(id, 0) ==
+                static_cast<std::uint32_t>(open == expected.open.end() ? 0 : open->second));
     alive += core.alive_episodes(id, 0);
   }
   KSTONE_MUST(core.alive() == alive);
@@ -407,8 +467,8 @@ inline const char* difference_of_core(const Reference& expected, const Schedulin
   return nullptr;
 }
 
-// What callers were told against what a snapshot says of them, and what wait_idle waits for. Only while the mutex can be
-// free: not in the middle of closing.
+// What callers were told against what a snapshot says of them, and what wait_idle waits for. Only
+// while the mutex can be free: not in the middle of closing.
 inline const char* difference_of_answers(const Shell& expected, const SchedulingCore& core) {
   const auto& counters = core.counters();
   WorkerSnapshot snapshot;
@@ -422,9 +482,11 @@ inline const char* difference_of_answers(const Shell& expected, const Scheduling
   for (std::uint32_t id = 0; id < expected.size.stripes; ++id) {
     core.add_pending(id, expected.words[id] + rejected, snapshot);
     const auto opened = expected.told_opened.find(id);
-    const auto episodes = opened == expected.told_opened.end() ? 0U : static_cast<std::uint32_t>(opened->second);
+    const auto episodes =
+        opened == expected.told_opened.end() ? 0U : static_cast<std::uint32_t>(opened->second);
     KSTONE_MUST(core.alive_episodes(id, expected.words[id]) == episodes - core.stripe(id).ended);
-    KSTONE_MUST(core.closed() || core.stripe(id).state != SchedulingCore::State::queued || expected.words[id] != 0);
+    KSTONE_MUST(core.closed() || core.stripe(id).state != SchedulingCore::State::queued ||
+                expected.words[id] != 0);
     alive += episodes - core.stripe(id).ended;
   }
   KSTONE_MUST(snapshot.queued == expected.told_queued);
@@ -436,9 +498,10 @@ inline const char* difference_of_answers(const Shell& expected, const Scheduling
   return nullptr;
 }
 
-// What the core does not show, on a copy that is used up: both ends of its queue. One more stripe joins the queue, then all
-// of it is taken.
-inline const char* difference_of_queue(const Reference& expected, SchedulingCore core, std::uint32_t stripe_count) {
+// What the core does not show, on a copy that is used up: both ends of its queue. One more stripe
+// joins the queue, then all of it is taken.
+inline const char* difference_of_queue(const Reference& expected, SchedulingCore core,
+                                       std::uint32_t stripe_count) {
   using State = SchedulingCore::State;
   auto queue = expected.queue;
   std::uint32_t id = 0;
@@ -487,8 +550,8 @@ inline const char* difference_of_step(const SchedulingCore& before, const Schedu
 }
 
 // The first of these that is not as it should be, or nullptr.
-inline const char* difference(const Shell& before, const SchedulingCore& core_before, const Shell& expected,
-                              const SchedulingCore& core) {
+inline const char* difference(const Shell& before, const SchedulingCore& core_before,
+                              const Shell& expected, const SchedulingCore& core) {
   const auto stripe_count = expected.size.stripes;
   const char* found = difference_of_core(expected.core, core, stripe_count);
   if (found == nullptr && !expected.closing()) {

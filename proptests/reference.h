@@ -1,5 +1,5 @@
-// What the scheduling core should do, small enough to be believed at sight: a queue of ids, sets of ids, and lists of what
-// happened, which are counted when somebody asks. No links, no flags.
+// What the scheduling core should do, small enough to be believed at sight: a queue of ids, sets of
+// ids, and lists of what happened, which are counted when somebody asks. No links, no flags.
 
 #ifndef KSTONE_PROPTESTS_REFERENCE_H_
 #define KSTONE_PROPTESTS_REFERENCE_H_
@@ -26,9 +26,9 @@ struct Reference {
   std::set<std::uint32_t> owed;  // running, and to be run once more by a drain
   std::map<std::uint32_t, int> open;
   std::map<std::uint32_t, std::uint32_t> attempts;
-  std::vector<Submission> opened;                     // episodes, by the answer that opened them
-  std::vector<std::pair<std::uint32_t, End>> ended;   // episodes, by stripe and end
-  std::vector<Kind> outcomes;                         // compactions that ended
+  std::vector<Submission> opened;                    // episodes, by the answer that opened them
+  std::vector<std::pair<std::uint32_t, End>> ended;  // episodes, by stripe and end
+  std::vector<Kind> outcomes;                        // compactions that ended
   std::vector<std::string> errors;
   std::uint64_t coalesced = 0;
   std::size_t running_max = 0;

@@ -11,8 +11,8 @@ namespace {
 
 void require(bool holds, const char* name, std::uint64_t value, const std::string& expected) {
   if (!holds) {
-    throw std::invalid_argument("BackgroundWorker: " + std::string(name) + " is " + std::to_string(value) +
-                                "; expected " + expected);
+    throw std::invalid_argument("BackgroundWorker: " + std::string(name) + " is " +
+                                std::to_string(value) + "; expected " + expected);
   }
 }
 
@@ -25,13 +25,16 @@ std::string range(std::uint64_t least, std::uint64_t most) {
 void validate(const CompactionConfig& config, std::uint32_t stripe_count, bool has_job) {
   require(stripe_count >= 1 && stripe_count <= max_stripe_count, "stripe_count", stripe_count,
           range(1, max_stripe_count));
-  require(config.max_concurrent_compactions >= 1 && config.max_concurrent_compactions <= max_worker_threads,
-          "max_concurrent_compactions", config.max_concurrent_compactions, range(1, max_worker_threads));
+  require(config.max_concurrent_compactions >= 1 &&
+              config.max_concurrent_compactions <= max_worker_threads,
+          "max_concurrent_compactions", config.max_concurrent_compactions,
+          range(1, max_worker_threads));
   require(config.check_interval_secs >= 1 && config.check_interval_secs <= max_check_interval_secs,
           "check_interval_secs", config.check_interval_secs, range(1, max_check_interval_secs));
   require(config.sst_threshold >= 2, "sst_threshold", config.sst_threshold, "2 or more");
   if (!has_job) {
-    throw std::invalid_argument("BackgroundWorker: job is null; expected a function to call for each compaction");
+    throw std::invalid_argument(
+        "BackgroundWorker: job is null; expected a function to call for each compaction");
   }
 }
 

@@ -14,15 +14,19 @@ namespace kstone {
 
 #if defined(__linux__)
 
-static_assert(sizeof(std::atomic<std::uint32_t>) == sizeof(std::uint32_t), "a futex is a 4-byte word");
+static_assert(sizeof(std::atomic<std::uint32_t>) == sizeof(std::uint32_t),
+              "a futex is a 4-byte word");
 
-// The results of the system calls are of no use: a wait that returns early looks again, and a wake cannot fail.
+// The results of the system calls are of no use: a wait that returns early looks again, and a wake
+// cannot fail.
 void detail::Futex::wait(std::atomic<std::uint32_t>& word, std::uint32_t value) noexcept {
-  syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word), FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
+  syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word), FUTEX_WAIT_PRIVATE, value, nullptr,
+          nullptr, 0);
 }
 
 void detail::Futex::wake(std::atomic<std::uint32_t>& word, std::uint32_t count) noexcept {
-  syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word), FUTEX_WAKE_PRIVATE, count, nullptr, nullptr, 0);
+  syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word), FUTEX_WAKE_PRIVATE, count, nullptr,
+          nullptr, 0);
 }
 
 #else
@@ -46,10 +50,12 @@ void ProductionSync::semaphore::wait() noexcept {
 bool ProductionSync::thread::start(void (*entry)(void*), void* argument) noexcept {
   try {
     native_ = std::thread([entry, argument] {
-      // A thread that is cancelled while it waits would leave the worker without a word. A job may allow it for itself.
+      // A thread that is cancelled while it waits would leave the worker without a word. A job may
+      // allow it for itself.
       const detail::CancellationOff off;
 #if defined(__linux__)
-      // For debuggers and top. By the thread itself: from outside it goes through /proc, which makes its end slower.
+      // For debuggers and top. By the thread itself: from outside it goes through /proc, which
+      // makes its end slower.
       pthread_setname_np(pthread_self(), "kstone");
 #endif
       entry(argument);
@@ -62,9 +68,12 @@ bool ProductionSync::thread::start(void (*entry)(void*), void* argument) noexcep
 
 #if defined(__linux__)
 
-ProductionSync::thread::id_type ProductionSync::thread::current_id() noexcept { return syscall(SYS_gettid); }
+ProductionSync::thread::id_type ProductionSync::thread::current_id() noexcept {
+  return syscall(SYS_gettid);
+}
 
-// A system call for each request would cost twenty times what the request does, so the child is marked when it is made.
+// A system call for each request would cost twenty times what the request does, so the child is
+// marked when it is made.
 ProductionSync::process::process() noexcept {
   [[maybe_unused]] static const int registered =
       pthread_atfork(nullptr, nullptr, [] { generation_.fetch_add(1, std::memory_order_relaxed); });

@@ -46,7 +46,8 @@ void SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, bool
   }
 
   const bool worked = kind == Kind::done || kind == Kind::nothing_to_do;
-  stripe.unfinished = closed_ && !worked;  // of the last compaction: a re-run may still make it good
+  // Of the last compaction: a re-run may still make it good.
+  stripe.unfinished = closed_ && !worked;
   if (worked || (kind == Kind::more_work && requested)) {
     end_episode(stripe, counters_.done);
   } else if (kind == Kind::more_work && !closed_) {
@@ -131,7 +132,8 @@ std::uint32_t SchedulingCore::alive_episodes(std::uint32_t id, std::uint64_t req
   return 0;
 }
 
-void SchedulingCore::add_pending(std::uint32_t id, std::uint64_t requests, WorkerSnapshot& snapshot) const {
+void SchedulingCore::add_pending(std::uint32_t id, std::uint64_t requests,
+                                 WorkerSnapshot& snapshot) const {
   if (closed_) {
     snapshot.rejected_shutting_down += requests;
     return;

@@ -1,4 +1,5 @@
-// Bad input to the constructor is refused with a sentence that names the value (contract section 7).
+// Bad input to the constructor is refused with a sentence that names the value (contract section
+// 7).
 
 #include <gtest/gtest.h>
 
@@ -14,7 +15,8 @@
 namespace kstone::test {
 namespace {
 
-std::string refusal(const CompactionConfig& config, std::uint32_t stripe_count, BackgroundWorker::Job job = do_nothing) {
+std::string refusal(const CompactionConfig& config, std::uint32_t stripe_count,
+                    BackgroundWorker::Job job = do_nothing) {
   try {
     BackgroundWorker worker(config, CompactionStatsAtomic(), stripe_count, std::move(job));
   } catch (const std::invalid_argument& error) {
@@ -25,7 +27,8 @@ std::string refusal(const CompactionConfig& config, std::uint32_t stripe_count, 
 
 TEST(Construction, accepts_the_ends_of_every_range) {
   EXPECT_EQ(refusal(CompactionConfig(), 1), "accepted");
-  auto config = CompactionConfig().with_sst_threshold(2).with_check_interval(1).with_max_concurrent(1);
+  auto config =
+      CompactionConfig().with_sst_threshold(2).with_check_interval(1).with_max_concurrent(1);
   EXPECT_EQ(refusal(config, 1), "accepted");
   config.check_interval_secs = max_check_interval_secs;
   config.max_concurrent_compactions = max_worker_threads;
@@ -33,7 +36,8 @@ TEST(Construction, accepts_the_ends_of_every_range) {
 }
 
 TEST(Construction, names_a_stripe_count_out_of_range) {
-  EXPECT_EQ(refusal(CompactionConfig(), 0), "BackgroundWorker: stripe_count is 0; expected 1 to 16777216");
+  EXPECT_EQ(refusal(CompactionConfig(), 0),
+            "BackgroundWorker: stripe_count is 0; expected 1 to 16777216");
   EXPECT_EQ(refusal(CompactionConfig(), max_stripe_count + 1),
             "BackgroundWorker: stripe_count is 16777217; expected 1 to 16777216");
 }
@@ -41,17 +45,20 @@ TEST(Construction, names_a_stripe_count_out_of_range) {
 TEST(Construction, names_a_concurrency_out_of_range) {
   CompactionConfig config;
   config.max_concurrent_compactions = 0;
-  EXPECT_EQ(refusal(config, 1), "BackgroundWorker: max_concurrent_compactions is 0; expected 1 to 4095");
+  EXPECT_EQ(refusal(config, 1),
+            "BackgroundWorker: max_concurrent_compactions is 0; expected 1 to 4095");
   config.max_concurrent_compactions = max_worker_threads + 1;
-  EXPECT_EQ(refusal(config, 1), "BackgroundWorker: max_concurrent_compactions is 4096; expected 1 to 4095");
+  EXPECT_EQ(refusal(config, 1),
+            "BackgroundWorker: max_concurrent_compactions is 4096; expected 1 to 4095");
 }
 
 TEST(Construction, names_an_interval_out_of_range) {
   EXPECT_EQ(refusal(CompactionConfig().with_check_interval(0), 1),
             "BackgroundWorker: check_interval_secs is 0; expected 1 to 1000000000");
   // What a negative number becomes.
-  EXPECT_EQ(refusal(CompactionConfig().with_check_interval(static_cast<std::uint64_t>(-1)), 1),
-            "BackgroundWorker: check_interval_secs is 18446744073709551615; expected 1 to 1000000000");
+  EXPECT_EQ(
+      refusal(CompactionConfig().with_check_interval(static_cast<std::uint64_t>(-1)), 1),
+      "BackgroundWorker: check_interval_secs is 18446744073709551615; expected 1 to 1000000000");
 }
 
 template <class Duration>

@@ -1,4 +1,5 @@
-// Control (contract section 5): start, shutdown in its three modes, wait_idle, refusals, the destructor.
+// Control (contract section 5): start, shutdown in its three modes, wait_idle, refusals, the
+// destructor.
 
 #include <gtest/gtest.h>
 
@@ -17,7 +18,8 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-// A worker with one thread whose jobs announce that they run and wait to be let go, or asked to stop.
+// A worker with one thread whose jobs announce that they run and wait to be let go, or asked to
+// stop.
 struct Held {
   Journal<std::uint32_t> started;
   Gate end;
@@ -56,10 +58,11 @@ TEST(Start, twice_is_said_and_harmless) {
 
 TEST(Start, serves_what_was_queued_before) {
   Journal<std::uint32_t> compacted;
-  BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, [&](CompactionContext& context) {
-    compacted.add(context.stripe_id());
-    return CompactionOutcome::done();
-  });
+  BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4,
+                          [&](CompactionContext& context) {
+                            compacted.add(context.stripe_id());
+                            return CompactionOutcome::done();
+                          });
   worker.queue_compaction(2);
   EXPECT_EQ(worker.start(), StartResult::started);
   compacted.await(1);
@@ -115,7 +118,8 @@ TEST(Start, without_any_thread_is_an_error_and_may_be_tried_again) {
       warnings.emplace_back(text);
     }
   };
-  FewThreadsWorker worker(CompactionConfig(), {}, 8, [](auto&) { return CompactionOutcome::done(); }, options);
+  FewThreadsWorker worker(
+      CompactionConfig(), {}, 8, [](auto&) { return CompactionOutcome::done(); }, options);
   worker.queue_compaction(1);
   EXPECT_EQ(worker.start(), StartResult::no_threads);
   EXPECT_FALSE(worker.is_running());
@@ -136,12 +140,14 @@ TEST(Start, with_threads_for_jobs_but_none_for_the_scan_runs_and_says_so) {
       lines.emplace_back(text);
     }
   };
-  FewThreadsWorker worker(CompactionConfig().with_max_concurrent(1), {}, 8,
-                          [](auto&) { return CompactionOutcome::done(); }, options);
+  FewThreadsWorker worker(
+      CompactionConfig().with_max_concurrent(1), {}, 8,
+      [](auto&) { return CompactionOutcome::done(); }, options);
   EXPECT_EQ(worker.start(), StartResult::started);
-  EXPECT_EQ(lines, (std::vector<std::string>{
-                       "started with 1 of 1 worker threads for 8 stripes",
-                       "start: no thread could be created for the periodic scan; it will not run"}));
+  EXPECT_EQ(lines,
+            (std::vector<std::string>{
+                "started with 1 of 1 worker threads for 8 stripes",
+                "start: no thread could be created for the periodic scan; it will not run"}));
   worker.queue_compaction(1);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   // Nor does a later call say so again: it tried nothing.
@@ -218,7 +224,8 @@ TEST(Shutdown, a_later_call_may_strengthen_the_mode_and_not_weaken_it) {
   EXPECT_TRUE(held.worker.shutdown(ShutdownMode::drain, nanoseconds(0)).discarded.empty());
   EXPECT_EQ(ids(held.worker.shutdown(ShutdownMode::finish_running, nanoseconds(0)).discarded),
             std::vector<std::uint32_t>{1});
-  EXPECT_EQ(held.worker.shutdown(ShutdownMode::drain, nanoseconds(0)).mode, ShutdownMode::finish_running);
+  EXPECT_EQ(held.worker.shutdown(ShutdownMode::drain, nanoseconds(0)).mode,
+            ShutdownMode::finish_running);
   const auto report = held.worker.shutdown(ShutdownMode::cancel);
   EXPECT_TRUE(report.complete);
   EXPECT_EQ(ids(report.discarded), std::vector<std::uint32_t>{1});
@@ -227,8 +234,8 @@ TEST(Shutdown, a_later_call_may_strengthen_the_mode_and_not_weaken_it) {
 
 TEST(Shutdown, lists_what_drained_jobs_left_undone) {
   Held held;
-  held.outcomes = {CompactionOutcome::more_work(), CompactionOutcome::retry("full"), CompactionOutcome::failed("bad"),
-                   CompactionOutcome::done()};
+  held.outcomes = {CompactionOutcome::more_work(), CompactionOutcome::retry("full"),
+                   CompactionOutcome::failed("bad"), CompactionOutcome::done()};
   EXPECT_EQ(held.worker.start(), StartResult::started);
   held.worker.queue_compaction(0);
   held.started.await(1);
@@ -247,7 +254,8 @@ TEST(Shutdown, lists_what_drained_jobs_left_undone) {
 TEST(Shutdown, again_gives_the_same_report) {
   Held held;
   held.worker.queue_compaction(3);
-  const auto first = held.worker.shutdown(ShutdownMode::drain);  // never started: nobody could run it
+  // Never started: nobody could run it.
+  const auto first = held.worker.shutdown(ShutdownMode::drain);
   EXPECT_TRUE(first.complete);
   EXPECT_EQ(ids(first.discarded), std::vector<std::uint32_t>{3});
   const auto again = held.worker.shutdown(ShutdownMode::drain);
@@ -260,12 +268,14 @@ TEST(Shutdown, a_rerun_that_is_done_makes_good_what_failed_before_it) {
   Journal<int> runs;
   Gate started;
   Gate end;
-  BackgroundWorker worker(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 1, [&](CompactionContext&) {
-    runs.add(0);
-    started.open();
-    end.pass();
-    return runs.events().size() == 1 ? CompactionOutcome::failed("first") : CompactionOutcome::done();
-  });
+  BackgroundWorker worker(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 1,
+                          [&](CompactionContext&) {
+                            runs.add(0);
+                            started.open();
+                            end.pass();
+                            return runs.events().size() == 1 ? CompactionOutcome::failed("first")
+                                                             : CompactionOutcome::done();
+                          });
   EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);
   started.pass();
@@ -474,11 +484,15 @@ struct CallsAtThreadEnd {
 TEST(Refusal, waits_from_destructors_of_a_worker_thread_are_refused) {
   std::atomic<int> refused{0};
   BackgroundWorker* self = nullptr;
-  BackgroundWorker worker(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 1, [&](CompactionContext&) {
-    thread_local CallsAtThreadEnd at_end;
-    at_end.call = [&] { refused += self->shutdown().refused && self->wait_idle() == IdleResult::refused ? 1 : 0; };
-    return CompactionOutcome::done();
-  });
+  BackgroundWorker worker(
+      CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 1,
+      [&](CompactionContext&) {
+        thread_local CallsAtThreadEnd at_end;
+        at_end.call = [&] {
+          refused += self->shutdown().refused && self->wait_idle() == IdleResult::refused ? 1 : 0;
+        };
+        return CompactionOutcome::done();
+      });
   self = &worker;
   EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);
@@ -521,7 +535,8 @@ TEST(Jobs, an_exception_without_a_text_is_contained) {
 
 // Systems give the identity of a thread that has ended to a new one.
 TEST(Refusal, a_later_thread_is_not_taken_for_a_worker_thread) {
-  BackgroundWorker worker(CompactionConfig().with_max_concurrent(4), CompactionStatsAtomic(), 1, do_nothing);
+  BackgroundWorker worker(CompactionConfig().with_max_concurrent(4), CompactionStatsAtomic(), 1,
+                          do_nothing);
   EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_TRUE(worker.shutdown().complete);
   for (int i = 0; i < 8; ++i) {
@@ -554,11 +569,13 @@ TEST(RefusalDeathTest, destruction_from_inside_a_job_aborts_with_a_sentence) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
   EXPECT_DEATH(
       {
-        BackgroundWorker* worker = nullptr;  // of no owner, who would forget it while the main thread uses it
-        worker = new BackgroundWorker(CompactionConfig(), CompactionStatsAtomic(), 1, [&](CompactionContext&) {
-          delete worker;
-          return CompactionOutcome::done();
-        });
+        // Of no owner, who would forget it while the main thread uses it.
+        BackgroundWorker* worker = nullptr;
+        worker = new BackgroundWorker(CompactionConfig(), CompactionStatsAtomic(), 1,
+                                      [&](CompactionContext&) {
+                                        delete worker;
+                                        return CompactionOutcome::done();
+                                      });
         EXPECT_EQ(worker->start(), StartResult::started);
         worker->queue_compaction(0);
         static_cast<void>(worker->wait_idle());
@@ -595,10 +612,13 @@ TEST(Destructor, discards_what_waits_and_ends_what_runs) {
 
 TEST(Destructor, waits_for_waits_that_were_entered_before) {
   for (int round = 0; round < 100; ++round) {
-    auto worker = std::make_unique<BackgroundWorker>(CompactionConfig(), CompactionStatsAtomic(), 1, do_nothing);
+    auto worker = std::make_unique<BackgroundWorker>(CompactionConfig(), CompactionStatsAtomic(), 1,
+                                                     do_nothing);
     worker->queue_compaction(0);  // never started
-    std::thread waiter([&, raw = worker.get()] { EXPECT_EQ(raw->wait_idle(), IdleResult::shut_down); });
-    // The waiter has entered once a request of the queue is the only thing it can wait for: ask the worker itself.
+    std::thread waiter(
+        [&, raw = worker.get()] { EXPECT_EQ(raw->wait_idle(), IdleResult::shut_down); });
+    // The waiter has entered once a request of the queue is the only thing it can wait for: ask the
+    // worker itself.
     while (worker->snapshot().waiting_callers == 0) {
       std::this_thread::yield();
     }

@@ -52,7 +52,8 @@ TEST(FailingAllocations, do_not_reach_requests_and_the_destructor) {
   int lines = 0;
   BackgroundWorker::Options options;
   options.log = [&](LogLevel level, std::string_view) { lines += level == LogLevel::info ? 1 : 0; };
-  auto worker = std::make_unique<BackgroundWorker>(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing, options);
+  auto worker = std::make_unique<BackgroundWorker>(CompactionConfig(), CompactionStatsAtomic(), 4,
+                                                   do_nothing, options);
   {
     const FailingAllocations none;
     EXPECT_EQ(worker->queue_compaction(1), Submission::queued);

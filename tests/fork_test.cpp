@@ -95,10 +95,12 @@ std::string last_words_of_child(const std::function<void()>& use) {
 }
 
 std::string sentence(const char* name) {
-  return "kstone: " + std::string(name) + ": called in a child of fork(), where the worker has no threads\n";
+  return "kstone: " + std::string(name) +
+         ": called in a child of fork(), where the worker has no threads\n";
 }
 
-// Contract section 7: it is told by an abort with a sentence that names the call. The parent's worker goes on.
+// Contract section 7: it is told by an abort with a sentence that names the call. The parent's
+// worker goes on.
 TEST_P(ForkedChild, that_uses_the_worker_is_told) {
   std::optional<Worker> worker(std::in_place, CompactionConfig(), Worker::StatsAtomic(), 4U,
                                [](Worker::Context&) { return CompactionOutcome::done(); });
@@ -109,31 +111,36 @@ TEST_P(ForkedChild, that_uses_the_worker_is_told) {
   EXPECT_EQ(worker->snapshot().episodes_done, 1U);
 }
 
-// ... also where a thread of the parent held the mutex at that moment: nobody is left to release it.
+// ... also where a thread of the parent held the mutex at that moment: nobody is left to release
+// it.
 TEST_P(ForkedChild, that_was_made_while_the_mutex_was_held_is_told_all_the_same) {
-  Worker worker(CompactionConfig(), {}, 4, [](Worker::Context&) { return CompactionOutcome::done(); });
+  Worker worker(CompactionConfig(), {}, 4,
+                [](Worker::Context&) { return CompactionOutcome::done(); });
   std::string words;
   ForkingSync::when_locked = [&] { words = last_words_of_child([&] { GetParam().call(worker); }); };
   worker.queue_size();
   EXPECT_EQ(words, sentence(GetParam().name));
 }
 
-INSTANTIATE_TEST_SUITE_P(Fork, ForkedChild,
-                         testing::Values(Call{"queue_compaction", [](Worker& worker) { worker.queue_compaction(1); }},
-                                         Call{"queue_compaction", [](Worker& worker) { worker.queue_compaction(99); }},
-                                         Call{"start", [](Worker& worker) { static_cast<void>(worker.start()); }},
-                                         Call{"wait_idle", [](Worker& worker) { static_cast<void>(worker.wait_idle()); }},
-                                         Call{"shutdown", [](Worker& worker) { worker.shutdown(); }},
-                                         Call{"queue_size", [](Worker& worker) { worker.queue_size(); }},
-                                         Call{"is_running", [](Worker& worker) { worker.is_running(); }},
-                                         Call{"snapshot", [](Worker& worker) { worker.snapshot(); }},
-                                         Call{"~BackgroundWorker", [](Worker& worker) { worker.~Worker(); }}),
-                         [](const auto& parameter) {
-                           const std::string name = parameter.param.name;
-                           return (name[0] == '~' ? std::string("destructor") : name) + std::to_string(parameter.index);
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Fork, ForkedChild,
+    testing::Values(Call{"queue_compaction", [](Worker& worker) { worker.queue_compaction(1); }},
+                    Call{"queue_compaction", [](Worker& worker) { worker.queue_compaction(99); }},
+                    Call{"start", [](Worker& worker) { static_cast<void>(worker.start()); }},
+                    Call{"wait_idle",
+                         [](Worker& worker) { static_cast<void>(worker.wait_idle()); }},
+                    Call{"shutdown", [](Worker& worker) { worker.shutdown(); }},
+                    Call{"queue_size", [](Worker& worker) { worker.queue_size(); }},
+                    Call{"is_running", [](Worker& worker) { worker.is_running(); }},
+                    Call{"snapshot", [](Worker& worker) { worker.snapshot(); }},
+                    Call{"~BackgroundWorker", [](Worker& worker) { worker.~Worker(); }}),
+    [](const auto& parameter) {
+      const std::string name = parameter.param.name;
+      return (name[0] == '~' ? std::string("destructor") : name) + std::to_string(parameter.index);
+    });
 
-// A job that forks and returns in both processes: the child must not go on as a second worker on the same files.
+// A job that forks and returns in both processes: the child must not go on as a second worker on
+// the same files.
 TEST(Fork, ends_a_child_that_returns_from_a_job) {
   std::string words;
   BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, [&](CompactionContext&) {
@@ -154,7 +161,9 @@ TEST(Fork, ends_a_child_that_returns_from_a_job) {
   EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(1);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
-  EXPECT_EQ(words, "kstone: a job or scan returned in a child of fork(), where the worker has no threads\n");
+  EXPECT_EQ(
+      words,
+      "kstone: a job or scan returned in a child of fork(), where the worker has no threads\n");
   EXPECT_EQ(worker.snapshot().episodes_done, 1U);
 }
 
@@ -164,7 +173,8 @@ TEST(Fork, leaves_the_child_free_to_make_a_worker) {
   const auto child = fork();
   if (child == 0) {
     alarm(20);
-    BackgroundWorker own(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4, do_nothing);
+    BackgroundWorker own(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4,
+                         do_nothing);
     const bool started = own.start() == StartResult::started;
     own.queue_compaction(1);
     const bool idle = own.wait_idle() == IdleResult::idle;

@@ -13,7 +13,8 @@
 namespace kstone::test {
 namespace {
 
-// The first thread that was started has the number 1, the second 2; others have the number that they want.
+// The first thread that was started has the number 1, the second 2; others have the number that
+// they want.
 struct NumberedSync : ProductionSync {
   class thread : public ProductionSync::thread {
    public:
@@ -49,8 +50,8 @@ struct NumberedSync : ProductionSync {
 
 using Worker = basic_background_worker<NumberedSync>;
 
-// The system gives the identity of a thread that was joined to the next one: no call of that one is refused, although a
-// shutdown still waits for another thread of the worker.
+// The system gives the identity of a thread that was joined to the next one: no call of that one is
+// refused, although a shutdown still waits for another thread of the worker.
 TEST(Identity, of_a_joined_thread_may_belong_to_somebody_else) {
   NumberedSync::thread::started = 0;
   Journal<int> joins_begun;

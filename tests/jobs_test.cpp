@@ -16,7 +16,8 @@ struct Started {
   friend bool operator==(const Started&, const Started&) = default;
 };
 
-// Runs stripe 0 with the given outcomes, one for each compaction; in the first, requests stripe 0 again if asked to.
+// Runs stripe 0 with the given outcomes, one for each compaction; in the first, requests stripe 0
+// again if asked to.
 struct Played {
   std::vector<Started> runs;
   WorkerSnapshot snapshot;
@@ -32,7 +33,8 @@ Played play(const std::vector<CompactionOutcome>& outcomes, bool request_during_
                             if (index == 0 && request_during_first) {
                               EXPECT_EQ(self->queue_compaction(0), Submission::rerun_pending);
                             }
-                            return index < outcomes.size() ? outcomes[index] : CompactionOutcome::done();
+                            return index < outcomes.size() ? outcomes[index]
+                                                           : CompactionOutcome::done();
                           });
   self = &worker;
   worker.queue_compaction(0);
@@ -87,8 +89,9 @@ TEST(Jobs, more_work_goes_to_the_tail) {
   BackgroundWorker worker(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 3,
                           [&](CompactionContext& context) {
                             compacted.add(context.stripe_id());
-                            return context.stripe_id() == 0 && context.attempt() < 3 ? CompactionOutcome::more_work()
-                                                                                     : CompactionOutcome::done();
+                            return context.stripe_id() == 0 && context.attempt() < 3
+                                       ? CompactionOutcome::more_work()
+                                       : CompactionOutcome::done();
                           });
   for (std::uint32_t id = 0; id < 3; ++id) {
     worker.queue_compaction(id);
@@ -109,8 +112,9 @@ TEST(Jobs, a_request_while_more_work_waits_is_coalesced_and_counted_once) {
                               EXPECT_EQ(self->queue_compaction(0), Submission::coalesced);
                               EXPECT_EQ(self->snapshot().coalesced, 2U);
                             }
-                            return context.stripe_id() == 0 && context.attempt() == 1 ? CompactionOutcome::more_work()
-                                                                                      : CompactionOutcome::done();
+                            return context.stripe_id() == 0 && context.attempt() == 1
+                                       ? CompactionOutcome::more_work()
+                                       : CompactionOutcome::done();
                           });
   self = &worker;
   worker.queue_compaction(0);
@@ -123,7 +127,8 @@ TEST(Jobs, a_request_while_more_work_waits_is_coalesced_and_counted_once) {
 }
 
 TEST(Jobs, retry_and_failed_end_the_episode_as_failed) {
-  for (const auto& outcome : {CompactionOutcome::retry("disk full"), CompactionOutcome::failed("disk full")}) {
+  for (const auto& outcome :
+       {CompactionOutcome::retry("disk full"), CompactionOutcome::failed("disk full")}) {
     const auto alone = play({outcome}, false);
     EXPECT_EQ(alone.runs.size(), 1U);
     EXPECT_EQ(alone.snapshot.episodes_failed, 1U);
@@ -149,10 +154,11 @@ TEST(Jobs, stopped_ends_the_episode_as_cancelled) {
 }
 
 TEST(Jobs, the_first_error_is_kept) {
-  BackgroundWorker worker(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 3,
-                          [](CompactionContext& context) {
-                            return CompactionOutcome::failed("stripe " + std::to_string(context.stripe_id()));
-                          });
+  BackgroundWorker worker(
+      CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 3,
+      [](CompactionContext& context) {
+        return CompactionOutcome::failed("stripe " + std::to_string(context.stripe_id()));
+      });
   for (const std::uint32_t id : {2U, 0U, 1U}) {
     worker.queue_compaction(id);
   }

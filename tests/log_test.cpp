@@ -18,16 +18,21 @@ struct Line {
   friend auto operator<=>(const Line&, const Line&) = default;
 };
 
-void PrintTo(const Line& line, std::ostream* out) { *out << static_cast<int>(line.level) << " " << line.text; }
+void PrintTo(const Line& line, std::ostream* out) {
+  *out << static_cast<int>(line.level) << " " << line.text;
+}
 
 TEST(Log, tells_starts_ends_and_failures) {
   Journal<Line> lines;
   BackgroundWorker::Options options;
-  options.log = [&](LogLevel level, std::string_view text) { lines.add({level, std::string(text)}); };
+  options.log = [&](LogLevel level, std::string_view text) {
+    lines.add({level, std::string(text)});
+  };
   BackgroundWorker worker(
       CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4,
       [](CompactionContext& context) {
-        return context.stripe_id() == 1 ? CompactionOutcome::failed("disk on fire") : CompactionOutcome::done();
+        return context.stripe_id() == 1 ? CompactionOutcome::failed("disk on fire")
+                                        : CompactionOutcome::done();
       },
       options);
   worker.queue_compaction(0);
@@ -38,23 +43,29 @@ TEST(Log, tells_starts_ends_and_failures) {
 
   const auto logged = lines.events();
   const auto has = [&](LogLevel level, const std::string& text) {
-    return std::count_if(logged.begin(), logged.end(),
-                         [&](const Line& line) { return line.level == level && line.text == text; });
+    return std::count_if(logged.begin(), logged.end(), [&](const Line& line) {
+      return line.level == level && line.text == text;
+    });
   };
   EXPECT_EQ(has(LogLevel::info, "started with 1 of 1 worker threads for 4 stripes"), 1);
   EXPECT_EQ(has(LogLevel::debug, "compaction of stripe 0 starts"), 1);
   EXPECT_EQ(has(LogLevel::debug, "compaction of stripe 0 ends: done"), 1);
   EXPECT_EQ(has(LogLevel::warn, "compaction of stripe 1 failed: disk on fire"), 1);
-  EXPECT_EQ(has(LogLevel::info, "shut down; of 2 episodes 1 were done, 1 failed, 0 cancelled, 0 discarded"), 1);
+  EXPECT_EQ(has(LogLevel::info,
+                "shut down; of 2 episodes 1 were done, 1 failed, 0 cancelled, 0 discarded"),
+            1);
 }
 
 TEST(Log, each_outcome_has_its_level_and_text) {
   Journal<Line> lines;
   BackgroundWorker::Options options;
-  options.log = [&](LogLevel level, std::string_view text) { lines.add({level, std::string(text)}); };
-  const std::vector<CompactionOutcome> outcomes = {CompactionOutcome::done(),          CompactionOutcome::nothing_to_do(),
-                                                   CompactionOutcome::more_work(),     CompactionOutcome::retry("disk full"),
-                                                   CompactionOutcome::failed("rotten"), CompactionOutcome::stopped()};
+  options.log = [&](LogLevel level, std::string_view text) {
+    lines.add({level, std::string(text)});
+  };
+  const std::vector<CompactionOutcome> outcomes = {
+      CompactionOutcome::done(),           CompactionOutcome::nothing_to_do(),
+      CompactionOutcome::more_work(),      CompactionOutcome::retry("disk full"),
+      CompactionOutcome::failed("rotten"), CompactionOutcome::stopped()};
   BackgroundWorker worker(
       CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 6,
       [&](CompactionContext& context) {
@@ -93,33 +104,41 @@ TEST(Log, each_outcome_has_its_level_and_text) {
 TEST(Log, each_answer_of_start_has_its_line) {
   Journal<Line> lines;
   BackgroundWorker::Options options;
-  options.log = [&](LogLevel level, std::string_view text) { lines.add({level, std::string(text)}); };
+  options.log = [&](LogLevel level, std::string_view text) {
+    lines.add({level, std::string(text)});
+  };
   {
-    BackgroundWorker worker(CompactionConfig().with_max_concurrent(2), CompactionStatsAtomic(), 4, do_nothing, options);
+    BackgroundWorker worker(CompactionConfig().with_max_concurrent(2), CompactionStatsAtomic(), 4,
+                            do_nothing, options);
     EXPECT_EQ(worker.start(), StartResult::started);
     EXPECT_EQ(worker.start(), StartResult::already_running);
     worker.shutdown();
     EXPECT_EQ(worker.start(), StartResult::shut_down);
   }
   {
-    BackgroundWorker worker(CompactionConfig::disabled(), CompactionStatsAtomic(), 4, do_nothing, options);
+    BackgroundWorker worker(CompactionConfig::disabled(), CompactionStatsAtomic(), 4, do_nothing,
+                            options);
     EXPECT_EQ(worker.start(), StartResult::started);
   }
-  const std::string end = "shut down; of 0 episodes 0 were done, 0 failed, 0 cancelled, 0 discarded";
-  EXPECT_EQ(lines.events(), (std::vector<Line>{
-                                {LogLevel::info, "started with 2 of 2 worker threads for 4 stripes"},
-                                {LogLevel::warn, "start: the worker runs already"},
-                                {LogLevel::info, end},
-                                {LogLevel::warn, "start: failed, the worker was shut down"},
-                                {LogLevel::info, "started without threads, since the configuration is disabled"},
-                                {LogLevel::info, end},
-                            }));
+  const std::string end =
+      "shut down; of 0 episodes 0 were done, 0 failed, 0 cancelled, 0 discarded";
+  EXPECT_EQ(lines.events(),
+            (std::vector<Line>{
+                {LogLevel::info, "started with 2 of 2 worker threads for 4 stripes"},
+                {LogLevel::warn, "start: the worker runs already"},
+                {LogLevel::info, end},
+                {LogLevel::warn, "start: failed, the worker was shut down"},
+                {LogLevel::info, "started without threads, since the configuration is disabled"},
+                {LogLevel::info, end},
+            }));
 }
 
 TEST(Log, the_end_is_told_once_also_from_the_destructor) {
   Journal<Line> lines;
   BackgroundWorker::Options options;
-  options.log = [&](LogLevel level, std::string_view text) { lines.add({level, std::string(text)}); };
+  options.log = [&](LogLevel level, std::string_view text) {
+    lines.add({level, std::string(text)});
+  };
   {
     BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing, options);
     EXPECT_EQ(worker.start(), StartResult::started);
@@ -160,7 +179,8 @@ TEST(LogDeathTest, destruction_from_a_sink_aborts_with_a_sentence) {
             worker.reset();
           }
         };
-        worker = std::make_unique<BackgroundWorker>(CompactionConfig(), CompactionStatsAtomic(), 1, do_nothing, options);
+        worker = std::make_unique<BackgroundWorker>(CompactionConfig(), CompactionStatsAtomic(), 1,
+                                                    do_nothing, options);
         EXPECT_EQ(worker->start(), StartResult::started);
         worker->shutdown();
       },
@@ -196,7 +216,9 @@ TEST(Log, is_never_called_from_queue_compaction) {
   const auto caller = std::this_thread::get_id();
   std::atomic<int> from_caller{0};
   BackgroundWorker::Options options;
-  options.log = [&](LogLevel, std::string_view) { from_caller += std::this_thread::get_id() == caller ? 1 : 0; };
+  options.log = [&](LogLevel, std::string_view) {
+    from_caller += std::this_thread::get_id() == caller ? 1 : 0;
+  };
   BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing, options);
   EXPECT_EQ(worker.start(), StartResult::started);
   const int before = from_caller;
@@ -210,10 +232,13 @@ TEST(Log, is_never_called_from_queue_compaction) {
 TEST(Log, a_long_text_is_cut) {
   Journal<Line> lines;
   BackgroundWorker::Options options;
-  options.log = [&](LogLevel level, std::string_view text) { lines.add({level, std::string(text)}); };
+  options.log = [&](LogLevel level, std::string_view text) {
+    lines.add({level, std::string(text)});
+  };
   BackgroundWorker worker(
       CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4,
-      [](CompactionContext&) { return CompactionOutcome::failed(std::string(10'000, 'x')); }, options);
+      [](CompactionContext&) { return CompactionOutcome::failed(std::string(10'000, 'x')); },
+      options);
   EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);

@@ -27,7 +27,8 @@ struct ManualClockSync : ProductionSync {
         sleepers = state().sleepers;
       }
       for (const auto& sleeper : sleepers) {
-        sleeper.held->lock();  // so that the notification does not fall between its look and its sleep
+        // So that the notification does not fall between its look and its sleep.
+        sleeper.held->lock();
         sleeper.changed->notify_all();
         sleeper.held->unlock();
       }

@@ -1,4 +1,5 @@
-// What users print: the name of each enumerator is its spelling, and a worker says what it was made with.
+// What users print: the name of each enumerator is its spelling, and a worker says what it was made
+// with.
 
 #include <gtest/gtest.h>
 
@@ -50,7 +51,8 @@ TEST(Names, of_modes_and_levels) {
 }
 
 TEST(Names, a_worker_says_what_it_was_made_with) {
-  const BackgroundWorker worker(CompactionConfig().with_sst_threshold(7), CompactionStatsAtomic(), 5, do_nothing);
+  const BackgroundWorker worker(CompactionConfig().with_sst_threshold(7), CompactionStatsAtomic(),
+                                5, do_nothing);
   EXPECT_EQ(worker.stripe_count(), 5U);
   EXPECT_EQ(worker.config().sst_threshold, 7U);
 }

@@ -19,10 +19,11 @@ CompactionConfig never_checks() { return CompactionConfig().with_check_interval(
 
 TEST(OriginFault, f1_a_request_or_shutdown_waits_for_the_interval) {
   Journal<std::uint32_t> compacted;
-  BackgroundWorker worker(never_checks(), CompactionStatsAtomic(), 4, [&](CompactionContext& context) {
-    compacted.add(context.stripe_id());
-    return CompactionOutcome::done();
-  });
+  BackgroundWorker worker(never_checks(), CompactionStatsAtomic(), 4,
+                          [&](CompactionContext& context) {
+                            compacted.add(context.stripe_id());
+                            return CompactionOutcome::done();
+                          });
   EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   worker.queue_compaction(2);
@@ -72,11 +73,12 @@ TEST(OriginFault, f2_max_concurrent_is_only_a_batch_size) {
 
 TEST(OriginFault, f3_the_compaction_is_not_performed) {
   Journal<std::uint32_t> compacted;
-  BackgroundWorker worker(never_checks(), CompactionStatsAtomic(), 4, [&](CompactionContext& context) {
-    context.stats().record_ssts_merged(5);
-    compacted.add(context.stripe_id());
-    return CompactionOutcome::done();
-  });
+  BackgroundWorker worker(never_checks(), CompactionStatsAtomic(), 4,
+                          [&](CompactionContext& context) {
+                            context.stats().record_ssts_merged(5);
+                            compacted.add(context.stripe_id());
+                            return CompactionOutcome::done();
+                          });
   worker.queue_compaction(3);
   EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
@@ -85,7 +87,8 @@ TEST(OriginFault, f3_the_compaction_is_not_performed) {
 }
 
 TEST(OriginFault, f4_requests_taken_from_the_queue_are_dropped_by_shutdown) {
-  // Shutdown comes while the first of four runs. The others run (drain) or are reported (finish_running).
+  // Shutdown comes while the first of four runs. The others run (drain) or are reported
+  // (finish_running).
   for (const auto mode : {ShutdownMode::drain, ShutdownMode::finish_running}) {
     Journal<std::uint32_t> compacted;
     Gate started;
@@ -201,7 +204,8 @@ TEST(OriginFault, f8_a_thread_that_its_job_ended_does_not_count_as_running) {
   EXPECT_EQ(stats.snapshot().active_compactions, 0U);
 }
 
-// The thread goes without having looked at the queue again, so another is woken for what it leaves there.
+// The thread goes without having looked at the queue again, so another is woken for what it leaves
+// there.
 TEST(OriginFault, f8_a_rerun_owed_by_a_thread_that_its_job_ended_runs) {
   using Worker = basic_background_worker<WatchedSync>;
   WatchedSync::Watch watch;

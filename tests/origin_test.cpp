@@ -32,12 +32,13 @@ TEST(Origin, shutdown_on_destruction) {
   Gate end;
   bool ended = false;
   {
-    BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 16, [&](CompactionContext&) {
-      started.open();
-      end.pass();
-      ended = true;
-      return CompactionOutcome::done();
-    });
+    BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 16,
+                            [&](CompactionContext&) {
+                              started.open();
+                              end.pass();
+                              ended = true;
+                              return CompactionOutcome::done();
+                            });
     EXPECT_EQ(worker.start(), StartResult::started);
     worker.queue_compaction(0);
     started.pass();
@@ -56,7 +57,8 @@ TEST(Origin, started_with_a_disabled_configuration) {
 }
 
 TEST(Origin, ten_items_queued_before_any_start) {
-  BackgroundWorker worker(CompactionConfig().with_max_concurrent(2), CompactionStatsAtomic(), 16, do_nothing);
+  BackgroundWorker worker(CompactionConfig().with_max_concurrent(2), CompactionStatsAtomic(), 16,
+                          do_nothing);
   for (std::uint32_t i = 0; i < 10; ++i) {
     worker.queue_compaction(i);
   }
@@ -64,7 +66,8 @@ TEST(Origin, ten_items_queued_before_any_start) {
 }
 
 TEST(Origin, the_setters_raise_what_is_too_small) {
-  const auto config = CompactionConfig().with_sst_threshold(0).with_check_interval(7).with_max_concurrent(0);
+  const auto config =
+      CompactionConfig().with_sst_threshold(0).with_check_interval(7).with_max_concurrent(0);
   EXPECT_EQ(config.sst_threshold, 2U);
   EXPECT_EQ(config.check_interval_secs, 7U);
   EXPECT_EQ(config.max_concurrent_compactions, 1U);

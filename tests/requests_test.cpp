@@ -111,14 +111,16 @@ TEST(Requests, a_job_may_request_its_own_and_other_stripes) {
   worker.queue_compaction(0);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
-  EXPECT_EQ(answers, (std::vector<Submission>{Submission::rerun_pending, Submission::queued, Submission::coalesced}));
+  EXPECT_EQ(answers, (std::vector<Submission>{Submission::rerun_pending, Submission::queued,
+                                              Submission::coalesced}));
   const auto events = compacted.events();
   EXPECT_EQ(std::count(events.begin(), events.end(), 0U), 2);
   EXPECT_EQ(std::count(events.begin(), events.end(), 3U), 1);
 }
 
-// A requester that is suspended between claiming a sleeper and posting its token holds up that one thread. Of the other two,
-// one compacts stripe 0, which waits for stripe 1, and wakes the last for it.
+// A requester that is suspended between claiming a sleeper and posting its token holds up that one
+// thread. Of the other two, one compacts stripe 0, which waits for stripe 1, and wakes the last for
+// it.
 TEST(Requests, of_a_suspended_caller_cost_one_thread_and_not_more) {
   using Worker = basic_background_worker<WatchedSync>;
   WatchedSync::Watch watch;
@@ -153,7 +155,8 @@ TEST(Requests, from_many_threads_are_each_served_by_a_later_compaction) {
   constexpr std::uint32_t stripes = 8;
   constexpr int callers = 4;
   constexpr int calls = 2'000;
-  // Plain data: a caller writes its own cell before the call; the compaction that serves it must see at least that.
+  // Plain data: a caller writes its own cell before the call; the compaction that serves it must
+  // see at least that.
   static int written[callers][stripes];
   static int seen[callers][stripes];
   for (auto& row : written) {
@@ -165,12 +168,13 @@ TEST(Requests, from_many_threads_are_each_served_by_a_later_compaction) {
   std::atomic<int> overlaps{0};
   std::atomic<bool> busy[stripes] = {};
   std::atomic<int> publish[callers][stripes] = {};
-  BackgroundWorker worker(CompactionConfig().with_max_concurrent(3), CompactionStatsAtomic(), stripes,
-                          [&](CompactionContext& context) {
+  BackgroundWorker worker(CompactionConfig().with_max_concurrent(3), CompactionStatsAtomic(),
+                          stripes, [&](CompactionContext& context) {
                             const auto id = context.stripe_id();
                             overlaps += busy[id].exchange(true) ? 1 : 0;
                             for (int caller = 0; caller < callers; ++caller) {
-                              seen[caller][id] = publish[caller][id].load(std::memory_order_relaxed);
+                              seen[caller][id] =
+                                  publish[caller][id].load(std::memory_order_relaxed);
                             }
                             busy[id] = false;
                             return CompactionOutcome::done();

@@ -1,5 +1,5 @@
-// The periodic scan, on a clock that only the test moves: once at the start, then once for each interval; nothing else
-// waits for it.
+// The periodic scan, on a clock that only the test moves: once at the start, then once for each
+// interval; nothing else waits for it.
 
 #include <gtest/gtest.h>
 

@@ -60,8 +60,8 @@ class Journal {
   std::vector<Event> events_;
 };
 
-// The production policy, whose sleepers are seen: each entry into the sleep, each token, and a thread whose next token is held
-// back. One `watch` at a time.
+// The production policy, whose sleepers are seen: each entry into the sleep, each token, and a
+// thread whose next token is held back. One `watch` at a time.
 struct WatchedSync : ProductionSync {
   struct Watch {
     Watch() { watch = this; }
@@ -101,14 +101,15 @@ inline std::vector<std::uint32_t> ids(const std::vector<CompactionRequest>& requ
 
 // The two laws of WorkerSnapshot; empty if they hold.
 inline std::string broken_law(const WorkerSnapshot& s) {
-  const auto ended = s.episodes_done + s.episodes_failed + s.episodes_cancelled + s.episodes_discarded;
+  const auto ended =
+      s.episodes_done + s.episodes_failed + s.episodes_cancelled + s.episodes_discarded;
   if (s.episodes_opened != ended + s.episodes_alive) {
-    return "opened " + std::to_string(s.episodes_opened) + " != ended " + std::to_string(ended) + " + alive " +
-           std::to_string(s.episodes_alive);
+    return "opened " + std::to_string(s.episodes_opened) + " != ended " + std::to_string(ended) +
+           " + alive " + std::to_string(s.episodes_alive);
   }
   if (s.episodes_opened != s.queued + s.rerun_pending) {
-    return "opened " + std::to_string(s.episodes_opened) + " != queued " + std::to_string(s.queued) +
-           " + rerun_pending " + std::to_string(s.rerun_pending);
+    return "opened " + std::to_string(s.episodes_opened) + " != queued " +
+           std::to_string(s.queued) + " + rerun_pending " + std::to_string(s.rerun_pending);
   }
   return {};
 }

@@ -1,11 +1,12 @@
-// The production policy, recorded: every transition of a word, every hold of the mutex, every token, notification and thread
-// goes to the log of the thread that acts.
+// The production policy, recorded: every transition of a word, every hold of the mutex, every
+// token, notification and thread goes to the log of the thread that acts.
 //
-// Production does not instantiate it, so it costs nothing there. What it adds to the worker that it watches: words of 16 bytes,
-// whose upper half counts the transitions and changes in the same step and with the same memory order; an exchange that is
-// a loop around a compare-exchange; a number in the mutex, changed by its holder. Threads share nothing else, so the recorder
-// orders nothing that the worker leaves unordered, except that it takes time. The words that `Sync::name` does not name, counters
-// of the statistics, are as wide and not recorded.
+// Production does not instantiate it, so it costs nothing there. What it adds to the worker that it
+// watches: words of 16 bytes, whose upper half counts the transitions and changes in the same step
+// and with the same memory order; an exchange that is a loop around a compare-exchange; a number in
+// the mutex, changed by its holder. Threads share nothing else, so the recorder orders nothing that
+// the worker leaves unordered, except that it takes time. The words that `Sync::name` does not
+// name, counters of the statistics, are as wide and not recorded.
 //
 // Thread safety: as the production policy.
 
@@ -30,11 +31,14 @@ class VersionedWord {
   VersionedWord(const VersionedWord&) = delete;
   VersionedWord& operator=(const VersionedWord&) = delete;
 
-  std::uint64_t load(std::memory_order order) const noexcept { return seen(__atomic_load_n(&pair_, number(order))); }
+  std::uint64_t load(std::memory_order order) const noexcept {
+    return seen(__atomic_load_n(&pair_, number(order)));
+  }
 
   std::uint64_t exchange(std::uint64_t value, std::memory_order order) noexcept {
     Pair before = __atomic_load_n(&pair_, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(&pair_, &before, next(before, value), true, number(order), __ATOMIC_RELAXED)) {
+    while (!__atomic_compare_exchange_n(&pair_, &before, next(before, value), true, number(order),
+                                        __ATOMIC_RELAXED)) {
     }
     return changed(before, value);
   }
@@ -49,12 +53,14 @@ class VersionedWord {
     return changed(before, value_of(before) - amount);
   }
 
-  // Fails only if the value is another one: a version that has moved on while the value came back is no failure.
-  bool compare_exchange_weak(std::uint64_t& expected, std::uint64_t desired, std::memory_order success,
-                             std::memory_order failure) noexcept {
+  // Fails only if the value is another one: a version that has moved on while the value came back
+  // is no failure.
+  bool compare_exchange_weak(std::uint64_t& expected, std::uint64_t desired,
+                             std::memory_order success, std::memory_order failure) noexcept {
     Pair before = __atomic_load_n(&pair_, number(failure));
     while (value_of(before) == expected) {
-      if (__atomic_compare_exchange_n(&pair_, &before, next(before, desired), true, number(success), number(failure))) {
+      if (__atomic_compare_exchange_n(&pair_, &before, next(before, desired), true, number(success),
+                                      number(failure))) {
         changed(before, desired);
         return true;
       }
@@ -70,8 +76,12 @@ class VersionedWord {
   static constexpr std::uint32_t unnamed = control_object - 1;
 
   static constexpr int number(std::memory_order order) noexcept { return static_cast<int>(order); }
-  static constexpr std::uint64_t value_of(Pair pair) noexcept { return static_cast<std::uint64_t>(pair); }
-  static constexpr std::uint64_t version_of(Pair pair) noexcept { return static_cast<std::uint64_t>(pair >> 64); }
+  static constexpr std::uint64_t value_of(Pair pair) noexcept {
+    return static_cast<std::uint64_t>(pair);
+  }
+  static constexpr std::uint64_t version_of(Pair pair) noexcept {
+    return static_cast<std::uint64_t>(pair >> 64);
+  }
   static constexpr Pair next(Pair before, std::uint64_t value) noexcept {
     return (Pair{version_of(before) + 1} << 64) | value;
   }
@@ -95,7 +105,8 @@ class VersionedWord {
 
 struct RecordingSync : ProductionSync {
   template <class T>
-  using atomic = std::conditional_t<std::is_same_v<T, std::uint64_t>, VersionedWord, std::atomic<T>>;
+  using atomic =
+      std::conditional_t<std::is_same_v<T, std::uint64_t>, VersionedWord, std::atomic<T>>;
 
   class condition_variable;
 
@@ -115,7 +126,9 @@ struct RecordingSync : ProductionSync {
     void locked(Change after, bool in_time) {
       add({Act::lock, 0, static_cast<std::uint32_t>(after), ++holds_, 0, in_time});
     }
-    void unlocks(Change awaited) { add({Act::unlock, 0, static_cast<std::uint32_t>(awaited), holds_, 0, 0}); }
+    void unlocks(Change awaited) {
+      add({Act::unlock, 0, static_cast<std::uint32_t>(awaited), holds_, 0, 0});
+    }
 
     std::uint64_t holds_ = 0;  // guarded by the mutex itself
   };

@@ -1,7 +1,8 @@
 // The rules by which a recorded run is judged; see trace.h.
 //
-// Words first: for each, all transitions in their order, each beginning where the one before it ended, each of a kind that
-// the word has. Then the holds of the mutex, in their order, each by the rules of the call or thread that holds it.
+// Words first: for each, all transitions in their order, each beginning where the one before it
+// ended, each of a kind that the word has. Then the holds of the mutex, in their order, each by the
+// rules of the call or thread that holds it.
 
 #include <algorithm>
 #include <unordered_map>
@@ -29,9 +30,11 @@ void require(bool holds, const char* text) {
 }
 
 const char* name(Act act) {
-  constexpr const char* names[] = {"transition", "load",       "lock",      "unlock",   "notify",     "post",     "sleep",
-                                   "wake",       "thread_start", "thread_begin", "thread_end", "join", "job_begin", "job_end",
-                                   "scan_begin", "scan_end",   "sink_begin", "sink_end", "call_begin", "call_end"};
+  constexpr const char* names[] = {"transition",   "load",         "lock",       "unlock",
+                                   "notify",       "post",         "sleep",      "wake",
+                                   "thread_start", "thread_begin", "thread_end", "join",
+                                   "job_begin",    "job_end",      "scan_begin", "scan_end",
+                                   "sink_begin",   "sink_end",     "call_begin", "call_end"};
   return names[static_cast<std::size_t>(act)];
 }
 
@@ -39,14 +42,15 @@ std::string show(const Event& event) {
   const auto object = event.object == control_object ? "control" : std::to_string(event.object);
   auto text = std::string(name(event.act)) + " " + object;
   if (event.act == Act::transition || event.act == Act::load) {
-    text += " version " + std::to_string(event.version) + ": " + std::to_string(event.before) + " to ";
+    text +=
+        " version " + std::to_string(event.version) + ": " + std::to_string(event.before) + " to ";
   } else if (event.version != 0) {
     text += " number " + std::to_string(event.version) + ", ";
   }
   return text + " " + std::to_string(event.after);
 }
 
-// -- Words ------------------------------------------------------------------------------------------------------------
+// -- Words ----------------------------------------------------------------------------------------
 
 // What one transition of the control word does.
 enum class Step { list, take_list, add_sleeper, claim_sleeper, close };
@@ -80,7 +84,8 @@ class Chain {
     if (event.version > transitions_.size()) {
       transitions_.resize(event.version, nullptr);
     }
-    require(transitions_[event.version - 1] == nullptr, "two transitions of a word have the same number");
+    require(transitions_[event.version - 1] == nullptr,
+            "two transitions of a word have the same number");
     transitions_[event.version - 1] = &event;
   }
 
@@ -88,7 +93,8 @@ class Chain {
     std::uint64_t value = 0;
     for (const auto* transition : transitions_) {
       require(transition != nullptr, "a transition of a word is missing");
-      require(transition->before == value, "a transition does not begin where the one before it ended");
+      require(transition->before == value,
+              "a transition does not begin where the one before it ended");
       value = transition->after;
     }
   }
@@ -98,9 +104,11 @@ class Chain {
     return version == 0 ? 0 : transitions_[version - 1]->after;
   }
 
-  // What the thread that holds the mutex sees of a word is not older than what a holder before it has seen.
+  // What the thread that holds the mutex sees of a word is not older than what a holder before it
+  // has seen.
   void seen_by_holder(std::uint64_t version) {
-    require(version >= newest_seen_, "a holder of the mutex sees an older value than one before it");
+    require(version >= newest_seen_,
+            "a holder of the mutex sees an older value than one before it");
     newest_seen_ = version;
   }
 
@@ -111,7 +119,7 @@ class Chain {
   std::uint64_t newest_seen_ = 0;
 };
 
-// -- Threads ----------------------------------------------------------------------------------------------------------
+// -- Threads --------------------------------------------------------------------------------------
 
 struct Frame {
   // The job, the scan and the sink are the engine's code; the others the worker's calls.
@@ -119,12 +127,13 @@ struct Frame {
   Call call = Call::start;
   std::uint64_t argument = 0;
 
-  int at = 0;                  // where the call stands; finished below
-  std::uint64_t answer = 0;    // that it must give
-  std::uint32_t lines = 0;     // that it has yet to log
-  bool noted = false;          // as a thread that a sink runs on
+  int at = 0;                // where the call stands; finished below
+  std::uint64_t answer = 0;  // that it must give
+  std::uint32_t lines = 0;   // that it has yet to log
+  bool noted = false;        // as a thread that a sink runs on
   bool joins = false;
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> goals = {};  // stripe, episodes that must have ended
+  // Stripe, episodes that must have ended.
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> goals = {};
   std::size_t goal = 0;
   WorkerSnapshot snapshot = {};
   ShutdownReport report = {};
@@ -137,7 +146,17 @@ struct Thread {
   std::string name = {};
   enum class Role { caller, worker, scan } role = Role::caller;
   // What the thread does next, when no call of it is under way.
-  enum class Phase { outside, begins, runs, ran, sleeps, woke, waits, scans, left } phase = Phase::outside;
+  enum class Phase {
+    outside,
+    begins,
+    runs,
+    ran,
+    sleeps,
+    woke,
+    waits,
+    scans,
+    left
+  } phase = Phase::outside;
   std::uint32_t stripe = 0;
   std::uint32_t attempt = 0;
   Kind outcome = Kind::done;
@@ -180,8 +199,9 @@ class Replay {
       verdict.illegal = found.text;
       if (acting_ != nullptr) {
         const auto& events = acting_->log->events;
-        verdict.illegal += "; " + acting_->name + ", event " + std::to_string(acting_->next) +
-                           (acting_->next < events.size() ? ", " + show(events[acting_->next]) : ", the end");
+        verdict.illegal +=
+            "; " + acting_->name + ", event " + std::to_string(acting_->next) +
+            (acting_->next < events.size() ? ", " + show(events[acting_->next]) : ", the end");
       }
     }
     verdict.transitions = control_.transitions().size();
@@ -199,7 +219,7 @@ class Replay {
   using Role = Thread::Role;
   using Phase = Thread::Phase;
 
-  // -- Reading ----
+  // -- Reading ------------------------------------------------------------------------------------
 
   void add_thread(const Log& log, std::string name) {
     threads_.push_back(std::make_unique<Thread>());
@@ -244,11 +264,13 @@ class Replay {
       if (step == Step::list) {
         listed_.push_back(after.head() - 1);
       }
-      claims_ += step == Step::claim_sleeper || (step == Step::list && before.sleepers() != 0) ? 1U : 0U;
+      claims_ +=
+          step == Step::claim_sleeper || (step == Step::list && before.sleepers() != 0) ? 1U : 0U;
       sleeps_ += step == Step::add_sleeper ? 1U : 0U;
       steps_.push_back({step, taken, listed_.size()});
       if (step == Step::take_list || step == Step::close) {
-        require(listed_.size() - taken == before.listed(), "the list is not as long as its word says");
+        require(listed_.size() - taken == before.listed(),
+                "the list is not as long as its word says");
         taken = listed_.size();
       }
     }
@@ -263,7 +285,8 @@ class Replay {
           if (event.version > holders_.size()) {
             holders_.resize(event.version, nullptr);
           }
-          require(holders_[event.version - 1] == nullptr, "two holds of the mutex have the same number");
+          require(holders_[event.version - 1] == nullptr,
+                  "two holds of the mutex have the same number");
           holders_[event.version - 1] = thread.get();
         }
         ++acting_->next;
@@ -271,10 +294,13 @@ class Replay {
       acting_->next = 0;
     }
     acting_ = nullptr;
-    require(std::find(holders_.begin(), holders_.end(), nullptr) == holders_.end(), "a hold of the mutex is missing");
+    require(std::find(holders_.begin(), holders_.end(), nullptr) == holders_.end(),
+            "a hold of the mutex is missing");
   }
 
-  static bool ended(const Thread& thread) { return thread.next == thread.log->events.size() && thread.frames.empty(); }
+  static bool ended(const Thread& thread) {
+    return thread.next == thread.log->events.size() && thread.frames.empty();
+  }
 
   static const Event* peek(const Thread& thread) {
     return thread.next < thread.log->events.size() ? &thread.log->events[thread.next] : nullptr;
@@ -289,10 +315,11 @@ class Replay {
     return *event;
   }
 
-  // -- Outside the mutex ----
+  // -- Outside the mutex --------------------------------------------------------------------------
 
   void until_lock(Thread& thread) {
-    for (const auto* event = peek(thread); event != nullptr && event->act != Act::lock; event = peek(thread)) {
+    for (const auto* event = peek(thread); event != nullptr && event->act != Act::lock;
+         event = peek(thread)) {
       outside(thread, *event);
     }
   }
@@ -301,16 +328,20 @@ class Replay {
     auto* frame = thread.frames.empty() ? nullptr : &thread.frames.back();
     switch (event.act) {
       case Act::call_begin:
-        require(frame == nullptr || frame->kind != Frame::Kind::call, "a call begins in the middle of another");
-        require(thread.role == Role::caller || frame != nullptr, "a thread of the worker calls outside of any job, scan or sink");
+        require(frame == nullptr || frame->kind != Frame::Kind::call,
+                "a call begins in the middle of another");
+        require(thread.role == Role::caller || frame != nullptr,
+                "a thread of the worker calls outside of any job, scan or sink");
         ++thread.next;
-        thread.frames.push_back(Frame{.call = static_cast<Call>(event.detail), .argument = event.after});
+        thread.frames.push_back(
+            Frame{.call = static_cast<Call>(event.detail), .argument = event.after});
         if (thread.frames.back().call == Call::queue_compaction) {
           request(thread, thread.frames.back());
         }
         return;
       case Act::call_end:
-        require(frame != nullptr && frame->kind == Frame::Kind::call && frame->at == finished, "the call is not over yet");
+        require(frame != nullptr && frame->kind == Frame::Kind::call && frame->at == finished,
+                "the call is not over yet");
         require(static_cast<Call>(event.detail) == frame->call, "another call ends than began");
         check_answer(thread, *frame, event.after);
         ++thread.next;
@@ -334,12 +365,14 @@ class Replay {
         ++thread.next;
         return;
       case Act::sink_end:
-        require(frame != nullptr && frame->kind == Frame::Kind::sink, "a log line ends that did not begin");
+        require(frame != nullptr && frame->kind == Frame::Kind::sink,
+                "a log line ends that did not begin");
         ++thread.next;
         thread.frames.pop_back();
         return;
       case Act::job_end:
-        require(frame != nullptr && frame->kind == Frame::Kind::job, "a job ends that did not begin");
+        require(frame != nullptr && frame->kind == Frame::Kind::job,
+                "a job ends that did not begin");
         ++thread.next;
         thread.frames.pop_back();
         thread.outcome = static_cast<Kind>(event.after);
@@ -349,7 +382,8 @@ class Replay {
         thread.owed_lines = setting_.has_sink && !thread.unwound ? 1 : 0;
         return;
       case Act::scan_end:
-        require(frame != nullptr && frame->kind == Frame::Kind::scan, "a scan ends that did not begin");
+        require(frame != nullptr && frame->kind == Frame::Kind::scan,
+                "a scan ends that did not begin");
         ++thread.next;
         thread.frames.pop_back();
         thread.phase = Phase::waits;
@@ -386,8 +420,10 @@ class Replay {
         return;
       case Act::job_begin:
         require(thread.phase == Phase::runs, "a job runs that the core has not taken");
-        require(event.object == thread.stripe, "another stripe is compacted than the core has taken");
-        require(event.after == thread.attempt, "the job is told another attempt than the core counts");
+        require(event.object == thread.stripe,
+                "another stripe is compacted than the core has taken");
+        require(event.after == thread.attempt,
+                "the job is told another attempt than the core counts");
         thread.frames.push_back(Frame{.kind = Frame::Kind::job});
         return;
       case Act::scan_begin:
@@ -399,7 +435,7 @@ class Replay {
     }
   }
 
-  // -- Requests ----
+  // -- Requests -----------------------------------------------------------------------------------
 
   const Event& transition(Thread& thread, std::uint32_t object) {
     const auto& event = take(thread, Act::transition);
@@ -413,14 +449,16 @@ class Replay {
   std::uint64_t load(Thread& thread, std::uint32_t object) {
     const auto& event = take(thread, Act::load);
     require(event.object == object, "a load of another word than expected");
-    require(chain(object).value(event.version) == event.after, "a load of a value that the word did not have then");
+    require(chain(object).value(event.version) == event.after,
+            "a load of a value that the word did not have then");
     if (holding_) {
       chain(object).seen_by_holder(event.version);
     }
     return event.after;
   }
 
-  // A compare-exchange of the control word from `control`: what was done, or false and the newer value.
+  // A compare-exchange of the control word from `control`: what was done, or false and the newer
+  // value.
   bool exchange(Thread& thread, ControlWord& control, Step step) {
     const auto* event = peek(thread);
     if (event != nullptr && event->act == Act::load) {
@@ -430,8 +468,10 @@ class Replay {
       return false;
     }
     const auto& done = transition(thread, control_object);
-    require(done.before == control.bits, "a compare-exchange takes effect though the value is not as expected");
-    require(steps_[done.version - 1].step == step, "the control word makes another transition than this thread wants");
+    require(done.before == control.bits,
+            "a compare-exchange takes effect though the value is not as expected");
+    require(steps_[done.version - 1].step == step,
+            "the control word makes another transition than this thread wants");
     last_step_ = &steps_[done.version - 1];
     return true;
   }
@@ -465,7 +505,8 @@ class Replay {
   }
 
   void list(Thread& thread, std::uint32_t id) {
-    require(peek(thread) != nullptr && peek(thread)->act == Act::load, "this call has claimed the stripe and does not list it");
+    require(peek(thread) != nullptr && peek(thread)->act == Act::load,
+            "this call has claimed the stripe and does not list it");
     ControlWord control{load(thread, control_object)};
     do {
       if (control.closed()) {
@@ -476,7 +517,7 @@ class Replay {
     thread.owed_tokens = control.sleepers() != 0 ? 1 : 0;
   }
 
-  // -- Holds ----
+  // -- Holds --------------------------------------------------------------------------------------
 
   void hold(Thread& thread, std::uint64_t number) {
     const auto& lock = take(thread, Act::lock);
@@ -484,7 +525,8 @@ class Replay {
     require(thread.owed_tokens == 0, "a token was claimed and not posted");
     require(thread.owed_lines == 0, "a log line is missing");
     const auto waited_for = static_cast<Change>(lock.object);
-    require(waited_for == thread.waits_for, "the mutex is taken by a thread that waits, or after a wait by one that did not");
+    require(waited_for == thread.waits_for,
+            "the mutex is taken by a thread that waits, or after a wait by one that did not");
     thread.waits_for = Change::none;
     in_time_ = lock.after != 0;
     holding_ = true;
@@ -498,12 +540,14 @@ class Replay {
         illegal("the mutex is taken outside of any call");
       }
     } else {
-      require(thread.frames.back().kind == Frame::Kind::call, "the mutex is taken in the engine's code");
+      require(thread.frames.back().kind == Frame::Kind::call,
+              "the mutex is taken in the engine's code");
       call(thread, thread.frames.back());
     }
     holding_ = false;
-    require(core_.counters().opened == core_.counters().done + core_.counters().failed + core_.counters().cancelled +
-                                           core_.counters().discarded + core_.alive(),
+    require(core_.counters().opened == core_.counters().done + core_.counters().failed +
+                                           core_.counters().cancelled + core_.counters().discarded +
+                                           core_.alive(),
             "episodes are not conserved");
   }
 
@@ -516,12 +560,13 @@ class Replay {
 
   void notify(Thread& thread, Change change, bool all) {
     const auto& event = take(thread, Act::notify);
-    require(static_cast<Change>(event.object) == change && (event.after != 0) == all, "another notification than expected");
+    require(static_cast<Change>(event.object) == change && (event.after != 0) == all,
+            "another notification than expected");
   }
 
   bool all_threads_left() const { return alive_workers_ == 0 && !scan_alive_; }
 
-  // -- Worker threads ----
+  // -- Worker threads -----------------------------------------------------------------------------
 
   void work(Thread& thread) {
     if (thread.phase == Phase::ran) {
@@ -531,7 +576,8 @@ class Replay {
         return;
       }
     } else {
-      require(thread.phase == Phase::begins || thread.phase == Phase::woke, "a worker thread takes the mutex out of turn");
+      require(thread.phase == Phase::begins || thread.phase == Phase::woke,
+              "a worker thread takes the mutex out of turn");
     }
     for (;;) {
       if (core_.has_queued()) {
@@ -579,7 +625,8 @@ class Replay {
       const auto& event = transition(thread, id);
       const StripeWord before{event.before};
       require(event.after == StripeWord::running_bit, "a taken stripe is not marked running");
-      require(before.requests() != 0 && !before.running() && !before.closed(), "a stripe is taken that nobody requested");
+      require(before.requests() != 0 && !before.running() && !before.closed(),
+              "a stripe is taken that nobody requested");
       core_.count_coalesced(before.requests() - 1);
     }
     thread.stripe = id;
@@ -590,7 +637,8 @@ class Replay {
     thread.owed_lines = setting_.has_sink ? 1 : 0;
     if (thread.owed_tokens != 0) {
       const auto* event = peek(thread);
-      require(event != nullptr && event->act == Act::post, "a sleeper was claimed and no token posted");
+      require(event != nullptr && event->act == Act::post,
+              "a sleeper was claimed and no token posted");
     }
   }
 
@@ -622,15 +670,18 @@ class Replay {
   bool release_word(Thread& thread, std::uint32_t id) {
     const auto& event = transition(thread, id);
     const StripeWord before{event.before};
-    require(before.running() && !before.closed(), "a compaction ends in a word that does not run, or is closed");
+    require(before.running() && !before.closed(),
+            "a compaction ends in a word that does not run, or is closed");
     if (thread.outcome != Kind::more_work) {
-      require(event.after == event.before - StripeWord::running_bit, "a compaction ends otherwise than by clearing running");
+      require(event.after == event.before - StripeWord::running_bit,
+              "a compaction ends otherwise than by clearing running");
     } else {
       require(event.after == event.before + StripeWord::one_request - StripeWord::running_bit,
               "a compaction with more work does not request it");
       if (before.requests() != 0) {
         const auto& second = transition(thread, id);
-        require(second.after == second.before - StripeWord::one_request && StripeWord{second.before}.requests() >= 2,
+        require(second.after == second.before - StripeWord::one_request &&
+                    StripeWord{second.before}.requests() >= 2,
                 "the request of more work is not taken back");
       }
     }
@@ -663,7 +714,7 @@ class Replay {
     }
   }
 
-  // -- Calls ----
+  // -- Calls --------------------------------------------------------------------------------------
 
   void call(Thread& thread, Frame& frame) {
     switch (frame.call) {
@@ -737,7 +788,8 @@ class Replay {
     finish_call(thread, frame);
   }
 
-  // Two holds for each line that is logged on a caller: it is noted before, and forgotten after. True in the last of them.
+  // Two holds for each line that is logged on a caller: it is noted before, and forgotten after.
+  // True in the last of them.
   bool logs(Thread& thread, Frame& frame) {
     if (!frame.noted) {
       ++thread.in_sink;
@@ -767,7 +819,8 @@ class Replay {
         result = started_ ? StartResult::started : StartResult::no_threads;
       }
       frame.answer = static_cast<std::uint64_t>(result);
-      const bool scan_missing = result == StartResult::started && alive_workers_ != 0 && setting_.has_scan && !scan_alive_;
+      const bool scan_missing = result == StartResult::started && alive_workers_ != 0 &&
+                                setting_.has_scan && !scan_alive_;
       frame.lines = !setting_.has_sink ? 0 : scan_missing ? 2 : 1;
       unlock(thread);
       frame.at = frame.lines != 0 ? 1 : finished;
@@ -800,7 +853,8 @@ class Replay {
   void wait_idle(Thread& thread, Frame& frame) {
     if (frame.at == 0) {
       if (on_own_thread(thread) || core_.closed()) {
-        frame.answer = static_cast<std::uint64_t>(on_own_thread(thread) ? IdleResult::refused : IdleResult::shut_down);
+        frame.answer = static_cast<std::uint64_t>(on_own_thread(thread) ? IdleResult::refused
+                                                                        : IdleResult::shut_down);
         finish_call(thread, frame);
         return;
       }
@@ -845,9 +899,19 @@ class Replay {
     finish_call(thread, frame);
   }
 
-  // -- Shutdown and destructor ----
+  // -- Shutdown and destructor --------------------------------------------------------------------
 
-  enum At { entry = 0, entry_of_destructor, woke_threads, awaits_threads, has_joined, logs_end, logged_end, awaits_joined, awaits_callers };
+  enum At {
+    entry = 0,
+    entry_of_destructor,
+    woke_threads,
+    awaits_threads,
+    has_joined,
+    logs_end,
+    logged_end,
+    awaits_joined,
+    awaits_callers
+  };
 
   void shutdown(Thread& thread, Frame& frame) {
     const bool destroys = frame.call == Call::destroy;
@@ -881,7 +945,8 @@ class Replay {
         return;
       case has_joined:
         ++joins_seen_;
-        require(joins_ == joins_seen_, "the mutex is taken before the thread was joined, or after two");
+        require(joins_ == joins_seen_,
+                "the mutex is taken before the thread was joined, or after two");
         join_next(thread, frame);
         return;
       case logs_end:
@@ -913,7 +978,8 @@ class Replay {
     if (closes) {
       close(thread);
     }
-    core_.apply(frame.call == Call::destroy ? ShutdownMode::finish_running : ShutdownArgument(frame.argument).mode());
+    core_.apply(frame.call == Call::destroy ? ShutdownMode::finish_running
+                                            : ShutdownArgument(frame.argument).mode());
     if (closes) {
       unlock(thread);
       thread.owed_tokens = alive_workers_;
@@ -998,7 +1064,9 @@ class Replay {
     report.mode = core_.mode();
     for (std::uint32_t i = 0; i < setting_.stripes; ++i) {
       const auto& stripe = core_.stripe(i);
-      const auto add_to = [&](std::vector<CompactionRequest>& list) { list.push_back(CompactionRequest{i}); };
+      const auto add_to = [&](std::vector<CompactionRequest>& list) {
+        list.push_back(CompactionRequest{i});
+      };
       if (stripe.discarded) {
         add_to(report.discarded);
       }
@@ -1022,7 +1090,7 @@ class Replay {
     }
   }
 
-  // -- Answers ----
+  // -- Answers ------------------------------------------------------------------------------------
 
   void check_answer(const Thread& thread, const Frame& frame, std::uint64_t answer) {
     require(thread.owed_tokens == 0, "a token was claimed and not posted");
@@ -1032,7 +1100,8 @@ class Replay {
     } else if (frame.call == Call::shutdown) {
       check_report(frame.report, thread.log->reports.at(answer));
     } else if (answer != frame.answer) {
-      illegal("the answer is " + std::to_string(answer) + "; the words and the core say " + std::to_string(frame.answer));
+      illegal("the answer is " + std::to_string(answer) + "; the words and the core say " +
+              std::to_string(frame.answer));
     }
   }
 
@@ -1060,12 +1129,13 @@ class Replay {
     };
     for (const auto& [counter, text] : counters) {
       if (expected.*counter != given.*counter) {
-        illegal(std::string("the snapshot says ") + text + " " + std::to_string(given.*counter) + "; the words and the core say " +
-                std::to_string(expected.*counter));
+        illegal(std::string("the snapshot says ") + text + " " + std::to_string(given.*counter) +
+                "; the words and the core say " + std::to_string(expected.*counter));
       }
     }
     require(expected.running == given.running && expected.running_max == given.running_max &&
-                expected.worker_threads == given.worker_threads && expected.waiting_callers == given.waiting_callers &&
+                expected.worker_threads == given.worker_threads &&
+                expected.waiting_callers == given.waiting_callers &&
                 expected.first_error == given.first_error,
             "the snapshot's threads, callers or first error are not those of the core");
   }
@@ -1075,20 +1145,27 @@ class Replay {
     if (expected.refused) {
       return;
     }
-    require(expected.complete == given.complete, "the report is complete, or not, against the rule");
+    require(expected.complete == given.complete,
+            "the report is complete, or not, against the rule");
     require(expected.mode == given.mode, "the report's mode is not the core's");
-    require(expected.discarded == given.discarded, "the report's discarded stripes are not the core's");
-    require(expected.unfinished == given.unfinished, "the report's unfinished stripes are not the core's");
-    require(expected.still_running == given.still_running, "the report's running stripes are not the core's");
-    require(expected.first_error == given.first_error, "the report's first error is not the core's");
+    require(expected.discarded == given.discarded,
+            "the report's discarded stripes are not the core's");
+    require(expected.unfinished == given.unfinished,
+            "the report's unfinished stripes are not the core's");
+    require(expected.still_running == given.still_running,
+            "the report's running stripes are not the core's");
+    require(expected.first_error == given.first_error,
+            "the report's first error is not the core's");
     require(given.duration.count() >= 0, "the report's duration is negative");
   }
 
   void check_end() {
     require(destroyed_ && joined_ && core_.closed(), "the worker was not destroyed");
-    require(core_.alive() == 0 && core_.running() == 0 && !core_.has_queued(), "an episode is alive after the end");
+    require(core_.alive() == 0 && core_.running() == 0 && !core_.has_queued(),
+            "an episode is alive after the end");
     require(thread_ends_ == threads_started_, "a thread did not end");
-    require(claims_ + tokens_at_end_ == tokens_, "sleepers claimed and tokens posted are not as many");
+    require(claims_ + tokens_at_end_ == tokens_,
+            "sleepers claimed and tokens posted are not as many");
     require(wakes_ == sleeps_ && wakes_ <= tokens_, "a thread woke without a token");
   }
 
@@ -1104,12 +1181,12 @@ class Replay {
   // The words.
   struct Numbered {
     Step step;
-    std::size_t taken;   // the list: listed_[taken .. listed)
+    std::size_t taken;  // the list: listed_[taken .. listed)
     std::size_t listed;
   };
   std::vector<Chain> words_;
   Chain control_;
-  std::vector<Numbered> steps_;        // of the control word
+  std::vector<Numbered> steps_;  // of the control word
   const Numbered* last_step_ = nullptr;
   std::vector<std::uint32_t> listed_;  // stripes, in the order in which they were listed
 
@@ -1138,6 +1215,8 @@ class Replay {
 
 }  // namespace
 
-Verdict replay(const Setting& setting, const std::vector<const Log*>& logs) { return Replay(setting, logs).run(); }
+Verdict replay(const Setting& setting, const std::vector<const Log*>& logs) {
+  return Replay(setting, logs).run();
+}
 
 }  // namespace kstone::trace

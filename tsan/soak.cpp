@@ -1,16 +1,19 @@
-// Random load on a RocksDB database that a worker compacts, with faults of the disk switched on and off, for as long as asked.
+// Random load on a RocksDB database that a worker compacts, with faults of the disk switched on and
+// off, for as long as asked.
 //
 //   kstone_soak [--seconds N] [--seed N] [--summary FILE] [--plant FAULT]
 //
-// It is a row of lives: each opens the database, starts a worker of another size, writes, requests, waits, looks, breaks the
-// disk and mends it, has jobs that throw, and shuts down in some mode. All the time a thread holds the worker to its laws. After
-// each life the accounts must agree, every key must be in the next one, and memory and threads must be no more than they were.
+// It is a row of lives: each opens the database, starts a worker of another size, writes, requests,
+// waits, looks, breaks the disk and mends it, has jobs that throw, and shuts down in some mode. All
+// the time a thread holds the worker to its laws. After each life the accounts must agree, every
+// key must be in the next one, and memory and threads must be no more than they were.
 //
-// It must have done something, too: a run without compactions, looks or verified keys fails, and one of fifty lives or more in
-// which no disk failed a compaction.
+// It must have done something, too: a run without compactions, looks or verified keys fails, and
+// one of fifty lives or more in which no disk failed a compaction.
 //
-// --plant makes it fail: lost_write notes a write that was never made, left_thread leaves a thread behind each life, no_load asks
-// for nothing. The exit status is 0 if all was well, 1 if not, 2 for wrong arguments.
+// --plant makes it fail: lost_write notes a write that was never made, left_thread leaves a thread
+// behind each life, no_load asks for nothing. The exit status is 0 if all was well, 1 if not, 2 for
+// wrong arguments.
 
 #include <malloc.h>
 #include <stdlib.h>
@@ -58,13 +61,15 @@ using Random = std::mt19937_64;
 
 constexpr std::uint32_t stripes = 8;
 
-// With fewer lives memory is not judged; with fewer than `many_lives` chance may leave out the disk's failures or a mode of shutdown.
+// With fewer lives memory is not judged; with fewer than `many_lives` chance may leave out the
+// disk's failures or a mode of shutdown.
 constexpr std::size_t enough_lives = 12;
 constexpr std::size_t many_lives = 50;
 
 enum class Plant { nothing, lost_write, left_thread, no_load };
-const std::map<std::string, Plant> plants = {
-    {"lost_write", Plant::lost_write}, {"left_thread", Plant::left_thread}, {"no_load", Plant::no_load}};
+const std::map<std::string, Plant> plants = {{"lost_write", Plant::lost_write},
+                                             {"left_thread", Plant::left_thread},
+                                             {"no_load", Plant::no_load}};
 
 // What was wrong first; everything ends soon after it.
 class Problems {
@@ -129,8 +134,8 @@ struct Process {
 
 class Life {
  public:
-  Life(const std::string& folder, FaultyFileSystem& disk, ::rocksdb::Env* env, Ledger& ledger, Random& random, Problems& problems,
-       Totals& totals, Plant plant)
+  Life(const std::string& folder, FaultyFileSystem& disk, ::rocksdb::Env* env, Ledger& ledger,
+       Random& random, Problems& problems, Totals& totals, Plant plant)
       : disk_(disk),
         ledger_(ledger),
         random_(random),
@@ -141,13 +146,15 @@ class Life {
             1 + static_cast<std::uint32_t>(random() % 4))),
         database_(folder, stripes, config_, {.env = env}),
         compactor_(&database_.db(), database_.stripes(), config_, 1ULL << 20),
-        worker_(config_, {}, stripes, [this, compact = compactor_.job()](kstone::CompactionContext& context) {
-          if (++jobs_ % 97 == 0) {
-            ++thrown_;
-            throw context.stripe_id();
-          }
-          return compact(context);
-        }, {compactor_.scan(), [this](kstone::LogLevel, std::string_view) { ++lines_; }}) {}
+        worker_(config_, {}, stripes,
+                [this, compact = compactor_.job()](kstone::CompactionContext& context) {
+                  if (++jobs_ % 97 == 0) {
+                    ++thrown_;
+                    throw context.stripe_id();
+                  }
+                  return compact(context);
+                },
+                {compactor_.scan(), [this](kstone::LogLevel, std::string_view) { ++lines_; }}) {}
 
   void verify() {
     const auto found = kstone::compact::verify(database_.db(), database_.stripes(), ledger_);
@@ -182,10 +189,13 @@ class Life {
     const auto record = own() % ledger_.size();
     const auto family = database_.stripes()[ledger_.stripe(record)];
     const bool removes = ledger_.present(record) && own() % 8 == 0;
-    const auto status = removes                      ? database_.db().Delete({}, family, ledger_.key(record))
-                        : plant_ == Plant::lost_write ? ::rocksdb::Status::OK()
-                                                      : database_.db().Put({}, family, ledger_.key(record), ledger_.next_value(record));
-    if (!status.ok()) {  // RocksDB refuses writes after a failed flush or compaction, before they reach its log
+    const auto status =
+        removes ? database_.db().Delete({}, family, ledger_.key(record))
+        : plant_ == Plant::lost_write
+            ? ::rocksdb::Status::OK()
+            : database_.db().Put({}, family, ledger_.key(record), ledger_.next_value(record));
+    // RocksDB refuses writes after a failed flush or compaction, before they reach its log.
+    if (!status.ok()) {
       ++totals_.writes_refused;
       if (broken_ || !refused_since_) {
         refused_since_ = Clock::now();
@@ -209,9 +219,11 @@ class Life {
   void request(Random& own) {
     const auto stripe = static_cast<std::uint32_t>(own() % (stripes + 1));
     const auto answer = worker_.queue_compaction(stripe);
-    problems_.require(stripe == stripes ? answer == kstone::Submission::rejected_unknown_stripe
-                                        : accepted(answer) || (answer == kstone::Submission::rejected_shutting_down && ended_),
-                      "a request was answered " + std::string(to_string(answer)));
+    problems_.require(
+        stripe == stripes
+            ? answer == kstone::Submission::rejected_unknown_stripe
+            : accepted(answer) || (answer == kstone::Submission::rejected_shutting_down && ended_),
+        "a request was answered " + std::string(to_string(answer)));
     if (own() % 64 == 0) {
       const auto idle = worker_.wait_idle(std::chrono::milliseconds(own() % 20));
       problems_.require(idle == kstone::IdleResult::idle || idle == kstone::IdleResult::timed_out ||
@@ -229,18 +241,22 @@ class Life {
   }
 
   void check(const WorkerSnapshot& s) {
-    problems_.require(s.episodes_opened == s.episodes_done + s.episodes_failed + s.episodes_cancelled + s.episodes_discarded +
+    problems_.require(s.episodes_opened == s.episodes_done + s.episodes_failed +
+                                               s.episodes_cancelled + s.episodes_discarded +
                                                s.episodes_alive,
                       "episodes are not conserved");
-    problems_.require(s.episodes_opened == s.queued + s.rerun_pending, "episodes are not as many as the requests that opened them");
-    problems_.require(s.running <= config_.max_concurrent_compactions && s.running_max <= config_.max_concurrent_compactions,
+    problems_.require(s.episodes_opened == s.queued + s.rerun_pending,
+                      "episodes are not as many as the requests that opened them");
+    problems_.require(s.running <= config_.max_concurrent_compactions &&
+                          s.running_max <= config_.max_concurrent_compactions,
                       "more compactions run than configured");
     problems_.require(s.queue_size <= stripes, "more stripes wait than there are");
   }
 
   void pause(Random& own, unsigned microseconds_max) {
     std::unique_lock<std::mutex> lock(mutex_);
-    ends_.wait_for(lock, std::chrono::microseconds(own() % microseconds_max), [this] { return ended_.load(); });
+    ends_.wait_for(lock, std::chrono::microseconds(own() % microseconds_max),
+                   [this] { return ended_.load(); });
   }
 
   void break_and_mend(std::chrono::milliseconds time) {
@@ -249,15 +265,18 @@ class Life {
     while (Clock::now() < end && problems_.all().empty()) {
       pause(random_, 1'000'000);
       if (random_() % 4 == 0) {
-        // Read-only is fatal to RocksDB: only the next life mends it, so it comes near the end of this one.
-        const bool fatal = random_() % 4 == 0 && end - Clock::now() < std::chrono::milliseconds(500);
+        // Read-only is fatal to RocksDB: only the next life mends it, so it comes near the end of
+        // this one.
+        const bool fatal =
+            random_() % 4 == 0 && end - Clock::now() < std::chrono::milliseconds(500);
         broken_ = true;
         beyond_repair = beyond_repair || fatal;
         disk_.set(fatal ? Fault::read_only : Fault::full);
         ++totals_.faults_switched_on;
         pause(random_, 300'000);
         disk_.set(Fault::none);
-        database_.db().Resume().PermitUncheckedError();  // it may be about to recover by itself, or cannot
+        // It may be about to recover by itself, or cannot.
+        database_.db().Resume().PermitUncheckedError();
         broken_ = beyond_repair;
       }
     }
@@ -282,14 +301,17 @@ class Life {
     database_.listener().detach();
     const auto s = worker_.snapshot();
     check(s);
-    problems_.require(report.complete && report.still_running.empty(), "a shutdown without a limit is not complete");
-    problems_.require(s.episodes_alive == 0 && s.running == 0 && s.queue_size == 0 && s.worker_threads == 0 &&
-                          s.waiting_callers == 0 && s.stats.active_compactions == 0,
+    problems_.require(report.complete && report.still_running.empty(),
+                      "a shutdown without a limit is not complete");
+    problems_.require(s.episodes_alive == 0 && s.running == 0 && s.queue_size == 0 &&
+                          s.worker_threads == 0 && s.waiting_callers == 0 &&
+                          s.stats.active_compactions == 0,
                       "after shutdown something is left");
     problems_.require(s.compactions_started == jobs_, "compactions and jobs are not as many");
     problems_.require(s.stats.total_compactions == s.outcomes_done + s.outcomes_more_work,
                       "total_compactions is not the number of compactions that did something");
-    problems_.require(s.outcomes_failed == thrown_, "jobs that failed and that threw are not as many: " + s.first_error);
+    problems_.require(s.outcomes_failed == thrown_,
+                      "jobs that failed and that threw are not as many: " + s.first_error);
     totals_.requests += s.requests();
     totals_.compactions += s.compactions_started;
     totals_.compactions_failed += s.outcomes_retry;
@@ -309,7 +331,8 @@ class Life {
   std::atomic<std::uint64_t> thrown_{0};
   std::atomic<std::uint64_t> lines_{0};
   std::atomic<bool> broken_{false};
-  std::optional<Clock::time_point> refused_since_;  // on a sound disk, without a write that succeeded
+  // On a sound disk, without a write that succeeded.
+  std::optional<Clock::time_point> refused_since_;
   std::mutex mutex_;
   std::condition_variable ends_;
   std::atomic<bool> ended_{false};
@@ -327,7 +350,8 @@ kstone::compact::RecordSet some_records(Random& random) {
     set.texts.push_back(text);
   }
   for (int i = 0; i < 20'000; ++i) {
-    set.records.push_back({"key " + std::to_string(i), {static_cast<std::uint32_t>(random() % 16)}});
+    set.records.push_back(
+        {"key " + std::to_string(i), {static_cast<std::uint32_t>(random() % 16)}});
   }
   return set;
 }
@@ -337,18 +361,21 @@ std::uint64_t median(std::vector<std::uint64_t> values) {
   return values.empty() ? 0 : values[values.size() / 2];
 }
 
-// Memory is flat if the last third of the lives holds no more than the second one, but for a tenth and 8 MiB; the first third
-// warms caches up. Threads must be the same after each life.
-void check_flat(const std::vector<Process>& lives, Problems& problems, nlohmann::ordered_json& summary) {
+// Memory is flat if the last third of the lives holds no more than the second one, but for a tenth
+// and 8 MiB; the first third warms caches up. Threads must be the same after each life.
+void check_flat(const std::vector<Process>& lives, Problems& problems,
+                nlohmann::ordered_json& summary) {
   std::vector<std::uint64_t> thirds[3];
   for (std::size_t i = 0; i < lives.size(); ++i) {
     thirds[3 * i / lives.size()].push_back(lives[i].resident_kib);
-    problems.require(lives[i].threads == lives[0].threads, "after a life there were " + std::to_string(lives[i].threads) +
-                                                               " threads, after the first " + std::to_string(lives[0].threads));
+    problems.require(lives[i].threads == lives[0].threads,
+                     "after a life there were " + std::to_string(lives[i].threads) +
+                         " threads, after the first " + std::to_string(lives[0].threads));
   }
   const auto before = median(thirds[1]);
   const auto after = median(thirds[2]);
-  summary["resident_mib_first_middle_last_third"] = {median(thirds[0]) / 1024, before / 1024, after / 1024};
+  summary["resident_mib_first_middle_last_third"] = {median(thirds[0]) / 1024, before / 1024,
+                                                     after / 1024};
   summary["threads_after_each_life"] = lives.empty() ? 0 : lives.back().threads;
 #if defined(__SANITIZE_THREAD__)
   constexpr std::size_t enough = SIZE_MAX;  // a sanitizer's shadow grows with what was touched
@@ -356,7 +383,8 @@ void check_flat(const std::vector<Process>& lives, Problems& problems, nlohmann:
   constexpr std::size_t enough = enough_lives;
 #endif
   if (lives.size() >= enough) {
-    problems.require(after <= before + before / 10 + 8192, "resident memory grew from " + std::to_string(before) + " to " +
+    problems.require(after <= before + before / 10 + 8192, "resident memory grew from " +
+                                                               std::to_string(before) + " to " +
                                                                std::to_string(after) + " KiB");
   } else {
     summary["note"] = "too few lives, or a sanitizer: memory was not judged";
@@ -366,7 +394,8 @@ void check_flat(const std::vector<Process>& lives, Problems& problems, nlohmann:
 // Laws that were never tried hold. What must have happened for this run to say anything:
 void check_done(const Totals& totals, Problems& problems) {
   const auto happened = [&](std::uint64_t count, const char* what) {
-    problems.require(count != 0, "in " + std::to_string(totals.lives) + " lives there was not one " + what);
+    problems.require(count != 0,
+                     "in " + std::to_string(totals.lives) + " lives there was not one " + what);
   };
   happened(totals.compactions, "compaction");
   happened(totals.puts, "write");
@@ -383,7 +412,8 @@ class Folder {
  public:
   Folder() {
     auto pattern = (std::filesystem::temp_directory_path() / "kstone-soak-XXXXXX").string();
-    path = mkdtemp(pattern.data()) != nullptr ? pattern : throw std::runtime_error("mkdtemp " + pattern);
+    path = mkdtemp(pattern.data()) != nullptr ? pattern
+                                              : throw std::runtime_error("mkdtemp " + pattern);
   }
   ~Folder() { std::filesystem::remove_all(path); }
   Folder(const Folder&) = delete;
@@ -415,7 +445,8 @@ int soak(const Arguments& arguments) {
     {
       Life life(folder.path, *disk, env.get(), ledger, random, problems, totals, arguments.plant);
       life.verify();
-      life.live(std::chrono::milliseconds(random() % std::max<std::uint64_t>(arguments.seconds * 20, 1000)));
+      life.live(std::chrono::milliseconds(random() %
+                                          std::max<std::uint64_t>(arguments.seconds * 20, 1000)));
     }
     if (arguments.plant == Plant::left_thread) {
       std::thread(pause).detach();
@@ -449,7 +480,8 @@ int soak(const Arguments& arguments) {
     std::ofstream file(arguments.summary);
     file << summary.dump(1) << "\n";
     if (!file.flush()) {
-      std::fprintf(stderr, "kstone_soak: --summary %s: cannot be written\n", arguments.summary.c_str());
+      std::fprintf(stderr, "kstone_soak: --summary %s: cannot be written\n",
+                   arguments.summary.c_str());
       return 2;
     }
   }
@@ -473,7 +505,9 @@ int main(int argc, char** argv) {
       arguments.plant = plants.at(value);
     } else {
       std::fprintf(stderr, "kstone_soak: '%s' is unknown or lacks its value\n", argv[i]);
-      std::fprintf(stderr, "usage: kstone_soak [--seconds N] [--seed N] [--summary FILE] [--plant lost_write|left_thread|no_load]\n");
+      std::fprintf(stderr,
+                   "usage: kstone_soak [--seconds N] [--seed N] [--summary FILE] [--plant "
+                   "lost_write|left_thread|no_load]\n");
       return 2;
     }
   }

@@ -1,14 +1,18 @@
-// Real threads, every call the worker has, shutdown at a random moment, for a bounded number of rounds; each round makes a
-// worker and destroys it. Built with a sanitizer.
+// Real threads, every call the worker has, shutdown at a random moment, for a bounded number of
+// rounds; each round makes a worker and destroys it. Built with a sanitizer.
 //
-//   kstone_tsan_stress [--rounds N] [--seconds N] [--seed N] [--recorded [--tamper N]] [--threads-stay] [--fault NAME]
+//   kstone_tsan_stress [--rounds N] [--seconds N] [--seed N] [--recorded [--tamper N]]
+//   [--threads-stay] [--fault NAME]
 //
-// It ends after so many rounds, or so many seconds. --recorded runs the worker on RecordingSync and replays each round; --tamper
-// also changes N transitions of each record, every one of which the replay must reject. --threads-stay lets no job end its
-// thread: UBSan takes the catch clause of a forced unwinding, which has no object, for a null reference. --fault plants one
-// of the faults at the end of this file: one that a sanitizer must report, or a policy that the replay must find out.
+// It ends after so many rounds, or so many seconds. --recorded runs the worker on RecordingSync and
+// replays each round; --tamper also changes N transitions of each record, every one of which the
+// replay must reject. --threads-stay lets no job end its thread: UBSan takes the catch clause of a
+// forced unwinding, which has no object, for a null reference. --fault plants one of the faults at
+// the end of this file: one that a sanitizer must report, or a policy that the replay must find
+// out.
 //
-// The last line says what was done. The exit status is 0 if all was well, 1 if not, 2 for wrong arguments.
+// The last line says what was done. The exit status is 0 if all was well, 1 if not, 2 for wrong
+// arguments.
 
 #include <cxxabi.h>
 #include <pthread.h>
@@ -58,7 +62,7 @@ void fail(const std::string& sentence) {
   }
 }
 
-// -- The worker's calls, recorded if the thread records -----------------------------------------------------------------
+// -- The worker's calls, recorded if the thread records -------------------------------------------
 
 void begins(Call call, std::uint64_t argument = 0) {
   kstone::trace::add({Act::call_begin, static_cast<std::uint8_t>(call), 0, 0, 0, argument});
@@ -66,13 +70,14 @@ void begins(Call call, std::uint64_t argument = 0) {
 
 template <class Answer>
 Answer ends(Call call, Answer answer) {
-  kstone::trace::add({Act::call_end, static_cast<std::uint8_t>(call), 0, 0, 0, static_cast<std::uint64_t>(answer)});
+  kstone::trace::add({Act::call_end, static_cast<std::uint8_t>(call), 0, 0, 0,
+                      static_cast<std::uint64_t>(answer)});
   return answer;
 }
 
 // An answer too large for an event: it stands in the log.
 template <class Answer>
-Answer ends(Call call, std::deque<Answer> Log::*answers, Answer answer) {
+Answer ends(Call call, std::deque<Answer> Log::* answers, Answer answer) {
   if (auto* log = kstone::trace::current) {
     (log->*answers).push_back(answer);
     ends(call, (log->*answers).size() - 1);
@@ -114,24 +119,28 @@ struct Calls {
   }
 };
 
-void record_outcome(std::uint32_t stripe, CompactionOutcome::Kind kind, const std::string& text, bool unwound = false) {
+void record_outcome(std::uint32_t stripe, CompactionOutcome::Kind kind, const std::string& text,
+                    bool unwound = false) {
   if (auto* log = kstone::trace::current) {
     log->texts.push_back(text);
-    log->add({Act::job_end, unwound, stripe, 0, log->texts.size() - 1, static_cast<std::uint64_t>(kind)});
+    log->add({Act::job_end, unwound, stripe, 0, log->texts.size() - 1,
+              static_cast<std::uint64_t>(kind)});
   }
 }
 
-// -- One round ----------------------------------------------------------------------------------------------------------
+// -- One round ------------------------------------------------------------------------------------
 
 constexpr int requesters = 3;
 
-// What a caller writes before a request and the compaction reads: one plain cell for each caller and stripe, written once, so
-// that a request which publishes nothing is a race. A compaction reads the cell if it is certain to be later than the
-// request: its number is at least two above the number of compactions that had begun when the call had returned. These
-// numbers are relaxed, so it is the request alone that publishes.
+// What a caller writes before a request and the compaction reads: one plain cell for each caller
+// and stripe, written once, so that a request which publishes nothing is a race. A compaction reads
+// the cell if it is certain to be later than the request: its number is at least two above the
+// number of compactions that had begun when the call had returned. These numbers are relaxed, so it
+// is the request alone that publishes.
 struct Written {
   int value = 0;
-  std::atomic<int> visible_from{0};  // the number of the first such compaction; 0 while there is none
+  // The number of the first such compaction; 0 while there is none.
+  std::atomic<int> visible_from{0};
 };
 
 struct Totals {
@@ -182,7 +191,8 @@ class Round {
     auto config = kstone::CompactionConfig().with_max_concurrent(setting_.worker_threads);
     config.enabled = setting_.enabled;
     typename Worker::StatsAtomic stats;
-    worker_.emplace(config, stats, stripes_, [this](Context& context) { return job(context); }, options);
+    worker_.emplace(
+        config, stats, stripes_, [this](Context& context) { return job(context); }, options);
     calls_.emplace(Calls<Worker>{*worker_});
 
     if (random() % 2 == 0) {
@@ -193,7 +203,8 @@ class Round {
       add_caller(random, [this, i, requests](Random& own) { request(own, i, requests); });
     }
     add_caller(random, [this, requests](Random& own) { control(own, own() % (requests / 4)); });
-    add_caller(random, [this, requests](Random& own) { end(own, own() % (requests * requesters)); });
+    add_caller(random,
+               [this, requests](Random& own) { end(own, own() % (requests * requesters)); });
     for (auto& caller : callers_) {
       caller.join();
     }
@@ -227,7 +238,8 @@ class Round {
   void add_caller(Random& random, Body body) {
     Log* log = main_log_ ? &logs_.emplace_back() : nullptr;
     if (log != nullptr && random() % 8 == 0) {
-      log->refused_starts = random();  // the threads that this caller starts, if it is the one that does
+      // The threads that this caller starts, if it is the one that does.
+      log->refused_starts = random();
     }
     callers_.emplace_back([log, body, seed = random()] {
       kstone::trace::current = log;
@@ -244,7 +256,8 @@ class Round {
   }
 
   void request(Random& own, int requester, std::size_t requests) {
-    const auto pause = own() % 2 == 0 ? 0 : 8 + own() % 56;  // a busy machine makes each yield a long one
+    // A busy machine makes each yield a long one.
+    const auto pause = own() % 2 == 0 ? 0 : 8 + own() % 56;
     for (std::size_t i = 0; i < requests; ++i) {
       progress_.fetch_add(1, std::memory_order_relaxed);
       if (pause != 0 && own() % pause == 0) {
@@ -258,7 +271,8 @@ class Round {
       }
       const bool accepted = kstone::accepted(queue(id));
       if (first && accepted) {
-        cell.visible_from.store(begun_[id].fetch_add(0, std::memory_order_relaxed) + 2, std::memory_order_relaxed);
+        cell.visible_from.store(begun_[id].fetch_add(0, std::memory_order_relaxed) + 2,
+                                std::memory_order_relaxed);
       }
       if (own() % 64 == 0) {
         any_call(own);
@@ -279,14 +293,17 @@ class Round {
   // Whatever the others wait for ends here, so the wait for their progress is bounded.
   void end(Random& own, std::size_t progress) {
     const auto latest = std::chrono::steady_clock::now() + std::chrono::milliseconds(20);
-    while (progress_.load(std::memory_order_relaxed) < progress && std::chrono::steady_clock::now() < latest) {
+    while (progress_.load(std::memory_order_relaxed) < progress &&
+           std::chrono::steady_clock::now() < latest) {
       std::this_thread::yield();
     }
-    if (own() % 2 == 0 && start() != StartResult::no_threads && !jobs_end_threads_ && !fault_is_planted) {
+    if (own() % 2 == 0 && start() != StartResult::no_threads && !jobs_end_threads_ &&
+        !fault_is_planted) {
       calls_->wait_idle();  // and if it never ends, a wake-up was lost
     }
     if (own() % 2 == 0) {
-      calls_->shutdown(static_cast<ShutdownMode>(own() % 3), std::chrono::microseconds(own() % 100));
+      calls_->shutdown(static_cast<ShutdownMode>(own() % 3),
+                       std::chrono::microseconds(own() % 100));
     }
     check_report(calls_->shutdown(static_cast<ShutdownMode>(own() % 3)));
   }
@@ -320,7 +337,8 @@ class Round {
         return;
       case 5:
         if (own() % 64 == 0) {
-          calls_->shutdown(static_cast<ShutdownMode>(own() % 3), std::chrono::microseconds(own() % 50));
+          calls_->shutdown(static_cast<ShutdownMode>(own() % 3),
+                           std::chrono::microseconds(own() % 50));
         }
         return;
       case 6:
@@ -403,7 +421,8 @@ class Round {
       record_outcome(id, CompactionOutcome::Kind::failed, exception.what());
       throw;
     } catch (...) {
-      record_outcome(id, CompactionOutcome::Kind::failed, "an exception that is not a std::exception");
+      record_outcome(id, CompactionOutcome::Kind::failed,
+                     "an exception that is not a std::exception");
       throw;
     }
   }
@@ -446,7 +465,8 @@ class Round {
         calls_->start();
         return CompactionOutcome::failed("failed");
       case 7:
-        return context.stop_requested() ? CompactionOutcome::stopped() : CompactionOutcome::retry("later");
+        return context.stop_requested() ? CompactionOutcome::stopped()
+                                        : CompactionOutcome::retry("later");
       default:
         return CompactionOutcome::done();
     }
@@ -473,8 +493,8 @@ class Round {
 
   void check_snapshot() {
     const auto s = calls_->snapshot();
-    if (s.episodes_opened !=
-            s.episodes_done + s.episodes_failed + s.episodes_cancelled + s.episodes_discarded + s.episodes_alive ||
+    if (s.episodes_opened != s.episodes_done + s.episodes_failed + s.episodes_cancelled +
+                                 s.episodes_discarded + s.episodes_alive ||
         s.episodes_opened != s.queued + s.rerun_pending) {
       fail("episodes are not conserved");
     }
@@ -490,16 +510,21 @@ class Round {
     check_report(report);
     const auto s = calls_->snapshot();
     check_snapshot();
-    if (s.episodes_alive != 0 || s.compactions_started != ran_ || s.running != 0 || s.queue_size != 0 ||
-        s.worker_threads != 0) {
+    if (s.episodes_alive != 0 || s.compactions_started != ran_ || s.running != 0 ||
+        s.queue_size != 0 || s.worker_threads != 0) {
       fail("after shutdown something is left");
     }
-    const std::uint64_t counted[] = {s.queued, s.coalesced, s.rerun_pending, s.rejected_unknown_stripe,
-                                     s.rejected_disabled, s.rejected_shutting_down};
+    const std::uint64_t counted[] = {s.queued,
+                                     s.coalesced,
+                                     s.rerun_pending,
+                                     s.rejected_unknown_stripe,
+                                     s.rejected_disabled,
+                                     s.rejected_shutting_down};
     for (std::size_t i = 0; i < std::size(counted); ++i) {
       if (counted[i] != answers_[i].load(std::memory_order_relaxed)) {
-        fail(std::string(to_string(static_cast<Submission>(i))) + " is counted " + std::to_string(counted[i]) +
-             " times and was answered " + std::to_string(answers_[i].load()));
+        fail(std::string(to_string(static_cast<Submission>(i))) + " is counted " +
+             std::to_string(counted[i]) + " times and was answered " +
+             std::to_string(answers_[i].load()));
       }
     }
     if (stats.snapshot().total_compactions != s.outcomes_done + s.outcomes_more_work) {
@@ -537,14 +562,17 @@ class Round {
   std::vector<std::thread> callers_;
 };
 
-// -- Records ------------------------------------------------------------------------------------------------------------
+// -- Records --------------------------------------------------------------------------------------
 
-kstone::trace::Verdict replay(const kstone::trace::Setting& setting, const std::vector<Log*>& logs) {
+kstone::trace::Verdict replay(const kstone::trace::Setting& setting,
+                              const std::vector<Log*>& logs) {
   return kstone::trace::replay(setting, {logs.begin(), logs.end()});
 }
 
-// Drops, doubles or swaps a transition; the replay must reject the record. Afterwards it is as before.
-void tamper(const kstone::trace::Setting& setting, const std::vector<Log*>& logs, Random& random, Totals& totals) {
+// Drops, doubles or swaps a transition; the replay must reject the record. Afterwards it is as
+// before.
+void tamper(const kstone::trace::Setting& setting, const std::vector<Log*>& logs, Random& random,
+            Totals& totals) {
   std::vector<Log*> all = logs;
   for (std::size_t i = 0; i < all.size(); ++i) {
     for (const auto& child : all[i]->children) {
@@ -615,8 +643,9 @@ int rounds(const Arguments& arguments) {
   Totals totals;
   const auto begin = std::chrono::steady_clock::now();
   const auto in_time = [&] {
-    return arguments.rounds != 0 ? totals.rounds < arguments.rounds
-                                 : std::chrono::steady_clock::now() - begin < std::chrono::seconds(arguments.seconds);
+    return arguments.rounds != 0
+               ? totals.rounds < arguments.rounds
+               : std::chrono::steady_clock::now() - begin < std::chrono::seconds(arguments.seconds);
   };
   while (in_time() && totals.illegal == 0) {
     Round<Sync> round(random, can_record, arguments.threads_stay);
@@ -629,7 +658,8 @@ int rounds(const Arguments& arguments) {
       totals.holds_replayed += verdict.holds;
       if (!verdict.illegal.empty()) {
         ++totals.illegal;
-        std::printf("ILLEGAL in round %llu: %s\n", static_cast<unsigned long long>(totals.rounds), verdict.illegal.c_str());
+        std::printf("ILLEGAL in round %llu: %s\n", static_cast<unsigned long long>(totals.rounds),
+                    verdict.illegal.c_str());
       }
       for (std::uint64_t i = 0; i < arguments.tamper && totals.illegal == 0; ++i) {
         tamper(round.setting(), round.logs(), random, totals);
@@ -656,9 +686,10 @@ int rounds(const Arguments& arguments) {
   return totals.illegal == 0 ? 0 : 1;
 }
 
-// -- Faults that are planted ----------------------------------------------------------------------------------------------
+// -- Faults that are planted ----------------------------------------------------------------------
 
-// A mutex that excludes others but orders nothing: what it guards is a race, though it never goes wrong on this machine.
+// A mutex that excludes others but orders nothing: what it guards is a race, though it never goes
+// wrong on this machine.
 struct MutexWithoutOrder : kstone::ProductionSync {
   class KSTONE_CAPABILITY("mutex") mutex {
    public:
@@ -693,7 +724,9 @@ struct RequestWithoutPublication : kstone::ProductionSync {
   template <class T>
   struct atomic : std::atomic<T> {
     using std::atomic<T>::atomic;
-    T fetch_add(T amount, std::memory_order) { return std::atomic<T>::fetch_add(amount, std::memory_order_relaxed); }
+    T fetch_add(T amount, std::memory_order) {
+      return std::atomic<T>::fetch_add(amount, std::memory_order_relaxed);
+    }
   };
 };
 
@@ -713,7 +746,8 @@ struct Lying : kstone::trace::RecordingSync {
   using atomic = std::conditional_t<std::is_same_v<T, std::uint64_t>, Word, std::atomic<T>>;
 };
 
-// Closing a word tells nothing of what stood in it: claimed stripes and those in the list are forgotten.
+// Closing a word tells nothing of what stood in it: claimed stripes and those in the list are
+// forgotten.
 struct ForgetsWhatItCloses {
   static std::uint64_t exchanged(std::uint64_t value, std::uint64_t before) {
     return value == kstone::StripeWord::closed_bit ? 0 : before;
@@ -726,7 +760,9 @@ struct LosesClaims {
   static std::uint64_t exchanged(std::uint64_t, std::uint64_t before) { return before; }
   static std::uint64_t added(std::uint64_t before) {
     static std::atomic<unsigned> count{0};
-    return before == 0 && count.fetch_add(1, std::memory_order_relaxed) % 16 == 0 ? kstone::StripeWord::one_request : before;
+    return before == 0 && count.fetch_add(1, std::memory_order_relaxed) % 16 == 0
+               ? kstone::StripeWord::one_request
+               : before;
   }
 };
 
@@ -756,7 +792,8 @@ struct CountsInFreedMemory : kstone::ProductionSync {
   struct semaphore : ProductionSync::semaphore {
     void post(std::uint32_t count) noexcept {
       auto owner = std::make_unique<std::uint32_t>(0);
-      std::uint32_t* volatile kept = owner.get();  // so that the compiler does not see what the sanitizer must
+      // So that the compiler does not see what the sanitizer must.
+      std::uint32_t* volatile kept = owner.get();
       owner.reset();
       *kept += count;
       ProductionSync::semaphore::post(count);
@@ -787,9 +824,11 @@ const std::map<std::string, std::function<int(const Arguments&)>> faults = {
 };
 
 [[noreturn]] void usage() {
-  std::fprintf(stderr, "usage: kstone_tsan_stress [--rounds N] [--seconds N] [--seed N] [--recorded [--tamper N]]\n"
-                       "                          [--threads-stay] [--fault NAME]\n"
-                       "faults:");
+  std::fprintf(
+      stderr,
+      "usage: kstone_tsan_stress [--rounds N] [--seconds N] [--seed N] [--recorded [--tamper N]]\n"
+      "                          [--threads-stay] [--fault NAME]\n"
+      "faults:");
   for (const auto& [name, run] : faults) {
     std::fprintf(stderr, " %s", name.c_str());
   }
@@ -824,7 +863,8 @@ Arguments parse(int argc, char** argv) {
     }
     *number->second = value;
   }
-  if ((arguments.rounds == 0 && arguments.seconds == 0) || (arguments.fault != "none" && !faults.contains(arguments.fault))) {
+  if ((arguments.rounds == 0 && arguments.seconds == 0) ||
+      (arguments.fault != "none" && !faults.contains(arguments.fault))) {
     usage();
   }
   return arguments;
@@ -840,5 +880,6 @@ int main(int argc, char** argv) {
   if (fault_is_planted) {
     return faults.at(arguments.fault)(arguments);
   }
-  return arguments.recorded ? rounds<kstone::trace::RecordingSync>(arguments) : rounds<kstone::ProductionSync>(arguments);
+  return arguments.recorded ? rounds<kstone::trace::RecordingSync>(arguments)
+                            : rounds<kstone::ProductionSync>(arguments);
 }

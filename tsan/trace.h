@@ -1,5 +1,5 @@
-// What a recorded run consists of: for each thread a log of its own, filled by `RecordingSync` and by the program that runs
-// the worker, and replayed by `replay`.
+// What a recorded run consists of: for each thread a log of its own, filled by `RecordingSync` and
+// by the program that runs the worker, and replayed by `replay`.
 //
 // Thread safety: a log is written by one thread, and read once all threads have ended.
 
@@ -17,29 +17,41 @@
 namespace kstone::trace {
 
 enum class Act : std::uint8_t {
-  transition,    // of a word: `version` counts them, `before` became `after`
-  load,          // of a word, or a compare-exchange that did not take effect: `version`, `after`
-  lock,          // `version` is the number of the hold; after a wait `object` is its Change, and `after` says "in time"
-  unlock,        // the same number; `object` is the Change that is waited for, if any
-  notify,        // `object` is the Change, `after` 1 for all waiters
-  post,          // `after` tokens
-  sleep,         // waits for a token
-  wake,          // has got one
+  transition,  // of a word: `version` counts them, `before` became `after`
+  load,        // of a word, or a compare-exchange that did not take effect: `version`, `after`
+  lock,    // `version` is the number of the hold; after a wait `object` is its Change, and `after`
+           // says "in time"
+  unlock,  // the same number; `object` is the Change that is waited for, if any
+  notify,  // `object` is the Change, `after` 1 for all waiters
+  post,    // `after` tokens
+  sleep,   // waits for a token
+  wake,    // has got one
   thread_start,  // `object` counts this thread's children, `after` is 1 if there is one now
   thread_begin,
   thread_end,
   join,
-  job_begin,   // `object` is the stripe, `after` the attempt
-  job_end,     // `object` is the stripe, `after` the outcome's kind, `before` its text in Log::texts; `detail` 1: unwound
+  job_begin,  // `object` is the stripe, `after` the attempt
+  // `object` is the stripe, `after` the outcome's kind, `before` its text in Log::texts; `detail`
+  // 1: unwound.
+  job_end,
   scan_begin,
-  scan_end,    // `after` is 1 if it threw
+  scan_end,  // `after` is 1 if it threw
   sink_begin,
   sink_end,
   call_begin,  // `detail` is the Call, `after` its argument
   call_end,    // `after` is the answer, or where it stands in the log
 };
 
-enum class Call : std::uint8_t { queue_compaction, queue_size, is_running, wait_idle, shutdown, start, snapshot, destroy };
+enum class Call : std::uint8_t {
+  queue_compaction,
+  queue_size,
+  is_running,
+  wait_idle,
+  shutdown,
+  start,
+  snapshot,
+  destroy
+};
 
 // The argument of Call::shutdown.
 struct ShutdownArgument {
@@ -73,7 +85,8 @@ struct Log {
   std::deque<ShutdownReport> reports;
   std::deque<std::string> texts;
   std::uint32_t words_named = 0;
-  std::uint64_t refused_starts = 0;  // bit n: the n-th thread that this one starts is refused by the system
+  // Bit n: the n-th thread that this one starts is refused by the system.
+  std::uint64_t refused_starts = 0;
 
   void add(Event event) { events.push_back(event); }
 };
@@ -97,7 +110,8 @@ struct Setting {
 };
 
 struct Verdict {
-  std::string illegal;  // the first event that is not as it must be, in one sentence; empty if all are
+  // The first event that is not as it must be, in one sentence; empty if all are.
+  std::string illegal;
   std::uint64_t transitions = 0;
   std::uint64_t events = 0;
   std::uint64_t holds = 0;
@@ -105,9 +119,10 @@ struct Verdict {
 
 // Replays the logs of one worker's life, from before its construction to after its destruction.
 //
-// The transitions of each word are numbered, and so are the holds of the mutex; nothing else orders the logs. Every change of
-// the core happens in a hold, so the holds, in their order, are replayed on a `SchedulingCore`, with the values that the
-// words had; each thread must do what the shell does next, each answer must be the one that the words and the core imply.
+// The transitions of each word are numbered, and so are the holds of the mutex; nothing else orders
+// the logs. Every change of the core happens in a hold, so the holds, in their order, are replayed
+// on a `SchedulingCore`, with the values that the words had; each thread must do what the shell
+// does next, each answer must be the one that the words and the core imply.
 Verdict replay(const Setting& setting, const std::vector<const Log*>& logs);
 
 }  // namespace kstone::trace

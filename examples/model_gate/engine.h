@@ -1,5 +1,6 @@
-// A small LSM engine in memory, with a lock of its own, whose compactions are kstone's to schedule. It is a template over the
-// types by which threads meet, as the worker is: the program uses kstone::ProductionSync, the gate the modelled ones.
+// A small LSM engine in memory, with a lock of its own, whose compactions are kstone's to schedule.
+// It is a template over the types by which threads meet, as the worker is: the program uses
+// kstone::ProductionSync, the gate the modelled ones.
 
 #ifndef EXAMPLE_ENGINE_H_
 #define EXAMPLE_ENGINE_H_
@@ -20,7 +21,9 @@ using Records = std::map<int, int>;
 template <class Sync>
 class Engine {
  public:
-  Engine() : worker_(kstone::CompactionConfig().with_max_concurrent(1), {}, 1, [this](auto&) { return compact(); }) {
+  Engine()
+      : worker_(kstone::CompactionConfig().with_max_concurrent(1), {}, 1,
+                [this](auto&) { return compact(); }) {
     Sync::name(mutex_, "engine.mutex");
     Sync::name(state_, "engine.state");
   }

@@ -1,7 +1,8 @@
-// The engine under the model checker: a writer, one who reads or closes, and the worker's thread, in every interleaving.
+// The engine under the model checker: a writer, one who reads or closes, and the worker's thread,
+// in every interleaving.
 
-#include "engine.h"
 #include "kstone/model/gate.h"
+#include "engine.h"
 
 using namespace kstone::model;
 
@@ -33,7 +34,8 @@ struct Scenario {
   }
   void after() {
     check(closes || (engine->wait_idle() && engine->tables() == 1), "tables are merged");
-    check(engine->get(7).value_or(0) == (closes ? 0 : writes), "the newest value is read, and none after the end");
+    check(engine->get(7).value_or(0) == (closes ? 0 : writes),
+          "the newest value is read, and none after the end");
     engine.reset();
   }
 };
@@ -47,7 +49,8 @@ struct FreesTablesFirst : Engine {
   }
 };
 
-const auto closing = suite<Scenario<Engine, 2, 1>>({.name = "write_while_closing", .sometimes = {"read", "not written yet"}});
+const auto closing = suite<Scenario<Engine, 2, 1>>(
+    {.name = "write_while_closing", .sometimes = {"read", "not written yet"}});
 const auto merging = suite<Scenario<Engine, 3, 0>>({.name = "write_three_times"});
 const auto fails = suite<Scenario<FreesTablesFirst, 2, 1>>(
     {.name = "close_frees_tables_first", .expected = {Failure::use_after_free}});

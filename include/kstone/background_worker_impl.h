@@ -1,7 +1,7 @@
 // The definitions of basic_background_worker<Sync> that are not on the path of a request.
 //
-// Included by whoever instantiates the template for a `Sync`: `src/` for production, `model/` for exploration, tests with a
-// clock of their own. Users of `BackgroundWorker` need it not.
+// Included by whoever instantiates the template for a `Sync`: `src/` for production, `model/` for
+// exploration, tests with a clock of their own. Users of `BackgroundWorker` need it not.
 
 #ifndef KSTONE_BACKGROUND_WORKER_IMPL_H_
 #define KSTONE_BACKGROUND_WORKER_IMPL_H_
@@ -37,7 +37,8 @@ class KSTONE_SCOPED_CAPABILITY ScopedLock {
 };
 
 // Throws std::invalid_argument for what the constructor does not accept.
-KSTONE_EXPORT void validate(const CompactionConfig& config, std::uint32_t stripe_count, bool has_job);
+KSTONE_EXPORT void validate(const CompactionConfig& config, std::uint32_t stripe_count,
+                            bool has_job);
 
 // Assigns `text`, or a shorter one if there is no memory for it.
 KSTONE_EXPORT void assign_or_truncate(std::string& target, const char* text) noexcept;
@@ -46,13 +47,14 @@ KSTONE_EXPORT void assign_or_truncate(std::string& target, const char* text) noe
 
 template <class Sync>
 basic_background_worker<Sync>::basic_background_worker(CompactionConfig config, StatsAtomic stats,
-                                                       std::uint32_t stripe_count, Job job, Options options)
+                                                       std::uint32_t stripe_count, Job job,
+                                                       Options options)
     : config_((detail::validate(config, stripe_count, static_cast<bool>(job)), config)),
       stats_(std::move(stats)),
       stripe_count_(stripe_count),
       job_(std::move(job)),
       options_(std::move(options)),
-      words_(new Atomic<std::uint64_t>[stripe_count]{}),
+      words_(new Atomic<std::uint64_t>[stripe_count] {}),
       links_(new Cell<std::uint32_t>[stripe_count]),
       state_(State(stripe_count, config.max_concurrent_compactions)),
       slots_(new Slot[std::size_t{config.max_concurrent_compactions} + 1]) {
@@ -83,7 +85,8 @@ void basic_background_worker<Sync>::check_destructible() const {
   check_process("~BackgroundWorker: called in a child of fork(), where the worker has no threads");
   detail::ScopedLock lock(mutex_);
   Sync::check(!on_own_thread(),
-              "~BackgroundWorker: called from a job, scan or log sink of this worker; it would wait for itself");
+              "~BackgroundWorker: called from a job, scan or log sink of this worker; it would "
+              "wait for itself");
 }
 
 // Waits that were entered before the destructor still use the worker.
@@ -95,7 +98,7 @@ void basic_background_worker<Sync>::await_callers() {
   }
 }
 
-// -- Starting ---------------------------------------------------------------------------------------------------------
+// -- Starting -------------------------------------------------------------------------------------
 
 template <class Sync>
 StartResult basic_background_worker<Sync>::start() {
@@ -124,16 +127,18 @@ StartResult basic_background_worker<Sync>::start() {
     log_on_caller(LogLevel::warn, "start: the worker runs already");
   } else if (result != StartResult::started) {
     log_on_caller(LogLevel::warn, "start: failed, %s",
-        result == StartResult::shut_down ? "the worker was shut down" : "no thread could be created");
+                  result == StartResult::shut_down ? "the worker was shut down"
+                                                   : "no thread could be created");
   } else if (!config_.enabled) {
     log_on_caller(LogLevel::info, "started without threads, since the configuration is disabled");
   } else {
     log_on_caller(workers == config_.max_concurrent_compactions ? LogLevel::info : LogLevel::warn,
-        "started with %u of %u worker threads for %u stripes", workers, config_.max_concurrent_compactions,
-        stripe_count_);
+                  "started with %u of %u worker threads for %u stripes", workers,
+                  config_.max_concurrent_compactions, stripe_count_);
   }
   if (scan_missing) {
-    log_on_caller(LogLevel::warn, "start: no thread could be created for the periodic scan; it will not run");
+    log_on_caller(LogLevel::warn,
+                  "start: no thread could be created for the periodic scan; it will not run");
   }
   return result;
 }
@@ -143,13 +148,16 @@ void basic_background_worker<Sync>::start_threads() {
   auto& state = state_.write();
   const auto workers = config_.max_concurrent_compactions;
   // Captureless, so that `Sync::thread` needs no allocation for what it runs.
-  while (state.alive_workers < workers && start_thread(state.alive_workers, [](void* slot) {
-           static_cast<Slot*>(slot)->self->work(*static_cast<Slot*>(slot));
-         })) {
+  while (state.alive_workers < workers &&
+         start_thread(
+             state.alive_workers,
+             [](void* slot) { static_cast<Slot*>(slot)->self->work(*static_cast<Slot*>(slot)); })) {
     ++state.alive_workers;
   }
   if (options_.scan && state.alive_workers != 0) {
-    start_thread(workers, [](void* slot) { static_cast<Slot*>(slot)->self->scan(*static_cast<Slot*>(slot)); });
+    start_thread(workers, [](void* slot) {
+      static_cast<Slot*>(slot)->self->scan(*static_cast<Slot*>(slot));
+    });
   }
 }
 
@@ -171,7 +179,7 @@ void basic_background_worker<Sync>::enter(const Slot& slot) {
   state_.write().threads[slot.index].id = Sync::thread::current_id();
 }
 
-// -- Worker threads ---------------------------------------------------------------------------------------------------
+// -- Worker threads -------------------------------------------------------------------------------
 
 template <class Sync>
 void basic_background_worker<Sync>::work(Slot& slot) {
@@ -181,23 +189,28 @@ void basic_background_worker<Sync>::work(Slot& slot) {
     while (state_.read().core.has_queued()) {
       compact(slot);
     }
-    // Not before the queue is empty: what is listed is behind it anyway, and taking many stripes costs what taking one does.
+    // Not before the queue is empty: what is listed is behind it anyway, and taking many stripes
+    // costs what taking one does.
     ControlWord control = admit_listed();
     if (state_.read().core.has_queued()) {
       continue;
     }
-    // The core is what says that nothing will be queued any more; shutdown closes it and the list under one hold of the mutex.
+    // The core is what says that nothing will be queued any more; shutdown closes it and the list
+    // under one hold of the mutex.
     if (state_.read().core.closed()) {
       break;
     }
-    // Relaxed: who claims the sleeper hands over a token and nothing else. The exchange fails if a stripe was listed since
-    // admit_listed looked, so there is no moment between looking and sleeping in which one could be missed.
-    if (!control_.compare_exchange_weak(control.bits, control.with_sleeper_added().bits, std::memory_order_relaxed,
-                                        std::memory_order_relaxed)) {
+    // Relaxed: who claims the sleeper hands over a token and nothing else. The exchange fails if a
+    // stripe was listed since admit_listed looked, so there is no moment between looking and
+    // sleeping in which one could be missed.
+    if (!control_.compare_exchange_weak(control.bits, control.with_sleeper_added().bits,
+                                        std::memory_order_relaxed, std::memory_order_relaxed)) {
       continue;
     }
-    Sync::check(control.sleepers() < config_.max_concurrent_compactions, "work: this thread was awake, so not all slept");
-    // Between unlocking and sleeping a requester may claim this sleeper; its token is then there before the wait.
+    Sync::check(control.sleepers() < config_.max_concurrent_compactions,
+                "work: this thread was awake, so not all slept");
+    // Between unlocking and sleeping a requester may claim this sleeper; its token is then there
+    // before the wait.
     mutex_.unlock();
     sleepers_.wait();
     mutex_.lock();
@@ -209,8 +222,8 @@ void basic_background_worker<Sync>::work(Slot& slot) {
 // Moves the list into the core, oldest first, and returns the control word as it was last seen.
 template <class Sync>
 ControlWord basic_background_worker<Sync>::admit_listed() {
-  // Relaxed: sleepers are added under the mutex only, and a stale list makes the exchange below, or the one that goes to
-  // sleep, fail.
+  // Relaxed: sleepers are added under the mutex only, and a stale list makes the exchange below, or
+  // the one that goes to sleep, fail.
   ControlWord control{control_.load(std::memory_order_relaxed)};
   while (!control.list_is_empty()) {
     const auto taken = control.with_list_taken();
@@ -224,7 +237,8 @@ ControlWord basic_background_worker<Sync>::admit_listed() {
   return control;
 }
 
-// The list is newest first; it is turned round, in place, and linked in the order in which it was listed.
+// The list is newest first; it is turned round, in place, and linked in the order in which it was
+// listed.
 template <class Sync>
 void basic_background_worker<Sync>::link_taken(std::uint32_t head) {
   std::uint32_t oldest = 0;
@@ -244,10 +258,13 @@ void basic_background_worker<Sync>::compact(Slot& slot) {
   auto& core = state_.write().core;
   const auto stripe_id = core.take();
   if (!core.closed()) {
-    // [T1] acquire; pairs with [Q1]. What every requester of the episode wrote. From here on a request is for the next
-    // compaction, so it is this step that "starts after the request" speaks of. model/worker/no_lost_wake_up.cpp
-    const StripeWord before{words_[stripe_id].exchange(StripeWord::running_bit, std::memory_order_acquire)};
-    Sync::check(before.requests() != 0 && !before.running(), "compact: a queued stripe has requests and does not run");
+    // [T1] acquire; pairs with [Q1]. What every requester of the episode wrote. From here on a
+    // request is for the next compaction, so it is this step that "starts after the request" speaks
+    // of. model/worker/no_lost_wake_up.cpp
+    const StripeWord before{
+        words_[stripe_id].exchange(StripeWord::running_bit, std::memory_order_acquire)};
+    Sync::check(before.requests() != 0 && !before.running(),
+                "compact: a queued stripe has requests and does not run");
     core.count_coalesced(before.requests() - 1);
   }
   const auto attempt = core.stripe(stripe_id).attempts;
@@ -256,7 +273,8 @@ void basic_background_worker<Sync>::compact(Slot& slot) {
   mutex_.unlock();
 
   if (wake_another) {
-    sleepers_.post(1);  // for what stays in the queue: whoever owes the token for it may be suspended
+    // For what stays in the queue: whoever owes the token for it may be suspended.
+    sleepers_.post(1);
   }
   auto outcome = run_job(slot, stripe_id, attempt);
 
@@ -266,7 +284,8 @@ void basic_background_worker<Sync>::compact(Slot& slot) {
 }
 
 template <class Sync>
-CompactionOutcome basic_background_worker<Sync>::run_job(Slot& slot, std::uint32_t stripe_id, std::uint32_t attempt) {
+CompactionOutcome basic_background_worker<Sync>::run_job(Slot& slot, std::uint32_t stripe_id,
+                                                         std::uint32_t attempt) {
   using Kind = CompactionOutcome::Kind;
   log(LogLevel::debug, "compaction of stripe %u starts", stripe_id);
   Context context(CompactionRequest{stripe_id}, attempt, slot.stop_flag, stats_);
@@ -278,24 +297,27 @@ CompactionOutcome basic_background_worker<Sync>::run_job(Slot& slot, std::uint32
   if (outcome.kind() == Kind::failed || outcome.kind() == Kind::retry) {
     log(LogLevel::warn, "compaction of stripe %u failed: %s", stripe_id, outcome.error().c_str());
   } else {
-    log(LogLevel::debug, "compaction of stripe %u ends: %s", stripe_id, to_string(outcome.kind()).data());
+    log(LogLevel::debug, "compaction of stripe %u ends: %s", stripe_id,
+        to_string(outcome.kind()).data());
   }
   return outcome;
 }
 
-// Calls code of the user. False, with the text, if it threw. Nothing here synchronizes inside a handler, where a fiber of
-// the model checker must not be switched; the one that does is the C library's, which the models never meet.
+// Calls code of the user. False, with the text, if it threw. Nothing here synchronizes inside a
+// handler, where a fiber of the model checker must not be switched; the one that does is the C
+// library's, which the models never meet.
 template <class Sync>
 template <class Call>
-bool basic_background_worker<Sync>::contained([[maybe_unused]] Slot& slot,
-                                              [[maybe_unused]] std::optional<std::uint32_t> stripe_id,
-                                              std::string& error, const Call& call) {
+bool basic_background_worker<Sync>::contained(
+    [[maybe_unused]] Slot& slot, [[maybe_unused]] std::optional<std::uint32_t> stripe_id,
+    std::string& error, const Call& call) {
   bool returned = false;
   try {
     call();
     returned = true;
 #if defined(__GLIBCXX__)
-  } catch (const abi::__forced_unwind&) {  // the thread was cancelled, or ended itself: not ours to stop
+  } catch (const abi::__forced_unwind&) {
+    // The thread was cancelled, or ended itself: not ours to stop.
     leave_unwound(slot, stripe_id);
     throw;
 #endif
@@ -332,19 +354,23 @@ void basic_background_worker<Sync>::finish(std::uint32_t stripe_id, CompactionOu
 
 // The stripe's word stops saying *running*. True if requests came meanwhile; they stay in the word.
 template <class Sync>
-bool basic_background_worker<Sync>::release_word(std::uint32_t stripe_id, CompactionOutcome::Kind kind) {
+bool basic_background_worker<Sync>::release_word(std::uint32_t stripe_id,
+                                                 CompactionOutcome::Kind kind) {
   auto& word = words_[stripe_id];
   if (kind != CompactionOutcome::Kind::more_work) {
     // [F1] release; pairs with [Q1]. The list node's last use, for the next call that links.
     // model/worker/no_lost_wake_up.cpp
-    return StripeWord{word.fetch_sub(StripeWord::running_bit, std::memory_order_release)}.requests() != 0;
+    return StripeWord{word.fetch_sub(StripeWord::running_bit, std::memory_order_release)}
+               .requests() != 0;
   }
-  // The worker requests the rest of the work itself, in the same step: the word must not look idle in between.
-  // Relaxed: it publishes nothing. The word keeps a request, so nobody links the stripe before a later [F1].
+  // The worker requests the rest of the work itself, in the same step: the word must not look idle
+  // in between. Relaxed: it publishes nothing. The word keeps a request, so nobody links the stripe
+  // before a later [F1].
   const StripeWord before{
       word.fetch_add(StripeWord::one_request - StripeWord::running_bit, std::memory_order_relaxed)};
   if (before.requests() != 0) {
-    // Others asked as well: theirs is enough. Relaxed: a count, and the word keeps at least one request.
+    // Others asked as well: theirs is enough. Relaxed: a count, and the word keeps at least one
+    // request.
     word.fetch_sub(StripeWord::one_request, std::memory_order_relaxed);
   }
   return before.requests() != 0;
@@ -362,10 +388,11 @@ void basic_background_worker<Sync>::leave(Slot& slot) {
   }
 }
 
-// The thread is being unwound out of a job or scan. Its compaction has failed; the other threads go on. It goes without having
-// looked at the queue, so it wakes another.
+// The thread is being unwound out of a job or scan. Its compaction has failed; the other threads go
+// on. It goes without having looked at the queue, so it wakes another.
 template <class Sync>
-void basic_background_worker<Sync>::leave_unwound(Slot& slot, std::optional<std::uint32_t> stripe_id) {
+void basic_background_worker<Sync>::leave_unwound(Slot& slot,
+                                                  std::optional<std::uint32_t> stripe_id) {
   mutex_.lock();
   if (stripe_id) {
     finish(*stripe_id, CompactionOutcome::failed("thread ended"));  // a text that needs no memory
@@ -384,8 +411,8 @@ bool basic_background_worker<Sync>::claim_sleeper() {
   // Relaxed: as for going to sleep.
   ControlWord control{control_.load(std::memory_order_relaxed)};
   while (control.sleepers() != 0 &&
-         !control_.compare_exchange_weak(control.bits, control.with_sleeper_claimed().bits, std::memory_order_relaxed,
-                                         std::memory_order_relaxed)) {
+         !control_.compare_exchange_weak(control.bits, control.with_sleeper_claimed().bits,
+                                         std::memory_order_relaxed, std::memory_order_relaxed)) {
   }
   return control.sleepers() != 0;
 }
@@ -410,7 +437,7 @@ void basic_background_worker<Sync>::scan(Slot& slot) {
   mutex_.unlock();
 }
 
-// -- Waiting and shutting down ----------------------------------------------------------------------------------------
+// -- Waiting and shutting down --------------------------------------------------------------------
 
 template <class Sync>
 IdleResult basic_background_worker<Sync>::wait_idle(Limit limit) {
@@ -431,18 +458,20 @@ IdleResult basic_background_worker<Sync>::wait_idle(Limit limit) {
   }
   --state_.write().idle_waiters;
   if (state_.read().core.closed()) {
-    thread_left_.notify_all();  // the destructor, which waits under the mutex held here for the last wait
+    // The destructor, which waits under the mutex held here for the last wait.
+    thread_left_.notify_all();
   }
   return result;
 }
 
-// The stripes with an episode alive at this moment, each with what its count of ended episodes will then have reached. A
-// stripe that is claimed and not yet linked has one: it shows in its word.
+// The stripes with an episode alive at this moment, each with what its count of ended episodes will
+// then have reached. A stripe that is claimed and not yet linked has one: it shows in its word.
 template <class Sync>
 auto basic_background_worker<Sync>::goals_of_all_stripes() const -> std::vector<Goal> {
   std::vector<Goal> goals;
   for (std::uint32_t i = 0; i < stripe_count_; ++i) {
-    // Relaxed: the compaction that left the word idle did so under the mutex held here, which carries what it wrote.
+    // Relaxed: the compaction that left the word idle did so under the mutex held here, which
+    // carries what it wrote.
     const StripeWord word{words_[i].load(std::memory_order_relaxed)};
     const auto alive = state_.read().core.alive_episodes(i, word.requests());
     if (alive != 0) {
@@ -456,7 +485,8 @@ template <class Sync>
 IdleResult basic_background_worker<Sync>::await_goal(Goal goal, const Deadline& deadline) {
   // The counter wraps; at most two episodes of a stripe are alive, so the distance tells.
   const auto reached = [&]() KSTONE_REQUIRES(mutex_) {
-    return static_cast<std::int32_t>(state_.read().core.stripe(goal.stripe_id).ended - goal.ended) >= 0;
+    return static_cast<std::int32_t>(state_.read().core.stripe(goal.stripe_id).ended -
+                                     goal.ended) >= 0;
   };
   while (!reached()) {
     const bool in_time = wait(episode_ended_, deadline);
@@ -495,7 +525,8 @@ void basic_background_worker<Sync>::stop(ShutdownMode mode, const Deadline& dead
   state_.write().core.apply(mode);
   if (state_.read().core.mode() == ShutdownMode::cancel) {
     for (std::uint32_t i = 0; i < config_.max_concurrent_compactions; ++i) {
-      slots_[i].stop_flag.store(true, std::memory_order_relaxed);  // relaxed: asks, publishes nothing
+      // Relaxed: asks, publishes nothing.
+      slots_[i].stop_flag.store(true, std::memory_order_relaxed);
     }
   }
   if (closes) {
@@ -506,23 +537,26 @@ void basic_background_worker<Sync>::stop(ShutdownMode mode, const Deadline& dead
     join_threads(deadline);
   }
   --state_.write().shutdown_callers;
-  thread_left_.notify_all();  // other callers of shutdown, and the destructor, which wait under the mutex held here
+  // Other callers of shutdown, and the destructor, which wait under the mutex held here.
+  thread_left_.notify_all();
 }
 
-// The list is closed before the stripe words: in the other order a stripe could be claimed, its word then found closed,
-// and nobody would know of it. Who claims a stripe before its word closes finds the list closed and leaves it to us.
+// The list is closed before the stripe words: in the other order a stripe could be claimed, its
+// word then found closed, and nobody would know of it. Who claims a stripe before its word closes
+// finds the list closed and leaves it to us.
 template <class Sync>
 void basic_background_worker<Sync>::close() {
   state_.write().closed_at = Sync::clock::now();
-  // [C1] acquire; pairs with [L1]. The links of the list that is taken here. model/worker/shutdown.cpp
+  // [C1] acquire; pairs with [L1]. The links of the list that is taken here.
+  // model/worker/shutdown.cpp
   const ControlWord control{
       control_.exchange(ControlWord::closed_and_empty().bits, std::memory_order_acquire)};
   link_taken(control.head());
   auto& core = state_.write().core;
   core.close();
   for (std::uint32_t i = 0; i < stripe_count_; ++i) {
-    // [C2] acquire; pairs with [Q1]. What the requesters of a claimed stripe wrote; the thread that takes it gets it
-    // through the mutex. model/worker/shutdown.cpp
+    // [C2] acquire; pairs with [Q1]. What the requesters of a claimed stripe wrote; the thread that
+    // takes it gets it through the mutex. model/worker/shutdown.cpp
     const StripeWord before{words_[i].exchange(StripeWord::closed_bit, std::memory_order_acquire)};
     core.close_stripe(i, before.requests());
   }
@@ -532,9 +566,10 @@ void basic_background_worker<Sync>::close() {
   }
 }
 
-// A token for every thread, not for every sleeper: one whose claimed token its requester has yet to post must not keep the
-// shutdown waiting. Tokens that remain are of no account, since nobody sleeps any more. Posted without the mutex, since a
-// thread that is woken may be run at once in place of this one, and would have to wait for it.
+// A token for every thread, not for every sleeper: one whose claimed token its requester has yet to
+// post must not keep the shutdown waiting. Tokens that remain are of no account, since nobody
+// sleeps any more. Posted without the mutex, since a thread that is woken may be run at once in
+// place of this one, and would have to wait for it.
 template <class Sync>
 void basic_background_worker<Sync>::wake_threads() {
   const auto threads = state_.read().alive_workers;
@@ -562,7 +597,8 @@ void basic_background_worker<Sync>::join_threads(const Deadline& deadline) {
         mutex_.unlock();
         slots_[i].thread.join();
         mutex_.lock();
-        state_.write().threads[i].id.reset();  // the system may give it to a thread that is not ours
+        // The system may give it to a thread that is not ours.
+        state_.write().threads[i].id.reset();
       }
     }
     state_.write().core.discard_queue();  // never started, or every thread was ended by its job
@@ -578,9 +614,13 @@ template <class Sync>
 void basic_background_worker<Sync>::log_end() {
   const auto counters = state_.read().core.counters();
   mutex_.unlock();
-  log_on_caller(LogLevel::info, "shut down; of %llu episodes %llu were done, %llu failed, %llu cancelled, %llu discarded",
-      static_cast<unsigned long long>(counters.opened), static_cast<unsigned long long>(counters.done),
-      static_cast<unsigned long long>(counters.failed), static_cast<unsigned long long>(counters.cancelled),
+  log_on_caller(
+      LogLevel::info,
+      "shut down; of %llu episodes %llu were done, %llu failed, %llu cancelled, %llu discarded",
+      static_cast<unsigned long long>(counters.opened),
+      static_cast<unsigned long long>(counters.done),
+      static_cast<unsigned long long>(counters.failed),
+      static_cast<unsigned long long>(counters.cancelled),
       static_cast<unsigned long long>(counters.discarded));
   mutex_.lock();
 }
@@ -608,7 +648,7 @@ ShutdownReport basic_background_worker<Sync>::report() const {
   return result;
 }
 
-// -- Observation ------------------------------------------------------------------------------------------------------
+// -- Observation ----------------------------------------------------------------------------------
 
 template <class Sync>
 std::size_t basic_background_worker<Sync>::queue_size() const {
@@ -620,7 +660,8 @@ std::size_t basic_background_worker<Sync>::queue_size() const {
 template <class Sync>
 std::size_t basic_background_worker<Sync>::waiting_stripes() const {
   // Relaxed: a count; calls that overlap may be missed.
-  return state_.read().core.queued() + ControlWord{control_.load(std::memory_order_relaxed)}.listed();
+  return state_.read().core.queued() +
+         ControlWord{control_.load(std::memory_order_relaxed)}.listed();
 }
 
 template <class Sync>
@@ -671,8 +712,9 @@ WorkerSnapshot basic_background_worker<Sync>::snapshot() const {
   return result;
 }
 
-// On a thread of the worker, also when it has left and runs destructors of the engine's thread_local objects; or in a sink
-// that was called on the thread of a caller. Waiting there would wait for itself.
+// On a thread of the worker, also when it has left and runs destructors of the engine's
+// thread_local objects; or in a sink that was called on the thread of a caller. Waiting there would
+// wait for itself.
 template <class Sync>
 bool basic_background_worker<Sync>::on_own_thread() const {
   const auto current = Sync::thread::current_id();
@@ -685,7 +727,8 @@ bool basic_background_worker<Sync>::on_own_thread() const {
 // As log, on the thread of a caller of the worker, which is known as such while the sink runs.
 template <class Sync>
 template <class... Arguments>
-void basic_background_worker<Sync>::log_on_caller(LogLevel level, const char* format, Arguments... arguments) {
+void basic_background_worker<Sync>::log_on_caller(LogLevel level, const char* format,
+                                                  Arguments... arguments) {
   if (!options_.log) {
     return;
   }
@@ -702,7 +745,8 @@ void basic_background_worker<Sync>::log_on_caller(LogLevel level, const char* fo
 
 // False once the deadline has passed. May wake spuriously.
 template <class Sync>
-bool basic_background_worker<Sync>::wait(typename Sync::condition_variable& change, const Deadline& deadline) {
+bool basic_background_worker<Sync>::wait(typename Sync::condition_variable& change,
+                                         const Deadline& deadline) {
   if (deadline) {
     return change.wait_until(mutex_, *deadline);
   }
@@ -723,7 +767,8 @@ auto basic_background_worker<Sync>::deadline_after(Limit limit) -> Deadline {
 
 template <class Sync>
 template <class... Arguments>
-void basic_background_worker<Sync>::log(LogLevel level, const char* format, Arguments... arguments) const noexcept {
+void basic_background_worker<Sync>::log(LogLevel level, const char* format,
+                                        Arguments... arguments) const noexcept {
   if (!options_.log) {
     return;
   }

@@ -13,8 +13,8 @@
 
 namespace kstone {
 
-// The limits that `BackgroundWorker`'s constructor checks. They come from the widths of the fields in
-// `ControlWord` and from what an interval in nanoseconds can hold.
+// The limits that `BackgroundWorker`'s constructor checks. They come from the widths of the fields
+// in `ControlWord` and from what an interval in nanoseconds can hold.
 inline constexpr std::uint32_t max_stripe_count = 1U << 24;
 inline constexpr std::uint32_t max_worker_threads = 4095;
 inline constexpr std::uint64_t max_check_interval_secs = 1'000'000'000;
@@ -23,13 +23,16 @@ struct CompactionConfig {
   // False: `queue_compaction` answers `rejected_disabled` and `start` creates no thread.
   bool enabled = true;
 
-  // A stripe with this many SSTs or more is queued by an engine adapter's scan. At least 2: one SST has nothing to merge with.
+  // A stripe with this many SSTs or more is queued by an engine adapter's scan. At least 2: one SST
+  // has nothing to merge with.
   std::uint32_t sst_threshold = 10;
 
-  // Seconds between two calls of the scan, 1 to `max_check_interval_secs`. Only the scan waits for it: a request starts at once.
+  // Seconds between two calls of the scan, 1 to `max_check_interval_secs`. Only the scan waits for
+  // it: a request starts at once.
   std::uint64_t check_interval_secs = 60;
 
-  // How many stripes are compacted at the same time: the number of worker threads, 1 to `max_worker_threads`.
+  // How many stripes are compacted at the same time: the number of worker threads, 1 to
+  // `max_worker_threads`.
   std::uint32_t max_concurrent_compactions = 4;
 
   static CompactionConfig disabled() {
@@ -38,8 +41,8 @@ struct CompactionConfig {
     return config;
   }
 
-  // The origin's setters. As there, a value below the least sensible one is raised to it (2 and 1); set the field itself to
-  // have the constructor refuse it.
+  // The origin's setters. As there, a value below the least sensible one is raised to it (2 and 1);
+  // set the field itself to have the constructor refuse it.
   [[nodiscard]] CompactionConfig with_sst_threshold(std::uint32_t threshold) const {
     auto config = *this;
     config.sst_threshold = std::max(threshold, 2U);

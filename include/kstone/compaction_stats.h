@@ -1,6 +1,8 @@
-// The nine counters of compaction work, shared between the worker, its jobs and whoever displays them.
+// The nine counters of compaction work, shared between the worker, its jobs and whoever displays
+// them.
 //
-// Thread safety: every member of `CompactionStatsAtomic` may be called from any thread. `CompactionStats` is a value.
+// Thread safety: every member of `CompactionStatsAtomic` may be called from any thread.
+// `CompactionStats` is a value.
 
 #ifndef KSTONE_COMPACTION_STATS_H_
 #define KSTONE_COMPACTION_STATS_H_
@@ -18,29 +20,33 @@ namespace kstone {
 
 // A snapshot. Each counter is exact at some moment of the call; together they are not one moment.
 struct CompactionStats {
-  std::uint64_t total_compactions = 0;           // compactions that ended `done` or `more_work`
-  std::uint64_t total_ssts_merged = 0;           // input SSTs
-  std::uint64_t total_ssts_created = 0;          // output SSTs
-  std::uint64_t total_bytes_read = 0;            // bytes
-  std::uint64_t total_bytes_written = 0;         // bytes
-  std::uint64_t total_bytes_reclaimed = 0;       // bytes by which the outputs are smaller than the inputs
-  std::uint64_t total_records_deduplicated = 0;  // records dropped because a newer one has the same key
-  std::uint64_t total_tombstones_removed = 0;    // deletion markers dropped
-  std::uint64_t active_compactions = 0;          // jobs running now
+  std::uint64_t total_compactions = 0;    // compactions that ended `done` or `more_work`
+  std::uint64_t total_ssts_merged = 0;    // input SSTs
+  std::uint64_t total_ssts_created = 0;   // output SSTs
+  std::uint64_t total_bytes_read = 0;     // bytes
+  std::uint64_t total_bytes_written = 0;  // bytes
+  // Bytes by which the outputs are smaller than the inputs.
+  std::uint64_t total_bytes_reclaimed = 0;
+  // Records dropped because a newer one has the same key.
+  std::uint64_t total_records_deduplicated = 0;
+  std::uint64_t total_tombstones_removed = 0;  // deletion markers dropped
+  std::uint64_t active_compactions = 0;        // jobs running now
 };
 
-// Copies share the same counters. The worker keeps `total_compactions` and `active_compactions`; the job records the others,
-// since only it knows what it merged.
+// Copies share the same counters. The worker keeps `total_compactions` and `active_compactions`;
+// the job records the others, since only it knows what it merged.
 template <class Sync>
 class basic_compaction_stats_atomic {
   struct Counters;
 
  public:
-  // Lowers `active_compactions` when it goes, or when `end` is called. *Requires* that some copy of the stats it comes from
-  // lives as long: keeping them alive by itself would cost two more locked operations for each compaction.
+  // Lowers `active_compactions` when it goes, or when `end` is called. *Requires* that some copy of
+  // the stats it comes from lives as long: keeping them alive by itself would cost two more locked
+  // operations for each compaction.
   class CompactionGuard {
    public:
-    CompactionGuard(CompactionGuard&& other) noexcept : counters_(std::exchange(other.counters_, nullptr)) {}
+    CompactionGuard(CompactionGuard&& other) noexcept
+        : counters_(std::exchange(other.counters_, nullptr)) {}
     CompactionGuard& operator=(CompactionGuard&&) = delete;
     ~CompactionGuard() { end(); }
 
@@ -69,20 +75,35 @@ class basic_compaction_stats_atomic {
     return CompactionGuard(counters_.get());
   }
 
-  // Relaxed throughout: counters are summed and shown; nothing else is read because of what they say.
+  // Relaxed throughout: counters are summed and shown; nothing else is read because of what they
+  // say.
   void record_compaction() const noexcept { add(counters_->total_compactions, 1); }
-  void record_ssts_merged(std::uint64_t count) const noexcept { add(counters_->total_ssts_merged, count); }
-  void record_ssts_created(std::uint64_t count) const noexcept { add(counters_->total_ssts_created, count); }
-  void record_bytes_read(std::uint64_t bytes) const noexcept { add(counters_->total_bytes_read, bytes); }
-  void record_bytes_written(std::uint64_t bytes) const noexcept { add(counters_->total_bytes_written, bytes); }
-  void record_bytes_reclaimed(std::uint64_t bytes) const noexcept { add(counters_->total_bytes_reclaimed, bytes); }
+  void record_ssts_merged(std::uint64_t count) const noexcept {
+    add(counters_->total_ssts_merged, count);
+  }
+  void record_ssts_created(std::uint64_t count) const noexcept {
+    add(counters_->total_ssts_created, count);
+  }
+  void record_bytes_read(std::uint64_t bytes) const noexcept {
+    add(counters_->total_bytes_read, bytes);
+  }
+  void record_bytes_written(std::uint64_t bytes) const noexcept {
+    add(counters_->total_bytes_written, bytes);
+  }
+  void record_bytes_reclaimed(std::uint64_t bytes) const noexcept {
+    add(counters_->total_bytes_reclaimed, bytes);
+  }
   void record_records_deduplicated(std::uint64_t count) const noexcept {
     add(counters_->total_records_deduplicated, count);
   }
-  void record_tombstones_removed(std::uint64_t count) const noexcept { add(counters_->total_tombstones_removed, count); }
+  void record_tombstones_removed(std::uint64_t count) const noexcept {
+    add(counters_->total_tombstones_removed, count);
+  }
 
   CompactionStats snapshot() const noexcept {
-    const auto read = [](const Counter& counter) { return counter.load(std::memory_order_relaxed); };
+    const auto read = [](const Counter& counter) {
+      return counter.load(std::memory_order_relaxed);
+    };
     CompactionStats stats;
     stats.total_compactions = read(counters_->total_compactions);
     stats.total_ssts_merged = read(counters_->total_ssts_merged);

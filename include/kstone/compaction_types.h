@@ -1,5 +1,5 @@
-// The values that pass between an engine and the worker: requests and their answers, outcomes of jobs, shutdown modes and
-// their report, and the snapshot.
+// The values that pass between an engine and the worker: requests and their answers, outcomes of
+// jobs, shutdown modes and their report, and the snapshot.
 //
 // Thread safety: plain values.
 
@@ -30,12 +30,13 @@ struct CompactionRequest {
   friend bool operator==(const CompactionRequest&, const CompactionRequest&) = default;
 };
 
-// The answer of `queue_compaction`. The first three mean accepted: a compaction of the stripe starts after the call's
-// effect, or the episode is reported with another end.
+// The answer of `queue_compaction`. The first three mean accepted: a compaction of the stripe
+// starts after the call's effect, or the episode is reported with another end.
 enum class Submission : std::uint8_t {
-  queued,                   // the stripe was idle and now waits for a worker thread
-  coalesced,                // a request that no compaction has taken yet covers this one too
-  rerun_pending,            // the stripe is being compacted; it will be compacted once more afterwards
+  queued,     // the stripe was idle and now waits for a worker thread
+  coalesced,  // a request that no compaction has taken yet covers this one too
+  // The stripe is being compacted; it will be compacted once more afterwards.
+  rerun_pending,
   rejected_unknown_stripe,  // the id is not below the stripe count
   rejected_disabled,        // `CompactionConfig::enabled` is false
   rejected_shutting_down,   // `shutdown` was called
@@ -51,16 +52,21 @@ class [[nodiscard]] CompactionOutcome {
     done,           // work was done and none is left
     nothing_to_do,  // there was nothing to compact; no success, no failure
     more_work,      // work was done and some is left: the stripe goes to the tail of the queue
-    retry,          // failed, and trying again later makes sense (a full disk); it is the next request that tries
-    failed,         // failed
-    stopped,        // gave up because it was asked to stop
+    // Failed, and trying again later makes sense (a full disk); it is the next request that tries.
+    retry,
+    failed,   // failed
+    stopped,  // gave up because it was asked to stop
   };
 
   static CompactionOutcome done() { return CompactionOutcome(Kind::done); }
   static CompactionOutcome nothing_to_do() { return CompactionOutcome(Kind::nothing_to_do); }
   static CompactionOutcome more_work() { return CompactionOutcome(Kind::more_work); }
-  static CompactionOutcome retry(std::string error) { return CompactionOutcome(Kind::retry, std::move(error)); }
-  static CompactionOutcome failed(std::string error) { return CompactionOutcome(Kind::failed, std::move(error)); }
+  static CompactionOutcome retry(std::string error) {
+    return CompactionOutcome(Kind::retry, std::move(error));
+  }
+  static CompactionOutcome failed(std::string error) {
+    return CompactionOutcome(Kind::failed, std::move(error));
+  }
   static CompactionOutcome stopped() { return CompactionOutcome(Kind::stopped); }
 
   Kind kind() const noexcept { return kind_; }
@@ -68,7 +74,8 @@ class [[nodiscard]] CompactionOutcome {
   std::string take_error() noexcept { return std::move(error_); }
 
  private:
-  explicit CompactionOutcome(Kind kind, std::string error = {}) : kind_(kind), error_(std::move(error)) {}
+  explicit CompactionOutcome(Kind kind, std::string error = {})
+      : kind_(kind), error_(std::move(error)) {}
 
   Kind kind_;
   std::string error_;
@@ -77,10 +84,12 @@ class [[nodiscard]] CompactionOutcome {
 KSTONE_EXPORT std::string_view to_string(CompactionOutcome::Kind kind) noexcept;
 
 enum class StartResult : std::uint8_t {
-  started,          // at least one worker thread runs, or the configuration is disabled and none is needed
+  // At least one worker thread runs, or the configuration is disabled and none is needed.
+  started,
   already_running,  // an earlier call started it
   shut_down,        // an error: a worker that was shut down does not start again; make a new one
-  no_threads,       // an error: the system refused every thread; nothing was started, `start` may be called again
+  // An error: the system refused every thread; nothing was started, `start` may be called again.
+  no_threads,
 };
 
 KSTONE_EXPORT std::string_view to_string(StartResult result) noexcept;
@@ -94,8 +103,8 @@ enum class IdleResult : std::uint8_t {
 
 KSTONE_EXPORT std::string_view to_string(IdleResult result) noexcept;
 
-// How long a call may wait: any std::chrono duration. None waits as long as it takes; zero or less asks without waiting;
-// more than a clock of nanoseconds can say (292 years) is none.
+// How long a call may wait: any std::chrono duration. None waits as long as it takes; zero or less
+// asks without waiting; more than a clock of nanoseconds can say (292 years) is none.
 class Limit {
  public:
   Limit() = default;
@@ -105,7 +114,8 @@ class Limit {
     if (!(seconds > 0)) {
       nanoseconds_ = std::chrono::nanoseconds(0);
     } else if (seconds < 9e9) {
-      // Not duration_cast: with a period such as 1001/30000 s its product overflows long before that.
+      // Not duration_cast: with a period such as 1001/30000 s its product overflows long before
+      // that.
       const std::chrono::duration<long double, std::nano> exact(limit);
       nanoseconds_ = std::chrono::nanoseconds(static_cast<std::int64_t>(exact.count() + 0.5L));
     }
@@ -117,19 +127,23 @@ class Limit {
   std::optional<std::chrono::nanoseconds> nanoseconds_;
 };
 
-// What `shutdown` does with work that was accepted before it. Each mode does less than the one before it; a later call may
-// only move to the right.
+// What `shutdown` does with work that was accepted before it. Each mode does less than the one
+// before it; a later call may only move to the right.
 enum class ShutdownMode : std::uint8_t {
-  drain,           // each accepted stripe that waits is compacted once, then the threads end; without threads, all is discarded
+  // Each accepted stripe that waits is compacted once, then the threads end; without threads, all
+  // is discarded.
+  drain,
   finish_running,  // running compactions end by themselves; what is queued is discarded
   cancel,          // as finish_running, and running compactions are asked to stop
 };
 
 KSTONE_EXPORT std::string_view to_string(ShutdownMode mode) noexcept;
 
-// What `shutdown` did. Every caller gets the same cumulative report, as of the moment its call returns.
+// What `shutdown` did. Every caller gets the same cumulative report, as of the moment its call
+// returns.
 struct ShutdownReport {
-  // True: the call was made from a job, scan or log sink of this worker, and did nothing. The rest is empty.
+  // True: the call was made from a job, scan or log sink of this worker, and did nothing. The rest
+  // is empty.
   bool refused = false;
 
   // All threads have ended. False only when the caller's limit passed first.
@@ -141,8 +155,8 @@ struct ShutdownReport {
   // Accepted stripes that were not compacted (again), in ascending order.
   std::vector<CompactionRequest> discarded;
 
-  // Stripes whose last compaction ended after `shutdown` was called and left work undone: `more_work`, `retry`, `failed`
-  // or `stopped`. In ascending order.
+  // Stripes whose last compaction ended after `shutdown` was called and left work undone:
+  // `more_work`, `retry`, `failed` or `stopped`. In ascending order.
   std::vector<CompactionRequest> unfinished;
 
   // Stripes being compacted at the moment of this report.
@@ -159,12 +173,12 @@ enum class LogLevel : std::uint8_t { debug, info, warn };
 
 KSTONE_EXPORT std::string_view to_string(LogLevel level) noexcept;
 
-// Called on the acting thread, with no lock held; may queue requests; what it throws is swallowed. Never called from
-// `queue_compaction`. The text lives for the call only.
+// Called on the acting thread, with no lock held; may queue requests; what it throws is swallowed.
+// Never called from `queue_compaction`. The text lives for the call only.
 using LogSink = std::function<void(LogLevel, std::string_view)>;
 
-// One moment of the worker. Of everything but `stats`, which jobs change while the snapshot is taken, two laws hold in
-// every snapshot:
+// One moment of the worker. Of everything but `stats`, which jobs change while the snapshot is
+// taken, two laws hold in every snapshot:
 //   episodes_opened = done + failed + cancelled + discarded + alive
 //   episodes_opened = queued + rerun_pending
 struct WorkerSnapshot {
@@ -203,7 +217,8 @@ struct WorkerSnapshot {
   std::string first_error;            // the error of the first job that failed
 
   std::uint64_t requests() const noexcept {
-    return queued + coalesced + rerun_pending + rejected_unknown_stripe + rejected_disabled + rejected_shutting_down;
+    return queued + coalesced + rerun_pending + rejected_unknown_stripe + rejected_disabled +
+           rejected_shutting_down;
   }
 };
 

@@ -1,21 +1,24 @@
 // The synchronization types that the worker runs on in production.
 //
-// `basic_background_worker<Sync>` names no atomic, mutex or thread of its own: it takes them from `Sync`.
-// This file is the production policy and the only one, beside the adapter for RocksDB, that names `std::mutex`, `std::thread` or a clock;
-// `model/` holds the one under which every interleaving is explored. A policy has these members:
+// `basic_background_worker<Sync>` names no atomic, mutex or thread of its own: it takes them from
+// `Sync`. This file is the production policy and the only one, beside the adapter for RocksDB, that
+// names `std::mutex`, `std::thread` or a clock; `model/` holds the one under which every
+// interleaving is explored. A policy has these members:
 //
 //   atomic<T>           as std::atomic<T>; every operation is given its memory order
 //   mutex               lock(), unlock()
-//   condition_variable  wait(mutex&); wait_until(mutex&, deadline), false once the deadline has passed;
-//                       notify_one(), notify_all(). Either wait may wake spuriously.
+//   condition_variable  wait(mutex&); wait_until(mutex&, deadline), false once the deadline has
+//                       passed; notify_one(), notify_all(). Either wait may wake spuriously.
 //   semaphore           post(count), wait(): wait() returns after it consumed one token.
-//                       It promises *no* memory ordering: who wakes synchronizes through something else.
-//   thread              start(entry, argument), false if the system refuses; join(); joinable(); id_type; current_id(), which no
-//                       other thread has that lives, nor soon after one that has ended
-//   cell<T>             plain shared data: read() and write() give the reference. Costs nothing here;
-//                       the model finds a race on it.
-//   shared_ptr<T>       as std::shared_ptr, and weak_ptr<T>, make_shared<T>(arguments...): for engines
-//                       that publish snapshots so. The worker shares nothing in this way.
+//                       It promises *no* memory ordering: who wakes synchronizes through something
+//                       else.
+//   thread              start(entry, argument), false if the system refuses; join(); joinable();
+//                       id_type; current_id(), which no other thread has that lives, nor soon after
+//                       one that has ended
+//   cell<T>             plain shared data: read() and write() give the reference. Costs nothing
+//                       here; the model finds a race on it.
+//   shared_ptr<T>       as std::shared_ptr, and weak_ptr<T>, make_shared<T>(arguments...): for
+//                       engines that publish snapshots so. The worker shares nothing in this way.
 //   clock               now(), nanoseconds since some fixed point, monotonic
 //   process             is_current(): false in a child that was forked since the object was made
 //   name(object, text)  what histories call the object; nothing here
@@ -48,8 +51,8 @@
 namespace kstone {
 namespace detail {
 
-// While it lives, pthread_cancel of this thread has to wait: an unwinding out of the middle of a wait would leave the worker's
-// accounts wrong and a mutex unlocked twice.
+// While it lives, pthread_cancel of this thread has to wait: an unwinding out of the middle of a
+// wait would leave the worker's accounts wrong and a mutex unlocked twice.
 class CancellationOff {
 #if defined(__linux__)
  public:
@@ -67,7 +70,8 @@ class CancellationOff {
 };
 
 #if defined(__linux__)
-// The kernel's. It looks at the word and puts the thread to sleep under a lock of its own, which wake() takes as well.
+// The kernel's. It looks at the word and puts the thread to sleep under a lock of its own, which
+// wake() takes as well.
 struct KSTONE_EXPORT Futex {
   template <class T>
   using atomic = std::atomic<T>;
@@ -147,7 +151,8 @@ struct KSTONE_EXPORT ProductionSync {
 
   class thread {
    public:
-    // The kernel's number where there is one: std::thread::id is given to the next thread as soon as one has been joined.
+    // The kernel's number where there is one: std::thread::id is given to the next thread as soon
+    // as one has been joined.
 #if defined(__linux__)
     using id_type = long;
     static id_type current_id() noexcept;
@@ -208,10 +213,13 @@ struct KSTONE_EXPORT ProductionSync {
 #if defined(__linux__)
    public:
     process() noexcept;
-    bool is_current() const noexcept { return born_ == generation_.load(std::memory_order_relaxed); }
+    bool is_current() const noexcept {
+      return born_ == generation_.load(std::memory_order_relaxed);
+    }
 
    private:
-    // Forks between the program's start and this process; changed in a child before it runs anything else.
+    // Forks between the program's start and this process; changed in a child before it runs
+    // anything else.
     static inline std::atomic<std::uint32_t> generation_{0};
 
     std::uint32_t born_;

@@ -1,17 +1,19 @@
-// The scheduling core: which stripes are queued, which run, what happens when a job ends and when the worker closes.
+// The scheduling core: which stripes are queued, which run, what happens when a job ends and when
+// the worker closes.
 //
-// It is sequential and pure: no thread, no clock, no atomic. The shell calls it under its mutex; tests call it directly and
-// enumerate its states.
+// It is sequential and pure: no thread, no clock, no atomic. The shell calls it under its mutex;
+// tests call it directly and enumerate its states.
 //
 // Thread safety: none; the shell guards it.
 //
 // Invariants, true between calls:
 //   C1  A stripe is in the queue exactly once if its state is `queued`, and else not at all.
 //   C2  running() is the number of stripes whose state is `running`.
-//   C3  episodes opened = done + failed + cancelled + discarded + alive, where alive counts the queued stripes, the
-//       running ones, and the re-runs owed.
+//   C3  episodes opened = done + failed + cancelled + discarded + alive, where alive counts the
+//       queued stripes, the running ones, and the re-runs owed.
 //   C4  A re-run is owed only by a running stripe of a closed core in mode `drain`.
-//   C5  Once the core is closed, no stripe goes from `idle` to `queued`, and in modes other than `drain` none is `queued`.
+//   C5  Once the core is closed, no stripe goes from `idle` to `queued`, and in modes other than
+//       `drain` none is `queued`.
 
 #ifndef KSTONE_SCHEDULING_CORE_H_
 #define KSTONE_SCHEDULING_CORE_H_
@@ -49,30 +51,32 @@ class KSTONE_EXPORT SchedulingCore {
 
   // The core's part of a stripe.
   struct Stripe {
-    std::uint32_t next = none;    // in the queue
-    std::uint32_t attempts = 0;   // compactions of the episode that runs or ran last
-    std::uint32_t ended = 0;      // episodes that have ended; wraps
+    std::uint32_t next = none;   // in the queue
+    std::uint32_t attempts = 0;  // compactions of the episode that runs or ran last
+    std::uint32_t ended = 0;     // episodes that have ended; wraps
     State state = State::idle;
     bool rerun_owed = false;
-    bool discarded = false;       // for the report
-    bool unfinished = false;      // for the report
+    bool discarded = false;   // for the report
+    bool unfinished = false;  // for the report
   };
 
   static constexpr std::uint32_t none = UINT32_MAX;
 
   explicit SchedulingCore(std::uint32_t stripe_count) : stripes_(stripe_count) {}
 
-  // An accepted stripe arrives at the tail of the queue and an episode opens. *Requires* state `idle` and a core not closed.
+  // An accepted stripe arrives at the tail of the queue and an episode opens. *Requires* state
+  // `idle` and a core not closed.
   void link(std::uint32_t stripe);
 
   // The head of the queue, which runs from now on. *Requires* a queue that is not empty.
   std::uint32_t take();
 
-  // The running compaction of `stripe` has ended; `requested` says that a request came meanwhile. Applies the table of
-  // contract section 4: afterwards the stripe is `idle`, or `queued` at the tail.
+  // The running compaction of `stripe` has ended; `requested` says that a request came meanwhile.
+  // Applies the table of contract section 4: afterwards the stripe is `idle`, or `queued` at the
+  // tail.
   //
-  // A stripe with more work whose re-run was requested ends its episode as `done`: every request of it has been served,
-  // and the new episode does the rest.
+  // A stripe with more work whose re-run was requested ends its episode as `done`: every request of
+  // it has been served, and the new episode does the rest.
   void finish(std::uint32_t stripe, CompactionOutcome::Kind kind, bool requested);
 
   // Requests that merged into an episode that is already counted.
@@ -81,9 +85,10 @@ class KSTONE_EXPORT SchedulingCore {
   // Keeps the text of the first failure only; one without a text is given one.
   void record_error(std::string&& error);
 
-  // Closing takes three steps. `close`: no stripe is linked from here on. Then `close_stripe` for each: `requests` calls
-  // stood in its word. Idle means that a requester has claimed it and will find the list closed, so the claim is taken
-  // over; running means that a re-run is owed. Then `apply` the mode, which discards what that mode does not run.
+  // Closing takes three steps. `close`: no stripe is linked from here on. Then `close_stripe` for
+  // each: `requests` calls stood in its word. Idle means that a requester has claimed it and will
+  // find the list closed, so the claim is taken over; running means that a re-run is owed. Then
+  // `apply` the mode, which discards what that mode does not run.
   void close();
   void close_stripe(std::uint32_t stripe, std::uint64_t requests);
 
@@ -107,11 +112,12 @@ class KSTONE_EXPORT SchedulingCore {
   const Counters& counters() const noexcept { return counters_; }
   const Stripe& stripe(std::uint32_t id) const { return stripes_[id]; }
 
-  // Episodes of `stripe` that have not ended, when its word holds `requests` calls that the core has not learnt of.
+  // Episodes of `stripe` that have not ended, when its word holds `requests` calls that the core
+  // has not learnt of.
   std::uint32_t alive_episodes(std::uint32_t stripe, std::uint64_t requests) const;
 
-  // Episodes of all stripes that are open in the words but not yet in the core, and the answers behind them, are added by
-  // the caller of this: `requests` calls stand in the word of `stripe`.
+  // Episodes of all stripes that are open in the words but not yet in the core, and the answers
+  // behind them, are added by the caller of this: `requests` calls stand in the word of `stripe`.
   void add_pending(std::uint32_t stripe, std::uint64_t requests, WorkerSnapshot& snapshot) const;
 
  private:

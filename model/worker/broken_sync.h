@@ -1,4 +1,6 @@
-// Policies that break their contract in one way each: for every claim, a scenario of it on one of these must fail. (What breaks when a line of the worker itself is changed is the mutants' subject.)
+// Policies that break their contract in one way each: for every claim, a scenario of it on one of
+// these must fail. (What breaks when a line of the worker itself is changed is the mutants'
+// subject.)
 
 #ifndef KSTONE_MODEL_WORKER_BROKEN_SYNC_H_
 #define KSTONE_MODEL_WORKER_BROKEN_SYNC_H_
@@ -51,7 +53,8 @@ struct NotifiesOne : RelacySync {
   };
 };
 
-// The mutex excludes others, and orders nothing: what one holder writes is not published to the next.
+// The mutex excludes others, and orders nothing: what one holder writes is not published to the
+// next.
 struct LocksWithoutOrder : RelacySync {
   class mutex {
    public:
@@ -96,8 +99,12 @@ struct OrdersNothing : RelacySync {
     using Base::Base;
     static constexpr auto relaxed = std::memory_order_relaxed;
 
-    T load(std::memory_order, KSTONE_MODEL_SITE) const { return Base::load(relaxed, file, line, function); }
-    void store(T value, std::memory_order, KSTONE_MODEL_SITE) { Base::store(value, relaxed, file, line, function); }
+    T load(std::memory_order, KSTONE_MODEL_SITE) const {
+      return Base::load(relaxed, file, line, function);
+    }
+    void store(T value, std::memory_order, KSTONE_MODEL_SITE) {
+      Base::store(value, relaxed, file, line, function);
+    }
     T exchange(T value, std::memory_order, KSTONE_MODEL_SITE) {
       return Base::exchange(value, relaxed, file, line, function);
     }
@@ -107,7 +114,8 @@ struct OrdersNothing : RelacySync {
     T fetch_sub(T value, std::memory_order, KSTONE_MODEL_SITE) {
       return Base::fetch_sub(value, relaxed, file, line, function);
     }
-    bool compare_exchange_weak(T& expected, T desired, std::memory_order, std::memory_order, KSTONE_MODEL_SITE) {
+    bool compare_exchange_weak(T& expected, T desired, std::memory_order, std::memory_order,
+                               KSTONE_MODEL_SITE) {
       return Base::compare_exchange_weak(expected, desired, relaxed, relaxed, file, line, function);
     }
   };
@@ -119,7 +127,8 @@ struct PublishesNoRequest : RelacySync {
   struct atomic : RelacySync::atomic<T> {
     using RelacySync::atomic<T>::atomic;
     T fetch_add(T value, std::memory_order, KSTONE_MODEL_SITE) {
-      return RelacySync::atomic<T>::fetch_add(value, std::memory_order_acquire, file, line, function);
+      return RelacySync::atomic<T>::fetch_add(value, std::memory_order_acquire, file, line,
+                                              function);
     }
   };
 };
@@ -166,24 +175,28 @@ struct WakesTwo : CountsTokens {
   struct atomic : RelacySync::atomic<T> {
     using Base = RelacySync::atomic<T>;
     using Base::Base;
-    bool compare_exchange_weak(T& expected, T desired, std::memory_order success, std::memory_order failure,
-                               KSTONE_MODEL_SITE) {
+    bool compare_exchange_weak(T& expected, T desired, std::memory_order success,
+                               std::memory_order failure, KSTONE_MODEL_SITE) {
       // Only [L1] is a release.
-      const bool two = success == std::memory_order_release && ControlWord{expected}.sleepers() == 2;
+      const bool two =
+          success == std::memory_order_release && ControlWord{expected}.sleepers() == 2;
       const T wanted = two ? desired - T{ControlWord::one_sleeper} : desired;
-      const bool exchanged = Base::compare_exchange_weak(expected, wanted, success, failure, file, line, function);
+      const bool exchanged =
+          Base::compare_exchange_weak(expected, wanted, success, failure, file, line, function);
       claimed_two = claimed_two || (exchanged && two);
       return exchanged;
     }
   };
   struct semaphore : CountsTokens::semaphore {
     void post(std::uint32_t count, KSTONE_MODEL_SITE) {
-      CountsTokens::semaphore::post(count + (std::exchange(claimed_two, false) ? 1 : 0), file, line, function);
+      CountsTokens::semaphore::post(count + (std::exchange(claimed_two, false) ? 1 : 0), file, line,
+                                    function);
     }
   };
 };
 
-// Closing a word tells nothing of what stood in it: claimed stripes and those in the list are forgotten.
+// Closing a word tells nothing of what stood in it: claimed stripes and those in the list are
+// forgotten.
 struct ForgetsWhatItCloses : RelacySync {
   template <class T>
   struct atomic : RelacySync::atomic<T> {

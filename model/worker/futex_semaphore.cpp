@@ -1,6 +1,7 @@
-// P2 No lost wake-up, one layer below the worker: the semaphore of the production policy keeps what the policy promises of it. Each
-// wait() returns after it took a token, no token is lost or taken twice, and nobody sleeps on while there is one.
-// Covers: S1/S2, S3/S2.
+// P2 No lost wake-up, one layer below the worker: the semaphore of the production policy keeps what
+//    the policy promises of it. Each
+// wait() returns after it took a token, no token is lost or taken twice, and nobody sleeps on while
+// there is one. Covers: S1/S2, S3/S2.
 //
 // The worker's scenarios run on a semaphore that keeps that promise by construction.
 
@@ -17,8 +18,9 @@
 namespace kstone::model {
 namespace {
 
-// What the kernel promises of a futex: looking at the word and falling asleep are one step to whoever wakes. It looks at the
-// word behind a full barrier, which the model says with the order of the load. `Condition` is what its sleepers sleep on.
+// What the kernel promises of a futex: looking at the word and falling asleep are one step to
+// whoever wakes. It looks at the word behind a full barrier, which the model says with the order of
+// the load. `Condition` is what its sleepers sleep on.
 template <class Condition = RelacySync::condition_variable>
 struct ModelledFutex {
   template <class T>
@@ -142,9 +144,10 @@ const Twice<PostAndWait<1, 1, 2>> one_one_two(named("post_and_wait_1_1_two_token
 const Twice<PostAndWait<2, 1, 1>> two_one(named("post_and_wait_2_1", events));
 const Twice<PostAndWait<1, 2, 2>> one_two(named("post_and_wait_1_2", events), true);
 const TwiceCalm<PostAndWait<2, 2, 1>> two_two(large("post_and_wait_2_2"));
-const Registered loses_wake_ups =
-    suite<PostAndWait<1, 1, 1, ModelledFutex<LosesWakeUps>>>(lost("post_and_wait_without_wake_ups"));
-const Registered looks_too_early = suite<PostAndWait<1, 1, 1, LooksTooEarly>>(lost("post_and_wait_that_looks_too_early"));
+const Registered loses_wake_ups = suite<PostAndWait<1, 1, 1, ModelledFutex<LosesWakeUps>>>(
+    lost("post_and_wait_without_wake_ups"));
+const Registered looks_too_early =
+    suite<PostAndWait<1, 1, 1, LooksTooEarly>>(lost("post_and_wait_that_looks_too_early"));
 
 }  // namespace
 }  // namespace kstone::model

@@ -1,5 +1,5 @@
-// Policies that keep their contract and choose one moment: what the machine may do at any time, they do when the scene wants
-// it. Each has one `hold`, of the one execution that runs.
+// Policies that keep their contract and choose one moment: what the machine may do at any time,
+// they do when the scene wants it. Each has one `hold`, of the one execution that runs.
 
 #ifndef KSTONE_MODEL_WORKER_HELD_SYNC_H_
 #define KSTONE_MODEL_WORKER_HELD_SYNC_H_
@@ -9,12 +9,13 @@
 
 namespace kstone::model {
 
-// The first requester is suspended between claiming a sleeper and posting its token: a post that waits.
+// The first requester is suspended between claiming a sleeper and posting its token: a post that
+// waits.
 struct SuspendsFirstRequester : RelacySync {
   struct Hold {
     RelacySync::semaphore post;  // ends the suspension
     RelacySync::semaphore job;
-    int first = -1;              // the requester's thread
+    int first = -1;  // the requester's thread
   };
   static inline Hold* hold = nullptr;
 
@@ -28,8 +29,9 @@ struct SuspendsFirstRequester : RelacySync {
   };
 };
 
-// As above, and among equal threads there is no choice left: each begins once the one before it sleeps, and the first tokens go
-// to them in that order. `claimed` has a token once the requester is suspended.
+// As above, and among equal threads there is no choice left: each begins once the one before it
+// sleeps, and the first tokens go to them in that order. `claimed` has a token once the requester
+// is suspended.
 struct SuspendsFirstRequesterInOrder : SuspendsFirstRequester {
   static constexpr int workers = 3;
   struct Run {
@@ -135,8 +137,8 @@ struct TimesOutAtThreadEnd : TimesOutLate {
   };
 };
 
-// The end of the one worker thread destroys objects of the engine that ask the worker something. With `joins` false it keeps its
-// contract in all but one: joining does not wait.
+// The end of the one worker thread destroys objects of the engine that ask the worker something.
+// With `joins` false it keeps its contract in all but one: joining does not wait.
 template <bool joins>
 struct AsksAtThreadEnd : RelacySync {
   struct Hold {

@@ -1,5 +1,5 @@
-// What the scenarios of the worker share: the production template on Relacy's types, and the bookkeeping by which the
-// properties (docs/properties.md) are checked once everything has ended.
+// What the scenarios of the worker share: the production template on Relacy's types, and the
+// bookkeeping by which the properties (docs/properties.md) are checked once everything has ended.
 
 #ifndef KSTONE_MODEL_WORKER_SCENE_H_
 #define KSTONE_MODEL_WORKER_SCENE_H_
@@ -18,7 +18,8 @@
 
 namespace kstone::model {
 
-// Histories say "requests 2, running", and "head 0, listed 1, sleepers 2" of a list whose newest stripe is 0.
+// Histories say "requests 2, running", and "head 0, listed 1, sleepers 2" of a list whose newest
+// stripe is 0.
 inline void append(std::string& text, const std::string& part, bool there) {
   text += there ? (text.empty() ? "" : ", ") + part : "";
 }
@@ -33,14 +34,16 @@ inline const ValuesInWords stripe_words("word", [](std::uint64_t bits) {
 inline const ValuesInWords control_words("control", [](std::uint64_t bits) {
   const ControlWord word{bits};
   std::string text;
-  append(text, "head " + std::to_string(word.head() - 1) + ", listed " + std::to_string(word.listed()), !word.list_is_empty());
+  append(text,
+         "head " + std::to_string(word.head() - 1) + ", listed " + std::to_string(word.listed()),
+         !word.list_is_empty());
   append(text, "sleepers " + std::to_string(word.sleepers()), word.sleepers() != 0);
   append(text, "closed", word.closed());
   return text.empty() ? "empty" : text;
 });
 
-// The sizes of a scene: who calls queue_compaction, how many worker threads there are, and for how many stripes. Requester
-// r asks for stripe r modulo `stripes`.
+// The sizes of a scene: who calls queue_compaction, how many worker threads there are, and for how
+// many stripes. Requester r asks for stripe r modulo `stripes`.
 template <int requester_count, int worker_count, int stripe_count = 1>
 struct Size {
   static constexpr int requesters = requester_count;
@@ -48,10 +51,10 @@ struct Size {
   static constexpr int stripes = stripe_count;
 };
 
-// Each requester stores its payload, relaxed, before it calls; each compaction loads all payloads of its stripe, relaxed,
-// and keeps what it saw. A load that the request did not publish to may read the older value, and a compaction that began
-// too early does read it: so "a compaction of the stripe saw every accepted payload" is both *no lost request* and
-// *publication*.
+// Each requester stores its payload, relaxed, before it calls; each compaction loads all payloads
+// of its stripe, relaxed, and keeps what it saw. A load that the request did not publish to may
+// read the older value, and a compaction that began too early does read it: so "a compaction of the
+// stripe saw every accepted payload" is both *no lost request* and *publication*.
 template <class Size, class Sync = RelacySync>
 struct Scene {
   using Worker = basic_background_worker<Sync>;
@@ -74,8 +77,8 @@ struct Scene {
       name(each, "compactions");
     }
     worker = std::make_unique<Worker>(CompactionConfig().with_max_concurrent(Size::workers),
-                                      typename Worker::StatsAtomic(), std::uint32_t{Size::stripes}, std::move(job),
-                                      std::move(options));
+                                      typename Worker::StatsAtomic(), std::uint32_t{Size::stripes},
+                                      std::move(job), std::move(options));
   }
   void make() {
     make([this](Context& context) {
@@ -84,7 +87,8 @@ struct Scene {
     });
   }
 
-  // The part of every job that the properties look at. Returns the number of this compaction of its stripe, from 1.
+  // The part of every job that the properties look at. Returns the number of this compaction of its
+  // stripe, from 1.
   int note(Context& context) {
     const auto id = static_cast<int>(context.stripe_id());
     const int number = ++compactions[id].write();
@@ -111,7 +115,9 @@ struct Scene {
     return answer;
   }
 
-  bool was_accepted(int requester) const { return asked[requester] && accepted(answers[requester]); }
+  bool was_accepted(int requester) const {
+    return asked[requester] && accepted(answers[requester]);
+  }
   bool was_served(int requester) { return seen[requester].read() == 1; }
 
   void check_served() {
@@ -130,16 +136,19 @@ struct Scene {
     return false;
   }
 
-  // Where each stripe is asked for once, an accepted request is served or its stripe is in the report, and not both.
+  // Where each stripe is asked for once, an accepted request is served or its stripe is in the
+  // report, and not both.
   void check_served_or_reported(const ShutdownReport& report) {
     for (int requester = 0; requester < Size::requesters; ++requester) {
       const bool served = was_served(requester);
       const bool discarded = lists(report.discarded, stripe_of(requester));
       if (was_accepted(requester)) {
         check(served || discarded, "an accepted request is served or reported");
-        check(Size::requesters > Size::stripes || !(served && discarded), "no request is both served and reported");
+        check(Size::requesters > Size::stripes || !(served && discarded),
+              "no request is both served and reported");
       } else if (Size::requesters <= Size::stripes) {
-        check(!discarded && compactions[stripe_of(requester)].read() == 0, "a rejected request has no effect");
+        check(!discarded && compactions[stripe_of(requester)].read() == 0,
+              "a rejected request has no effect");
       }
       cover_if(discarded, "discarded");
       cover_if(served, "served");
@@ -152,8 +161,8 @@ struct Scene {
     }
   }
 
-  // Answers, episodes and compactions agree once the callers have returned and the worker has stopped. For scenes in which
-  // nobody but the requesters asks.
+  // Answers, episodes and compactions agree once the callers have returned and the worker has
+  // stopped. For scenes in which nobody but the requesters asks.
   void check_accounts() {
     const auto s = worker->snapshot();
     std::uint64_t count[6] = {};
@@ -165,42 +174,49 @@ struct Scene {
     check(s.queued == count[0], "the counter of `queued` agrees with the answers");
     check(s.coalesced == count[1], "the counter of `coalesced` agrees with the answers");
     check(s.rerun_pending == count[2], "the counter of `rerun_pending` agrees with the answers");
-    check(s.rejected_shutting_down == count[5], "the counter of rejections agrees with the answers");
+    check(s.rejected_shutting_down == count[5],
+          "the counter of rejections agrees with the answers");
     check_quiet(s);
   }
 
   void check_quiet(const WorkerSnapshot& s) {
     check_laws(s);
-    check(s.episodes_alive == 0 && s.queue_size == 0 && s.running == 0, "nothing is alive after the end");
+    check(s.episodes_alive == 0 && s.queue_size == 0 && s.running == 0,
+          "nothing is alive after the end");
     check(s.worker_threads == 0 && s.waiting_callers == 0, "nobody is left after the end");
     int started = 0;
     for (auto& each : compactions) {
       started += each.read();
     }
-    check(s.compactions_started == static_cast<std::uint64_t>(started), "every started compaction was counted");
-    check(s.compactions_started == s.outcomes_done + s.outcomes_nothing_to_do + s.outcomes_more_work + s.outcomes_retry +
-                                       s.outcomes_failed + s.outcomes_stopped,
+    check(s.compactions_started == static_cast<std::uint64_t>(started),
+          "every started compaction was counted");
+    check(s.compactions_started == s.outcomes_done + s.outcomes_nothing_to_do +
+                                       s.outcomes_more_work + s.outcomes_retry + s.outcomes_failed +
+                                       s.outcomes_stopped,
           "every compaction has one outcome");
     check(s.stats.active_compactions == 0, "no compaction is active after the end");
-    check(s.stats.total_compactions == s.outcomes_done + s.outcomes_more_work, "compactions that did work are counted");
+    check(s.stats.total_compactions == s.outcomes_done + s.outcomes_more_work,
+          "compactions that did work are counted");
   }
 
   static void check_laws(const WorkerSnapshot& s) {
-    check(s.episodes_opened ==
-              s.episodes_done + s.episodes_failed + s.episodes_cancelled + s.episodes_discarded + s.episodes_alive,
+    check(s.episodes_opened == s.episodes_done + s.episodes_failed + s.episodes_cancelled +
+                                   s.episodes_discarded + s.episodes_alive,
           "episodes are conserved");
-    check(s.episodes_opened == s.queued + s.rerun_pending, "every episode was opened by one answer");
+    check(s.episodes_opened == s.queued + s.rerun_pending,
+          "every episode was opened by one answer");
   }
 
   // For scenes in which no thread is refused.
   void start() { check(worker->start() == StartResult::started, "the worker starts"); }
 
   void check_complete(const ShutdownReport& report) {
-    check(!report.refused && report.complete && report.still_running.empty(), "the shutdown is complete");
+    check(!report.refused && report.complete && report.still_running.empty(),
+          "the shutdown is complete");
   }
 };
 
-// -- Registration -----------------------------------------------------------------------------------------------------
+// -- Registration ---------------------------------------------------------------------------------
 
 struct Claim {
   std::string name;
@@ -248,15 +264,16 @@ SuiteOptions within(std::uint32_t bound, Claim claim) {
   return options;
 }
 
-// A suite twice: without spurious wake-ups, for liveness, since they can hide a lost wake-up; and, as NAME_spurious, with one of
-// them and one failing weak compare-exchange, for safety.
+// A suite twice: without spurious wake-ups, for liveness, since they can hide a lost wake-up; and,
+// as NAME_spurious, with one of them and one failing weak compare-exchange, for safety.
 template <class Scenario>
 struct Twice {
   Registered calm;
   Registered spurious;
 
   explicit Twice(const SuiteOptions& options, bool spurious_is_large = false)
-      : calm(suite<Scenario>(options)), spurious(suite<Scenario>(with_surprises(options, "_spurious", spurious_is_large))) {}
+      : calm(suite<Scenario>(options)),
+        spurious(suite<Scenario>(with_surprises(options, "_spurious", spurious_is_large))) {}
 
   static SuiteOptions with_surprises(SuiteOptions options, const char* suffix, bool is_large) {
     options.name += suffix;
@@ -270,7 +287,8 @@ struct Twice {
 // A scenario that must be proved without a bound.
 template <class Scenario, class Size>
 struct Proved : Twice<Scenario> {
-  explicit Proved(const Claim& claim) : Twice<Scenario>(suite_options<Scenario, Size>(claim, ""), claim.spurious_is_large) {}
+  explicit Proved(const Claim& claim)
+      : Twice<Scenario>(suite_options<Scenario, Size>(claim, ""), claim.spurious_is_large) {}
 };
 
 // Too large with surprises, which are searched within so many preemptions only.
@@ -296,8 +314,8 @@ struct ProvedCalm : TwiceCalm<Scenario> {
       : TwiceCalm<Scenario>(suite_options<Scenario, Size>(claim, ""), bound) {}
 };
 
-// Of the neighbour that must fail: how, and what the failure's message has to contain. The property's own reason: a neighbour that
-// fails for another one shows nothing of the property.
+// Of the neighbour that must fail: how, and what the failure's message has to contain. The
+// property's own reason: a neighbour that fails for another one shows nothing of the property.
 inline SuiteOptions expecting(SuiteOptions options, Failure failure, std::string because) {
   options.expected = {failure};
   options.because = std::move(because);
@@ -309,7 +327,8 @@ struct Refuted {
   Registered registered;
 
   Refuted(const Claim& claim, Failure failure, std::string because)
-      : registered(suite<Scenario>(expecting(suite_options<Scenario, Size>(claim, ""), failure, std::move(because)))) {}
+      : registered(suite<Scenario>(
+            expecting(suite_options<Scenario, Size>(claim, ""), failure, std::move(because)))) {}
 };
 
 }  // namespace kstone::model

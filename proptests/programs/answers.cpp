@@ -28,7 +28,9 @@ std::string answer_in_words(const Call& call, const CallRecord& record) {
       return r.refused != 0 ? "refused"
                             : std::string(r.complete != 0 ? "complete" : "incomplete") + " " +
                                   std::string(to_string(static_cast<ShutdownMode>(r.mode))) +
-                                  set_in_words("discarded", r.discarded) + set_in_words("unfinished", r.unfinished) + set_in_words("running", r.still_running) +
+                                  set_in_words("discarded", r.discarded) +
+                                  set_in_words("unfinished", r.unfinished) +
+                                  set_in_words("running", r.still_running) +
                                   (r.first_error != 0 ? " error" : "");
     }
     case Operation::snapshot:
@@ -41,12 +43,17 @@ std::string answer_in_words(const Call& call, const CallRecord& record) {
   return numbers;
 }
 
-void collect(const Call& call, const CallRecord& record, const std::string& where, std::set<std::string>& seen) {
+void collect(const Call& call, const CallRecord& record, const std::string& where,
+             std::set<std::string>& seen) {
   if (call.operation == Operation::shutdown) {
     const auto& r = record.report;
-    seen.insert(where + "shutdown: " + (r.refused != 0 ? "refused" : r.complete != 0 ? "complete" : "incomplete"));
-    for (const auto& [name, set] : {std::pair("discarded", r.discarded), std::pair("unfinished", r.unfinished),
-                                    std::pair("still_running", r.still_running), std::pair("first_error", r.first_error)}) {
+    seen.insert(where + "shutdown: " +
+                (r.refused != 0    ? "refused"
+                 : r.complete != 0 ? "complete"
+                                   : "incomplete"));
+    for (const auto& [name, set] :
+         {std::pair("discarded", r.discarded), std::pair("unfinished", r.unfinished),
+          std::pair("still_running", r.still_running), std::pair("first_error", r.first_error)}) {
       if (set != 0) {
         seen.insert(std::string("shutdown: ") + name);
       }
@@ -72,8 +79,9 @@ std::string in_words(const Program& program, const History& history) {
     out << "     "
         << (thread == 0                     ? "main"
             : thread <= application_threads ? "t" + std::to_string(thread - 1)
-            : thread == scan_thread(program) ? "scan"
-                                             : "w" + std::to_string(thread - 1 - application_threads))
+            : thread == scan_thread(program)
+                ? "scan"
+                : "w" + std::to_string(thread - 1 - application_threads))
         << ":";
     const auto calls = calls_of(program, history, thread);
     for (int i = 0; i < records.compaction_count; ++i) {
@@ -91,15 +99,39 @@ std::string in_words(const Program& program, const History& history) {
 }
 
 const std::set<std::string>& all_answers() {
-  static const std::set<std::string> answers = {
-      "request: queued", "request: coalesced", "request: rerun_pending", "request: rejected_unknown_stripe",
-      "request: rejected_shutting_down", "job: request: queued", "job: request: coalesced", "job: request: rerun_pending",
-      "job: request: rejected_shutting_down", "wait_idle: idle", "wait_idle: timed_out", "wait_idle: shut_down",
-      "job: wait_idle: refused", "scan: request: queued", "start: started", "start: already_running", "start: shut_down", "start: no_threads",
-      "is_running: running", "is_running: not running", "queue_size: 0", "queue_size: more", "shutdown: complete",
-      "shutdown: incomplete", "job: shutdown: refused", "shutdown: discarded", "shutdown: unfinished", "shutdown: still_running",
-      "shutdown: first_error", "compaction: stopped", "compaction: asked to look, not stopped", "compaction: second attempt",
-      "two compactions at once"};
+  static const std::set<std::string> answers = {"request: queued",
+                                                "request: coalesced",
+                                                "request: rerun_pending",
+                                                "request: rejected_unknown_stripe",
+                                                "request: rejected_shutting_down",
+                                                "job: request: queued",
+                                                "job: request: coalesced",
+                                                "job: request: rerun_pending",
+                                                "job: request: rejected_shutting_down",
+                                                "wait_idle: idle",
+                                                "wait_idle: timed_out",
+                                                "wait_idle: shut_down",
+                                                "job: wait_idle: refused",
+                                                "scan: request: queued",
+                                                "start: started",
+                                                "start: already_running",
+                                                "start: shut_down",
+                                                "start: no_threads",
+                                                "is_running: running",
+                                                "is_running: not running",
+                                                "queue_size: 0",
+                                                "queue_size: more",
+                                                "shutdown: complete",
+                                                "shutdown: incomplete",
+                                                "job: shutdown: refused",
+                                                "shutdown: discarded",
+                                                "shutdown: unfinished",
+                                                "shutdown: still_running",
+                                                "shutdown: first_error",
+                                                "compaction: stopped",
+                                                "compaction: asked to look, not stopped",
+                                                "compaction: second attempt",
+                                                "two compactions at once"};
   return answers;
 }
 
@@ -108,18 +140,20 @@ void add_answers(const Program& program, const History& history, std::set<std::s
     const auto& records = history.threads[thread];
     const auto calls = calls_of(program, history, thread);
     const std::string where = thread <= static_cast<int>(program.threads.size()) ? ""
-                              : thread == scan_thread(program)                     ? "scan: "
-                                                                                   : "job: ";
+                              : thread == scan_thread(program)                   ? "scan: "
+                                                                                 : "job: ";
     for (int i = 0; i < records.call_count; ++i) {
       collect(calls[static_cast<std::size_t>(i)], records.calls[i], where, seen);
-      if (calls[static_cast<std::size_t>(i)].operation == Operation::snapshot && records.calls[i].numbers[running_max] > 1) {
+      if (calls[static_cast<std::size_t>(i)].operation == Operation::snapshot &&
+          records.calls[i].numbers[running_max] > 1) {
         seen.insert("two compactions at once");
       }
     }
     for (int i = 0; i < records.compaction_count; ++i) {
       const auto& each = records.compactions[i];
       if (program.compaction(each.stripe, each.number).looks) {
-        seen.insert(each.stopped != 0 ? "compaction: stopped" : "compaction: asked to look, not stopped");
+        seen.insert(each.stopped != 0 ? "compaction: stopped"
+                                      : "compaction: asked to look, not stopped");
       }
       if (each.attempt > 1) {
         seen.insert("compaction: second attempt");

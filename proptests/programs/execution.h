@@ -1,8 +1,9 @@
-// A program as a scenario of the explorer. It checks what needs no order (conservation laws, complete reports, one compaction
-// of a stripe at a time, nothing used after destruction, nobody waits for ever) and leaves a history for the rest.
+// A program as a scenario of the explorer. It checks what needs no order (conservation laws,
+// complete reports, one compaction of a stripe at a time, nothing used after destruction, nobody
+// waits for ever) and leaves a history for the rest.
 //
-// Of real time, only what a *begin* sees of earlier *ends* counts, so begins read a Ghost and ends add to it: begins are
-// independent of each other, and so are ends.
+// Of real time, only what a *begin* sees of earlier *ends* counts, so begins read a Ghost and ends
+// add to it: begins are independent of each other, and so are ends.
 
 #ifndef KSTONE_PROPTESTS_PROGRAMS_EXECUTION_H_
 #define KSTONE_PROPTESTS_PROGRAMS_EXECUTION_H_
@@ -17,7 +18,8 @@
 
 namespace kstone::programs {
 
-// What is run, and the history that nothing explains, if it is the one to be shown. One exploration at a time.
+// What is run, and the history that nothing explains, if it is the one to be shown. One exploration
+// at a time.
 inline const Program* program_ = nullptr;
 inline const std::string* forbidden_ = nullptr;
 
@@ -37,10 +39,10 @@ struct Execution : model::Scene<Size, Sync> {
   History history;
   Span call_spans[thread_limit][call_limit];
   Span compaction_spans[thread_limit][compaction_limit];
-  model::Ghost<Counts> ended{Counts{}};  // calls of each thread
+  model::Ghost<Counts> ended{Counts{}};   // calls of each thread
   typename Base::Worker* used = nullptr;  // for jobs that run while it is being destroyed, too
-  int scans = 0;                         // of the scan's thread
-  bool stopped = false;                  // of the main thread: it saw a complete shutdown
+  int scans = 0;                          // of the scan's thread
+  bool stopped = false;                   // of the main thread: it saw a complete shutdown
 
   Execution() {
     for (auto& thread : history.threads) {
@@ -65,7 +67,8 @@ struct Execution : model::Scene<Size, Sync> {
     run(program_->threads[static_cast<std::size_t>(index)]);
     const auto others = program_->threads.size() - 1;
     // Who waits by now has no other call to make.
-    if (program_->overtakes && static_cast<std::size_t>(index) == others && used->snapshot().waiting_callers == others) {
+    if (program_->overtakes && static_cast<std::size_t>(index) == others &&
+        used->snapshot().waiting_callers == others) {
       this->worker.reset();
     }
   }
@@ -76,8 +79,11 @@ struct Execution : model::Scene<Size, Sync> {
     if (forbidden_ != nullptr) {
       std::size_t at = 0;
       bool same = true;
-      encode(history, [&](char byte) { same = same && at < forbidden_->size() && (*forbidden_)[at++] == byte; });
-      model::check(!same || at != forbidden_->size(), "no order of the calls' steps explains this execution");
+      encode(history, [&](char byte) {
+        same = same && at < forbidden_->size() && (*forbidden_)[at++] == byte;
+      });
+      model::check(!same || at != forbidden_->size(),
+                   "no order of the calls' steps explains this execution");
     }
     char text[thread_limit * sizeof(ThreadHistory) + 1];
     std::size_t length = 0;
@@ -124,7 +130,8 @@ struct Execution : model::Scene<Size, Sync> {
         break;
       case Operation::shutdown:
         record.report = report_of(worker.shutdown(what.mode, limit));
-        model::check(record.report.refused || record.report.complete || what.limited, "a shutdown without limit is complete");
+        model::check(record.report.refused || record.report.complete || what.limited,
+                     "a shutdown without limit is complete");
         stopped = stopped || (self_index() == 0 && record.report.complete);
         break;
       case Operation::start:
@@ -169,12 +176,26 @@ struct Execution : model::Scene<Size, Sync> {
     if (stopped) {
       this->check_quiet(s);
     }
-    const std::uint64_t numbers[] = {s.queued,           s.coalesced,        s.rerun_pending,      s.rejected_unknown_stripe,
-                                     s.rejected_shutting_down, s.episodes_done,    s.episodes_failed,
-                                     s.episodes_cancelled,     s.episodes_discarded, s.compactions_started,
-                                     s.outcomes_done,    s.outcomes_nothing_to_do, s.outcomes_more_work, s.outcomes_retry,
-                                     s.outcomes_failed,  s.outcomes_stopped, s.running,            s.running_max,
-                                     s.queue_size,       error_number(s.first_error)};
+    const std::uint64_t numbers[] = {s.queued,
+                                     s.coalesced,
+                                     s.rerun_pending,
+                                     s.rejected_unknown_stripe,
+                                     s.rejected_shutting_down,
+                                     s.episodes_done,
+                                     s.episodes_failed,
+                                     s.episodes_cancelled,
+                                     s.episodes_discarded,
+                                     s.compactions_started,
+                                     s.outcomes_done,
+                                     s.outcomes_nothing_to_do,
+                                     s.outcomes_more_work,
+                                     s.outcomes_retry,
+                                     s.outcomes_failed,
+                                     s.outcomes_stopped,
+                                     s.running,
+                                     s.running_max,
+                                     s.queue_size,
+                                     error_number(s.first_error)};
     static_assert(std::size(numbers) == number_count);
     for (int i = 0; i < number_count; ++i) {
       record.numbers[i] = static_cast<std::uint8_t>(numbers[i]);
@@ -229,8 +250,9 @@ struct Execution : model::Scene<Size, Sync> {
       for (int i = 0; i < thread.call_count; ++i) {
         const auto& span = call_spans[self][i];
         for (int other = 0; other < thread_limit; ++other) {
-          thread.calls[i].known.of[other] = count(call_spans[other], history.threads[other].call_count,
-                                                  [&](const Span& each) { return each.end.happened_before(span.begin); });
+          thread.calls[i].known.of[other] =
+              count(call_spans[other], history.threads[other].call_count,
+                    [&](const Span& each) { return each.end.happened_before(span.begin); });
           thread.calls[i].compactions.of[other] =
               count(compaction_spans[other], history.threads[other].compaction_count,
                     [&](const Span& each) { return each.end.happened_before(span.end); });
@@ -276,8 +298,9 @@ struct RegisteredPolicy {
   explicit RegisteredPolicy(const char* name) { Policy::all().push_back(Policy{name, table}); }
 
   static model::ScenarioTable table(const Program& program) {
-    auto result = program.workers == 1 ? program.stripes == 1 ? of<1, 1>() : of<1, 2>()
-                                       : program.stripes == 1 ? of<2, 1>() : of<2, 2>();
+    auto result = program.workers == 1   ? program.stripes == 1 ? of<1, 1>() : of<1, 2>()
+                    : program.stripes == 1 ? of<2, 1>()
+                                         : of<2, 2>();
     result.threads = static_cast<int>(program.threads.size());
     result.dynamic_threads += program.scan.empty() ? 0 : 1;
     return result;

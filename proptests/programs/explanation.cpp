@@ -19,7 +19,8 @@ using Kind = CompactionOutcome::Kind;
 constexpr int nobody = -1;
 constexpr int stripe_limit = Program::stripe_limit;
 
-// A request: the call, by thread and number; of a worker thread that asks for the rest of its work, the number is -1.
+// A request: the call, by thread and number; of a worker thread that asks for the rest of its work,
+// the number is -1.
 struct Claim {
   int thread;
   int call;
@@ -64,15 +65,18 @@ struct State {
   struct Position {
     int call = 0, step = 0;
     int compaction = 0, phase = 0;
-    bool requested = false;  // of the compaction that finishes
+    bool requested = false;                       // of the compaction that finishes
     std::optional<unsigned> goals[stripe_limit];  // of a wait_idle: episodes that must have ended
   } at[thread_limit];
 
   unsigned ended(std::uint32_t stripe) const {
-    return static_cast<unsigned>(std::count_if(core.ended.begin(), core.ended.end(),
-                                               [stripe](const auto& each) { return each.first == stripe; }));
+    return static_cast<unsigned>(
+        std::count_if(core.ended.begin(), core.ended.end(),
+                      [stripe](const auto& each) { return each.first == stripe; }));
   }
-  std::uint8_t first_error() const { return core.errors.empty() ? std::uint8_t{0} : error_number(core.errors.front()); }
+  std::uint8_t first_error() const {
+    return core.errors.empty() ? std::uint8_t{0} : error_number(core.errors.front());
+  }
 
   // The list becomes part of the queue.
   void admit() {
@@ -85,7 +89,8 @@ struct State {
 
 class Explanation {
  public:
-  Explanation(const Program& program, const History& history) : program_(program), history_(history) {
+  Explanation(const Program& program, const History& history)
+      : program_(program), history_(history) {
     worker_from_ = 1 + static_cast<int>(program.threads.size());
     for (int thread = 0; thread < thread_limit; ++thread) {
       calls_[thread] = calls_of(program, history, thread);
@@ -95,7 +100,8 @@ class Explanation {
       }
       std::size_t until = 0;
       for (int i = 0; i < history.threads[thread].compaction_count; ++i) {
-        calls_until_[thread].push_back(static_cast<int>(until += script_of(thread, i).calls.size()));
+        calls_until_[thread].push_back(
+            static_cast<int>(until += script_of(thread, i).calls.size()));
       }
     }
   }
@@ -109,7 +115,7 @@ class Explanation {
   }
   bool is_worker(int thread) const { return thread >= worker_from_; }
 
-  // -- The search ------------------------------------------------------------------------------------------------------
+  // -- The search ---------------------------------------------------------------------------------
 
   bool search(const State& state) {
     if (!seen_.insert(key(state)).second) {
@@ -118,7 +124,8 @@ class Explanation {
     bool all_done = true;
     for (int thread = 0; thread < thread_limit; ++thread) {
       const auto& at = state.at[thread];
-      if (at.call == static_cast<int>(calls_[thread].size()) && at.compaction == history_.threads[thread].compaction_count) {
+      if (at.call == static_cast<int>(calls_[thread].size()) &&
+          at.compaction == history_.threads[thread].compaction_count) {
         continue;
       }
       all_done = false;
@@ -134,7 +141,8 @@ class Explanation {
     return all_done && state.core.queue.empty() && state.core.running.empty();
   }
 
-  // What the future depends on. (Where each thread is gives most of it; the order of what they did, the rest.)
+  // What the future depends on. (Where each thread is gives most of it; the order of what they did,
+  // the rest.)
   std::string key(const State& s) const {
     std::string text;
     char episodes[thread_limit][call_limit] = {};
@@ -156,7 +164,8 @@ class Explanation {
       const auto stripe = static_cast<std::uint32_t>(i);
       put_claims(s.words[i].claims);
       put_claims(s.owed[i]);
-      put(s.words[i].running + 2 * s.words[i].closed + 4 * (s.core.discarded.count(stripe) + 2 * s.core.unfinished.count(stripe)) +
+      put(s.words[i].running + 2 * s.words[i].closed +
+          4 * (s.core.discarded.count(stripe) + 2 * s.core.unfinished.count(stripe)) +
           16 * s.core.owed.count(stripe) + 32 * s.core.running.count(stripe));
       put(s.opened[i]);
       put(s.core.attempts.count(stripe) != 0 ? s.core.attempts.at(stripe) : 0);
@@ -176,18 +185,20 @@ class Explanation {
     for (const auto& each : s.listed) {
       put(each.stripe * 16 + static_cast<std::size_t>(each.claim.thread));
     }
-    for (const auto& each : s.made) {  // the order does not matter, but what each answered is in the history
+    // The order does not matter, but what each answered is in the history.
+    for (const auto& each : s.made) {
       episodes[each.claim.thread][each.claim.call] = static_cast<char>(each.episode + 1);
     }
     text.append(episodes[0], sizeof episodes);
-    put(s.list_closed + 2 * s.started + 4 * s.core.closed + 8 * static_cast<std::size_t>(s.core.mode));
+    put(s.list_closed + 2 * s.started + 4 * s.core.closed +
+        8 * static_cast<std::size_t>(s.core.mode));
     put(static_cast<std::size_t>(s.holder + 1));
     put(s.core.running_max);
     put(s.first_error());
     return text;
   }
 
-  // -- Steps: false if it cannot be taken now, or contradicts the history ------------------------------------------------
+  // -- Steps: false if it cannot be taken now, or contradicts the history -------------------------
 
   bool step(State& s, int thread) {
     if (history_.threads[thread].compaction_count != 0) {
@@ -207,15 +218,18 @@ class Explanation {
     const auto& call = calls_[thread][static_cast<std::size_t>(at.call)];
     // The destruction is no call of the history.
     const bool destruction = at.call == history_.threads[thread].call_count;
-    const CallRecord* const record = destruction ? nullptr : &history_.threads[thread].calls[at.call];
+    const CallRecord* const record =
+        destruction ? nullptr : &history_.threads[thread].calls[at.call];
     if (at.step == 0 && !follows(s, record)) {
       return false;
     }
     bool done = false;
-    const bool possible = call.operation == Operation::request     ? request(s, thread, call, *record, done)
-                          : call.operation == Operation::wait_idle ? wait_idle(s, thread, call, *record, done)
-                          : call.operation == Operation::shutdown  ? shutdown(s, thread, call, record, done)
-                                                                   : free(s) && observe(s, thread, call, *record, done);
+    const bool possible =
+        call.operation == Operation::request     ? request(s, thread, call, *record, done)
+        : call.operation == Operation::wait_idle ? wait_idle(s, thread, call, *record, done)
+        : call.operation == Operation::shutdown
+            ? shutdown(s, thread, call, record, done)
+            : free(s) && observe(s, thread, call, *record, done);
     if (done) {
       ++at.call;
       at.step = 0;
@@ -225,13 +239,15 @@ class Explanation {
     return possible;
   }
 
-  // Calls that ended before this one began come before it; the destruction comes after everything, but what it overtakes.
+  // Calls that ended before this one began come before it; the destruction comes after everything,
+  // but what it overtakes.
   bool follows(const State& s, const CallRecord* record) const {
     for (int other = 0; other < (record != nullptr ? thread_limit : worker_from_); ++other) {
       const bool overtaken = program_.overtakes && other + 1 < worker_from_;
-      const int needed = record != nullptr ? std::max(record->known.of[other], record->earlier.of[other])
-                         : overtaken       ? 0
-                                           : history_.threads[other].call_count;
+      const int needed = record != nullptr
+                             ? std::max(record->known.of[other], record->earlier.of[other])
+                         : overtaken ? 0
+                                     : history_.threads[other].call_count;
       if (s.at[other].call < needed) {
         return false;
       }
@@ -241,7 +257,8 @@ class Explanation {
 
   // Whether the caller must have seen it: its own calls, and those that happened before.
   static bool knows(const CallRecord& record, int self, int self_call, const Claim& claim) {
-    return claim.thread == self ? claim.call < self_call : claim.call < record.known.of[claim.thread];
+    return claim.thread == self ? claim.call < self_call
+                                : claim.call < record.known.of[claim.thread];
   }
 
   bool request(State& s, int thread, const Call& call, const CallRecord& record, bool& done) {
@@ -254,7 +271,8 @@ class Explanation {
       done = true;
       return true;
     }
-    Request request{Claim{thread, s.at[thread].call}, call.stripe, Submission::rejected_unknown_stripe, 0};
+    Request request{Claim{thread, s.at[thread].call}, call.stripe,
+                    Submission::rejected_unknown_stripe, 0};
     if (call.stripe < program_.stripes) {
       auto& word = s.words[call.stripe];
       request.answer = word.closed            ? Submission::rejected_shutting_down
@@ -306,7 +324,8 @@ class Explanation {
     }
   }
 
-  // What was requested before the wait, by happens-before, has been served, by compactions that happened before the answer.
+  // What was requested before the wait, by happens-before, has been served, by compactions that
+  // happened before the answer.
   bool all_known_have_ended(const State& s, int thread, const CallRecord& record) const {
     for (std::uint32_t stripe = 0; stripe < program_.stripes; ++stripe) {
       unsigned needed = 0;
@@ -319,7 +338,8 @@ class Explanation {
         continue;
       }
       const auto& finished = s.finished[stripe];
-      const auto server = std::find_if(finished.begin(), finished.end(), [&](const Finished& f) { return f.ended >= needed; });
+      const auto server = std::find_if(finished.begin(), finished.end(),
+                                       [&](const Finished& f) { return f.ended >= needed; });
       if (server == finished.end() || server->compaction >= record.compactions.of[server->thread]) {
         return false;
       }
@@ -335,7 +355,8 @@ class Explanation {
     }
     if (step == 0 && is_worker(thread)) {
       done = true;
-      return record->report == Report{1, 0, static_cast<std::uint8_t>(ShutdownReport().mode), 0, 0, 0, 0};
+      return record->report ==
+             Report{1, 0, static_cast<std::uint8_t>(ShutdownReport().mode), 0, 0, 0, 0};
     }
     if (step == 0 && !s.core.closed) {
       s.holder = thread;
@@ -387,8 +408,13 @@ class Explanation {
       known = known && s.at[worker].compaction <= record->compactions.of[worker];
     }
     return (report.complete != 0 ? all_left && known : call.limited) &&
-           report == Report{0, report.complete, static_cast<std::uint8_t>(s.core.mode), set_of(s.core.discarded),
-                            set_of(s.core.unfinished), set_of(s.core.running), s.first_error()};
+           report == Report{0,
+                            report.complete,
+                            static_cast<std::uint8_t>(s.core.mode),
+                            set_of(s.core.discarded),
+                            set_of(s.core.unfinished),
+                            set_of(s.core.running),
+                            s.first_error()};
   }
 
   bool observe(State& s, int thread, const Call& call, const CallRecord& record, bool& done) {
@@ -413,10 +439,11 @@ class Explanation {
     return s.started || (answer == StartResult::no_threads && program_.refusals);
   }
 
-  // What the caller does not know of may be missing from what it counts without the mutex: requests, and the list.
+  // What the caller does not know of may be missing from what it counts without the mutex:
+  // requests, and the list.
   template <class Holds>
-  static bool counts(const std::vector<Request>& requests, int thread, int call, const CallRecord& record, std::size_t number,
-                     const Holds& holds) {
+  static bool counts(const std::vector<Request>& requests, int thread, int call,
+                     const CallRecord& record, std::size_t number, const Holds& holds) {
     std::size_t all = 0, known = 0;
     for (const auto& each : requests) {
       if (holds(each)) {
@@ -427,9 +454,11 @@ class Explanation {
     return known <= number && number <= all;
   }
 
-  static bool is_queue_size(const State& s, int thread, const CallRecord& record, std::size_t size) {
-    return size >= s.core.queue.size() && counts(s.listed, thread, s.at[thread].call, record, size - s.core.queue.size(),
-                                                 [](const Request&) { return true; });
+  static bool is_queue_size(const State& s, int thread, const CallRecord& record,
+                            std::size_t size) {
+    return size >= s.core.queue.size() &&
+           counts(s.listed, thread, s.at[thread].call, record, size - s.core.queue.size(),
+                  [](const Request&) { return true; });
   }
 
   static bool is_snapshot(const State& s, int thread, const CallRecord& record) {
@@ -439,26 +468,31 @@ class Explanation {
                     [answer](const Request& each) { return each.answer == answer; });
     };
     const auto have_ended = [&](proptests::End how) {
-      return std::count_if(s.core.ended.begin(), s.core.ended.end(), [how](const auto& each) { return each.second == how; });
+      return std::count_if(s.core.ended.begin(), s.core.ended.end(),
+                           [how](const auto& each) { return each.second == how; });
     };
-    bool same = answered(Submission::queued, n[queued]) && answered(Submission::coalesced, n[coalesced]) &&
+    bool same = answered(Submission::queued, n[queued]) &&
+                answered(Submission::coalesced, n[coalesced]) &&
                 answered(Submission::rerun_pending, n[rerun_pending]) &&
                 answered(Submission::rejected_unknown_stripe, n[rejected_unknown]) &&
                 answered(Submission::rejected_shutting_down, n[rejected_shutting_down]) &&
-                n[ended_done] == have_ended(proptests::End::done) && n[ended_failed] == have_ended(proptests::End::failed) &&
+                n[ended_done] == have_ended(proptests::End::done) &&
+                n[ended_failed] == have_ended(proptests::End::failed) &&
                 n[ended_cancelled] == have_ended(proptests::End::cancelled) &&
-                n[ended_discarded] == have_ended(proptests::End::discarded) && n[started] == s.taken[0] + s.taken[1] &&
-                n[running] == s.core.running.size() && n[running_max] == s.core.running_max && n[first_error] == s.first_error() &&
+                n[ended_discarded] == have_ended(proptests::End::discarded) &&
+                n[started] == s.taken[0] + s.taken[1] && n[running] == s.core.running.size() &&
+                n[running_max] == s.core.running_max && n[first_error] == s.first_error() &&
                 is_queue_size(s, thread, record, n[waiting]);
     for (int kind = 0; kind < 6; ++kind) {
-      same = same && n[outcome_done + kind] ==
-                         std::count(s.core.outcomes.begin(), s.core.outcomes.end(), static_cast<Kind>(kind));
+      same = same &&
+             n[outcome_done + kind] == std::count(s.core.outcomes.begin(), s.core.outcomes.end(),
+                                                  static_cast<Kind>(kind));
     }
     return same;
   }
 
-  // A compaction: the thread takes the mutex and the list, takes the stripe's requests, and runs the job; then it gives up the
-  // word, and applies the outcome.
+  // A compaction: the thread takes the mutex and the list, takes the stripe's requests, and runs
+  // the job; then it gives up the word, and applies the outcome.
   bool compaction_step(State& s, int thread) {
     auto& at = s.at[thread];
     const auto& record = history_.threads[thread].compactions[at.compaction];
@@ -496,12 +530,14 @@ class Explanation {
 
   // Publication, and no compaction that began before what it serves.
   static bool sees(const CompactionRecord& record, const std::vector<Claim>& claims) {
-    return std::all_of(claims.begin(), claims.end(),
-                       [&](const Claim& claim) { return claim.call < record.begun.of[claim.thread]; });
+    return std::all_of(claims.begin(), claims.end(), [&](const Claim& claim) {
+      return claim.call < record.begun.of[claim.thread];
+    });
   }
 
   Kind kind_of(int thread, int compaction) const {
-    static constexpr Kind kinds[] = {Kind::done, Kind::nothing_to_do, Kind::more_work, Kind::retry, Kind::failed, Kind::failed};
+    static constexpr Kind kinds[] = {Kind::done,  Kind::nothing_to_do, Kind::more_work,
+                                     Kind::retry, Kind::failed,        Kind::failed};
     return history_.threads[thread].compactions[compaction].stopped != 0
                ? Kind::stopped
                : kinds[static_cast<int>(script_of(thread, compaction).end)];
@@ -512,16 +548,17 @@ class Explanation {
     const auto kind = kind_of(thread, at.compaction);
     if (at.requested || kind == Kind::more_work) {
       // Behind what was listed before; but of what others listed it need not have heard.
-      used_stale_ = !s.listed.empty() && std::none_of(s.listed.begin(), s.listed.end(), [&](const Request& each) {
-        return each.claim.thread == thread;
-      });
+      used_stale_ = !s.listed.empty() &&
+                    std::none_of(s.listed.begin(), s.listed.end(),
+                                 [&](const Request& each) { return each.claim.thread == thread; });
       if (!stale_ || !used_stale_) {
         s.admit();
       }
     }
     s.core.finish(stripe, kind, at.requested);
     if (kind == Kind::failed || kind == Kind::retry) {
-      s.core.record_error(error_text(stripe, history_.threads[thread].compactions[at.compaction].number));
+      s.core.record_error(
+          error_text(stripe, history_.threads[thread].compactions[at.compaction].number));
     }
     s.finished[stripe].push_back(Finished{s.ended(stripe), thread, at.compaction});
     s.holder = nobody;
@@ -533,7 +570,8 @@ class Explanation {
   const History& history_;
   int worker_from_ = 1;
   std::vector<Call> calls_[thread_limit];
-  std::vector<int> calls_until_[thread_limit];  // of a worker thread: those of the compactions up to this one
+  // Of a worker thread: those of the compactions up to this one.
+  std::vector<int> calls_until_[thread_limit];
   std::unordered_set<std::string> seen_;
   bool stale_ = false, used_stale_ = false;
 };
@@ -561,6 +599,8 @@ std::vector<Call> calls_of(const Program& program, const History& history, int t
   return result;
 }
 
-bool is_explained(const Program& program, const History& history) { return Explanation(program, history).exists(); }
+bool is_explained(const Program& program, const History& history) {
+  return Explanation(program, history).exists();
+}
 
 }  // namespace kstone::programs

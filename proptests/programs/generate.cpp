@@ -24,7 +24,8 @@ std::vector<T> some(std::initializer_list<int> percentages, const rc::Gen<T>& el
   return result;
 }
 
-// Each call so often as its weight says, in the order of `calls`; all requests of known stripes for those that there are.
+// Each call so often as its weight says, in the order of `calls`; all requests of known stripes for
+// those that there are.
 rc::Gen<Call> any_call(const std::vector<int>& weights, std::uint32_t stripes) {
   std::vector<Call> table;
   for (std::size_t i = 0; i < std::size(calls); ++i) {
@@ -34,20 +35,24 @@ rc::Gen<Call> any_call(const std::vector<int>& weights, std::uint32_t stripes) {
   return rc::gen::map(below(table.size()), [table](std::size_t index) { return table[index]; });
 }
 
-//                               request   run size start wait wait(l) shutdown  shutdown(limit) snapshot unknown
-const std::vector<int> of_thread{24, 8,    2,  2,   2,    8,   3,      4, 4, 4,  1, 1, 1,        2,       1};
-const std::vector<int> of_job{   6, 6,     1,  1,   1,    1,   0,      1, 0, 0,  0, 0, 0,        1,       1};
-const std::vector<int> before_start{8, 5,  0,  0,   0,    0,   0,      0, 0, 0,  0, 0, 0,        0,       0};
-const std::vector<int> at_the_end{4, 2,    1,  1,   2,    12,  1,      1, 2, 1,  0, 0, 0,        1,       0};
-const std::vector<int> of_waiter{0, 0,     0,  0,   0,    6,   1,      1, 1, 1,  1, 0, 0,        0,       0};
+// clang-format off
+//                                 request run size start wait wait(l) shutdown shutdown(l) snapshot
+//                                                                                         unknown
+const std::vector<int> of_thread{   24, 8,  2,  2,   2,   8,     3,    4, 4, 4,  1, 1, 1,   2,  1};
+const std::vector<int> of_job{       6, 6,  1,  1,   1,   1,     0,    1, 0, 0,  0, 0, 0,   1,  1};
+const std::vector<int> before_start{ 8, 5,  0,  0,   0,   0,     0,    0, 0, 0,  0, 0, 0,   0,  0};
+const std::vector<int> at_the_end{   4, 2,  1,  1,   2,  12,     1,    1, 2, 1,  0, 0, 0,   1,  0};
+const std::vector<int> of_waiter{    0, 0,  0,  0,   0,   6,     1,    1, 1, 1,  1, 0, 0,   0,  0};
+// clang-format on
 
 rc::Gen<Compaction> any_compaction(std::uint32_t stripes) {
   return rc::gen::exec([stripes] {
     Compaction compaction;
     compaction.calls = some({35}, any_call(of_job, stripes));
     compaction.looks = chance(15);
-    static constexpr End ends[] = {End::done,  End::done,  End::done,   End::nothing_to_do, End::more_work,
-                                   End::more_work, End::retry, End::failed, End::throws};
+    static constexpr End ends[] = {End::done,          End::done,      End::done,
+                                   End::nothing_to_do, End::more_work, End::more_work,
+                                   End::retry,         End::failed,    End::throws};
     compaction.end = ends[*below(std::size(ends))];
     return compaction;
   });
@@ -90,7 +95,7 @@ rc::Gen<Program> any_program() {
     program.real_time = chance(20);
     program.surprises = chance(8);
     program.refusals = chance(4);
-    if (!chance(15)) {  // else the destructor ends it
+    if (!chance(15)) {                     // else the destructor ends it
       program.after.push_back(calls[7]);   // shutdown(finish_running)
       program.after.push_back(calls[13]);  // snapshot
     }

@@ -1,4 +1,5 @@
-// Draws programs. What is drawn shrinks: fewer threads, fewer calls, simpler ones (program.h has them in that order).
+// Draws programs. What is drawn shrinks: fewer threads, fewer calls, simpler ones (program.h has
+// them in that order).
 
 #ifndef KSTONE_PROPTESTS_PROGRAMS_GENERATE_H_
 #define KSTONE_PROPTESTS_PROGRAMS_GENERATE_H_

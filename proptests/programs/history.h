@@ -1,6 +1,7 @@
-// What one execution of a program has to say: every answer, every compaction, and what happened before what. All of it is what
-// the program's own threads have read, or happens-before: the same in every execution of an equivalence class, so a search
-// with reduction finds every history. (Real time is not, and is read from a Ghost: see execution.h.)
+// What one execution of a program has to say: every answer, every compaction, and what happened
+// before what. All of it is what the program's own threads have read, or happens-before: the same
+// in every execution of an equivalence class, so a search with reduction finds every history. (Real
+// time is not, and is read from a Ghost: see execution.h.)
 //
 // Plain bytes, and a text without zeros for model::outcome().
 
@@ -13,8 +14,9 @@
 
 namespace kstone::programs {
 
-inline constexpr int thread_limit = 8;  // main, the application threads, the worker threads; numbered as the explorer does
-inline constexpr int call_limit = 16;   // of one thread
+// Main, the application threads, the worker threads; numbered as the explorer does.
+inline constexpr int thread_limit = 8;
+inline constexpr int call_limit = 16;  // of one thread
 inline constexpr int compaction_limit = 12;
 
 // A number for each thread.
@@ -24,9 +26,27 @@ struct Counts {
 
 // The numbers that a snapshot gives, and which they are.
 enum Number {
-  queued, coalesced, rerun_pending, rejected_unknown, rejected_shutting_down, ended_done, ended_failed, ended_cancelled,
-  ended_discarded, started, outcome_done, outcome_nothing_to_do, outcome_more_work, outcome_retry, outcome_failed,
-  outcome_stopped, running, running_max, waiting, first_error, number_count
+  queued,
+  coalesced,
+  rerun_pending,
+  rejected_unknown,
+  rejected_shutting_down,
+  ended_done,
+  ended_failed,
+  ended_cancelled,
+  ended_discarded,
+  started,
+  outcome_done,
+  outcome_nothing_to_do,
+  outcome_more_work,
+  outcome_retry,
+  outcome_failed,
+  outcome_stopped,
+  running,
+  running_max,
+  waiting,
+  first_error,
+  number_count
 };
 
 // Of a shutdown.
@@ -53,7 +73,8 @@ struct CompactionRecord {
   std::uint8_t stripe, attempt;
   std::uint8_t number;   // of the stripe
   std::uint8_t stopped;  // it saw that it shall stop
-  Counts begun;          // calls of each thread that began before this compaction did: by happens-before
+  // Calls of each thread that began before this compaction did: by happens-before.
+  Counts begun;
 };
 
 struct ThreadHistory {
@@ -66,7 +87,8 @@ struct History {
   ThreadHistory threads[thread_limit];
 };
 
-// The error of each failing compaction is a text of its own, and in a history a number: 0 if there is none.
+// The error of each failing compaction is a text of its own, and in a history a number: 0 if there
+// is none.
 inline std::string error_text(std::uint32_t stripe, int number) {
   return "stripe " + std::to_string(stripe) + " number " + std::to_string(number);
 }

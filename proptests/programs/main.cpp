@@ -1,4 +1,5 @@
-// Draws programs, explores each, and asks the reference to explain every history. README.md says what that means.
+// Draws programs, explores each, and asks the reference to explain every history. README.md says
+// what that means.
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,7 +46,7 @@ struct Options {
   bool all_answers = false;
 };
 
-// -- One program ------------------------------------------------------------------------------------------------------
+// -- One program ----------------------------------------------------------------------------------
 
 // What became of a program: complete, cut short by the budget, or failed.
 json judge(const Program& program, const Policy& policy, model::Limits limits) {
@@ -82,8 +83,10 @@ json judge(const Program& program, const Policy& policy, model::Limits limits) {
           {"replay", result.replay}};
 }
 
-// In a process of its own: what Relacy loses goes with it, and a worker that crashes or never ends is a failure like others.
-json judge_apart(const Program& program, const Policy& policy, const model::Limits& limits, unsigned seconds) {
+// In a process of its own: what Relacy loses goes with it, and a worker that crashes or never ends
+// is a failure like others.
+json judge_apart(const Program& program, const Policy& policy, const model::Limits& limits,
+                 unsigned seconds) {
   int ends[2];
   std::fflush(nullptr);
   if (pipe(ends) != 0) {
@@ -93,7 +96,8 @@ json judge_apart(const Program& program, const Policy& policy, const model::Limi
   if (child == 0) {
     close(ends[0]);
     alarm(seconds);
-    const std::string text = judge(program, policy, limits).dump(-1, ' ', false, json::error_handler_t::replace);
+    const std::string text =
+        judge(program, policy, limits).dump(-1, ' ', false, json::error_handler_t::replace);
     for (std::size_t sent = 0; sent < text.size();) {
       const auto count = write(ends[1], text.data() + sent, text.size() - sent);
       if (count <= 0) {
@@ -115,29 +119,46 @@ json judge_apart(const Program& program, const Policy& policy, const model::Limi
   json result = json::parse(text, nullptr, false);
   if (status != 0 || result.is_discarded()) {
     const bool hung = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
-    result = {{"complete", false}, {"failed", true}, {"failure", hung ? "hang" : "crash"},
-              {"message", hung ? "no end within the time limit" : "the process ended with status " + std::to_string(status)},
-              {"executions", 0}, {"histories", 0}, {"answers", json::array()}, {"history", ""}, {"replay", ""}};
+    result = {{"complete", false},
+              {"failed", true},
+              {"failure", hung ? "hang" : "crash"},
+              {"message", hung ? "no end within the time limit"
+                               : "the process ended with status " + std::to_string(status)},
+              {"executions", 0},
+              {"histories", 0},
+              {"answers", json::array()},
+              {"history", ""},
+              {"replay", ""}};
   }
   return result;
 }
 
-// -- Many programs ----------------------------------------------------------------------------------------------------
+// -- Many programs --------------------------------------------------------------------------------
 
 json nothing_yet() {
-  return {{"programs", 0}, {"programs_complete", 0}, {"programs_nontrivial", 0}, {"programs_real_time", 0}, {"executions", 0},
-          {"histories", 0}, {"histogram", json::object()}, {"answers", json::object()}, {"failed", json::array()}};
+  return {{"programs", 0},
+          {"programs_complete", 0},
+          {"programs_nontrivial", 0},
+          {"programs_real_time", 0},
+          {"executions", 0},
+          {"histories", 0},
+          {"histogram", json::object()},
+          {"answers", json::object()},
+          {"failed", json::array()}};
 }
 
 void add_row(json& row, int programs, int complete) {
   if (row.is_null()) {
     row = {{"programs", 0}, {"complete", 0}};
   }
-  row = {{"programs", row["programs"].get<int>() + programs}, {"complete", row["complete"].get<int>() + complete}};
+  row = {{"programs", row["programs"].get<int>() + programs},
+         {"complete", row["complete"].get<int>() + complete}};
 }
 
 void add(json& total, const Program& program, const json& result) {
-  const auto count = [&](const char* key, std::uint64_t more) { total[key] = total[key].get<std::uint64_t>() + more; };
+  const auto count = [&](const char* key, std::uint64_t more) {
+    total[key] = total[key].get<std::uint64_t>() + more;
+  };
   const bool complete = result["complete"];
   count("programs", 1);
   count("programs_complete", complete);
@@ -146,9 +167,11 @@ void add(json& total, const Program& program, const json& result) {
   count("executions", result["executions"]);
   count("histories", result["histories"]);
   for (const std::string answer : result["answers"]) {
-    total["answers"][answer] = total["answers"].value(answer, 0) + 1;  // programs in which it occurred
+    // Programs in which it occurred.
+    total["answers"][answer] = total["answers"].value(answer, 0) + 1;
   }
-  const auto size = std::to_string(program.threads.size()) + " threads " + std::to_string(program.calls_of_threads()) + " calls";
+  const auto size = std::to_string(program.threads.size()) + " threads " +
+                    std::to_string(program.calls_of_threads()) + " calls";
   add_row(total["histogram"][size], 1, complete);
 }
 
@@ -160,15 +183,18 @@ model::Limits limits_of(const Program& program, const Options& options) {
 }
 
 void print_failure(const Program& program, const json& result) {
-  std::printf("RED  %s\n     %s: %s\n%sreplay: --program '%s' --replay '%s'%s\n", program.text().c_str(),
-              result["failure"].get<std::string>().c_str(), result["message"].get<std::string>().c_str(),
-              result["history"].get<std::string>().c_str(), program.text().c_str(), result["replay"].get<std::string>().c_str(),
+  std::printf("RED  %s\n     %s: %s\n%sreplay: --program '%s' --replay '%s'%s\n",
+              program.text().c_str(), result["failure"].get<std::string>().c_str(),
+              result["message"].get<std::string>().c_str(),
+              result["history"].get<std::string>().c_str(), program.text().c_str(),
+              result["replay"].get<std::string>().c_str(),
               result.value("replayed", true) ? "" : " (which does not fail)");
   std::fflush(stdout);
 }
 
 // Whether the replay line, read as a user would give it, leads to the same failure.
-bool replays(const Program& program, const Policy& policy, model::Limits limits, const Options& options, const json& failure) {
+bool replays(const Program& program, const Policy& policy, model::Limits limits,
+             const Options& options, const json& failure) {
   limits.replay = failure["replay"];
   const auto parsed = Program::parse(program.text());
   return !limits.replay.empty() && parsed &&
@@ -176,7 +202,8 @@ bool replays(const Program& program, const Policy& policy, model::Limits limits,
 }
 
 // The share of one process: programs until the first that fails, which is shrunk.
-json run_share(const Options& options, const Policy& policy, std::uint64_t programs, std::uint64_t seed) {
+json run_share(const Options& options, const Policy& policy, std::uint64_t programs,
+               std::uint64_t seed) {
   json total = nothing_yet();
   Program smallest;
   json failure;
@@ -188,12 +215,14 @@ json run_share(const Options& options, const Policy& policy, std::uint64_t progr
   metadata.id = "programs";
   const auto outcome = rc::detail::checkTestable(
       [&](const Program& program) {
-        const auto result = judge_apart(program, policy, limits_of(program, options), options.seconds);
+        const auto result =
+            judge_apart(program, policy, limits_of(program, options), options.seconds);
         if (failure.is_null()) {
           add(total, program, result);
         }
         if (result["failed"]) {
-          smallest = program;  // RapidCheck goes on only from what fails, so the last is the smallest
+          // RapidCheck goes on only from what fails, so the last is the smallest.
+          smallest = program;
           failure = result;
           RC_FAIL(result["message"].get<std::string>());
         }
@@ -215,7 +244,8 @@ json run_share(const Options& options, const Policy& policy, std::uint64_t progr
   } else if (!outcome.is<rc::detail::SuccessResult>()) {
     std::ostringstream text;
     rc::detail::printResultMessage(outcome, text);
-    total["failed"].push_back({{"program", ""}, {"failure", "no program"}, {"message", text.str()}});
+    total["failed"].push_back(
+        {{"program", ""}, {"failure", "no program"}, {"message", text.str()}});
   }
   return total;
 }
@@ -248,11 +278,13 @@ json run_all(const Options& options, const Policy& policy) {
   for (unsigned i = 0; i < options.jobs; ++i) {
     std::FILE* const file = std::tmpfile();
     std::fflush(nullptr);
-    const auto share = options.programs / options.jobs + (i < options.programs % options.jobs ? 1 : 0);
+    const auto share =
+        options.programs / options.jobs + (i < options.programs % options.jobs ? 1 : 0);
     const pid_t child = fork();
     if (child == 0) {
       const auto text = run_share(options, policy, share, options.seed * 1000 + i).dump();
-      const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size() && std::fflush(file) == 0;
+      const bool written =
+          std::fwrite(text.data(), 1, text.size(), file) == text.size() && std::fflush(file) == 0;
       std::fflush(nullptr);
       _exit(written ? 0 : 1);
     }
@@ -268,7 +300,9 @@ json run_all(const Options& options, const Policy& policy) {
     std::fclose(files[i]);
     if (status != 0 || share.is_discarded()) {
       share = nothing_yet();
-      share["failed"].push_back({{"program", ""}, {"failure", "crash"}, {"message", "a share of the programs is missing"}});
+      share["failed"].push_back({{"program", ""},
+                                 {"failure", "crash"},
+                                 {"message", "a share of the programs is missing"}});
     }
     shares.push_back(share);
   }
@@ -281,20 +315,22 @@ int run(int argc, char** argv) {
   CLI::App app{"Generated concurrent programs; see proptests/programs/README.md."};
   app.add_option("--programs", options.programs, "how many");
   app.add_option("--seed", options.seed, "of what is drawn");
-  app.add_option("--budget", options.budget, "executions of one program; one that needs more is not complete");
+  app.add_option("--budget", options.budget,
+                 "executions of one program; one that needs more is not complete");
   app.add_option("--jobs", options.jobs, "processes");
   app.add_option("--seconds", options.seconds, "for one program");
   app.add_option("--json", json_file, "write the results to this file");
   app.add_option("--sync", options.sync, "a policy of model/worker/broken_sync.h");
-  app.add_flag("--must-fail", options.must_fail, "green if some program fails, and its replay line fails alike");
+  app.add_flag("--must-fail", options.must_fail,
+               "green if some program fails, and its replay line fails alike");
   app.add_flag("--no-shrink", options.no_shrink, "the first program that fails, as it was drawn");
   app.add_flag("--all-answers", options.all_answers, "red if some answer never occurred");
   app.add_option("--program", text, "one program, as the text of another run gives it");
   app.add_option("--replay", replay, "one execution of it");
   CLI11_PARSE(app, argc, argv);
   const auto& policies = Policy::all();
-  const auto policy =
-      std::find_if(policies.begin(), policies.end(), [&](const Policy& each) { return options.sync == each.name; });
+  const auto policy = std::find_if(policies.begin(), policies.end(),
+                                   [&](const Policy& each) { return options.sync == each.name; });
   if (policy == policies.end() || options.jobs == 0 || options.programs < options.jobs) {
     std::fprintf(stderr, "no such policy, or fewer programs than processes\n");
     return 2;
@@ -313,8 +349,10 @@ int run(int argc, char** argv) {
     if (result["failed"]) {
       print_failure(*program, result);
     } else {
-      std::printf("%s: %" PRIu64 " executions, %" PRIu64 " histories\n", result["complete"] ? "complete" : "not complete",
-                  result["executions"].get<std::uint64_t>(), result["histories"].get<std::uint64_t>());
+      std::printf("%s: %" PRIu64 " executions, %" PRIu64 " histories\n",
+                  result["complete"] ? "complete" : "not complete",
+                  result["executions"].get<std::uint64_t>(),
+                  result["histories"].get<std::uint64_t>());
     }
     return result["failed"] || (replay.empty() && !result["complete"]) ? 1 : 0;
   }
@@ -328,10 +366,12 @@ int run(int argc, char** argv) {
     }
   }
   const bool failed = !total["failed"].empty();
-  std::printf("%s: seed %" PRIu64 ", %s programs, %s complete, %s of them not trivial; %s executions, %s histories\n",
+  std::printf("%s: seed %" PRIu64
+              ", %s programs, %s complete, %s of them not trivial; %s executions, %s histories\n",
               failed ? "failed" : "all explained", options.seed, total["programs"].dump().c_str(),
-              total["programs_complete"].dump().c_str(), total["programs_nontrivial"].dump().c_str(),
-              total["executions"].dump().c_str(), total["histories"].dump().c_str());
+              total["programs_complete"].dump().c_str(),
+              total["programs_nontrivial"].dump().c_str(), total["executions"].dump().c_str(),
+              total["histories"].dump().c_str());
   if (!json_file.empty()) {
     std::ofstream(json_file) << total.dump(1) << "\n";
   }

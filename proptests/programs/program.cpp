@@ -8,11 +8,13 @@ namespace kstone::programs {
 namespace {
 
 const Call& call_named(const std::string& name) {
-  return *std::find_if(std::begin(calls), std::end(calls), [&](const Call& call) { return name == call.name; });
+  return *std::find_if(std::begin(calls), std::end(calls),
+                       [&](const Call& call) { return name == call.name; });
 }
 
 bool has(const std::vector<Call>& sequence, Operation operation) {
-  return std::any_of(sequence.begin(), sequence.end(), [&](const Call& call) { return call.operation == operation; });
+  return std::any_of(sequence.begin(), sequence.end(),
+                     [&](const Call& call) { return call.operation == operation; });
 }
 
 // Whether the thread surely starts the worker, or shuts it down, without having waited before.
@@ -37,13 +39,15 @@ void leave_out_waits(std::vector<Call>& sequence) {
 const Compaction& Program::compaction(std::uint32_t stripe, int number) const {
   static const Compaction done;
   const auto& job = jobs[stripe];
-  return static_cast<std::size_t>(number) <= job.size() ? job[static_cast<std::size_t>(number) - 1] : done;
+  return static_cast<std::size_t>(number) <= job.size() ? job[static_cast<std::size_t>(number) - 1]
+                                                        : done;
 }
 
 std::string Program::text() const {
   std::ostringstream out;
-  out << "workers " << workers << " stripes " << stripes << (real_time ? " real_time" : "") << (surprises ? " surprises" : "")
-      << (refusals ? " refusals" : "") << (overtakes ? " overtakes" : "");
+  out << "workers " << workers << " stripes " << stripes << (real_time ? " real_time" : "")
+      << (surprises ? " surprises" : "") << (refusals ? " refusals" : "")
+      << (overtakes ? " overtakes" : "");
   const auto put = [&](const std::string& title, const std::vector<Call>& sequence) {
     if (!sequence.empty()) {
       out << " " << title << ":";
@@ -66,7 +70,8 @@ std::string Program::text() const {
       for (const auto& call : compaction.calls) {
         out << " " << call.name;
       }
-      out << (compaction.looks ? " stop?" : "") << " " << end_names[static_cast<int>(compaction.end)];
+      out << (compaction.looks ? " stop?" : "") << " "
+          << end_names[static_cast<int>(compaction.end)];
     }
   }
   return out.str();
@@ -80,7 +85,8 @@ std::optional<Program> Program::parse(const std::string& text) {
   Compaction next;
   for (std::string word; in >> word;) {
     const auto* const end = std::find(std::begin(end_names), std::end(end_names), word);
-    const auto* const call = std::find_if(std::begin(calls), std::end(calls), [&](const Call& c) { return word == c.name; });
+    const auto* const call = std::find_if(std::begin(calls), std::end(calls),
+                                          [&](const Call& c) { return word == c.name; });
     if (word.back() == ':') {
       job = nullptr;
       if (word == "before:") {
@@ -121,7 +127,8 @@ std::optional<Program> Program::parse(const std::string& text) {
     }
   }
   const bool sizes = in.eof() && (program.workers == 1 || program.workers == 2) &&
-                     (program.stripes == 1 || program.stripes == 2) && program.threads.size() <= most_threads;
+                     (program.stripes == 1 || program.stripes == 2) &&
+                     program.threads.size() <= most_threads;
   return sizes ? std::optional(program) : std::nullopt;
 }
 
@@ -131,8 +138,8 @@ model::Limits Program::limits() const {
   limits.weak_cas_failures = surprises ? 1 : 0;
   limits.thread_start_failures = refusals ? 1 : 0;
   const auto add = [&](const std::vector<Call>& sequence) {
-    limits.timeouts += static_cast<std::uint32_t>(
-        std::count_if(sequence.begin(), sequence.end(), [](const Call& call) { return call.limited; }));
+    limits.timeouts += static_cast<std::uint32_t>(std::count_if(
+        sequence.begin(), sequence.end(), [](const Call& call) { return call.limited; }));
   };
   add(before);
   add(after);
@@ -165,7 +172,8 @@ bool Program::non_trivial() const {
       requesters[stripe] += requests[stripe] ? 1 : 0;
     }
   }
-  return threads.size() >= 2 && calls_of_threads() >= 4 && control && std::max(requesters[0], requesters[1]) >= 2;
+  return threads.size() >= 2 && calls_of_threads() >= 4 && control &&
+         std::max(requesters[0], requesters[1]) >= 2;
 }
 
 void Program::make_finite() {
@@ -175,13 +183,14 @@ void Program::make_finite() {
   if (overtakes) {
     after.clear();
     for (std::size_t i = 0; i + 1 < threads.size(); ++i) {
-      const auto wait =
-          std::find_if(threads[i].begin(), threads[i].end(), [](const Call& call) { return call.can_be_overtaken(); });
+      const auto wait = std::find_if(threads[i].begin(), threads[i].end(),
+                                     [](const Call& call) { return call.can_be_overtaken(); });
       threads[i] = wait == threads[i].end() ? std::vector<Call>() : std::vector<Call>{*wait};
     }
   }
   std::erase_if(threads, [](const auto& thread) { return thread.empty(); });
-  // A job's calls are in the script of one compaction each, and the scripts end: no compaction goes on for ever.
+  // A job's calls are in the script of one compaction each, and the scripts end: no compaction goes
+  // on for ever.
   const bool started = has(before, Operation::start) && !refusals;
   const bool waits_end = started || std::any_of(threads.begin(), threads.end(), ends_waits);
   if (!ends_waits(before)) {
@@ -196,7 +205,8 @@ void Program::make_finite() {
     leave_out_waits(before);
     leave_out_waits(after);
   } else if (!started && !ends_waits(after) &&
-             std::any_of(after.begin(), after.end(), [](const Call& call) { return call.waits(); })) {
+             std::any_of(after.begin(), after.end(),
+                         [](const Call& call) { return call.waits(); })) {
     after.insert(after.begin(), call_named("start"));
   }
 }

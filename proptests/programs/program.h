@@ -1,13 +1,16 @@
-// A program: what application threads call, and what the jobs of each stripe do, as a text that can be read and given back.
+// A program: what application threads call, and what the jobs of each stripe do, as a text that can
+// be read and given back.
 //
-//   workers 1 stripes 2 before: start t0: request(0) wait_idle t1: shutdown(drain) after: snapshot job0: request(1) more_work done
+//   workers 1 stripes 2 before: start t0: request(0) wait_idle t1: shutdown(drain) after: snapshot
+//   job0: request(1) more_work done
 //
-// `before` and `after` are calls of the main thread, made before the application threads begin and after they have ended; then
-// the worker is destroyed. The first compaction of stripe 0 requests stripe 1 and answers `more_work`, the second `done`, and
-// so do all that follow. Flags before the first section: real_time (calls are ordered as they happened, not only by
-// happens-before), surprises (one spurious wake-up and one failing weak compare-exchange in an execution), refusals (one thread
-// may not be created), overtakes (the last thread destroys the worker once all others are in a wait). `scan` is what the periodic
-// scan calls the first time.
+// `before` and `after` are calls of the main thread, made before the application threads begin and
+// after they have ended; then the worker is destroyed. The first compaction of stripe 0 requests
+// stripe 1 and answers `more_work`, the second `done`, and so do all that follow. Flags before the
+// first section: real_time (calls are ordered as they happened, not only by happens-before),
+// surprises (one spurious wake-up and one failing weak compare-exchange in an execution), refusals
+// (one thread may not be created), overtakes (the last thread destroys the worker once all others
+// are in a wait). `scan` is what the periodic scan calls the first time.
 
 #ifndef KSTONE_PROPTESTS_PROGRAMS_PROGRAM_H_
 #define KSTONE_PROPTESTS_PROGRAMS_PROGRAM_H_
@@ -32,9 +35,12 @@ struct Call {
   bool limited = false;
 
   bool waits() const { return operation == Operation::wait_idle && !limited; }
-  bool can_be_overtaken() const { return operation == Operation::wait_idle || operation == Operation::shutdown; }
+  bool can_be_overtaken() const {
+    return operation == Operation::wait_idle || operation == Operation::shutdown;
+  }
   bool controls() const {
-    return operation == Operation::wait_idle || operation == Operation::shutdown || operation == Operation::start;
+    return operation == Operation::wait_idle || operation == Operation::shutdown ||
+           operation == Operation::start;
   }
 };
 
@@ -59,7 +65,8 @@ inline constexpr Call calls[] = {
 
 // How a compaction ends. `stop?` before it: it looks whether it shall stop, and does.
 enum class End { done, nothing_to_do, more_work, retry, failed, throws };
-inline constexpr const char* end_names[] = {"done", "nothing_to_do", "more_work", "retry", "failed", "throws"};
+inline constexpr const char* end_names[] = {"done",  "nothing_to_do", "more_work",
+                                            "retry", "failed",        "throws"};
 
 struct Compaction {
   std::vector<Call> calls;
@@ -92,7 +99,8 @@ struct Program {
   model::Limits limits() const;
 
   std::size_t calls_of_threads() const;
-  // Two application threads at least, four calls, one of them a control call, and two threads that request the same stripe.
+  // Two application threads at least, four calls, one of them a control call, and two threads that
+  // request the same stripe.
   bool non_trivial() const;
 
   // Takes out what would let a program wait for ever although the worker does what it promises.

@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import difflib
 import fnmatch
 import hashlib
 import itertools
@@ -18,6 +19,8 @@ import operators
 from build import MUTATED, ROOT, Builder, Failed, Suites, Tree, in_parallel, last_line, run
 
 HERE = pathlib.Path(__file__).resolve().parent
+# What no operator makes: several lines at once, or a different idea.
+PATCHES = HERE / "mutants"
 
 # The suites of the first pass take no longer than this on the sources as they are.
 QUICK_SECONDS = 0.25
@@ -31,7 +34,7 @@ def add_arguments(parts):
     parser = parts.add_parser(
         "mutants", help="changes to the worker that a suite must notice",
         description="Changes the worker in every way that scripts/verification/operators.py knows and in those of "
-                    "scripts/verification/handwritten.txt, and runs the suites against each until one is red.")
+                    "the patches in scripts/verification/mutants, and runs the suites against each until one is red.")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "verify" / "mutants")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--only", action="append", default=[], metavar="PATTERN",
@@ -55,13 +58,13 @@ class Log:
             print(f"[{time.monotonic() - self.started:6.0f} s] {text}", flush=True)
 
 
-def make_mutants(tree, extra=""):
+def make_mutants(tree, extra=()):
     texts = {file: tree.text(file) for file in MUTATED}
     sources = {file: operators.Source(file, texts[file]) for file in MUTATED}
     mutants = []
     for file in MUTATED:
         mutants += operators.mutants_of(file, texts[file])
-    by_hand, stale = operators.handwritten((HERE / "handwritten.txt").read_text() + extra, texts)
+    by_hand, stale = operators.handwritten([*operators.read_patches(PATCHES), *extra], texts)
     mutants += by_hand
     names = collections.Counter(mutant.name for mutant in mutants)
     for name, count in names.items():
@@ -115,7 +118,6 @@ def write_single(folder, texts, mutant):
 
 
 def difference(texts, mutant):
-    import difflib
     lines = []
     by_file = collections.defaultdict(list)
     for file, start, end, after in mutant.edits:
@@ -127,7 +129,7 @@ def difference(texts, mutant):
 
 
 class Campaign:
-    def __init__(self, arguments, log, extra=""):
+    def __init__(self, arguments, log, extra=()):
         self.arguments, self.log = arguments, log
         self.directory = arguments.build
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -136,7 +138,7 @@ class Campaign:
         self.tree = Tree(self.directory / "tree")
         self.texts, self.sources, self.mutants, self.stale = make_mutants(self.tree, extra)
         for complaint in self.stale:
-            log(f"STALE patch in handwritten.txt: {complaint}")
+            log(f"STALE patch: {complaint}")
         self.builder = Builder(self.tree, self.directory, arguments.jobs)
         self.declared = declarations((HERE / "equivalents.txt").read_text())
         self.results, self.unsteady = {}, {}
@@ -505,7 +507,7 @@ class Campaign:
 
     def declare(self):
         """Applies equivalents.txt to what survived. An equivalent needs clean searches, too: those of the suites that end."""
-        self.problems = [f"stale patch in handwritten.txt: {complaint}" for complaint in self.stale]
+        self.problems = [f"stale patch: {complaint}" for complaint in self.stale]
         self.problems += [f"{complaint}: {name}" for name, complaint in self.unsteady.items()
                           if self.results[name]["verdict"] != "killed"]
         names = {mutant.name for mutant in self.mutants}
@@ -638,17 +640,24 @@ def main(arguments):
     return 0 if result["survived"] == 0 and not result["problems"] and not result["red_before"] else 1
 
 
+def patch_of(name, before, after, file="include/kstone/background_worker_impl.h"):
+    text = (ROOT / file).read_text()
+    lines = difflib.unified_diff(text.splitlines(), text.replace(before, after, 1).splitlines(), f"a/{file}", f"b/{file}",
+                                 lineterm="")
+    return "\n".join([name, "", *lines, ""])
+
+
 def self_test(arguments, log):
     """Plants what must make this program say no: a change that changes nothing, a declaration that is stale, one that is
     wrong; and a patch that no longer matches."""
-    lock = "    mutex_.unlock();\n    sleepers_.wait();\n    mutex_.lock();"
-    nothing = ("=== a change that changes nothing\n--- include/kstone/background_worker_impl.h\n" + lock +
-               "\n+++\n    mutex_.unlock();\n    (sleepers_.wait)();\n    mutex_.lock();\n"
-               "=== a change that must be noticed\n--- include/kstone/background_worker_impl.h\n" + lock +
-               "\n+++\n    mutex_.unlock();\n    mutex_.lock();\n    return;\n")
+    lock = "    mutex_.unlock();\n    sleepers_.wait();\n    mutex_.lock();\n"
+    nothing = "    mutex_.unlock();\n    (sleepers_.wait)();\n    mutex_.lock();\n"
+    broken = "    mutex_.unlock();\n    mutex_.lock();\n    return;\n"
+    patches = [patch_of("a change that changes nothing", lock, nothing),
+               patch_of("a change that must be noticed", lock, broken)]
     arguments.no_second_line = arguments.no_deep = True
     arguments.seconds = 1
-    campaign = Campaign(arguments, log, nothing)
+    campaign = Campaign(arguments, log, patches)
     chosen = [m for m in campaign.mutants if "a change that" in m.name]
     campaign.save = lambda: None
     campaign.build(chosen)
@@ -663,7 +672,7 @@ def self_test(arguments, log):
     campaign.declare()
     if len(campaign.problems) != 2 + len(campaign.stale):
         problems.append(f"declarations: {campaign.problems}")
-    if not operators.handwritten("=== stale\n--- src/scheduling_core.cpp\nno such line\n+++\n\n", campaign.texts)[1]:
+    if not operators.handwritten([patch_of("stale", lock, nothing).replace("sleepers_", "sleeper_")], campaign.texts)[1]:
         problems.append("a stale patch was not noticed")
     for problem in problems:
         print(f"SELF-TEST FAILED: {problem}")

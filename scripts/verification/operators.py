@@ -7,7 +7,12 @@ A mutant is named by its file, function, operator and texts, not by its line, so
 equivalents.txt) outlives a change elsewhere in the file.
 """
 
+import difflib
+import itertools
+import pathlib
 import re
+import subprocess
+import tempfile
 from dataclasses import dataclass, field
 
 TOKEN = re.compile(
@@ -575,26 +580,51 @@ def name_of(mutant):
     return name
 
 
+def read_patches(folder):
+    """The mutants made by hand: patches, each after a line with its name."""
+    return [path.read_text() for path in sorted(folder.glob("*.patch"))]
+
+
 def handwritten(patches, texts):
-    """The mutants of handwritten.txt, and the complaints about patches that do not match exactly once."""
+    """The mutants of these patches, and the complaints about those that do not fit."""
     found, stale = [], []
-    for block in re.split(r"^=== ", patches, flags=re.M)[1:]:
-        name, _, rest = block.partition("\n")
-        edits, before = [], len(stale)
-        for file, old, new in re.findall(r"^--- (\S+)\n(.*?)^\+\+\+\n(.*?)(?=^--- |\Z)", rest, flags=re.M | re.S):
-            old, new = old.strip("\n"), new.strip("\n")
-            if file not in texts or texts[file].count(old) != 1:
-                stale.append(f"'{name}' does not match {file} exactly once: {one_line(old)[:200]}")
-                continue
-            start = texts[file].index(old)
-            edits.append((file, start, start + len(old), new))
-        if not edits or len(stale) > before:
-            stale += [f"'{name}' has no edit"] if len(stale) == before else []
+    for patch in patches:
+        name = patch.partition("\n")[0].strip()
+        after, complaint = patched(patch, texts)
+        if complaint:
+            stale.append(f"'{name}' does not fit: {complaint}")
+            continue
+        edits = [(file, *edit) for file in texts for edit in line_edits(texts[file], after[file])]
+        if not edits:
+            stale.append(f"'{name}' changes nothing")
             continue
         file, start = edits[0][:2]
         found.append(Mutant(file, texts[file].count("\n", 0, start) + 1, "", "by hand", name, "", edits,
-                            name=f"by hand: {name.strip()}"))
+                            name=f"by hand: {name}"))
     return found, stale
+
+
+def patched(patch, texts):
+    """The texts after the patch, which has to fit to the letter; and patch's complaint if it does not."""
+    with tempfile.TemporaryDirectory() as folder:
+        for file, text in texts.items():
+            path = pathlib.Path(folder, file)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        done = subprocess.run(["patch", "-p1", "--fuzz=0", "--batch", "--no-backup-if-mismatch", "-r", "-"],
+                              cwd=folder, input=patch, capture_output=True, text=True)
+        if done.returncode != 0:
+            return None, one_line(done.stdout + done.stderr)[:200]
+        return {file: pathlib.Path(folder, file).read_text() for file in texts}, None
+
+
+def line_edits(before, after):
+    """(start, end, text) for each run of lines that differs."""
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    offsets = [0, *itertools.accumulate(map(len, old))]
+    return [(offsets[first], offsets[last], "".join(new[low:high]))
+            for tag, first, last, low, high in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+            if tag != "equal"]
 
 
 # -- Many mutants in one executable -----------------------------------------------------------------------------------

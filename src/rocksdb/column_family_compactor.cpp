@@ -9,17 +9,21 @@
 namespace kstone::rocksdb {
 namespace {
 
-// Somebody else's compaction or an ingestion can change the SSTs between reading the metadata and CompactFiles. Each time it
-// does, there is a newer state to pick from; a stripe for which this never ends is given back to the worker.
+// Somebody else's compaction or an ingestion can change the SSTs between reading the metadata and
+// CompactFiles. Each time it does, there is a newer state to pick from; a stripe for which this
+// never ends is given back to the worker.
 constexpr int replans_max = 3;
 
-bool is_stale_pick(const ::rocksdb::Status& status) { return status.IsAborted() || status.IsInvalidArgument(); }
+bool is_stale_pick(const ::rocksdb::Status& status) {
+  return status.IsAborted() || status.IsInvalidArgument();
+}
 
 [[noreturn]] void refuse(const std::string& family, const std::string& why) {
   throw std::invalid_argument("ColumnFamilyCompactor: column family '" + family + "' " + why);
 }
 
-void require_options(const std::string& family, const ::rocksdb::Options& options, const CompactionConfig& config) {
+void require_options(const std::string& family, const ::rocksdb::Options& options,
+                     const CompactionConfig& config) {
   if (options.compaction_style != ::rocksdb::kCompactionStyleNone) {
     refuse(family, "needs compaction_style kCompactionStyleNone, see use_worker_compactions");
   }
@@ -27,31 +31,37 @@ void require_options(const std::string& family, const ::rocksdb::Options& option
     refuse(family, "has disable_auto_compactions set, with which RocksDB never holds up a writer");
   }
   if (options.num_levels < 2) {
-    refuse(family, "has num_levels " + std::to_string(options.num_levels) + ", and L0 needs a level below it");
+    refuse(family, "has num_levels " + std::to_string(options.num_levels) +
+                       ", and L0 needs a level below it");
   }
   if (options.level0_stop_writes_trigger < static_cast<std::int64_t>(config.sst_threshold)) {
-    refuse(family, "has level0_stop_writes_trigger " + std::to_string(options.level0_stop_writes_trigger) +
-                       ": its writers would stop before sst_threshold " + std::to_string(config.sst_threshold) +
-                       " makes L0 due");
+    refuse(family, "has level0_stop_writes_trigger " +
+                       std::to_string(options.level0_stop_writes_trigger) +
+                       ": its writers would stop before sst_threshold " +
+                       std::to_string(config.sst_threshold) + " makes L0 due");
   }
   if (options.cf_paths.size() > 1) {
-    refuse(family, "has " + std::to_string(options.cf_paths.size()) + " cf_paths; CompactFiles can write to one only");
+    refuse(family, "has " + std::to_string(options.cf_paths.size()) +
+                       " cf_paths; CompactFiles can write to one only");
   }
 }
 
 }  // namespace
 
-void use_worker_compactions(::rocksdb::ColumnFamilyOptions& options, const CompactionConfig& config) {
+void use_worker_compactions(::rocksdb::ColumnFamilyOptions& options,
+                            const CompactionConfig& config) {
   const auto threshold = static_cast<int>(std::min<std::uint32_t>(config.sst_threshold, 1U << 30));
   options.compaction_style = ::rocksdb::kCompactionStyleNone;
   options.disable_auto_compactions = false;
   options.level0_file_num_compaction_trigger = threshold;
-  options.level0_slowdown_writes_trigger = std::max(options.level0_slowdown_writes_trigger, threshold + 1);
+  options.level0_slowdown_writes_trigger =
+      std::max(options.level0_slowdown_writes_trigger, threshold + 1);
   options.level0_stop_writes_trigger =
       std::max(options.level0_stop_writes_trigger, options.level0_slowdown_writes_trigger + 1);
 }
 
-void record_job_stats(const CompactionStatsAtomic& stats, const ::rocksdb::CompactionJobStats& job) {
+void record_job_stats(const CompactionStatsAtomic& stats,
+                      const ::rocksdb::CompactionJobStats& job) {
   const auto read = job.total_input_bytes + job.total_blob_bytes_read;
   const auto written = job.total_output_bytes + job.total_output_bytes_blob;
   stats.record_ssts_merged(job.num_input_files);
@@ -70,21 +80,25 @@ CompactionOutcome outcome_of(const ::rocksdb::Status& status, bool stop_requeste
   if (status.IsShutdownInProgress() || (status.IsIncomplete() && stop_requested)) {
     return CompactionOutcome::stopped();
   }
-  if (status.IsIncomplete() || status.IsAborted() || status.IsIOError() || status.IsCompactionTooLarge()) {
-    return CompactionOutcome::retry(status.ToString());  // IsIOError covers NoSpace, one of its subcodes
+  if (status.IsIncomplete() || status.IsAborted() || status.IsIOError() ||
+      status.IsCompactionTooLarge()) {
+    // IsIOError covers NoSpace, one of its subcodes.
+    return CompactionOutcome::retry(status.ToString());
   }
   return CompactionOutcome::failed(status.ToString());
 }
 
-ColumnFamilyCompactor::ColumnFamilyCompactor(::rocksdb::DB* db, std::vector<::rocksdb::ColumnFamilyHandle*> handles,
-                                             const CompactionConfig& config, std::uint64_t max_step_bytes)
+ColumnFamilyCompactor::ColumnFamilyCompactor(::rocksdb::DB* db,
+                                             std::vector<::rocksdb::ColumnFamilyHandle*> handles,
+                                             const CompactionConfig& config,
+                                             std::uint64_t max_step_bytes)
     : db_(db) {
   for (auto* handle : handles) {
     const auto options = db->GetOptions(handle);
     require_options(handle->GetName(), options, config);
     stripes_.push_back({handle,
-                        {config.sst_threshold, options.max_bytes_for_level_base, options.max_bytes_for_level_multiplier,
-                         max_step_bytes},
+                        {config.sst_threshold, options.max_bytes_for_level_base,
+                         options.max_bytes_for_level_multiplier, max_step_bytes},
                         options.target_file_size_base,
                         static_cast<double>(options.target_file_size_multiplier)});
   }
@@ -159,14 +173,17 @@ std::optional<CompactionStep> ColumnFamilyCompactor::next_step(std::uint32_t str
 ::rocksdb::Status ColumnFamilyCompactor::merge(const Stripe& stripe, const CompactionStep& step,
                                                const CompactionStatsAtomic& stats) const {
   ::rocksdb::CompactionOptions options;
-  // "Disable" means that the column family's own compression applies; the default would be snappy for everybody.
+  // "Disable" means that the column family's own compression applies; the default would be snappy
+  // for everybody.
   options.compression = ::rocksdb::kDisableCompressionOption;
-  options.output_file_size_limit = static_cast<std::uint64_t>(
-      static_cast<double>(stripe.file_bytes) * std::pow(stripe.file_multiplier, step.output_level - 1));
+  options.output_file_size_limit =
+      static_cast<std::uint64_t>(static_cast<double>(stripe.file_bytes) *
+                                 std::pow(stripe.file_multiplier, step.output_level - 1));
   // One compaction is one thread's work; what runs at a time is the worker's decision.
   options.max_subcompactions = 1;
   ::rocksdb::CompactionJobInfo info;
-  auto status = db_->CompactFiles(options, stripe.handle, step.inputs, step.output_level, -1, nullptr, &info);
+  auto status =
+      db_->CompactFiles(options, stripe.handle, step.inputs, step.output_level, -1, nullptr, &info);
   if (status.ok()) {
     record_job_stats(stats, info.stats);
   }
@@ -184,7 +201,8 @@ CompactionOutcome ColumnFamilyCompactor::compact(CompactionContext& context) con
     }
     const auto status = merge(stripes_[context.stripe_id()], *step, context.stats());
     if (status.ok()) {
-      return next_step(context.stripe_id()) ? CompactionOutcome::more_work() : CompactionOutcome::done();
+      return next_step(context.stripe_id()) ? CompactionOutcome::more_work()
+                                            : CompactionOutcome::done();
     }
     if (!is_stale_pick(status) || replans == replans_max) {
       return outcome_of(status, context.stop_requested());

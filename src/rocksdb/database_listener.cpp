@@ -24,10 +24,12 @@ DatabaseListener::~DatabaseListener() {
   }
 }
 
-void DatabaseListener::attach(BackgroundWorker& worker, const std::vector<::rocksdb::ColumnFamilyHandle*>& handles) {
+void DatabaseListener::attach(BackgroundWorker& worker,
+                              const std::vector<::rocksdb::ColumnFamilyHandle*>& handles) {
   // Relaxed: only this thread attaches and detaches.
-  ProductionSync::check((state_.load(std::memory_order_relaxed) & attached_bit) == 0,
-                        "DatabaseListener::attach: a worker is attached already; call detach first");
+  ProductionSync::check(
+      (state_.load(std::memory_order_relaxed) & attached_bit) == 0,
+      "DatabaseListener::attach: a worker is attached already; call detach first");
   worker_ = &worker;
   stripes_.clear();
   stripes_by_name_.clear();
@@ -48,7 +50,8 @@ void DatabaseListener::detach() noexcept {
   // before the caller goes on to destroy the worker or to attach another.
   auto state = state_.fetch_and(~attached_bit, std::memory_order_acquire) & ~attached_bit;
   while (state != 0) {
-    // Somebody is inside queue_compaction, which waits for nobody. Callbacks that came too late also count for a moment.
+    // Somebody is inside queue_compaction, which waits for nobody. Callbacks that came too late
+    // also count for a moment.
     std::this_thread::yield();
     // [A5] acquire; pairs with [A4].
     state = state_.load(std::memory_order_acquire);
@@ -143,7 +146,8 @@ void DatabaseListener::OnSubcompactionBegin(const ::rocksdb::SubcompactionJobInf
 
 void DatabaseListener::OnSubcompactionCompleted(const ::rocksdb::SubcompactionJobInfo& info) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (const auto found = merging_.find(info.job_id); found != merging_.end() && --found->second == 0) {
+  if (const auto found = merging_.find(info.job_id);
+      found != merging_.end() && --found->second == 0) {
     merging_.erase(found);
   }
 }

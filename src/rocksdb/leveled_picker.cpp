@@ -24,7 +24,8 @@ KeyRange widened(KeyRange range, const SstFile& file, const ::rocksdb::Comparato
 }
 
 bool overlaps(const SstFile& file, const KeyRange& range, const ::rocksdb::Comparator& order) {
-  return order.Compare(file.largest_key, range.smallest) >= 0 && order.Compare(file.smallest_key, range.largest) <= 0;
+  return order.Compare(file.largest_key, range.smallest) >= 0 &&
+         order.Compare(file.smallest_key, range.largest) <= 0;
 }
 
 std::uint64_t overlap_bytes(const std::vector<SstFile>& files, const KeyRange& range,
@@ -50,7 +51,8 @@ void add_overlap(CompactionStep& step, const std::vector<SstFile>& files, const 
   }
 }
 
-CompactionStep step_from_l0(const Levels& levels, const LevelLimits& limits, const ::rocksdb::Comparator& order) {
+CompactionStep step_from_l0(const Levels& levels, const LevelLimits& limits,
+                            const ::rocksdb::Comparator& order) {
   const auto& l0 = levels[0];
   CompactionStep step;
   step.output_level = 1;
@@ -61,7 +63,8 @@ CompactionStep step_from_l0(const Levels& levels, const LevelLimits& limits, con
     auto wider = widened(range, *file, order);
     const auto wider_overlap = overlap_bytes(levels[1], wider, order);
     const bool fits = step.input_bytes + file->bytes + wider_overlap <= limits.max_step_bytes;
-    // What is rewritten of L1 anyway is shared by as many bytes of L0: else each flush would rewrite it for itself alone.
+    // What is rewritten of L1 anyway is shared by as many bytes of L0: else each flush would
+    // rewrite it for itself alone.
     const bool shares = wider_overlap == overlap && step.input_bytes < overlap;
     if (!fits && !shares) {
       break;
@@ -74,7 +77,8 @@ CompactionStep step_from_l0(const Levels& levels, const LevelLimits& limits, con
   return step;
 }
 
-CompactionStep step_from(const Levels& levels, std::size_t level, const ::rocksdb::Comparator& order) {
+CompactionStep step_from(const Levels& levels, std::size_t level,
+                         const ::rocksdb::Comparator& order) {
   const auto& below = levels[level + 1];
   const SstFile* best = nullptr;
   double best_ratio = 0;
@@ -106,7 +110,8 @@ double level_score(const Levels& levels, std::size_t level, const LevelLimits& l
   for (const auto& file : levels[level]) {
     bytes += file.bytes;
   }
-  const double target = static_cast<double>(limits.l1_bytes) * std::pow(limits.multiplier, static_cast<double>(level - 1));
+  const double target = static_cast<double>(limits.l1_bytes) *
+                        std::pow(limits.multiplier, static_cast<double>(level - 1));
   return static_cast<double>(bytes) / target;
 }
 

@@ -40,7 +40,8 @@ bool child_notices() {
 
 int main() {
   std::atomic<int> compacted{0};
-  kstone::BackgroundWorker worker(kstone::CompactionConfig().with_max_concurrent(2), kstone::CompactionStatsAtomic(), 16,
+  kstone::BackgroundWorker worker(kstone::CompactionConfig().with_max_concurrent(2),
+                                  kstone::CompactionStatsAtomic(), 16,
                                   [&](kstone::CompactionContext& context) {
                                     compacted += static_cast<int>(context.stripe_id());
                                     return kstone::CompactionOutcome::done();
@@ -51,7 +52,7 @@ int main() {
   worker.queue_compaction(7);
   const auto report = worker.shutdown(kstone::ShutdownMode::drain);
   const bool noticed = child_notices();
-  std::printf("compacted %d, complete %d, fork noticed %d, %s\n", compacted.load(), report.complete, noticed,
-              to_string(report.mode).data());
+  std::printf("compacted %d, complete %d, fork noticed %d, %s\n", compacted.load(), report.complete,
+              noticed, to_string(report.mode).data());
   return compacted == 7 && report.complete && noticed ? 0 : 1;
 }

@@ -1,5 +1,6 @@
-// Faults around a database that a worker compacts: a disk that is full or read-only and recovers, a process that is killed.
-// docs/faults.md lists all. What kstone-compact says on a full or read-only tmpfs is in tests/rocksdb/command_line_test.cpp.
+// Faults around a database that a worker compacts: a disk that is full or read-only and recovers, a
+// process that is killed. docs/faults.md lists all. What kstone-compact says on a full or read-only
+// tmpfs is in tests/rocksdb/command_line_test.cpp.
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -50,13 +51,15 @@ class Scene {
   }
   void write() {
     for (std::size_t record = 0; record < ledger_.size(); ++record) {
-      expect_ok(database_->db().Put({}, database_->stripes()[0], ledger_.key(record), ledger_.next_value(record)));
+      expect_ok(database_->db().Put({}, database_->stripes()[0], ledger_.key(record),
+                                    ledger_.next_value(record)));
       ledger_.note_put(record);
     }
   }
   // What a worker says of it, with a request for the stripe.
   WorkerSnapshot compact() {
-    const ColumnFamilyCompactor compactor(&database_->db(), database_->stripes(), Database::config());
+    const ColumnFamilyCompactor compactor(&database_->db(), database_->stripes(),
+                                          Database::config());
     BackgroundWorker worker(Database::config(), CompactionStatsAtomic(), 1, compactor.job());
     EXPECT_EQ(worker.start(), StartResult::started);
     worker.queue_compaction(0);
@@ -120,10 +123,11 @@ TEST(Disk, that_is_read_only_fails_the_compaction_and_loses_nothing) {
   scene.write();
 }
 
-// -- Kill -----------------------------------------------------------------------------------------------------------------
+// -- Kill -----------------------------------------------------------------------------------------
 
-// KSTONE_KILLS is how often (3), KSTONE_SEED the seed (random). The worker keeps nothing on disk, so what a killed process
-// leaves is the engine's: it must open, with every key, and the rest of the work must be doable.
+// KSTONE_KILLS is how often (3), KSTONE_SEED the seed (random). The worker keeps nothing on disk,
+// so what a killed process leaves is the engine's: it must open, with every key, and the rest of
+// the work must be doable.
 TEST(Process, killed_in_the_middle_of_compactions_leaves_a_database_with_every_key) {
   const auto kills = setting("KSTONE_KILLS", 3);
   const auto seed = setting("KSTONE_SEED", std::random_device()());
@@ -135,8 +139,10 @@ TEST(Process, killed_in_the_middle_of_compactions_leaves_a_database_with_every_k
   const auto copy = folder.path() / "copy";
   make_sample(original.string(), shape);
   std::uint64_t while_running = 0;
-  // On a busy machine the process may be through before this thread looks; then that round has shown nothing, and another is due.
-  for (std::uint64_t round = 0; round < kills || (while_running == 0 && round < 20 * kills); ++round) {
+  // On a busy machine the process may be through before this thread looks; then that round has
+  // shown nothing, and another is due.
+  for (std::uint64_t round = 0; round < kills || (while_running == 0 && round < 20 * kills);
+       ++round) {
     fs::remove_all(copy);
     fs::copy(original, copy, fs::copy_options::recursive);
     Process process({"db", copy.string(), "--workers", "2"});

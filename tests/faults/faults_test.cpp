@@ -1,5 +1,6 @@
-// Faults around the worker: memory, threads and clocks that fail it, signals, fork. docs/faults.md lists all, with where
-// each is tried. This program replaces operator new, to say which allocation fails.
+// Faults around the worker: memory, threads and clocks that fail it, signals, fork. docs/faults.md
+// lists all, with where each is tried. This program replaces operator new, to say which allocation
+// fails.
 
 #include <gtest/gtest.h>
 #include <pthread.h>
@@ -25,13 +26,15 @@
 
 namespace {
 
-thread_local long until_failure = -1;       // allocations of this thread until one fails; negative: none does
-std::atomic<bool> out_of_memory{false};     // every allocation of every thread fails
+// Allocations of this thread until one fails; negative: none does.
+thread_local long until_failure = -1;
+std::atomic<bool> out_of_memory{false};  // every allocation of every thread fails
 std::atomic<long> living{0};
 
 void* allocate(std::size_t size) {
   const bool fails = until_failure >= 0 && until_failure-- == 0;
-  void* memory = fails || out_of_memory.load(std::memory_order_relaxed) ? nullptr : std::malloc(size);
+  void* memory =
+      fails || out_of_memory.load(std::memory_order_relaxed) ? nullptr : std::malloc(size);
   if (memory == nullptr) {
     throw std::bad_alloc();
   }
@@ -58,7 +61,7 @@ void operator delete[](void* memory, std::size_t) noexcept { release(memory); }
 namespace kstone::test {
 namespace {
 
-// -- Memory ---------------------------------------------------------------------------------------------------------------
+// -- Memory ---------------------------------------------------------------------------------------
 
 // The n-th allocation of this thread fails, counted from 0, once.
 class FailingAllocation {
@@ -105,7 +108,8 @@ TEST(Memory, that_fails_at_construction_is_thrown_and_nothing_is_left) {
 TEST(Memory, that_fails_at_start_costs_threads_and_is_no_reason_to_fail) {
   bool all = false;
   for (long failure = 0; !all; ++failure) {
-    BackgroundWorker worker(CompactionConfig().with_max_concurrent(3), CompactionStatsAtomic(), 4, do_nothing);
+    BackgroundWorker worker(CompactionConfig().with_max_concurrent(3), CompactionStatsAtomic(), 4,
+                            do_nothing);
     worker.queue_compaction(1);
     auto result = StartResult::started;
     {
@@ -113,7 +117,8 @@ TEST(Memory, that_fails_at_start_costs_threads_and_is_no_reason_to_fail) {
       result = worker.start();
       all = !failing.happened();
     }
-    EXPECT_EQ(result, failure == 0 ? StartResult::no_threads : StartResult::started) << "allocation " << failure;
+    EXPECT_EQ(result, failure == 0 ? StartResult::no_threads : StartResult::started)
+        << "allocation " << failure;
     if (result == StartResult::no_threads) {
       EXPECT_EQ(worker.start(), StartResult::started);
     } else if (!all) {
@@ -125,10 +130,11 @@ TEST(Memory, that_fails_at_start_costs_threads_and_is_no_reason_to_fail) {
 
 TEST(Memory, that_fails_in_a_wait_or_a_report_is_thrown_and_the_worker_goes_on) {
   Gate end;
-  BackgroundWorker worker(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4, [&](CompactionContext&) {
-    end.pass();
-    return CompactionOutcome::done();
-  });
+  BackgroundWorker worker(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4,
+                          [&](CompactionContext&) {
+                            end.pass();
+                            return CompactionOutcome::done();
+                          });
   for (std::uint32_t id = 0; id < 4; ++id) {
     worker.queue_compaction(id);
   }
@@ -166,10 +172,13 @@ TEST(Memory, that_fails_in_a_snapshot_is_thrown_and_the_worker_goes_on) {
   EXPECT_EQ(worker.snapshot().first_error, std::string(100, 'e'));
 }
 
-// Contract section 6: no allocation after construction on any path of requests and dispatch; nor at the end.
+// Contract section 6: no allocation after construction on any path of requests and dispatch; nor at
+// the end.
 TEST(Memory, is_not_needed_for_requests_dispatch_failures_and_the_end) {
   struct LongText : std::exception {
-    const char* what() const noexcept override { return "a text that is too long to be copied without any memory at all"; }
+    const char* what() const noexcept override {
+      return "a text that is too long to be copied without any memory at all";
+    }
   };
   std::atomic<int> lines{0};
   std::atomic<int> runs{0};
@@ -200,7 +209,8 @@ TEST(Memory, is_not_needed_for_requests_dispatch_failures_and_the_end) {
   }
   const auto snapshot = worker->snapshot();
   EXPECT_EQ(broken_law(snapshot), "");
-  EXPECT_TRUE(snapshot.first_error == "out of memory" || snapshot.first_error == "later") << snapshot.first_error;
+  EXPECT_TRUE(snapshot.first_error == "out of memory" || snapshot.first_error == "later")
+      << snapshot.first_error;
   worker->queue_compaction(3);
   {
     const OutOfMemory now;
@@ -209,7 +219,7 @@ TEST(Memory, is_not_needed_for_requests_dispatch_failures_and_the_end) {
   EXPECT_GE(lines, 1001);
 }
 
-// -- Threads --------------------------------------------------------------------------------------------------------------
+// -- Threads --------------------------------------------------------------------------------------
 
 std::size_t address_space() {
   std::size_t pages = 0;
@@ -227,10 +237,11 @@ TEST(Threads, refused_by_the_system_are_fewer_threads) {
     const rlimit limit{room, room};
     setrlimit(RLIMIT_AS, &limit);
     std::atomic<int> runs{0};
-    BackgroundWorker worker(CompactionConfig().with_max_concurrent(64), CompactionStatsAtomic(), 100, [&](CompactionContext&) {
-      ++runs;
-      return CompactionOutcome::done();
-    });
+    BackgroundWorker worker(CompactionConfig().with_max_concurrent(64), CompactionStatsAtomic(),
+                            100, [&](CompactionContext&) {
+                              ++runs;
+                              return CompactionOutcome::done();
+                            });
     for (std::uint32_t id = 0; id < 100; ++id) {
       worker.queue_compaction(id);
     }
@@ -242,7 +253,7 @@ TEST(Threads, refused_by_the_system_are_fewer_threads) {
   EXPECT_EXIT(with_little_room(), testing::ExitedWithCode(0), "");
 }
 
-// -- Clock ----------------------------------------------------------------------------------------------------------------
+// -- Clock ----------------------------------------------------------------------------------------
 
 using Clock = ManualClockSync::clock;
 using ClockWorker = basic_background_worker<ManualClockSync>;
@@ -290,7 +301,7 @@ TEST(Clock, that_jumps_makes_limits_early_or_late_and_loses_nothing) {
   EXPECT_EQ(broken_law(snapshot), "");
 }
 
-// -- Signals --------------------------------------------------------------------------------------------------------------
+// -- Signals --------------------------------------------------------------------------------------
 
 std::atomic<int> signals_seen{0};
 void note_signal(int) { signals_seen.fetch_add(1, std::memory_order_relaxed); }
@@ -305,14 +316,15 @@ std::vector<pid_t> threads_of_this_process() {
 
 // The handler has no SA_RESTART: futex, condition variable and join are all interrupted.
 TEST(Signals, to_every_thread_wake_nobody_wrongly_and_lose_nothing) {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = note_signal;
   sigaction(SIGUSR1, &action, nullptr);
   std::atomic<int> runs{0};
-  BackgroundWorker worker(CompactionConfig().with_max_concurrent(3), CompactionStatsAtomic(), 4, [&](CompactionContext&) {
-    ++runs;
-    return CompactionOutcome::done();
-  });
+  BackgroundWorker worker(CompactionConfig().with_max_concurrent(3), CompactionStatsAtomic(), 4,
+                          [&](CompactionContext&) {
+                            ++runs;
+                            return CompactionOutcome::done();
+                          });
   EXPECT_EQ(worker.start(), StartResult::started);
   std::atomic<bool> ended{false};
   std::thread waiter([&] {

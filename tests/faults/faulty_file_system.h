@@ -1,5 +1,6 @@
-// A file system whose SSTs cannot be written while a fault is switched on: what a full or a read-only disk does to flushes
-// and compactions. Logs and manifests are spared, so the database stays open and what it had accepted is kept.
+// A file system whose SSTs cannot be written while a fault is switched on: what a full or a
+// read-only disk does to flushes and compactions. Logs and manifests are spared, so the database
+// stays open and what it had accepted is kept.
 //
 // Thread safety: any thread may switch; files are RocksDB's.
 
@@ -28,7 +29,8 @@ class FaultyFileSystem final : public ::rocksdb::FileSystemWrapper {
   void set(Fault fault) { fault_.store(fault, std::memory_order_relaxed); }
   std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
 
-  ::rocksdb::IOStatus NewWritableFile(const std::string& name, const ::rocksdb::FileOptions& options,
+  ::rocksdb::IOStatus NewWritableFile(const std::string& name,
+                                      const ::rocksdb::FileOptions& options,
                                       std::unique_ptr<::rocksdb::FSWritableFile>* result,
                                       ::rocksdb::IODebugContext* context) override {
     if (!name.ends_with(".sst")) {
@@ -59,7 +61,8 @@ class FaultyFileSystem final : public ::rocksdb::FileSystemWrapper {
                                const ::rocksdb::DataVerificationInfo& verification,
                                ::rocksdb::IODebugContext* context) override {
       auto status = owner_.check(Fault::full);
-      return status.ok() ? FSWritableFileOwnerWrapper::Append(data, options, verification, context) : status;
+      return status.ok() ? FSWritableFileOwnerWrapper::Append(data, options, verification, context)
+                         : status;
     }
 
    private:

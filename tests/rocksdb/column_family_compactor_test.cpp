@@ -1,5 +1,5 @@
-// The job on a real database: what is merged, what is counted, and what happens when somebody stops it, drops the column
-// family or fills L0.
+// The job on a real database: what is merged, what is counted, and what happens when somebody stops
+// it, drops the column family or fills L0.
 
 #include "kstone/rocksdb/column_family_compactor.h"
 
@@ -34,7 +34,8 @@ TEST(ColumnFamilyCompactor, flushes_request_compactions_and_every_key_remains) {
       database.add_l0_file(family);
     }
   }
-  // The callback of the last flush may come after Flush has returned; what it would request is what the scan finds.
+  // The callback of the last flush may come after Flush has returned; what it would request is what
+  // the scan finds.
   compactor.scan()(worker);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   const auto snapshot = worker.snapshot();
@@ -52,8 +53,8 @@ TEST(ColumnFamilyCompactor, flushes_request_compactions_and_every_key_remains) {
 
 TEST(ColumnFamilyCompactor, counters_agree_with_what_rocksdb_counts) {
   Database database(1);
-  // Deletion markers between values: all but those of the last round are hidden by newer values, so they are deduplicated,
-  // not removed.
+  // Deletion markers between values: all but those of the last round are hidden by newer values, so
+  // they are deduplicated, not removed.
   for (int round = 0; round < 4; ++round) {
     database.add_l0_file(0);
     for (int i = 0; i < 20; ++i) {
@@ -76,9 +77,11 @@ TEST(ColumnFamilyCompactor, counters_agree_with_what_rocksdb_counts) {
   EXPECT_EQ(stats.total_bytes_written, database.bytes(0));
   EXPECT_EQ(stats.total_bytes_reclaimed, bytes_before - database.bytes(0));
   EXPECT_GT(stats.total_records_deduplicated, 0U);
-  EXPECT_EQ(stats.total_records_deduplicated, database.ticker(::rocksdb::COMPACTION_KEY_DROP_NEWER_ENTRY));
+  EXPECT_EQ(stats.total_records_deduplicated,
+            database.ticker(::rocksdb::COMPACTION_KEY_DROP_NEWER_ENTRY));
   EXPECT_EQ(stats.total_tombstones_removed, 20U);
-  EXPECT_EQ(stats.total_tombstones_removed, database.ticker(::rocksdb::COMPACTION_KEY_DROP_OBSOLETE));
+  EXPECT_EQ(stats.total_tombstones_removed,
+            database.ticker(::rocksdb::COMPACTION_KEY_DROP_OBSOLETE));
   EXPECT_EQ(stats.active_compactions, 0U);
   database.expect_contents();
 }
@@ -122,7 +125,8 @@ TEST(ColumnFamilyCompactor, a_level_over_its_target_is_more_work_until_none_is) 
   database.listener->detach();
   EXPECT_GT(snapshot.outcomes_more_work, 0U);
   EXPECT_GT(database.files(0, 2), 0U);
-  EXPECT_FALSE(pick_step(compactor.levels(0), {4, 150'000, 2, ColumnFamilyCompactor::default_max_step_bytes},
+  EXPECT_FALSE(pick_step(compactor.levels(0),
+                         {4, 150'000, 2, ColumnFamilyCompactor::default_max_step_bytes},
                          *::rocksdb::BytewiseComparator()));
   database.expect_contents();
 }
@@ -137,10 +141,11 @@ TEST(ColumnFamilyCompactor, the_scan_queues_stripes_at_the_threshold_and_no_othe
   }
   const ColumnFamilyCompactor compactor(database.db.get(), database.handles, Database::config());
   std::set<std::uint32_t> compacted;  // one worker thread
-  BackgroundWorker worker(Database::config().with_max_concurrent(1), {}, 3, [&](CompactionContext& context) {
-    compacted.insert(context.stripe_id());
-    return CompactionOutcome::done();
-  });
+  BackgroundWorker worker(Database::config().with_max_concurrent(1), {}, 3,
+                          [&](CompactionContext& context) {
+                            compacted.insert(context.stripe_id());
+                            return CompactionOutcome::done();
+                          });
   compactor.scan()(worker);
   EXPECT_EQ(worker.queue_size(), 1U);
   EXPECT_EQ(worker.start(), StartResult::started);
@@ -149,7 +154,8 @@ TEST(ColumnFamilyCompactor, the_scan_queues_stripes_at_the_threshold_and_no_othe
   EXPECT_EQ(compacted, std::set<std::uint32_t>{1});
 }
 
-// Two stripes merge, and neither goes on before both have begun: this ends only if they really run at the same time.
+// Two stripes merge, and neither goes on before both have begun: this ends only if they really run
+// at the same time.
 TEST(ColumnFamilyCompactor, two_stripes_merge_at_the_same_time) {
   std::atomic<int> inside{0};
   Gate both_inside;
@@ -203,7 +209,8 @@ TEST(ColumnFamilyCompactor, a_running_compaction_that_is_asked_to_stop_stops_aft
   for (int files = 0; files < 10; ++files) {
     database.add_l0_file(0);
   }
-  // A step of one byte is one SST and its overlap: ten steps are due, and the first one is under way.
+  // A step of one byte is one SST and its overlap: ten steps are due, and the first one is under
+  // way.
   const ColumnFamilyCompactor compactor(database.db.get(), database.handles, Database::config(), 1);
   BackgroundWorker worker(Database::config(), {}, 1, compactor.job());
   worker.queue_compaction(0);
@@ -312,7 +319,8 @@ TEST(ColumnFamilyCompactor, a_database_that_closes_stops_the_compaction_without_
   database.expect_contents();
 }
 
-// Back-pressure. Stop and slowdown lie close together, so that the writer is stopped and not only delayed.
+// Back-pressure. Stop and slowdown lie close together, so that the writer is stopped and not only
+// delayed.
 void stop_at_eight(::rocksdb::ColumnFamilyOptions& options) {
   options.level0_slowdown_writes_trigger = 7;
   options.level0_stop_writes_trigger = 8;
@@ -352,7 +360,8 @@ TEST(ColumnFamilyCompactor, a_stopped_writer_is_released_by_the_worker) {
   EXPECT_TRUE(can_write_at_once(database));
 }
 
-// The neighbour, and the reason for kCompactionStyleNone: with auto compactions disabled nothing ever holds up a writer.
+// The neighbour, and the reason for kCompactionStyleNone: with auto compactions disabled nothing
+// ever holds up a writer.
 TEST(ColumnFamilyCompactor, without_auto_compactions_rocksdb_would_never_stop_a_writer) {
   Database database(1, [](auto& options) {
     stop_at_eight(options);
@@ -426,12 +435,16 @@ std::string refusal(const Database::Tweak& tweak) {
 
 TEST(ColumnFamilyCompactor, refuses_options_with_which_it_cannot_work) {
   EXPECT_EQ(refusal({}), "accepted");
-  EXPECT_NE(refusal([](auto& options) { options.compaction_style = ::rocksdb::kCompactionStyleLevel; })
-                .find("column family '0' needs compaction_style"),
+  EXPECT_NE(refusal([](auto& options) {
+              options.compaction_style = ::rocksdb::kCompactionStyleLevel;
+            }).find("column family '0' needs compaction_style"),
             std::string::npos);
-  EXPECT_NE(refusal([](auto& options) { options.disable_auto_compactions = true; }).find("disable_auto_compactions"),
+  EXPECT_NE(refusal([](auto& options) {
+              options.disable_auto_compactions = true;
+            }).find("disable_auto_compactions"),
             std::string::npos);
-  EXPECT_NE(refusal([](auto& options) { options.num_levels = 1; }).find("num_levels 1"), std::string::npos);
+  EXPECT_NE(refusal([](auto& options) { options.num_levels = 1; }).find("num_levels 1"),
+            std::string::npos);
   EXPECT_NE(refusal([](auto& options) {
               options.level0_file_num_compaction_trigger = 2;
               options.level0_slowdown_writes_trigger = 2;
@@ -510,7 +523,8 @@ TEST(ColumnFamilyCompactor, a_stale_pick_is_picked_again) {
   database.expect_contents();
 }
 
-// Somebody else merges the same SSTs: the step is planned again, a bounded number of times, and given back as a retry.
+// Somebody else merges the same SSTs: the step is planned again, a bounded number of times, and
+// given back as a retry.
 TEST(ColumnFamilyCompactor, ssts_that_somebody_else_compacts_are_a_retry) {
   Gate begun;
   Gate go_on;
@@ -532,7 +546,8 @@ TEST(ColumnFamilyCompactor, ssts_that_somebody_else_compacts_are_a_retry) {
   EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(worker.snapshot().outcomes_retry, 1U);
-  EXPECT_NE(worker.snapshot().first_error.find("being compacted"), std::string::npos) << worker.snapshot().first_error;
+  EXPECT_NE(worker.snapshot().first_error.find("being compacted"), std::string::npos)
+      << worker.snapshot().first_error;
   go_on.open();
   somebody.join();
   database.expect_contents();

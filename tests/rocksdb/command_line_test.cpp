@@ -53,7 +53,8 @@ class CommandLine : public ::testing::Test {
     return write("input", contents);
   }
   std::vector<std::string> demo(std::vector<std::string> more = {}, int lines = 2000) const {
-    std::vector<std::string> arguments = {"demo", "--input", input(lines), "--summary", path("summary.json")};
+    std::vector<std::string> arguments = {"demo", "--input", input(lines), "--summary",
+                                          path("summary.json")};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }
@@ -81,7 +82,8 @@ TEST_F(CommandLine, an_unknown_word_is_named_wherever_it_stands) {
 TEST_F(CommandLine, version_names_the_program_and_rocksdb) {
   const auto result = run({"--version"});
   EXPECT_EQ(result.status, 0);
-  EXPECT_TRUE(std::regex_match(result.out, std::regex(R"(kstone-compact \d+\.\d+\.\d+ \(RocksDB \d+\.\d+\.\d+\)\n)")))
+  EXPECT_TRUE(std::regex_match(
+      result.out, std::regex(R"(kstone-compact \d+\.\d+\.\d+ \(RocksDB \d+\.\d+\.\d+\)\n)")))
       << result.out;
 }
 
@@ -100,7 +102,8 @@ TEST_F(CommandLine, standard_output_that_takes_nothing_is_an_error) {
 TEST_F(CommandLine, standard_output_that_is_closed_is_an_error_and_no_file_takes_its_number) {
   const auto db = path("demo-db");
   const std::string program = KSTONE_COMPACT_PROGRAM;
-  const auto command = program + " demo --dir " + db + " --input " + input(10) + " --seconds 0 >&- 2>" + path("err");
+  const auto command =
+      program + " demo --dir " + db + " --input " + input(10) + " --seconds 0 >&- 2>" + path("err");
   const int status = std::system(command.c_str());
   EXPECT_EQ(WEXITSTATUS(status), 2);
   EXPECT_EQ(read_file(path("err")), "kstone-compact: standard output: is closed\n");
@@ -130,7 +133,8 @@ TEST_F(CommandLine, db_compacts_every_column_family_and_keeps_every_key) {
 
 TEST_F(CommandLine, db_compacts_the_named_column_families_only) {
   const auto db = sample();
-  const auto result = run({"db", db, "--json", "--column-family", "family-1", "--column-family", "family-2"});
+  const auto result =
+      run({"db", db, "--json", "--column-family", "family-1", "--column-family", "family-2"});
   EXPECT_EQ(result.status, 0) << result.err;
   const auto report = nlohmann::json::parse(result.out);
   EXPECT_EQ(report["column_families"][1]["ssts_after"], 6);
@@ -162,8 +166,12 @@ TEST_F(CommandLine, db_runs_as_many_compactions_at_a_time_as_asked_for) {
   const SampleShape shape{4, 6, 4000, 500};
   const auto db = sample(shape);
   fs::copy(db, path("copy"), fs::copy_options::recursive);
-  EXPECT_EQ(nlohmann::json::parse(run({"db", db, "--json", "--workers", "1"}).out)["max_concurrent_seen"], 1);
-  EXPECT_GE(nlohmann::json::parse(run({"db", path("copy"), "--json", "--workers", "4"}).out)["max_concurrent_seen"], 2);
+  EXPECT_EQ(
+      nlohmann::json::parse(run({"db", db, "--json", "--workers", "1"}).out)["max_concurrent_seen"],
+      1);
+  EXPECT_GE(nlohmann::json::parse(
+                run({"db", path("copy"), "--json", "--workers", "4"}).out)["max_concurrent_seen"],
+            2);
   EXPECT_EQ(check_sample(db, shape), "");
   EXPECT_EQ(check_sample(path("copy"), shape), "");
 }
@@ -202,10 +210,13 @@ TEST_F(CommandLine, db_compacts_what_the_demo_left) {
   EXPECT_EQ(run(demo({"--dir", path("demo-db"), "--compact-mib", "4"})).status, 0);
   const auto result = run({"db", path("demo-db"), "--json"});
   EXPECT_EQ(result.status, 0) << result.err;
-  EXPECT_GT(nlohmann::json::parse(result.out)["total_ssts_merged"], 0);  // kCompactionStyleNone would do nothing
+  // KCompactionStyleNone would do nothing.
+  EXPECT_GT(nlohmann::json::parse(result.out)["total_ssts_merged"], 0);
 }
 
-TEST_F(CommandLine, db_no_such_path) { expect_complaint(run({"db", path("none")}), "no such path"); }
+TEST_F(CommandLine, db_no_such_path) {
+  expect_complaint(run({"db", path("none")}), "no such path");
+}
 
 TEST_F(CommandLine, db_a_file_is_no_database) {
   expect_complaint(run({"db", write("file", "contents")}), "not a database: not a folder");
@@ -243,8 +254,10 @@ TEST_F(CommandLine, db_unknown_column_family) {
   const auto db = sample();
   expect_complaint(run({"db", db, "--column-family", "family-0", "--column-family", "family-9"}),
                    "no column family 'family-9'");
-  EXPECT_EQ(nlohmann::json::parse(run({"db", db, "--json", "--min-ssts", "99"}).out)["column_families"][1]["ssts_before"],
-            6);
+  EXPECT_EQ(
+      nlohmann::json::parse(
+          run({"db", db, "--json", "--min-ssts", "99"}).out)["column_families"][1]["ssts_before"],
+      6);
 }
 
 TEST_F(CommandLine, db_zero_workers) {
@@ -273,7 +286,8 @@ TEST_F(CommandLine, db_no_permission) {
 TEST_F(CommandLine, db_that_cannot_write_damages_nothing) {
   const SampleShape shape{3, 6, 2000, 500};
   const auto db = sample(shape);
-  expect_complaint(run({"db", db}, {.file_size_limit = 500'000}), "compacting column family 'family-");
+  expect_complaint(run({"db", db}, {.file_size_limit = 500'000}),
+                   "compacting column family 'family-");
   EXPECT_EQ(check_sample(db, shape), "");
   EXPECT_EQ(run({"db", db}).status, 0);
   EXPECT_EQ(check_sample(db, shape), "");
@@ -294,7 +308,9 @@ class SmallDisk {
   SmallDisk& operator=(const SmallDisk&) = delete;
 
   bool mounted() const { return mounted_; }
-  bool remount_read_only() { return mount("tmpfs", path_.c_str(), "tmpfs", MS_REMOUNT | MS_RDONLY, nullptr) == 0; }
+  bool remount_read_only() {
+    return mount("tmpfs", path_.c_str(), "tmpfs", MS_REMOUNT | MS_RDONLY, nullptr) == 0;
+  }
 
  private:
   std::string path_;
@@ -334,12 +350,30 @@ TEST_F(CommandLine, demo_verifies_every_key_and_writes_the_summary) {
   EXPECT_EQ(result.status, 0) << result.err;
   const auto summary = nlohmann::json::parse(read_file(path("summary.json")));
   EXPECT_EQ(summary, nlohmann::json::parse(result.out));
-  for (const auto* field :
-       {"stripes", "keys_written", "keys_verified", "keys_wrong", "requests", "coalesced", "rerun_pending", "compactions",
-        "discarded", "max_concurrent_seen", "max_l0_files", "stall_seconds", "shutdown_ms", "bytes_compacted",
-        "total_compactions", "total_ssts_merged", "total_ssts_created", "total_bytes_read", "total_bytes_written",
-        "total_bytes_reclaimed", "total_records_deduplicated", "total_tombstones_removed", "active_compactions",
-        "wall_seconds"}) {
+  for (const auto* field : {"stripes",
+                            "keys_written",
+                            "keys_verified",
+                            "keys_wrong",
+                            "requests",
+                            "coalesced",
+                            "rerun_pending",
+                            "compactions",
+                            "discarded",
+                            "max_concurrent_seen",
+                            "max_l0_files",
+                            "stall_seconds",
+                            "shutdown_ms",
+                            "bytes_compacted",
+                            "total_compactions",
+                            "total_ssts_merged",
+                            "total_ssts_created",
+                            "total_bytes_read",
+                            "total_bytes_written",
+                            "total_bytes_reclaimed",
+                            "total_records_deduplicated",
+                            "total_tombstones_removed",
+                            "active_compactions",
+                            "wall_seconds"}) {
     EXPECT_TRUE(summary.contains(field)) << field;
   }
   EXPECT_EQ(summary["keys_written"], 2000);
@@ -362,7 +396,8 @@ TEST_F(CommandLine, demo_stripes_and_workers_have_limits) {
 
 TEST_F(CommandLine, demo_takes_plain_decimal_numbers_alone) {
   for (const auto* option : {"--seed", "--stripes", "--workers", "--compact-mib", "--seconds"}) {
-    for (const auto* value : {"-1", "+20", " 20", "20 ", "020", "0x10", "20x", "nan", "inf", "-nan", "1e99", "twenty"}) {
+    for (const auto* value : {"-1", "+20", " 20", "20 ", "020", "0x10", "20x", "nan", "inf", "-nan",
+                              "1e99", "twenty"}) {
       const auto result = run(demo({option, value}));
       expect_complaint(result, std::string(option) + ": '" + value + "' is not a ");
       EXPECT_NE(result.err.find(" from "), std::string::npos) << result.err;
@@ -396,14 +431,16 @@ TEST_F(CommandLine, demo_input_whose_name_is_not_utf8) {
   arguments[2] = name;
   const auto result = run(arguments);
   EXPECT_EQ(result.status, 0) << result.err;
-  EXPECT_EQ(nlohmann::json::parse(read_file(path("summary.json")))["source"], path(R"(non\xFFutf8)"));
+  EXPECT_EQ(nlohmann::json::parse(read_file(path("summary.json")))["source"],
+            path(R"(non\xFFutf8)"));
   EXPECT_NE(result.out.find(R"(non\xFFutf8)"), std::string::npos) << result.out;
 }
 
 TEST_F(CommandLine, demo_reads_a_pipe) {
   const std::string program = KSTONE_COMPACT_PROGRAM;
-  const auto command = "cat " + input(100) + " | " + program + " demo --input /dev/stdin --seconds 0 --summary " +
-                       path("summary.json") + " >" + path("out");
+  const auto command = "cat " + input(100) + " | " + program +
+                       " demo --input /dev/stdin --seconds 0 --summary " + path("summary.json") +
+                       " >" + path("out");
   EXPECT_EQ(std::system(command.c_str()), 0);
   EXPECT_EQ(nlohmann::json::parse(read_file(path("summary.json")))["keys_verified"], 100);
 }
@@ -472,11 +509,13 @@ TEST_F(CommandLine, demo_on_a_full_disk) {
   if (!disk.mounted()) {
     GTEST_SKIP() << "may not mount a tmpfs";
   }
-  expect_complaint(run(demo({"--dir", path("disk/db"), "--compact-mib", "1000"}, 30'000)), "No space left on device");
+  expect_complaint(run(demo({"--dir", path("disk/db"), "--compact-mib", "1000"}, 30'000)),
+                   "No space left on device");
 }
 
 TEST_F(CommandLine, demo_that_cannot_write_says_so) {
-  expect_complaint(run(demo({"--compact-mib", "1000"}), {.file_size_limit = 300'000}), "File too large");
+  expect_complaint(run(demo({"--compact-mib", "1000"}), {.file_size_limit = 300'000}),
+                   "File too large");
 }
 
 }  // namespace

@@ -60,19 +60,18 @@ struct Scene {
     }
   }
   ClosingDatabase closing(std::function<bool(Limit)> await_writers = {}, bool logged = false) {
-    return {*database.db, database.handles, compactor,
-            worker,       *database.listener, std::move(await_writers), logged};
+    return {*database.db,       database.handles,         compactor, worker,
+            *database.listener, std::move(await_writers), logged};
   }
   bool can_read() {
     std::string value;
-    return !database.handles.empty() &&
-           database.db->Get({}, database.handles[0], "0", &value).ok();
+    return !database.handles.empty() && database.db->Get({}, database.handles[0], "0", &value).ok();
   }
 
   Database database;
   ColumnFamilyCompactor compactor{database.db.get(), database.handles, Database::config()};
-  BackgroundWorker worker{Database::config().with_max_concurrent(1), {}, compactor.stripe_count(),
-                          compactor.job()};
+  BackgroundWorker worker{
+      Database::config().with_max_concurrent(1), {}, compactor.stripe_count(), compactor.job()};
 };
 
 // A writer that has begun and may have to wait.
@@ -146,7 +145,7 @@ TEST(DatabaseCloser, names_what_was_requested_and_what_is_due_unrequested) {
   EXPECT_EQ(report.undone[2].family, "2");
 }
 
-// -- Writers ------------------------------------------------------------------------------------
+// -- Writers --------------------------------------------------------------------------------------
 
 // Nobody has requested the compaction that the writer waits for.
 TEST(DatabaseCloser, a_stalled_writer_is_freed_by_the_worker_and_its_write_is_done) {
@@ -282,7 +281,7 @@ TEST(DatabaseCloser, passes_on_what_the_wait_for_writers_throws_and_may_be_calle
   EXPECT_TRUE(closer.close().closed);
 }
 
-// -- Compactions --------------------------------------------------------------------------------
+// -- Compactions ----------------------------------------------------------------------------------
 
 // The first family is being merged, five wait. RocksDB is told while the first one merges.
 TEST(DatabaseCloser, names_every_family_that_a_cancelled_end_left_undone) {
@@ -419,7 +418,7 @@ TEST(DatabaseCloser, families_that_were_dropped_are_no_work_and_no_error) {
   EXPECT_EQ(ids(report.undone), (std::vector<std::uint32_t>{0, 2}));
 }
 
-// -- Memtables ----------------------------------------------------------------------------------
+// -- Memtables ------------------------------------------------------------------------------------
 
 // Which flushes there were. Read while none runs.
 struct FlushJobs final : ::rocksdb::EventListener {
@@ -436,8 +435,7 @@ struct FlushJobs final : ::rocksdb::EventListener {
 TEST(DatabaseCloser, flushes_what_is_in_memory_only_where_l0_is_nearly_full) {
   for (const bool atomic : {false, true}) {
     const auto flushes = std::make_shared<FlushJobs>();
-    Scene scene(2, stop_at_eight, {flushes},
-                [&](auto& options) { options.atomic_flush = atomic; });
+    Scene scene(2, stop_at_eight, {flushes}, [&](auto& options) { options.atomic_flush = atomic; });
     auto* default_family = scene.database.db->DefaultColumnFamily();
     ::rocksdb::FlushOptions flush;
     flush.allow_write_stall = true;
@@ -473,7 +471,7 @@ TEST(DatabaseCloser, flushes_nothing_that_the_engine_has_given_up) {
   scene.database.expect_contents();
 }
 
-// -- Errors of RocksDB --------------------------------------------------------------------------
+// -- Errors of RocksDB ----------------------------------------------------------------------------
 
 // Answers of RocksDB that a healthy one does not give.
 class FaultyDb final : public ::rocksdb::StackableDB {
@@ -510,8 +508,8 @@ TEST(DatabaseCloser, a_flush_that_fails_destroys_nothing_and_is_named) {
     scene.database.put(1, "in memory", "only", without_wal());
     FaultyDb faulty(scene.database.db.get());
     faulty.flush = ::rocksdb::Status::NoSpace("full");
-    DatabaseCloser closer({faulty, scene.database.handles, scene.compactor, scene.worker,
-                           *scene.database.listener});
+    DatabaseCloser closer(
+        {faulty, scene.database.handles, scene.compactor, scene.worker, *scene.database.listener});
     const auto failed = closer.close(ShutdownMode::cancel);
     EXPECT_FALSE(failed.closed);
     ASSERT_EQ(failed.errors.size(), atomic ? 1U : 3U);  // with that of the default family
@@ -534,8 +532,8 @@ TEST(DatabaseCloser, errors_of_the_end_are_named_and_it_is_an_end) {
   FaultyDb faulty(scene.database.db.get());
   faulty.close = ::rocksdb::Status::IOError("directory");
   faulty.destroy = ::rocksdb::Status::InvalidArgument("handle");
-  DatabaseCloser closer({faulty, scene.database.handles, scene.compactor, scene.worker,
-                         *scene.database.listener});
+  DatabaseCloser closer(
+      {faulty, scene.database.handles, scene.compactor, scene.worker, *scene.database.listener});
   closer.close();
   const auto report = closer.close();  // the same; the database may be gone by now
   EXPECT_EQ(faulty.closes, 1);
@@ -551,8 +549,8 @@ TEST(DatabaseCloser, a_database_that_cannot_close_yet_is_closed_by_a_later_call)
   scene.fill_l0(0, 5);
   FaultyDb faulty(scene.database.db.get());
   faulty.close = ::rocksdb::Status::Aborted("snapshot");
-  DatabaseCloser closer({faulty, scene.database.handles, scene.compactor, scene.worker,
-                         *scene.database.listener});
+  DatabaseCloser closer(
+      {faulty, scene.database.handles, scene.compactor, scene.worker, *scene.database.listener});
   const auto first = closer.close();
   EXPECT_FALSE(first.closed);
   EXPECT_TRUE(scene.database.handles.empty());

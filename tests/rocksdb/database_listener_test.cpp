@@ -53,7 +53,8 @@ TEST(DatabaseListener, a_flush_requests_its_own_stripe) {
 
 TEST(DatabaseListener, no_flush_reaches_a_worker_before_attach_or_after_detach) {
   Database database(1);
-  auto worker = std::make_unique<BackgroundWorker>(Database::config(), CompactionStatsAtomic(), 1, do_nothing);
+  auto worker = std::make_unique<BackgroundWorker>(Database::config(), CompactionStatsAtomic(), 1,
+                                                   do_nothing);
   database.add_l0_file(0);
   EXPECT_EQ(worker->snapshot().requests(), 0U);
   database.listener->attach(*worker, database.handles);
@@ -220,8 +221,8 @@ TEST(DatabaseListener, without_memory_for_the_name_a_family_is_counted_all_the_s
   EXPECT_EQ(status, 0);
 }
 
-// Callbacks and detach at the same time: a callback that used a worker after detach would use freed memory, which the
-// count of requests, the sanitizers, or the allocator shows.
+// Callbacks and detach at the same time: a callback that used a worker after detach would use freed
+// memory, which the count of requests, the sanitizers, or the allocator shows.
 TEST(DatabaseListener, detach_waits_for_callbacks) {
   Database database(1);
   std::atomic<bool> end{false};
@@ -235,7 +236,8 @@ TEST(DatabaseListener, detach_waits_for_callbacks) {
   }
   std::uint64_t requests = 0;
   for (int round = 0; round < 500 || requests == 0; ++round) {
-    auto worker = std::make_unique<BackgroundWorker>(Database::config(), CompactionStatsAtomic(), 1, do_nothing);
+    auto worker = std::make_unique<BackgroundWorker>(Database::config(), CompactionStatsAtomic(), 1,
+                                                     do_nothing);
     database.listener->attach(*worker, database.handles);
     std::this_thread::yield();
     database.listener->detach();

@@ -1,4 +1,5 @@
-// A small RocksDB database for the tests of the adapter. Nothing here sleeps: tests wait for events.
+// A small RocksDB database for the tests of the adapter. Nothing here sleeps: tests wait for
+// events.
 
 #ifndef KSTONE_TESTS_ROCKSDB_DATABASE_SUPPORT_H_
 #define KSTONE_TESTS_ROCKSDB_DATABASE_SUPPORT_H_
@@ -45,21 +46,27 @@ class TemporaryFolder {
 // Calls back when RocksDB begins to merge, on the thread that is about to; the call may block.
 class MergeHook final : public ::rocksdb::EventListener {
  public:
-  explicit MergeHook(std::function<void(const ::rocksdb::SubcompactionJobInfo&)> call) : call_(std::move(call)) {}
+  explicit MergeHook(std::function<void(const ::rocksdb::SubcompactionJobInfo&)> call)
+      : call_(std::move(call)) {}
   void OnSubcompactionBegin(const ::rocksdb::SubcompactionJobInfo& info) override { call_(info); }
 
  private:
   std::function<void(const ::rocksdb::SubcompactionJobInfo&)> call_;
 };
 
-inline void expect_ok(const ::rocksdb::Status& status) { EXPECT_TRUE(status.ok()) << status.ToString(); }
+inline void expect_ok(const ::rocksdb::Status& status) {
+  EXPECT_TRUE(status.ok()) << status.ToString();
+}
 
-// Column families "0", "1", ...; everything that was put is remembered, and `expect_contents` compares.
+// Column families "0", "1", ...; everything that was put is remembered, and `expect_contents`
+// compares.
 class Database {
  public:
   using Tweak = std::function<void(::rocksdb::ColumnFamilyOptions&)>;
 
-  static CompactionConfig config() { return CompactionConfig().with_sst_threshold(4).with_max_concurrent(2); }
+  static CompactionConfig config() {
+    return CompactionConfig().with_sst_threshold(4).with_max_concurrent(2);
+  }
 
   explicit Database(std::uint32_t families, const Tweak& tweak = {},
                     std::vector<std::shared_ptr<::rocksdb::EventListener>> listeners = {},
@@ -133,8 +140,11 @@ class Database {
   void add_l0_file(std::uint32_t family) {
     ++generation_;
     for (int i = 0; i < 100; ++i) {
-      const auto key = i % 2 == 0 ? std::to_string(i) : std::to_string(i) + "." + std::to_string(generation_);
-      put(family, key, std::string(1000, static_cast<char>('a' + generation_ % 26)) + std::to_string(generation_));
+      const auto key =
+          i % 2 == 0 ? std::to_string(i) : std::to_string(i) + "." + std::to_string(generation_);
+      put(family, key,
+          std::string(1000, static_cast<char>('a' + generation_ % 26)) +
+              std::to_string(generation_));
     }
     flush(family);
   }

@@ -1,5 +1,6 @@
-// Ctrl-C at random moments of `kstone-compact db`: each time the database opens, its checksums are right, and every key is
-// there. And what ends `kstone-compact demo` at whatever moment: it says what was done, and leaves nothing in TMPDIR.
+// Ctrl-C at random moments of `kstone-compact db`: each time the database opens, its checksums are
+// right, and every key is there. And what ends `kstone-compact demo` at whatever moment: it says
+// what was done, and leaves nothing in TMPDIR.
 //
 // KSTONE_INTERRUPTS is how often (3), KSTONE_SEED the seed (random); both are printed.
 
@@ -36,7 +37,9 @@ std::uint64_t bytes_written(pid_t pid) {
   return 0;
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 TEST(Interrupt, at_random_moments_leaves_a_database_with_every_key) {
   const auto interrupts = setting("KSTONE_INTERRUPTS", 3);
@@ -60,14 +63,16 @@ TEST(Interrupt, at_random_moments_leaves_a_database_with_every_key) {
   ASSERT_EQ(check_sample(copy.string(), shape), "");
   const auto total = nlohmann::json::parse(whole.out)["total_bytes_written"].get<std::uint64_t>();
 
-  // A moment is a number of bytes written, so that it is as random on a slow machine as on a fast one.
+  // A moment is a number of bytes written, so that it is as random on a slow machine as on a fast
+  // one.
   std::uint64_t while_running = 0;
   std::uint64_t stopped = 0;
   for (std::uint64_t round = 0; round < interrupts; ++round) {
     copy_again();
     const auto moment = std::uniform_int_distribution<std::uint64_t>(0, total * 9 / 10)(random);
     Process process({"db", copy.string()});
-    while (!process.ended() && (!contains(process.out(), "' starts") || bytes_written(process.pid()) < moment)) {
+    while (!process.ended() &&
+           (!contains(process.out(), "' starts") || bytes_written(process.pid()) < moment)) {
       std::this_thread::yield();
     }
     const auto log = process.out();
@@ -83,7 +88,8 @@ TEST(Interrupt, at_random_moments_leaves_a_database_with_every_key) {
     EXPECT_EQ(result.err, "");
     EXPECT_EQ(check_sample(copy.string(), shape), "") << "interrupted after " << moment << " bytes";
   }
-  std::cout << while_running << " of " << interrupts << " with a compaction running, " << stopped << " stopped one\n";
+  std::cout << while_running << " of " << interrupts << " with a compaction running, " << stopped
+            << " stopped one\n";
   EXPECT_GE(while_running, interrupts * 8 / 10);
   EXPECT_GE(stopped, 1U);  // one that is about to end may end
 
@@ -107,8 +113,10 @@ class DemoInterrupt : public ::testing::Test {
     }
     return path("input");
   }
-  void start(const std::string& input, const std::vector<std::string>& more = {"--compact-mib", "1000000"}) {
-    std::vector<std::string> arguments = {"demo", "--input", input, "--summary", path("summary.json")};
+  void start(const std::string& input,
+             const std::vector<std::string>& more = {"--compact-mib", "1000000"}) {
+    std::vector<std::string> arguments = {"demo", "--input", input, "--summary",
+                                          path("summary.json")};
     arguments.insert(arguments.end(), more.begin(), more.end());
     process_.emplace(arguments, circumstances_);
   }
@@ -184,7 +192,8 @@ TEST_F(DemoInterrupt, while_reading_a_pipe_that_never_ends) {
     start(pipe);
     int writer = -1;
     while (!process_->ended() && writer < 0) {
-      writer = open(pipe.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);  // succeeds once somebody reads
+      // Succeeds once somebody reads.
+      writer = open(pipe.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
     }
     ASSERT_GE(writer, 0);
     ASSERT_EQ(write(writer, written.data(), written.size()), static_cast<ssize_t>(written.size()));
@@ -252,7 +261,8 @@ TEST_F(DemoInterrupt, a_reader_that_goes_away_ends_it) {
     close(ends[0]);
     const auto result = end();
     EXPECT_EQ(result.status, 2);
-    EXPECT_EQ(result.err.substr(result.err.rfind("kstone-compact: ")), "kstone-compact: standard output: Broken pipe\n");
+    EXPECT_EQ(result.err.substr(result.err.rfind("kstone-compact: ")),
+              "kstone-compact: standard output: Broken pipe\n");
   }
 }
 

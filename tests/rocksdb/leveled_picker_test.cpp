@@ -11,7 +11,8 @@ using Names = std::vector<std::string>;
 
 const ::rocksdb::Comparator& order = *::rocksdb::BytewiseComparator();
 
-SstFile file(const std::string& name, std::uint64_t bytes, const std::string& smallest, const std::string& largest) {
+SstFile file(const std::string& name, std::uint64_t bytes, const std::string& smallest,
+             const std::string& largest) {
   return {name, bytes, smallest, largest};
 }
 
@@ -24,19 +25,23 @@ std::optional<CompactionStep> pick(const Levels& levels, const LevelLimits& with
 TEST(LeveledPicker, nothing_is_due_below_the_limits) {
   EXPECT_FALSE(pick({}));
   EXPECT_FALSE(pick({{}, {}, {}}));
-  EXPECT_FALSE(pick({{file("b", 5000, "a", "z"), file("a", 5000, "a", "z")}, {file("c", 1000, "a", "z")}, {}}));
+  EXPECT_FALSE(pick(
+      {{file("b", 5000, "a", "z"), file("a", 5000, "a", "z")}, {file("c", 1000, "a", "z")}, {}}));
 }
 
 TEST(LeveledPicker, a_single_level_has_nowhere_to_go) {
   EXPECT_FALSE(pick({{file("c", 1, "a", "z"), file("b", 1, "a", "z"), file("a", 1, "a", "z")}}));
 }
 
-TEST(LeveledPicker, the_last_level_is_never_due) { EXPECT_FALSE(pick({{}, {}, {file("a", 1'000'000, "a", "z")}})); }
+TEST(LeveledPicker, the_last_level_is_never_due) {
+  EXPECT_FALSE(pick({{}, {}, {file("a", 1'000'000, "a", "z")}}));
+}
 
 TEST(LeveledPicker, l0_is_due_at_the_threshold_and_takes_what_it_overlaps) {
-  const auto step = pick({{file("c", 10, "d", "f"), file("b", 10, "e", "k"), file("a", 10, "c", "d")},
-                          {file("p", 10, "a", "b"), file("q", 10, "k", "m"), file("r", 10, "n", "z")},
-                          {}});
+  const auto step =
+      pick({{file("c", 10, "d", "f"), file("b", 10, "e", "k"), file("a", 10, "c", "d")},
+            {file("p", 10, "a", "b"), file("q", 10, "k", "m"), file("r", 10, "n", "z")},
+            {}});
   ASSERT_TRUE(step);
   EXPECT_EQ(step->inputs, (Names{"a", "b", "c", "q"}));  // "k" is an end of both
   EXPECT_EQ(step->output_level, 1);
@@ -44,9 +49,10 @@ TEST(LeveledPicker, l0_is_due_at_the_threshold_and_takes_what_it_overlaps) {
 }
 
 TEST(LeveledPicker, l0_takes_the_oldest_files_that_fit) {
-  const Levels levels = {{file("c", 400, "a", "b"), file("b", 400, "a", "b"), file("a", 400, "a", "b")},
-                         {file("p", 100, "a", "b")},
-                         {}};
+  const Levels levels = {
+      {file("c", 400, "a", "b"), file("b", 400, "a", "b"), file("a", 400, "a", "b")},
+      {file("p", 100, "a", "b")},
+      {}};
   auto within = limits();
   within.max_step_bytes = 900;
   EXPECT_EQ(pick(levels, within)->inputs, (Names{"a", "b", "p"}));
@@ -57,7 +63,8 @@ TEST(LeveledPicker, l0_takes_the_oldest_files_that_fit) {
 }
 
 TEST(LeveledPicker, l0_files_share_an_overlap_that_is_larger_than_a_step) {
-  const Levels levels = {{file("d", 64, "a", "z"), file("c", 64, "a", "z"), file("b", 64, "a", "z"), file("a", 64, "a", "z")},
+  const Levels levels = {{file("d", 64, "a", "z"), file("c", 64, "a", "z"), file("b", 64, "a", "z"),
+                          file("a", 64, "a", "z")},
                          {file("p", 64, "a", "g"), file("q", 64, "h", "z")},
                          {}};
   auto within = limits();
@@ -76,10 +83,11 @@ TEST(LeveledPicker, a_file_that_would_widen_the_range_too_far_ends_the_l0_step) 
 }
 
 TEST(LeveledPicker, a_full_level_moves_the_file_with_the_least_overlap_for_its_size) {
-  const auto step = pick({{},
-                          {file("p", 600, "a", "c"), file("q", 600, "d", "f"), file("r", 600, "g", "i")},
-                          {file("x", 3000, "a", "b"), file("y", 1000, "e", "h")},
-                          {}});
+  const auto step =
+      pick({{},
+            {file("p", 600, "a", "c"), file("q", 600, "d", "f"), file("r", 600, "g", "i")},
+            {file("x", 3000, "a", "b"), file("y", 1000, "e", "h")},
+            {}});
   ASSERT_TRUE(step);
   EXPECT_EQ(step->inputs, (Names{"q", "y"}));
   EXPECT_EQ(step->output_level, 2);
@@ -112,7 +120,8 @@ TEST(LeveledPicker, a_newer_l0_file_widens_the_range_downwards) {
 }
 
 TEST(LeveledPicker, an_empty_file_is_weighed_as_one_byte) {
-  const auto step = pick({{}, {file("p", 0, "a", "b"), file("q", 1001, "m", "n")}, {file("x", 10, "a", "b")}, {}});
+  const auto step = pick(
+      {{}, {file("p", 0, "a", "b"), file("q", 1001, "m", "n")}, {file("x", 10, "a", "b")}, {}});
   ASSERT_TRUE(step);
   EXPECT_EQ(step->inputs, (Names{"q"}));
 }

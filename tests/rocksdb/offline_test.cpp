@@ -325,7 +325,7 @@ TEST_F(Offline, new_files_belong_to_the_owner_of_the_folder) {
   EXPECT_EQ(run({"db", db()}).status, 0);
   int made = 0;
   for (const auto& entry : fs::directory_iterator(db())) {
-    struct stat status {};
+    struct stat status{};
     ASSERT_EQ(stat(entry.path().c_str(), &status), 0);
     EXPECT_EQ(status.st_uid, 65534U) << entry.path();
     EXPECT_EQ(status.st_gid, 65533U) << entry.path();
@@ -506,7 +506,7 @@ TEST_F(Offline, lock_that_is_made_belongs_to_the_owner) {
   }
   EXPECT_EQ(run({"db", db()}).status, 0);
   for (const auto& entry : fs::directory_iterator(db())) {
-    struct stat status {};
+    struct stat status{};
     ASSERT_EQ(stat(entry.path().c_str(), &status), 0);
     EXPECT_EQ(status.st_uid, 65534U) << entry.path();
     EXPECT_EQ(status.st_mode & 07777U, 0600U) << entry.path();

@@ -11,8 +11,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <filesystem>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <optional>
@@ -32,8 +32,8 @@ inline std::string read_file(const std::filesystem::path& path) {
   return std::move(text).str();
 }
 
-// Name and contents of every file below a folder. Of the lock file only the name: it is empty, and a process that closes it
-// gives up the lock it holds.
+// Name and contents of every file below a folder. Of the lock file only the name: it is empty, and
+// a process that closes it gives up the lock it holds.
 inline std::map<std::string, std::string> read_folder(const std::filesystem::path& folder) {
   std::map<std::string, std::string> files;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
@@ -57,7 +57,8 @@ struct Circumstances {
   std::optional<int> out = {};                 // a descriptor that standard output goes to
   std::optional<int> ignored_signal = {};      // as nohup ignores SIGHUP
   std::string temporary_folder = {};           // TMPDIR, if there is any
-  std::optional<std::pair<int, std::uint64_t>> signal_at = {};  // before which of its steps it gets a signal
+  // Before which of its steps it gets a signal.
+  std::optional<std::pair<int, std::uint64_t>> signal_at = {};
 };
 
 // Where `kstone-compact db` may write: below its folder, and below those that its arguments name.
@@ -86,8 +87,8 @@ inline std::string outside_of(const std::vector<std::string>& places, const std:
     const auto path = line.substr(line.find(' ') + 1);
     const auto folder = std::filesystem::path(path).parent_path();
     std::error_code ignored;
-    const auto place = std::filesystem::weakly_canonical(folder, ignored) /
-                       std::filesystem::path(path).filename();
+    const auto place =
+        std::filesystem::weakly_canonical(folder, ignored) / std::filesystem::path(path).filename();
     const bool inside = std::any_of(places.begin(), places.end(), [&](const auto& root) {
       const auto below = place.lexically_relative(root);
       return !below.empty() && *below.begin() != "..";
@@ -110,7 +111,8 @@ class Process {
     const auto out = (folder_.path() / "out").string();
     const auto err = (folder_.path() / "err").string();
     if (circumstances.user) {
-      std::filesystem::permissions(folder_.path(), std::filesystem::perms::all);  // for what is watched
+      // For what is watched.
+      std::filesystem::permissions(folder_.path(), std::filesystem::perms::all);
     }
     pid_ = fork();
     if (pid_ == 0) {
@@ -121,7 +123,8 @@ class Process {
       setenv("KSTONE_WATCH_STEPS", (folder_.path() / "steps").c_str(), 1);
       if (circumstances.signal_at) {
         const auto& [signal, step] = *circumstances.signal_at;
-        setenv("KSTONE_WATCH_SIGNAL", (std::to_string(signal) + " " + std::to_string(step)).c_str(), 1);
+        setenv("KSTONE_WATCH_SIGNAL", (std::to_string(signal) + " " + std::to_string(step)).c_str(),
+               1);
       }
       if (circumstances.file_size_limit) {
         const rlimit limit{*circumstances.file_size_limit, *circumstances.file_size_limit};
@@ -173,14 +176,17 @@ class Process {
     if (!arguments_.empty() && arguments_.front() == "db") {
       EXPECT_EQ(outside_of(allowed_places(arguments_), watched()), "");
     }
-    return {WIFEXITED(*status_) ? WEXITSTATUS(*status_) : 128 + WTERMSIG(*status_), out(), read_file(folder_.path() / "err")};
+    return {WIFEXITED(*status_) ? WEXITSTATUS(*status_) : 128 + WTERMSIG(*status_), out(),
+            read_file(folder_.path() / "err")};
   }
 
   // The calls so far that write, make, rename or delete: one on a line, with its path.
   std::string watched() const { return read_file(folder_.path() / "watch"); }
 
   // How many steps it took, once it has ended by itself.
-  std::uint64_t steps() const { return std::strtoull(read_file(folder_.path() / "steps").c_str(), nullptr, 10); }
+  std::uint64_t steps() const {
+    return std::strtoull(read_file(folder_.path() / "steps").c_str(), nullptr, 10);
+  }
 
   // What it has printed so far.
   std::string out() const { return read_file(folder_.path() / "out"); }

@@ -31,7 +31,8 @@ std::string complaint_about(const std::string& path) {
 
 TEST(Records, a_file_of_key_tab_value_lines) {
   const TemporaryFolder folder;
-  const auto set = read_record_file(write(folder.path() / "in", "a\tone\nb\ttwo\twith a tab\na\tthree\nc\t\n"));
+  const auto set =
+      read_record_file(write(folder.path() / "in", "a\tone\nb\ttwo\twith a tab\na\tthree\nc\t\n"));
   ASSERT_EQ(set.records.size(), 3U);
   EXPECT_EQ(set.records[0].key, "a");
   EXPECT_EQ(set.records[0].texts, (std::vector<std::uint32_t>{0, 2}));
@@ -42,8 +43,10 @@ TEST(Records, a_file_of_key_tab_value_lines) {
 TEST(Records, a_bad_file_is_named_with_its_line) {
   const TemporaryFolder folder;
   const auto in = folder.path() / "in";
-  EXPECT_NE(complaint_about(write(in, "a\t1\nno tab here\n")).find("line 2 has no TAB"), std::string::npos);
-  EXPECT_NE(complaint_about(write(in, "\tvalue\n")).find("line 1 has an empty key"), std::string::npos);
+  EXPECT_NE(complaint_about(write(in, "a\t1\nno tab here\n")).find("line 2 has no TAB"),
+            std::string::npos);
+  EXPECT_NE(complaint_about(write(in, "\tvalue\n")).find("line 1 has an empty key"),
+            std::string::npos);
   EXPECT_NE(complaint_about(write(in, "")).find("holds no records"), std::string::npos);
   EXPECT_NE(complaint_about(folder.path().string()).find("is a directory"), std::string::npos);
   EXPECT_NE(complaint_about(in.string() + ".none").find("No such file"), std::string::npos);
@@ -68,15 +71,18 @@ TEST(Records, the_package_index_of_apt) {
     GTEST_SKIP() << "apt-helper is not installed";
   }
   const TemporaryFolder folder;
-  write(folder.path() / "main_binary-amd64_Packages", "Package: one\nArchitecture: amd64\nVersion: 1\n\n"
-                                                      "Package: two\nArchitecture: all\nVersion: 2\n\n");
-  write(folder.path() / "security_binary-amd64_Packages", "Package: one\nArchitecture: amd64\nVersion: 1.1\n");
+  write(folder.path() / "main_binary-amd64_Packages",
+        "Package: one\nArchitecture: amd64\nVersion: 1\n\n"
+        "Package: two\nArchitecture: all\nVersion: 2\n\n");
+  write(folder.path() / "security_binary-amd64_Packages",
+        "Package: one\nArchitecture: amd64\nVersion: 1.1\n");
   write(folder.path() / "main_InRelease", "Package: not this\n");
   const auto set = read_package_index(folder.path().string());
   ASSERT_EQ(set.records.size(), 2U);
   EXPECT_EQ(set.records[0].key, "one:amd64");
   ASSERT_EQ(set.records[0].texts.size(), 2U);
-  EXPECT_EQ(set.texts[set.records[0].texts[1]], "Package: one\nArchitecture: amd64\nVersion: 1.1\n");
+  EXPECT_EQ(set.texts[set.records[0].texts[1]],
+            "Package: one\nArchitecture: amd64\nVersion: 1.1\n");
   EXPECT_EQ(set.records[1].key, "two:all");
 }
 

@@ -17,7 +17,8 @@ void check(const ::rocksdb::Status& status) {
   }
 }
 
-std::string value_of(std::uint32_t family, std::uint32_t key, std::uint32_t generation, std::uint32_t bytes) {
+std::string value_of(std::uint32_t family, std::uint32_t key, std::uint32_t generation,
+                     std::uint32_t bytes) {
   std::mt19937 random(family * 1'000'003 + key * 101 + generation);
   std::string value(bytes, '\0');
   for (auto& byte : value) {
@@ -76,7 +77,8 @@ void make_sample(const std::string& path, const SampleShape& shape) {
         const auto name = "key-" + std::to_string(key);
         check(deletes(key, generation)
                   ? db->Delete(unlogged, handle, name)
-                  : db->Put(unlogged, handle, name, value_of(family, key, generation, shape.value_bytes)));
+                  : db->Put(unlogged, handle, name,
+                            value_of(family, key, generation, shape.value_bytes)));
       }
       check(db->Flush({}, handle));
     }
@@ -96,7 +98,8 @@ std::string check_sample(const std::string& path, const SampleShape& shape) {
   }
   std::vector<::rocksdb::ColumnFamilyHandle*> handles;
   ::rocksdb::DB* opened = nullptr;
-  if (const auto status = ::rocksdb::DB::OpenForReadOnly({}, path, families, &handles, &opened); !status.ok()) {
+  if (const auto status = ::rocksdb::DB::OpenForReadOnly({}, path, families, &handles, &opened);
+      !status.ok()) {
     return status.ToString();
   }
   const std::unique_ptr<::rocksdb::DB> db(opened);

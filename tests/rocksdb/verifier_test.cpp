@@ -29,8 +29,8 @@ RecordSet records() {
   return set;
 }
 
-// As the demo does: every record is written, some are updated, some deleted, some of those written again; half of it is
-// compacted away.
+// As the demo does: every record is written, some are updated, some deleted, some of those written
+// again; half of it is compacted away.
 class Verifier : public ::testing::Test {
  protected:
   Verifier() {
@@ -51,9 +51,12 @@ class Verifier : public ::testing::Test {
     }
   }
 
-  ::rocksdb::ColumnFamilyHandle* handle(std::size_t record) { return database_.handles[ledger_.stripe(record)]; }
+  ::rocksdb::ColumnFamilyHandle* handle(std::size_t record) {
+    return database_.handles[ledger_.stripe(record)];
+  }
   void put(std::size_t record) {
-    expect_ok(database_.db->Put({}, handle(record), ledger_.key(record), ledger_.next_value(record)));
+    expect_ok(
+        database_.db->Put({}, handle(record), ledger_.key(record), ledger_.next_value(record)));
     ledger_.note_put(record);
   }
   void remove(std::size_t record) {
@@ -125,7 +128,8 @@ TEST_F(Verifier, finds_a_key_that_was_deleted) {
 
 TEST_F(Verifier, finds_a_key_in_the_wrong_stripe) {
   const auto other = (ledger_.stripe(7) + 1) % stripes;
-  expect_ok(database_.db->Put({}, database_.handles[other], ledger_.key(7), *ledger_.current_value(7)));
+  expect_ok(
+      database_.db->Put({}, database_.handles[other], ledger_.key(7), *ledger_.current_value(7)));
   const auto result = verification();
   EXPECT_FALSE(result.passed());
   EXPECT_EQ(result.extra, 1U);
@@ -136,7 +140,8 @@ TEST_F(Verifier, finds_a_damage_that_no_key_lies_in) {
   std::vector<::rocksdb::LiveFileMetaData> files;
   database_.db->GetLiveFilesMetaData(&files);
   ASSERT_FALSE(files.empty());
-  std::fstream file(files[0].db_path + files[0].name, std::ios::in | std::ios::out | std::ios::binary);
+  std::fstream file(files[0].db_path + files[0].name,
+                    std::ios::in | std::ios::out | std::ios::binary);
   const std::string contents(std::istreambuf_iterator<char>(file), {});
   const auto at = contents.find("leveldb.BytewiseComparator");
   ASSERT_NE(at, std::string::npos);
@@ -146,7 +151,8 @@ TEST_F(Verifier, finds_a_damage_that_no_key_lies_in) {
   const auto result = verification();
   EXPECT_EQ(result.verified, 60U);
   EXPECT_FALSE(result.passed());
-  EXPECT_NE(result.first_error.find("file " + files[0].name.substr(1) + ": Corruption"), std::string::npos)
+  EXPECT_NE(result.first_error.find("file " + files[0].name.substr(1) + ": Corruption"),
+            std::string::npos)
       << result.first_error;
 }
 

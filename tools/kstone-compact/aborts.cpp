@@ -61,7 +61,7 @@ void on_terminate() {
 
 void handle_aborts() {
   std::set_terminate(on_terminate);
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_abort;
   sigaction(SIGABRT, &action, nullptr);
 }

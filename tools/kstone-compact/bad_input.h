@@ -12,7 +12,7 @@ namespace kstone::compact {
 
 enum ExitStatus : int {
   exit_success = 0,
-  exit_wrong_data = 1,    // the verification found a key that is not as written
+  exit_wrong_data = 1,  // the verification found a key that is not as written
   exit_bad_input = 2,
   exit_interrupted = 130  // as a shell reports SIGINT
 };

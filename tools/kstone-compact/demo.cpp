@@ -33,15 +33,20 @@ constexpr double mib = 1 << 20;
 // `wait_idle` knows nothing of interrupts.
 constexpr std::chrono::milliseconds interrupt_interval(50);
 
-// An interrupt while writing leaves this long to check what was written; one while checking ends that.
+// An interrupt while writing leaves this long to check what was written; one while checking ends
+// that.
 constexpr double check_seconds_after_interrupt = 2;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
-// The folder of the database: the user's, which must be new or empty, or a temporary one, which goes away at the end.
+// The folder of the database: the user's, which must be new or empty, or a temporary one, which
+// goes away at the end.
 class Folder {
  public:
-  explicit Folder(const DemoOptions& options) : temporary_(options.folder.empty()), keep_(!temporary_ || options.keep) {
+  explicit Folder(const DemoOptions& options)
+      : temporary_(options.folder.empty()), keep_(!temporary_ || options.keep) {
     if (temporary_) {
       path_ = make_temporary_folder();
       return;
@@ -57,7 +62,8 @@ class Folder {
       throw BadInput(name + ": " + error.message());
     }
     if (const bool empty = fs::is_empty(path_, error); error || !empty) {
-      throw BadInput(name + ": " + (error ? error.message() : "is not empty; the demo needs a new database"));
+      throw BadInput(name + ": " +
+                     (error ? error.message() : "is not empty; the demo needs a new database"));
     }
   }
   ~Folder() {
@@ -85,7 +91,8 @@ class Folder {
 };
 
 std::uint64_t read(const std::atomic<std::uint64_t>& counter) {
-  return counter.load(std::memory_order_relaxed);  // relaxed: it is shown, and nothing else is read because of what it says
+  // Relaxed: it is shown, and nothing else is read because of what it says.
+  return counter.load(std::memory_order_relaxed);
 }
 
 // Writes on a thread of its own until it is told to stop.
@@ -100,7 +107,8 @@ class Writer {
   Writer& operator=(const Writer&) = delete;
 
   const WriteCounts& counts() const { return writes_.counts(); }
-  bool has_failed() const { return failed_.load(std::memory_order_relaxed); }  // relaxed: the text is read after join
+  // Relaxed: the text is read after join.
+  bool has_failed() const { return failed_.load(std::memory_order_relaxed); }
 
   // Returns when the thread has ended; the ledger may be used from then on.
   void stop() {
@@ -140,7 +148,8 @@ class Writer {
 // The summary would take the place of the records.
 void refuse_summary_over_input(const DemoOptions& options) {
   std::error_code error;
-  if (fs::is_regular_file(options.input, error) && fs::equivalent(options.input, options.summary, error)) {
+  if (fs::is_regular_file(options.input, error) &&
+      fs::equivalent(options.input, options.summary, error)) {
     throw BadInput("--summary " + escaped(options.summary) + ": is the file of --input");
   }
 }
@@ -159,7 +168,8 @@ class Demo {
 
  private:
   CompactionConfig config() const {
-    return CompactionConfig().with_sst_threshold(4).with_check_interval(5).with_max_concurrent(options_.workers);
+    return CompactionConfig().with_sst_threshold(4).with_check_interval(5).with_max_concurrent(
+        options_.workers);
   }
   void write_and_compact(DemoDatabase& database, Ledger& ledger);
   void write(DemoDatabase& database, Ledger& ledger, BackgroundWorker& worker);
@@ -200,11 +210,14 @@ class Demo {
   bool interrupted_ = false;
 };
 
-std::uint64_t bytes_compacted(const CompactionStats& stats) { return stats.total_bytes_read + stats.total_bytes_written; }
+std::uint64_t bytes_compacted(const CompactionStats& stats) {
+  return stats.total_bytes_read + stats.total_bytes_written;
+}
 
 void Demo::note_l0(std::uint32_t files) {
   auto most = l0_files_max_.load(std::memory_order_relaxed);  // relaxed: a maximum that is shown
-  while (files > most && !l0_files_max_.compare_exchange_weak(most, files, std::memory_order_relaxed)) {
+  while (files > most &&
+         !l0_files_max_.compare_exchange_weak(most, files, std::memory_order_relaxed)) {
   }
 }
 
@@ -225,12 +238,16 @@ void Demo::show(const char* phase, DemoDatabase& database, const BackgroundWorke
   const double elapsed = seconds_since(started_);
   const double compacted = static_cast<double>(bytes_compacted(now.stats));
   progress_.show({
-      text("%6.1f s  %-10s compacted %.1f MiB, %.1f MB/s", elapsed, phase, compacted / mib, compacted / elapsed / 1e6),
+      text("%6.1f s  %-10s compacted %.1f MiB, %.1f MB/s", elapsed, phase, compacted / mib,
+           compacted / elapsed / 1e6),
       text("requests %llu  coalesced %llu  rerun_pending %llu  queue %llu  running %u (merging %u)",
-           static_cast<unsigned long long>(now.requests()), static_cast<unsigned long long>(now.coalesced),
-           static_cast<unsigned long long>(now.rerun_pending), static_cast<unsigned long long>(now.queue_size), now.running,
+           static_cast<unsigned long long>(now.requests()),
+           static_cast<unsigned long long>(now.coalesced),
+           static_cast<unsigned long long>(now.rerun_pending),
+           static_cast<unsigned long long>(now.queue_size), now.running,
            database.listener().merging()),
-      text("L0 files per stripe %u..%u  write stalls %.2f s", l0.min, l0.max, database.stall_seconds()),
+      text("L0 files per stripe %u..%u  write stalls %.2f s", l0.min, l0.max,
+           database.stall_seconds()),
   });
 }
 
@@ -261,8 +278,8 @@ void Demo::write(DemoDatabase& database, Ledger& ledger, BackgroundWorker& worke
   }
 }
 
-// The last memtables go to L0 and all that is due is compacted, then the worker ends. After an interrupt it ends at once;
-// what was written is in the log of the database.
+// The last memtables go to L0 and all that is due is compacted, then the worker ends. After an
+// interrupt it ends at once; what was written is in the log of the database.
 void Demo::drain(DemoDatabase& database, BackgroundWorker& worker) {
   const auto begun = Clock::now();
   auto shown = begun;
@@ -284,18 +301,21 @@ void Demo::drain(DemoDatabase& database, BackgroundWorker& worker) {
 void Demo::write_and_compact(DemoDatabase& database, Ledger& ledger) {
   const rocksdb::ColumnFamilyCompactor compactor(&database.db(), database.stripes(), config());
   const auto job = [&, compact = compactor.job()](CompactionContext& context) {
-    note_l0(database.l0_files(context.stripe_id()));  // L0 is never larger than just before a compaction
+    // L0 is never larger than just before a compaction.
+    note_l0(database.l0_files(context.stripe_id()));
     auto outcome = compact(context);
     note_l0(database.l0_files(context.stripe_id()));
     return outcome;
   };
-  BackgroundWorker worker(config(), CompactionStatsAtomic(), compactor.stripe_count(), job, {compactor.scan(), {}});
+  BackgroundWorker worker(config(), CompactionStatsAtomic(), compactor.stripe_count(), job,
+                          {compactor.scan(), {}});
   database.listener().attach(worker, database.stripes());
   const struct Detach {
     rocksdb::DatabaseListener& listener;
     BackgroundWorker& worker;
     ~Detach() {
-      worker.shutdown(ShutdownMode::cancel);  // again: only an exception comes here before drain() has done it
+      // Again: only an exception comes here before drain() has done it.
+      worker.shutdown(ShutdownMode::cancel);
       listener.detach();
     }
   } detach{database.listener(), worker};
@@ -316,19 +336,23 @@ void Demo::check(const Folder& folder, const Ledger& ledger) {
   const auto begun = Clock::now();
   const bool was_interrupted = interrupted();
   progress_.say("reopening the database and checking every key" +
-                (was_interrupted ? text(", for %.0f s at most", check_seconds_after_interrupt) : std::string()));
+                (was_interrupted ? text(", for %.0f s at most", check_seconds_after_interrupt)
+                                 : std::string()));
   DemoDatabase database(folder.path(), options_.stripes, config());
   const auto opened = Clock::now();
   auto shown = opened;
-  verification_ = verify(database.db(), database.stripes(), ledger, [&](const Verification& so_far) {
-    if (Clock::now() - shown >= progress_.interval()) {
-      shown = Clock::now();
-      progress_.show({text("%6.1f s  %-10s %llu of %zu keys looked up", seconds_since(started_), "checking",
-                           static_cast<unsigned long long>(so_far.looked_up), ledger.size()),
-                      text("%llu iterated over", static_cast<unsigned long long>(so_far.live))});
-    }
-    return was_interrupted ? seconds_since(opened) >= check_seconds_after_interrupt : interrupted();
-  });
+  verification_ =
+      verify(database.db(), database.stripes(), ledger, [&](const Verification& so_far) {
+        if (Clock::now() - shown >= progress_.interval()) {
+          shown = Clock::now();
+          progress_.show(
+              {text("%6.1f s  %-10s %llu of %zu keys looked up", seconds_since(started_),
+                    "checking", static_cast<unsigned long long>(so_far.looked_up), ledger.size()),
+               text("%llu iterated over", static_cast<unsigned long long>(so_far.live))});
+        }
+        return was_interrupted ? seconds_since(opened) >= check_seconds_after_interrupt
+                               : interrupted();
+      });
   checked_ = verification_.complete;
   database.close();
   verify_seconds_ = seconds_since(begun);
@@ -356,7 +380,8 @@ int Demo::run() {
   refuse_summary_over_input(options_);
   SummaryFile file(options_.summary);
   const Folder folder(options_);
-  const auto records = options_.input.empty() ? read_system_records() : read_record_file(options_.input);
+  const auto records =
+      options_.input.empty() ? read_system_records() : read_record_file(options_.input);
   source_ = records.source;
   if (!interrupted()) {
     load_write_and_check(records, folder);
@@ -366,7 +391,8 @@ int Demo::run() {
   file.write(summary().dump(2) + '\n');
   report(folder);
   if (!verification_.passed()) {
-    std::fprintf(stderr, "kstone-compact: verification failed: %s\n", printable(verification_.first_error).c_str());
+    std::fprintf(stderr, "kstone-compact: verification failed: %s\n",
+                 printable(verification_.first_error).c_str());
     return exit_wrong_data;
   }
   return interrupted_ ? exit_interrupted : exit_success;
@@ -433,7 +459,9 @@ nlohmann::ordered_json Demo::summary() const {
 }
 
 void Demo::print_table() const {
-  const auto row = [](const char* name, const std::string& value) { std::printf("  %-34s %16s\n", name, value.c_str()); };
+  const auto row = [](const char* name, const std::string& value) {
+    std::printf("  %-34s %16s\n", name, value.c_str());
+  };
   const auto number = [&](const char* name, std::uint64_t value) {
     row(name, text("%llu", static_cast<unsigned long long>(value)));
   };
@@ -456,7 +484,8 @@ void Demo::print_table() const {
   number("  discarded at shutdown", shutdown_.discarded.size());
   number("most merging at once in RocksDB", merging_max_);
   number("most L0 files of a stripe seen", l0_files_max_.load(std::memory_order_relaxed));
-  row("MiB compacted (read + written)", text("%.1f", static_cast<double>(bytes_compacted(stats)) / mib));
+  row("MiB compacted (read + written)",
+      text("%.1f", static_cast<double>(bytes_compacted(stats)) / mib));
   row("  read", text("%.1f", static_cast<double>(stats.total_bytes_read) / mib));
   row("  written", text("%.1f", static_cast<double>(stats.total_bytes_written) / mib));
   row("  reclaimed", text("%.1f", static_cast<double>(stats.total_bytes_reclaimed) / mib));
@@ -465,10 +494,12 @@ void Demo::print_table() const {
   number("records deduplicated", stats.total_records_deduplicated);
   number("tombstones removed", stats.total_tombstones_removed);
   row("seconds writers were held up", text("%.2f", stall_seconds_));
-  row("milliseconds for the shutdown", text("%.1f", std::chrono::duration<double, std::milli>(shutdown_.duration).count()));
+  row("milliseconds for the shutdown",
+      text("%.1f", std::chrono::duration<double, std::milli>(shutdown_.duration).count()));
   row("seconds in all", text("%.1f", wall_seconds_));
   if (interrupted_) {
-    std::printf("\ninterrupted%s\n", checked_ ? "; what was written is checked" : " before everything was checked");
+    std::printf("\ninterrupted%s\n",
+                checked_ ? "; what was written is checked" : " before everything was checked");
   }
   std::printf("\nsummary: %s\n", escaped(options_.summary).c_str());
 }

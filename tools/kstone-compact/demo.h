@@ -1,4 +1,5 @@
-// `kstone-compact demo`: real records, a real database, and the worker under load; then every key is checked.
+// `kstone-compact demo`: real records, a real database, and the worker under load; then every key
+// is checked.
 //
 // Thread safety: one call at a time.
 
@@ -13,8 +14,8 @@
 namespace kstone::compact {
 
 struct DemoOptions {
-  std::string input;          // empty: the system's records
-  std::string folder;         // empty: a temporary one
+  std::string input;   // empty: the system's records
+  std::string folder;  // empty: a temporary one
   std::string summary = "summary.json";
   std::uint32_t stripes = 16;
   std::uint32_t workers = 2;

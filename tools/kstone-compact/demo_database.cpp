@@ -12,11 +12,14 @@
 namespace kstone::compact {
 namespace {
 
-// Small buffers and levels, so that tens of megabytes do here what gigabytes do elsewhere: stripes of three levels, L0 full
-// again while its last files are being merged, and compactions that write several times what a flush wrote.
-::rocksdb::ColumnFamilyOptions stripe_options(std::uint32_t stripe_count, const CompactionConfig& config,
+// Small buffers and levels, so that tens of megabytes do here what gigabytes do elsewhere: stripes
+// of three levels, L0 full again while its last files are being merged, and compactions that write
+// several times what a flush wrote.
+::rocksdb::ColumnFamilyOptions stripe_options(std::uint32_t stripe_count,
+                                              const CompactionConfig& config,
                                               Scheduling scheduling) {
-  const std::uint64_t buffer = std::clamp<std::uint64_t>((4ULL << 20) / stripe_count, 64ULL << 10, 1ULL << 20);
+  const std::uint64_t buffer =
+      std::clamp<std::uint64_t>((4ULL << 20) / stripe_count, 64ULL << 10, 1ULL << 20);
   ::rocksdb::ColumnFamilyOptions options;
   options.write_buffer_size = buffer;
   options.max_write_buffer_number = 4;
@@ -40,8 +43,8 @@ std::string stripe_name(std::uint32_t stripe) {
   return name;
 }
 
-std::vector<::rocksdb::ColumnFamilyDescriptor> stripes_of(std::uint32_t stripe_count,
-                                                          const ::rocksdb::ColumnFamilyOptions& options) {
+std::vector<::rocksdb::ColumnFamilyDescriptor> stripes_of(
+    std::uint32_t stripe_count, const ::rocksdb::ColumnFamilyOptions& options) {
   std::vector<::rocksdb::ColumnFamilyDescriptor> families;
   for (std::uint32_t stripe = 0; stripe < stripe_count; ++stripe) {
     families.emplace_back(stripe_name(stripe), options);
@@ -51,8 +54,8 @@ std::vector<::rocksdb::ColumnFamilyDescriptor> stripes_of(std::uint32_t stripe_c
 
 }  // namespace
 
-DemoDatabase::DemoDatabase(const std::string& folder, std::uint32_t stripe_count, const CompactionConfig& config,
-                           const DemoDatabaseOptions& given) {
+DemoDatabase::DemoDatabase(const std::string& folder, std::uint32_t stripe_count,
+                           const CompactionConfig& config, const DemoDatabaseOptions& given) {
   ::rocksdb::DBOptions options;
   options.env = given.env;
   options.create_if_missing = true;
@@ -60,11 +63,14 @@ DemoDatabase::DemoDatabase(const std::string& folder, std::uint32_t stripe_count
   options.listeners.push_back(listener_);
   options.statistics = statistics_;
   options.info_log = std::make_shared<NoLog>();
-  // A flush mostly waits for the disk, so several at a time keep the writers going. Beside a worker RocksDB only flushes.
+  // A flush mostly waits for the disk, so several at a time keep the writers going. Beside a worker
+  // RocksDB only flushes.
   options.max_background_flushes = 4;
-  options.max_background_compactions =
-      given.scheduling == Scheduling::worker ? 1 : static_cast<int>(config.max_concurrent_compactions);
-  const auto stripes = stripes_of(stripe_count, stripe_options(stripe_count, config, given.scheduling));
+  options.max_background_compactions = given.scheduling == Scheduling::worker
+                                           ? 1
+                                           : static_cast<int>(config.max_concurrent_compactions);
+  const auto stripes =
+      stripes_of(stripe_count, stripe_options(stripe_count, config, given.scheduling));
   Families families;
   families.emplace_back(::rocksdb::kDefaultColumnFamilyName, ::rocksdb::ColumnFamilyOptions());
   const auto is_new = !std::filesystem::exists(std::filesystem::path(folder) / "CURRENT");
@@ -80,7 +86,8 @@ DemoDatabase::DemoDatabase(const std::string& folder, std::uint32_t stripe_count
   stripes_.assign(handles_.begin() + 1, handles_.end());
 }
 
-// All in one call: `create_missing_column_families` would write the options file again for each of them.
+// All in one call: `create_missing_column_families` would write the options file again for each of
+// them.
 void DemoDatabase::create_stripes(const Families& stripes) {
   std::vector<::rocksdb::ColumnFamilyHandle*> created;
   const auto status = db_->CreateColumnFamilies(stripes, &created);
@@ -109,7 +116,9 @@ DemoDatabase::~DemoDatabase() { close_all().PermitUncheckedError(); }
 
 void DemoDatabase::close() { require_ok(close_all(), "closing the database"); }
 
-void DemoDatabase::flush() { require_ok(db_->Flush(::rocksdb::FlushOptions(), stripes_), "flushing"); }
+void DemoDatabase::flush() {
+  require_ok(db_->Flush(::rocksdb::FlushOptions(), stripes_), "flushing");
+}
 
 std::uint32_t DemoDatabase::l0_files(std::uint32_t stripe) const {
   std::string count;

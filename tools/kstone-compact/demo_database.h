@@ -1,5 +1,5 @@
-// The demo's database: one column family for each stripe, all of them compacted by the worker. For comparison it can leave
-// them to RocksDB.
+// The demo's database: one column family for each stripe, all of them compacted by the worker. For
+// comparison it can leave them to RocksDB.
 //
 // Thread safety: the database is RocksDB's; opening and closing it is not.
 
@@ -23,12 +23,14 @@ namespace kstone::compact {
 
 // Who decides what is compacted, and on whose threads.
 enum class Scheduling : std::uint8_t {
-  worker,   // nobody, until a worker is attached
-  rocksdb,  // RocksDB: leveled compaction with the same levels and as many threads as the worker has
+  worker,  // nobody, until a worker is attached
+  // RocksDB: leveled compaction with the same levels and as many threads as the worker has.
+  rocksdb,
 };
 
 struct DemoDatabaseOptions {
-  ::rocksdb::Env* env = ::rocksdb::Env::Default();  // it outlives the database; tests have faulty ones
+  // It outlives the database; tests have faulty ones.
+  ::rocksdb::Env* env = ::rocksdb::Env::Default();
   Scheduling scheduling = Scheduling::worker;
   std::vector<std::shared_ptr<::rocksdb::EventListener>> listeners = {};  // beside its own
 };
@@ -36,8 +38,8 @@ struct DemoDatabaseOptions {
 class DemoDatabase {
  public:
   // Creates the database if it is not there. Throws BadInput if RocksDB refuses.
-  DemoDatabase(const std::string& folder, std::uint32_t stripe_count, const CompactionConfig& config,
-               const DemoDatabaseOptions& options = {});
+  DemoDatabase(const std::string& folder, std::uint32_t stripe_count,
+               const CompactionConfig& config, const DemoDatabaseOptions& options = {});
   // Closes it, but says nothing if that fails.
   ~DemoDatabase();
   DemoDatabase(const DemoDatabase&) = delete;
@@ -63,9 +65,11 @@ class DemoDatabase {
   void create_stripes(const Families& stripes);
   ::rocksdb::Status close_all();
 
-  std::shared_ptr<rocksdb::DatabaseListener> listener_ = std::make_shared<rocksdb::DatabaseListener>();
+  std::shared_ptr<rocksdb::DatabaseListener> listener_ =
+      std::make_shared<rocksdb::DatabaseListener>();
   std::shared_ptr<::rocksdb::Statistics> statistics_ = ::rocksdb::CreateDBStatistics();
-  std::vector<::rocksdb::ColumnFamilyHandle*> handles_;  // the default column family, which stays empty, then the stripes
+  // The default column family, which stays empty, then the stripes.
+  std::vector<::rocksdb::ColumnFamilyHandle*> handles_;
   std::vector<::rocksdb::ColumnFamilyHandle*> stripes_;
   std::unique_ptr<::rocksdb::DB> db_;
 };

@@ -47,7 +47,7 @@ void on_signal(int signal) {
 }
 
 bool is_ignored(int signal) {
-  struct sigaction now {};
+  struct sigaction now{};
   return sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
 }
 
@@ -119,7 +119,7 @@ void handle_signals(Wakeup& wakeup) {
   // Relaxed: sigaction below is what lets them be read.
   wakeup_of_handler.store(&wakeup, std::memory_order_relaxed);
   stopping.store(new Wakeup, std::memory_order_relaxed);  // for ever, as `wakeup`
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
   sigaction(SIGINT, &action, nullptr);

@@ -25,7 +25,8 @@ Ledger::Ledger(const RecordSet& set, std::uint32_t stripe_count)
 
 std::string Ledger::value(std::size_t record, std::uint32_t version) const {
   const auto& texts = set_.records[record].texts;
-  return "Version-Stamp: " + std::to_string(version) + '\n' + set_.texts[texts[(version - 1) % texts.size()]];
+  return "Version-Stamp: " + std::to_string(version) + '\n' +
+         set_.texts[texts[(version - 1) % texts.size()]];
 }
 
 std::optional<std::string> Ledger::current_value(std::size_t record) const {

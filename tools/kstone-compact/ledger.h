@@ -1,5 +1,5 @@
-// What the database must hold: for each record whether it is there, and in which version. Values are not kept but made
-// again from record and version, so the ledger stays small beside the data.
+// What the database must hold: for each record whether it is there, and in which version. Values
+// are not kept but made again from record and version, so the ledger stays small beside the data.
 //
 // Thread safety: none; the thread that writes owns it, and after it the one that verifies.
 
@@ -30,7 +30,9 @@ class Ledger {
   std::size_t source_writes(std::size_t record) const { return set_.records[record].texts.size(); }
 
   // The value to write next, and what is there now, if anything.
-  std::string next_value(std::size_t record) const { return value(record, entries_[record].version + 1); }
+  std::string next_value(std::size_t record) const {
+    return value(record, entries_[record].version + 1);
+  }
   std::optional<std::string> current_value(std::size_t record) const;
 
   // After the database has accepted the write.

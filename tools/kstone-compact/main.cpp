@@ -32,31 +32,40 @@ int complain(const std::string& what) {
 }
 
 void add_demo(CLI::App& app, DemoOptions& options) {
-  auto& demo =
-      *app.add_subcommand("demo", "Load and update real records while the worker compacts, then check every key");
-  add_path(demo, "--input", options.input, "File of lines key TAB value, in place of Debian's package index");
-  add_number(demo, "--stripes", options.stripes, {16, 256}, "Stripes: column families of the database");
+  auto& demo = *app.add_subcommand(
+      "demo", "Load and update real records while the worker compacts, then check every key");
+  add_path(demo, "--input", options.input,
+           "File of lines key TAB value, in place of Debian's package index");
+  add_number(demo, "--stripes", options.stripes, {16, 256},
+             "Stripes: column families of the database");
   add_number(demo, "--workers", options.workers, {1, 4095}, "Compactions at a time");
-  add_path(demo, "--dir", options.folder, "New or empty folder for the database, which stays (default: a temporary one)");
+  add_path(demo, "--dir", options.folder,
+           "New or empty folder for the database, which stays (default: a temporary one)");
   demo.add_flag("--keep", options.keep, "Keep the temporary folder");
   add_number(demo, "--compact-mib", options.compact_mib, {1, 1 << 20},
              "Write until compactions have read and written this many MiB");
-  add_number(demo, "--seconds", options.seconds, {0, 1e6}, "Write for this long at most, but load every record");
+  add_number(demo, "--seconds", options.seconds, {0, 1e6},
+             "Write for this long at most, but load every record");
   add_number(demo, "--seed", options.seed, {0, UINT64_MAX}, "Seed of the mix of writes");
   add_path(demo, "--summary", options.summary, "Where to write the summary")->capture_default_str();
-  demo.add_flag("--json", options.json, "Print the summary instead of the table, and progress to stderr");
+  demo.add_flag("--json", options.json,
+                "Print the summary instead of the table, and progress to stderr");
 }
 
 CLI::App* add_offline(CLI::App& app, OfflineOptions& options) {
-  auto* offline = app.add_subcommand("db", "Compact a RocksDB database that nobody has open; Ctrl-C stops and reports");
+  auto* offline = app.add_subcommand(
+      "db", "Compact a RocksDB database that nobody has open; Ctrl-C stops and reports");
   offline->add_option("PATH", options.path, "Folder of the database")->required();
   const auto family = [&](const char* name, std::vector<std::string>& families, const char* what) {
     offline->add_option(name, families, what)->allow_extra_args(false)->type_name("NAME");
   };
-  offline->add_flag("--plan", options.plan, "Only look: say what would be done, what it needs, and what speaks against it");
+  offline->add_flag("--plan", options.plan,
+                    "Only look: say what would be done, what it needs, and what speaks against it");
   family("--column-family", options.families, "Compact this column family only (may be repeated)");
-  family("--skip-family", options.skip_families, "Leave this column family alone (may be repeated)");
-  offline->add_option("--min-ssts", options.min_ssts, "Compact column families of at least this many SSTs only");
+  family("--skip-family", options.skip_families,
+         "Leave this column family alone (may be repeated)");
+  offline->add_option("--min-ssts", options.min_ssts,
+                      "Compact column families of at least this many SSTs only");
   offline->add_option("--workers", options.workers, "Compactions at a time")
       ->check(CLI::Range(1, 4095))
       ->capture_default_str();
@@ -69,21 +78,36 @@ CLI::App* add_offline(CLI::App& app, OfflineOptions& options) {
           "Compare before and after: the entries of SSTs, or every record")
       ->check(CLI::IsMember({"properties", "full"}))
       ->default_str("properties");
-  offline->add_flag("--json", options.json, "Print the report, or the plan, as JSON, and progress to stderr");
-  const auto answer = [&](const char* name, std::vector<std::string>& values, const char* type, const char* what) {
-    offline->add_option(name, values, what)->allow_extra_args(false)->type_name(type)->group("What you answer for");
+  offline->add_flag("--json", options.json,
+                    "Print the report, or the plan, as JSON, and progress to stderr");
+  const auto answer = [&](const char* name, std::vector<std::string>& values, const char* type,
+                          const char* what) {
+    offline->add_option(name, values, what)
+        ->allow_extra_args(false)
+        ->type_name(type)
+        ->group("What you answer for");
   };
   const std::string group = "What you answer for";
-  offline->add_option("--options-file", options.options_file, "Options of the database, in place of its own file")
+  offline
+      ->add_option("--options-file", options.options_file,
+                   "Options of the database, in place of its own file")
       ->type_name("FILE")
       ->group(group);
-  offline->add_option("--wal-dir", options.wal_dir, "Where its write-ahead log is")->type_name("PATH")->group(group);
-  answer("--db-path", options.db_paths, "PATH", "One of its db_paths; repeat it in the owner's order");
-  answer("--cf-path", options.cf_paths, "FAMILY=PATH", "One of a family's cf_paths; repeat it in the owner's order");
+  offline->add_option("--wal-dir", options.wal_dir, "Where its write-ahead log is")
+      ->type_name("PATH")
+      ->group(group);
+  answer("--db-path", options.db_paths, "PATH",
+         "One of its db_paths; repeat it in the owner's order");
+  answer("--cf-path", options.cf_paths, "FAMILY=PATH",
+         "One of a family's cf_paths; repeat it in the owner's order");
   answer("--merge-operator", options.merge_operators, "FAMILY=SPEC",
-         "A family's merge operator, as options files name it: uint64add, {id=StringAppendOperator;delimiter=,;}");
-  answer("--accept-loss", options.accepted_losses, "KIND[:FAMILY]", "Go on although this is lost; refusals name the kind");
-  offline->add_flag("--ignore-free-space", options.ignore_free_space, "Go on although the disk may become full")
+         "A family's merge operator, as options files name it: uint64add, "
+         "{id=StringAppendOperator;delimiter=,;}");
+  answer("--accept-loss", options.accepted_losses, "KIND[:FAMILY]",
+         "Go on although this is lost; refusals name the kind");
+  offline
+      ->add_flag("--ignore-free-space", options.ignore_free_space,
+                 "Go on although the disk may become full")
       ->group(group);
   return offline;
 }
@@ -94,8 +118,8 @@ void require_subcommand(int argc, char** argv) {
     if (word == "demo" || word == "db" || word == "--help" || word == "-h" || word == "--version") {
       return;
     }
-    throw BadInput(std::string("unknown ") + (word.starts_with('-') ? "option" : "subcommand") + " '" + escaped(word) +
-                   "'; demo and db exist, and --help");
+    throw BadInput(std::string("unknown ") + (word.starts_with('-') ? "option" : "subcommand") +
+                   " '" + escaped(word) + "'; demo and db exist, and --help");
   }
 }
 
@@ -105,17 +129,20 @@ std::string unexpected_word(const CLI::App& app) {
   const auto is_option = [](const std::string& word) { return word.starts_with('-'); };
   const auto option = std::find_if(words.begin(), words.end(), is_option);
   const auto& word = option == words.end() ? words.front() : *option;
-  return subcommand.get_name() + ": unknown " + (is_option(word) ? "option" : "argument") + " '" + escaped(word) +
-         "'; kstone-compact " + subcommand.get_name() + " --help lists what there is";
+  return subcommand.get_name() + ": unknown " + (is_option(word) ? "option" : "argument") + " '" +
+         escaped(word) + "'; kstone-compact " + subcommand.get_name() +
+         " --help lists what there is";
 }
 
 int run(int argc, char** argv) {
   CLI::App app("The background compaction worker, driving RocksDB");
   app.name("kstone-compact");
   app.require_subcommand(1);
-  app.set_version_flag("--version", "kstone-compact " KSTONE_VERSION_STRING " (RocksDB " + ::rocksdb::GetRocksVersionAsString() + ")");
+  app.set_version_flag("--version", "kstone-compact " KSTONE_VERSION_STRING " (RocksDB " +
+                                        ::rocksdb::GetRocksVersionAsString() + ")");
   app.footer(
-      "Exit status: 0 done; 1 a key is not as written; 2 bad input, a refusing machine, or a result that cannot be written; "
+      "Exit status: 0 done; 1 a key is not as written; 2 bad input, a refusing machine, or a "
+      "result that cannot be written; "
       "130, 143 or 129 interrupted by SIGINT, SIGTERM or SIGHUP.");
   DemoOptions demo_options;
   add_demo(app, demo_options);
@@ -137,7 +164,8 @@ int run(int argc, char** argv) {
   // For ever: a signal may still come while the process ends.
   static auto& wakeup = *new Wakeup;
   handle_signals(wakeup);
-  const int status = offline->parsed() ? run_offline(offline_options, wakeup) : run_demo(demo_options, wakeup);
+  const int status =
+      offline->parsed() ? run_offline(offline_options, wakeup) : run_demo(demo_options, wakeup);
   if (status != exit_wrong_data) {  // which is told on stderr, and matters more
     finish_stdout();
   }

@@ -1,7 +1,8 @@
 // A log that RocksDB writes to and nobody keeps.
 //
-// The database's own LOG is a file on the same disk. Where RocksDB is built with assertions, as in Debian, it aborts when a
-// full disk refuses a line of it; and opening another's database would move its LOG aside.
+// The database's own LOG is a file on the same disk. Where RocksDB is built with assertions, as in
+// Debian, it aborts when a full disk refuses a line of it; and opening another's database would
+// move its LOG aside.
 //
 // Thread safety: stateless.
 

@@ -1,4 +1,5 @@
-// Progress on a terminal: a few lines, drawn again and again in the same place. Elsewhere: one line about once a second.
+// Progress on a terminal: a few lines, drawn again and again in the same place. Elsewhere: one line
+// about once a second.
 //
 // Thread safety: none.
 
@@ -20,7 +21,9 @@ class Progress {
   explicit Progress(std::FILE* out);
 
   // How long to wait between two calls of `show`.
-  std::chrono::milliseconds interval() const { return std::chrono::milliseconds(terminal_ ? 200 : 1000); }
+  std::chrono::milliseconds interval() const {
+    return std::chrono::milliseconds(terminal_ ? 200 : 1000);
+  }
 
   // The parts of one moment: lines on a terminal, joined elsewhere.
   void show(const std::vector<std::string>& parts);

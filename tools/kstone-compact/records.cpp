@@ -34,7 +34,8 @@ constexpr const char* apt_helper = "/usr/lib/apt/apt-helper";
 constexpr const char* apt_lists = "/var/lib/apt/lists";
 constexpr const char* dpkg_folder_default = "/var/lib/dpkg";
 
-// A machine with every package of Debian installed has millions of files; the demo needs no more than this.
+// A machine with every package of Debian installed has millions of files; the demo needs no more
+// than this.
 constexpr std::size_t records_max = 100'000;
 
 class RecordSetBuilder {
@@ -67,7 +68,8 @@ std::string read_file(const fs::path& path) {
   return std::move(text).str();
 }
 
-// What the program writes to its standard output; empty if it cannot be started, fails, or is interrupted.
+// What the program writes to its standard output; empty if it cannot be started, fails, or is
+// interrupted.
 std::string output_of(const std::vector<std::string>& command) {
   std::vector<char*> arguments;
   for (const auto& word : command) {
@@ -93,7 +95,8 @@ std::string output_of(const std::vector<std::string>& command) {
   posix_spawnattr_setsigdefault(&attributes, &defaults);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
   pid_t child = 0;
-  const int error = posix_spawn(&child, arguments[0], &actions, &attributes, arguments.data(), environ);
+  const int error =
+      posix_spawn(&child, arguments[0], &actions, &attributes, arguments.data(), environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   close(ends[1]);
@@ -143,10 +146,12 @@ void for_each_stanza(std::string_view text, const std::function<void(std::string
   }
 }
 
-std::vector<std::string> sorted_files(const std::string& folder, const std::function<bool(const std::string&)>& wanted) {
+std::vector<std::string> sorted_files(const std::string& folder,
+                                      const std::function<bool(const std::string&)>& wanted) {
   std::vector<std::string> files;
   std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
     if (wanted(entry->path().filename().string())) {
       files.push_back(entry->path().string());
     }
@@ -168,8 +173,9 @@ RecordSet read_package_index(const std::string& lists_folder) {
     for_each_stanza(output_of({apt_helper, "cat-file", file}), [&](std::string_view stanza) {
       const auto package = field(stanza, "Package: ");
       if (!package.empty() && builder.size() < records_max) {
-        builder.add_record(std::string(package) + ':' + std::string(field(stanza, "Architecture: ")),
-                           builder.add_text(stanza));
+        builder.add_record(
+            std::string(package) + ':' + std::string(field(stanza, "Architecture: ")),
+            builder.add_text(stanza));
       }
     });
   }
@@ -182,8 +188,9 @@ RecordSet read_file_lists(const std::string& dpkg_folder) {
   for_each_stanza(read_file(fs::path(dpkg_folder) / "status"), [&](std::string_view stanza) {
     stanza_of.emplace(field(stanza, "Package: "), builder.add_text(stanza));
   });
-  const auto files = sorted_files(dpkg_folder + "/info",
-                                  [](const std::string& name) { return name.size() > 5 && name.ends_with(".list"); });
+  const auto files = sorted_files(dpkg_folder + "/info", [](const std::string& name) {
+    return name.size() > 5 && name.ends_with(".list");
+  });
   for (const auto& file : files) {
     if (interrupted()) {
       break;
@@ -192,7 +199,8 @@ RecordSet read_file_lists(const std::string& dpkg_folder) {
     const auto stem = fs::path(file).stem().string();
     const auto stanza = stanza_of.find(stem.substr(0, stem.find(':')));
     std::istringstream lines(read_file(file));
-    for (std::string line; stanza != stanza_of.end() && std::getline(lines, line) && builder.size() < records_max;) {
+    for (std::string line;
+         stanza != stanza_of.end() && std::getline(lines, line) && builder.size() < records_max;) {
       if (!line.empty()) {
         builder.add_record(line, stanza->second);
       }
@@ -207,8 +215,8 @@ RecordSet read_system_records() {
     records = read_file_lists(dpkg_folder_default);
   }
   if (records.records.empty() && !interrupted()) {
-    throw BadInput(std::string("no records: neither package lists in ") + apt_lists + " nor file lists in " +
-                   dpkg_folder_default + "; name a file with --input");
+    throw BadInput(std::string("no records: neither package lists in ") + apt_lists +
+                   " nor file lists in " + dpkg_folder_default + "; name a file with --input");
   }
   return records;
 }
@@ -224,7 +232,7 @@ class Input {
     if (descriptor_ < 0) {
       refuse(std::strerror(errno));
     }
-    struct stat what {};
+    struct stat what{};
     if (fstat(descriptor_, &what) == 0 && S_ISDIR(what.st_mode)) {
       refuse("is a directory");
     }
@@ -245,13 +253,17 @@ class Input {
         refuse("line " + std::to_string(number_ + 1) + " is longer than 64 MiB");
       }
       if (!more()) {
-        return start_ == text_.size() || interrupted() ? std::nullopt : std::optional(take(text_.size(), text_.size()));
+        return start_ == text_.size() || interrupted()
+                   ? std::nullopt
+                   : std::optional(take(text_.size(), text_.size()));
       }
     }
   }
 
   [[noreturn]] void refuse(const std::string& why) const { throw BadInput(name_ + ": " + why); }
-  [[noreturn]] void refuse_line(const std::string& why) const { refuse("line " + std::to_string(number_) + why); }
+  [[noreturn]] void refuse_line(const std::string& why) const {
+    refuse("line " + std::to_string(number_) + why);
+  }
 
  private:
   static constexpr std::size_t line_bytes_max = 64 << 20;
@@ -286,7 +298,7 @@ class Input {
 
   const std::string name_;
   int descriptor_ = -1;
-  std::string text_;          // what was read and not yet taken, from start_ on
+  std::string text_;  // what was read and not yet taken, from start_ on
   std::size_t start_ = 0;
   std::size_t searched_ = 0;  // no line ends before
   std::uint64_t number_ = 0;  // of the line that was taken last

@@ -67,7 +67,7 @@ void SummaryFile::write(std::string_view text) {
       refuse(std::strerror(errno));
     }
   }
-  struct stat what {};
+  struct stat what{};
   const bool is_file = fstat(descriptor_, &what) == 0 && S_ISREG(what.st_mode);
   try {
     if (is_file && ftruncate(descriptor_, 0) != 0) {

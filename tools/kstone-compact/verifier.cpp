@@ -34,7 +34,8 @@ void look_up(::rocksdb::DB& db, const Handles& handles, const Ledger& ledger, Ve
     const auto expected = ledger.current_value(record);
     const auto& key = ledger.key(record);
     std::string found;
-    const auto status = db.Get(::rocksdb::ReadOptions(), handles[ledger.stripe(record)], key, &found);
+    const auto status =
+        db.Get(::rocksdb::ReadOptions(), handles[ledger.stripe(record)], key, &found);
     ++result.looked_up;
     if (!status.ok() && !status.IsNotFound()) {
       ++result.wrong;
@@ -54,8 +55,9 @@ void look_up(::rocksdb::DB& db, const Handles& handles, const Ledger& ledger, Ve
   }
 }
 
-// Counts only what the lookups cannot have counted: keys outside the ledger, or outside their stripe. For keys inside, the
-// iteration must agree with the lookups, which is a matter of RocksDB's indexes and filters.
+// Counts only what the lookups cannot have counted: keys outside the ledger, or outside their
+// stripe. For keys inside, the iteration must agree with the lookups, which is a matter of
+// RocksDB's indexes and filters.
 void iterate(::rocksdb::DB& db, const Handles& handles, const Ledger& ledger, Verification& result,
              const StopVerifying& stop) {
   std::unordered_map<std::string_view, std::size_t> record_of;
@@ -73,10 +75,12 @@ void iterate(::rocksdb::DB& db, const Handles& handles, const Ledger& ledger, Ve
       const auto found = record_of.find(at->key().ToStringView());
       if (found == record_of.end() || ledger.stripe(found->second) != stripe) {
         ++result.extra;
-        note(result, "key '" + escaped(at->key().ToStringView()) + "' was never written to stripe " + std::to_string(stripe));
+        note(result, "key '" + escaped(at->key().ToStringView()) +
+                         "' was never written to stripe " + std::to_string(stripe));
       } else if (const auto expected = ledger.current_value(found->second);
                  expected && at->value().ToStringView() != *expected) {
-        note(result, "key '" + escaped(at->key().ToStringView()) + "' has another value in an iteration");
+        note(result,
+             "key '" + escaped(at->key().ToStringView()) + "' has another value in an iteration");
       }
     }
     if (!at->status().ok()) {
@@ -84,14 +88,17 @@ void iterate(::rocksdb::DB& db, const Handles& handles, const Ledger& ledger, Ve
     }
   }
   if (result.complete && result.live != expected_live) {
-    note(result, "an iteration finds " + std::to_string(result.live) + " keys, not " + std::to_string(expected_live));
+    note(result, "an iteration finds " + std::to_string(result.live) + " keys, not " +
+                     std::to_string(expected_live));
   }
 }
 
 // As `DB::VerifyChecksum`, which cannot be stopped between two files.
 void verify_checksums(::rocksdb::DB& db, Verification& result, const StopVerifying& stop) {
   const struct KeepFiles {
-    explicit KeepFiles(::rocksdb::DB& of) : db(of) { db.DisableFileDeletions().PermitUncheckedError(); }
+    explicit KeepFiles(::rocksdb::DB& of) : db(of) {
+      db.DisableFileDeletions().PermitUncheckedError();
+    }
     ~KeepFiles() { db.EnableFileDeletions(/*force=*/false).PermitUncheckedError(); }
     KeepFiles(const KeepFiles&) = delete;
     KeepFiles& operator=(const KeepFiles&) = delete;
@@ -117,7 +124,8 @@ void verify_checksums(::rocksdb::DB& db, Verification& result, const StopVerifyi
 
 }  // namespace
 
-Verification verify(::rocksdb::DB& db, const Handles& handles, const Ledger& ledger, const StopVerifying& stop) {
+Verification verify(::rocksdb::DB& db, const Handles& handles, const Ledger& ledger,
+                    const StopVerifying& stop) {
   Verification result;
   look_up(db, handles, ledger, result, stop);
   iterate(db, handles, ledger, result, stop);

@@ -1,5 +1,6 @@
-// Ranks with a Zipfian distribution, which the standard library does not have: rank 0 is drawn most often, rank r about
-// (r + 1)^-skew as often. Gray et al., "Quickly generating billion-record synthetic databases", 1994.
+// Ranks with a Zipfian distribution, which the standard library does not have: rank 0 is drawn most
+// often, rank r about (r + 1)^-skew as often. Gray et al., "Quickly generating billion-record
+// synthetic databases", 1994.
 //
 // Thread safety: none.
 
@@ -22,7 +23,8 @@ class ZipfRanks {
     }
     const double zeta_of_two = 1.0 + std::pow(0.5, skew);
     alpha_ = 1.0 / (1.0 - skew);
-    eta_ = (1.0 - std::pow(2.0 / static_cast<double>(count), 1.0 - skew)) / (1.0 - zeta_of_two / zeta_);
+    eta_ = (1.0 - std::pow(2.0 / static_cast<double>(count), 1.0 - skew)) /
+           (1.0 - zeta_of_two / zeta_);
   }
 
   template <class Random>

@@ -1,15 +1,18 @@
 // The listener through which a RocksDB database tells a worker what to compact: each flush is a
 // request, and so is each file that is ingested.
 //
-// It has to be in `DBOptions::listeners` before the database opens, when there are no column family handles and no worker
-// yet; `attach` and `detach` say from when until when callbacks reach a worker.
+// It has to be in `DBOptions::listeners` before the database opens, when there are no column family
+// handles and no worker yet; `attach` and `detach` say from when until when callbacks reach a
+// worker.
 //
-// Thread safety: callbacks come on RocksDB's threads at any time, and the counts may be read from any thread; `attach` and
-// `detach` are called by one thread at a time.
+// Thread safety: callbacks come on RocksDB's threads at any time, and the counts may be read from
+// any thread; `attach` and `detach` are called by one thread at a time.
 //
 // Invariants:
-//   L1  Only callbacks that found `attached_bit` in `state_` touch `worker_` and the maps of stripes.
-//   L2  Those change only while `attached_bit` is clear and no callback that found it set is inside.
+//   L1  Only callbacks that found `attached_bit` in `state_` touch `worker_` and the maps of
+//       stripes.
+//   L2  Those change only while `attached_bit` is clear and no callback that found it set is
+//       inside.
 //   L3  The list of unserved families grows only, at its head, and has each family once.
 
 #ifndef KSTONE_ROCKSDB_DATABASE_LISTENER_H_
@@ -43,7 +46,8 @@ struct UnservedFamily {
 //   - One listener serves one database.
 //   - `detach` has returned before the attached worker is destroyed.
 // *Guarantees*
-//   - A callback never waits, neither for the worker nor for a compaction: it queues a request, or counts.
+//   - A callback never waits, neither for the worker nor for a compaction: it queues a request, or
+//     counts.
 //   - Once `detach` has returned, no callback touches the worker.
 //   - What comes to families that are not attached is counted, so that an engine can log that a
 //     family which was created later is not served.
@@ -69,7 +73,8 @@ class KSTONE_EXPORT DatabaseListener final : public ::rocksdb::EventListener {
   // *Requires* that nothing is attached; otherwise it aborts with a sentence.
   void attach(BackgroundWorker& worker, const std::vector<::rocksdb::ColumnFamilyHandle*>& handles);
 
-  // Ends that. Waits for callbacks that are in the middle of a request, which takes no longer than `queue_compaction`.
+  // Ends that. Waits for callbacks that are in the middle of a request, which takes no longer than
+  // `queue_compaction`.
   void detach() noexcept;
 
   // Flushes and ingested files of column families that were not attached while some worker was,
@@ -82,10 +87,11 @@ class KSTONE_EXPORT DatabaseListener final : public ::rocksdb::EventListener {
 
   // Compactions that merge at this moment, and the most there ever were at once.
   //
-  // They are counted between OnSubcompactionBegin and OnSubcompactionCompleted. RocksDB calls these at the start and the end
-  // of the loop that reads, merges and writes, on the thread that does it, and it does so for CompactFiles too, for which
-  // OnCompactionBegin and OnCompactionCompleted are never called. Work that waits (for a thread, for another compaction, for
-  // the database's mutex) lies outside. A database that shuts down does not call OnSubcompactionCompleted any more: the
+  // They are counted between OnSubcompactionBegin and OnSubcompactionCompleted. RocksDB calls these
+  // at the start and the end of the loop that reads, merges and writes, on the thread that does it,
+  // and it does so for CompactFiles too, for which OnCompactionBegin and OnCompactionCompleted are
+  // never called. Work that waits (for a thread, for another compaction, for the database's mutex)
+  // lies outside. A database that shuts down does not call OnSubcompactionCompleted any more: the
   // counts mean nothing once it closes.
   std::uint32_t merging() const;
   std::uint32_t merging_max() const;
@@ -115,8 +121,8 @@ class KSTONE_EXPORT DatabaseListener final : public ::rocksdb::EventListener {
   static bool count_in(const Unserved* head, const Unserved* end,
                        const std::string& family) noexcept;
 
-  // | callbacks inside : 63 | attached : 1 |
-  // One word for both: with two, a callback could read "attached" and count itself in only after `detach` has looked.
+  // | callbacks inside : 63 | attached : 1 | One word for both: with two, a callback could read
+  // "attached" and count itself in only after `detach` has looked.
   std::atomic<std::uint64_t> state_{0};
 
   // See L2.
@@ -128,8 +134,8 @@ class KSTONE_EXPORT DatabaseListener final : public ::rocksdb::EventListener {
   std::atomic<std::uint64_t> unserved_events_{0};
   std::atomic<const Unserved*> unserved_{nullptr};  // the youngest
 
-  // A compaction may be split into subcompactions; it counts as one. The mutex is held for a few instructions, a few times
-  // per compaction.
+  // A compaction may be split into subcompactions; it counts as one. The mutex is held for a few
+  // instructions, a few times per compaction.
   mutable std::mutex mutex_;
   std::map<int, std::uint32_t> merging_;  // subcompactions by job id
   std::uint32_t merging_max_ = 0;

@@ -1,7 +1,8 @@
 // Which SSTs a column family should merge next: leveled compaction, one bounded step at a time.
 //
-// RocksDB has no picker for `kCompactionStyleNone`, which is the style whose compactions belong to somebody else, so the
-// adapter brings its own. It is a pure function of the levels: no database, no clock, no memory of earlier steps.
+// RocksDB has no picker for `kCompactionStyleNone`, which is the style whose compactions belong to
+// somebody else, so the adapter brings its own. It is a pure function of the levels: no database,
+// no clock, no memory of earlier steps.
 //
 // Thread safety: pure functions and values.
 
@@ -28,13 +29,15 @@ struct SstFile {
   std::string largest_key;
 };
 
-// In the order of RocksDB's metadata: level 0 newest first, the other levels by key and free of overlap.
+// In the order of RocksDB's metadata: level 0 newest first, the other levels by key and free of
+// overlap.
 using Levels = std::vector<std::vector<SstFile>>;
 
 struct LevelLimits {
-  std::uint32_t l0_files = 10;              // L0 is due with this many SSTs
-  std::uint64_t l1_bytes = 256ULL << 20;    // L1 is due when it holds more
-  double multiplier = 10;                   // each further level may hold this many times the one above
+  std::uint32_t l0_files = 10;            // L0 is due with this many SSTs
+  std::uint64_t l1_bytes = 256ULL << 20;  // L1 is due when it holds more
+  // Each further level may hold this many times the one above.
+  double multiplier = 10;
   std::uint64_t max_step_bytes = 64ULL << 20;
 };
 
@@ -45,18 +48,21 @@ struct CompactionStep {
   std::uint64_t input_bytes = 0;
 };
 
-// How due a level is: files of L0, bytes of the others, each divided by its limit. 0 for the last level, which has none
-// below it to merge into. L0 is due from 1 on, the others above 1.
-KSTONE_EXPORT double level_score(const Levels& levels, std::size_t level, const LevelLimits& limits);
+// How due a level is: files of L0, bytes of the others, each divided by its limit. 0 for the last
+// level, which has none below it to merge into. L0 is due from 1 on, the others above 1.
+KSTONE_EXPORT double level_score(const Levels& levels, std::size_t level,
+                                 const LevelLimits& limits);
 
 // The step for the level that is most due, or none if no level is.
 //
-// From L0 the oldest SSTs go first: a newer one below an older one would hide the wrong value. As many are taken as fit
-// into `max_step_bytes` together with what they overlap in L1, and at least one; beyond that, as many as share the same
-// overlap, until they are as large as it is. From another level it is the SST with the least overlap below for its size,
-// since that writes the fewest bytes for each byte moved. So a step is at most `max_step_bytes`, or one SST with its overlap,
-// or, from L0, twice the overlap and one SST.
-KSTONE_EXPORT std::optional<CompactionStep> pick_step(const Levels& levels, const LevelLimits& limits,
+// From L0 the oldest SSTs go first: a newer one below an older one would hide the wrong value. As
+// many are taken as fit into `max_step_bytes` together with what they overlap in L1, and at least
+// one; beyond that, as many as share the same overlap, until they are as large as it is. From
+// another level it is the SST with the least overlap below for its size, since that writes the
+// fewest bytes for each byte moved. So a step is at most `max_step_bytes`, or one SST with its
+// overlap, or, from L0, twice the overlap and one SST.
+KSTONE_EXPORT std::optional<CompactionStep> pick_step(const Levels& levels,
+                                                      const LevelLimits& limits,
                                                       const ::rocksdb::Comparator& order);
 
 }  // namespace kstone::rocksdb

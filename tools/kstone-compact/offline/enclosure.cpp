@@ -20,13 +20,13 @@ using ::rocksdb::IOStatus;
 struct LockOfAnother final : ::rocksdb::FileLock {};
 
 bool exists(const std::string& place) {
-  struct stat status {};
+  struct stat status{};
   return lstat(place.c_str(), &status) == 0;
 }
 
 // A file that is written through this name alone: no link leads out of the folder or to a copy.
 bool is_plain(const std::string& place) {
-  struct stat status {};
+  struct stat status{};
   return lstat(place.c_str(), &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1;
 }
 
@@ -126,8 +126,8 @@ IOStatus Enclosure::adopt(const std::string& place, bool folder) {
     const std::lock_guard<std::mutex> lock(mutex_);
     made_.insert(place);
   }
-  struct stat root {};
-  struct stat current {};
+  struct stat root{};
+  struct stat current{};
   if (stat(folder_.c_str(), &root) != 0 || stat((folder_ + "/CURRENT").c_str(), &current) != 0) {
     return IOStatus::IOError(folder_, std::strerror(errno));
   }

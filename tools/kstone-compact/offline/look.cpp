@@ -597,7 +597,7 @@ void Looker::judge_left_alone() {
 }
 
 void Looker::look_at_space() {
-  struct statvfs disk {};
+  struct statvfs disk{};
   if (statvfs(plan_.path.c_str(), &disk) != 0) {
     return;
   }

@@ -172,7 +172,7 @@ bool may_give_files_away() {
 }
 
 template <typename Number, typename Entry>
-std::string name_or_number(Number number, Entry* entry, char* Entry::*name) {
+std::string name_or_number(Number number, Entry* entry, char* Entry::* name) {
   return entry == nullptr ? std::to_string(number) : entry->*name;
 }
 
@@ -202,7 +202,7 @@ std::string require_database(const std::string& path) {
 }
 
 void require_unlocked(const std::string& folder) {
-  struct stat status {};
+  struct stat status{};
   if (lstat((folder + "/LOCK").c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
     throw BadInput(escaped(folder) + ": its LOCK is not a plain file");
   }
@@ -210,7 +210,7 @@ void require_unlocked(const std::string& folder) {
   if (file < 0) {
     return;  // who has it open has made it
   }
-  struct flock lock {};
+  struct flock lock{};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
   const bool asked = fcntl(file, F_GETLK, &lock) == 0;
@@ -329,7 +329,7 @@ std::string log_path(const std::string& folder, std::uint64_t number) {
 }
 
 void look_at_owner(Plan& plan, bool accepted) {
-  struct stat current {};
+  struct stat current{};
   if (stat((plan.path + "/CURRENT").c_str(), &current) != 0) {
     return;
   }

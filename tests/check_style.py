@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""Holds the C++ sources against what CONTRIBUTING.md says of them:
+
+  - clang-format 19 has nothing to change,
+  - a file of the library has at most 400 lines, another at most 700,
+  - a function has at most 70.
+
+What is longer stands in LONGER with a reason; an entry that is no longer needed is an error. Then
+plants a fault of each kind, and expects to be told.
+
+  check_style.py ROOT CLANG-FORMAT CTAGS
+"""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+LIBRARY = ("include/", "src/")
+LINES_OF_LIBRARY, LINES, LINES_OF_FUNCTION = 400, 700, 70
+
+# File, or file and function: why it is longer.
+LONGER = {
+    "include/kstone/background_worker_impl.h": "not divided yet",
+    "model/explorer.cpp": "not divided yet",
+    "model/litmus.cpp": "not divided yet",
+    "model/soundness.cpp": "not divided yet",
+    "model/worker/control.cpp": "not divided yet",
+    "tests/rocksdb/offline_kinds.cpp": "not divided yet",
+    "tsan/replay.cpp": "not divided yet",
+    "tsan/stress.cpp": "not divided yet",
+    "tests/rocksdb/offline_kinds.cpp add_logs": "not divided yet",
+    "tests/rocksdb/offline_kinds.cpp add_names": "not divided yet",
+    "model/soundness.cpp compare": "not divided yet",
+    "model/explorer.cpp condition_wait": "not divided yet",
+    "model/explorer.cpp explore_once": "not divided yet",
+    "tsan/replay.cpp outside": "not divided yet",
+    "model/soundness.cpp run": "not divided yet",
+    "model/runner.cpp run_suites": "not divided yet",
+    "model/soundness.cpp step": "not divided yet",
+    "model/litmus.cpp table": "not divided yet",
+}
+
+
+def sources(root):
+    """The C++ files of the repository, without what is built there."""
+    def files(folder):
+        if (folder / "CMakeCache.txt").exists() or folder.name in (".git", "build"):
+            return
+        for path in sorted(folder.iterdir()):
+            if path.is_dir() and not path.is_symlink():
+                yield from files(path)
+            elif path.suffix in (".h", ".cpp"):
+                yield str(path.relative_to(root))
+    return list(files(root))
+
+
+def unformatted(root, names, clang_format):
+    done = subprocess.run([clang_format, "--dry-run", "-Werror", *names], cwd=root, capture_output=True, text=True)
+    places = [line for line in done.stderr.splitlines() if "-Wclang-format-violations" in line]
+    if done.returncode != 0 and not places:
+        places = [done.stderr.strip() or f"{clang_format} failed"]
+    return [f"{place.partition(' error: ')[0]} not as clang-format 19 lays it out" for place in places]
+
+
+def long_files(root, names):
+    for name in names:
+        count = len((root / name).read_text().splitlines())
+        most = LINES_OF_LIBRARY if name.startswith(LIBRARY) else LINES
+        if count > most:
+            yield name, f"{name}: {count} lines, more than {most}"
+
+
+def long_functions(root, names, ctags):
+    done = subprocess.run([ctags, "--languages=C++", "--langmap=C++:.h.cpp", "--kinds-C++=f", "--fields=ne", "-f", "-", *names],
+                          cwd=root, capture_output=True, text=True, check=True)
+    for line in done.stdout.splitlines():
+        function, name, *fields = line.split("\t")
+        values = dict(field.split(":", 1) for field in fields if ":" in field and not field.startswith("/"))
+        if "end" not in values:
+            continue
+        first, last = int(values["line"]), int(values["end"])
+        if last - first + 1 > LINES_OF_FUNCTION:
+            yield f"{name} {function}", (f"{name}:{first}: {function} has {last - first + 1} lines, "
+                                         f"more than {LINES_OF_FUNCTION}")
+
+
+def complaints(root, clang_format, ctags, longer):
+    names = sources(root)
+    found = unformatted(root, names, clang_format)
+    long = dict([*long_files(root, names), *long_functions(root, names, ctags)])
+    found += [text for key, text in long.items() if key not in longer]
+    found += [f"{key}: listed as longer, and is not" for key in longer if key not in long]
+    return found
+
+
+def planted(clang_format, ctags):
+    """What a folder with a fault of each kind gives, each by a word that has to stand in a complaint."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+        (root / ".clang-format").write_text("BasedOnStyle: Google\n")
+        (root / "src").mkdir()
+        (root / "src" / "spaces.cpp").write_text("int  spaces;\n")
+        (root / "src" / "library.cpp").write_text("int a;\n" * (LINES_OF_LIBRARY + 1))
+        (root / "other.cpp").write_text("int a;\n" * (LINES + 1))
+        (root / "function.cpp").write_text("void much() {\n" + "  much();\n" * (LINES_OF_FUNCTION - 1) + "}\n")
+        (root / "fits.cpp").write_text("void fits() {\n" + "  fits();\n" * (LINES_OF_FUNCTION - 2) + "}\n")
+        found = complaints(root, clang_format, ctags, {"gone.cpp": "no such file"})
+    wanted = ["src/spaces.cpp:1", "src/library.cpp: ", "other.cpp: ", "much has", "gone.cpp: "]
+    missed = [f"a planted fault was not noticed: {word}" for word in wanted if sum(word in text for text in found) != 1]
+    return missed + ([f"more than was planted: {found}"] if len(found) != len(wanted) else [])
+
+
+def main():
+    root, clang_format, ctags = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    found = complaints(root, clang_format, ctags, LONGER) + planted(clang_format, ctags)
+    for complaint in found:
+        print(complaint)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
