@@ -15,12 +15,23 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CXX = os.environ.get("CXX", "g++")
 MODEL_FLAGS = ["-std=c++20", "-fno-sized-deallocation", "-fno-lifetime-dse", "-w"]
-MODEL_OBJECTS = ["explorer", "places", "report", "runner", "search", "watchdog"]
 MEMORY_KB = 4_000_000
-SOURCES = ["background_worker", "compaction_types", "production_sync", "scheduling_core"]
-MUTATED = ["include/kstone/atomic_words.h", "include/kstone/background_worker.h", "include/kstone/background_worker_impl.h",
-           "include/kstone/futex_semaphore.h",
-           "include/kstone/scheduling_core.h", "src/scheduling_core.cpp"]
+
+
+def listed(lists):
+    """The C++ sources that a CMakeLists.txt names, without their ending."""
+    return re.findall(r"^\s*(?:\$\{CMAKE_CURRENT_SOURCE_DIR\}/)?([\w/]+)\.cpp\s*$", lists.read_text(), re.M)
+
+
+# As CMake lists them: the library without its adapters, and the model checker.
+SOURCES = listed(ROOT / "src" / "CMakeLists.txt")
+MODEL_OBJECTS = listed(ROOT / "model" / "CMakeLists.txt")
+# What the worker is made of: all that lies below detail/, the forwarding class, and the core. The others hold values, counters
+# for statistics, and the policy for real threads.
+CORE = [name for name in SOURCES if name.startswith("core/")]
+REST = [name for name in SOURCES if name not in CORE]
+MUTATED = sorted([*(str(path.relative_to(ROOT)) for path in (ROOT / "include" / "kstone" / "detail").rglob("*.h")),
+                  "include/kstone/background_worker_impl.h", *(f"src/{name}.cpp" for name in CORE)])
 
 
 class Failed(Exception):
@@ -64,10 +75,6 @@ def in_parallel(jobs, function, items):
         return list(pool.map(function, items))
 
 
-def listed(lists):
-    return set(re.findall(r"^\s*(\w+\.cpp)\s*$", lists.read_text(), re.M))
-
-
 class Tree:
     """A copy of what is compiled, so that a long run does not see the sources change under it."""
 
@@ -87,7 +94,7 @@ class Tree:
 
     def listed(self):
         """The scenario files that CMake builds."""
-        return listed(self.directory / "model" / "worker" / "CMakeLists.txt")
+        return {f"{name}.cpp" for name in listed(self.directory / "model" / "worker" / "CMakeLists.txt")}
 
 
 class Builder:
@@ -106,13 +113,16 @@ class Builder:
         folder = self.directory / "model"
         folder.mkdir(exist_ok=True)
 
+        def target(name):
+            return folder / (name.replace("/", "_") + ".o")
+
         def one(name):
-            return self.compile(f"model/{name}.cpp", folder / f"{name}.o", ["model"], [*MODEL_FLAGS, "-O2"])
+            return self.compile(f"model/{name}.cpp", target(name), ["model"], [*MODEL_FLAGS, "-O2"])
 
         errors = in_parallel(self.jobs, one, MODEL_OBJECTS)
         if any(errors):
             raise Failed("the model checker does not compile:\n" + "\n".join(errors)[:4000])
-        return [folder / f"{name}.o" for name in MODEL_OBJECTS]
+        return [target(name) for name in MODEL_OBJECTS]
 
     def executable(self, name, overlay=None, level="-O1", files=None, sources=None, libraries=(), options=()):
         """The suites of model/worker, or of some files of it, or a program of `sources` of its own, against the worker's
@@ -120,7 +130,7 @@ class Builder:
         folder = self.directory / name
         folder.mkdir(exist_ok=True)
         scenarios = [str(path.relative_to(self.tree.directory)) for path in files or self.tree.scenarios()]
-        sources = [*(sources or ["model/worker/main.cpp", *scenarios]), "src/scheduling_core.cpp"]
+        sources = [*(sources or ["model/worker/main.cpp", *scenarios]), *(f"src/{name}.cpp" for name in CORE)]
         includes = [overlay / "include"] if overlay else []
         includes += ["include", "model", "model/worker"]
         flags = [*MODEL_FLAGS, level, *options]
@@ -139,13 +149,13 @@ class Builder:
         rest = self.directory / "rest"
         if not rest.exists():
             rest.mkdir()
-            for source in SOURCES[:3]:
+            for source in REST:
                 problem = self.compile(f"src/{source}.cpp", rest / f"{source}.o", ["include"], [*MODEL_FLAGS, "-O1"])
                 if problem:
                     raise Failed(problem)
         path = folder / "suites"
         status, output = run([CXX, "-o", str(path), *map(str, objects), *map(str, self.objects),
-                              *(str(rest / f"{source}.o") for source in SOURCES[:3]), *libraries, "-pthread"])
+                              *(str(rest / f"{source}.o") for source in REST), *libraries, "-pthread"])
         return (path, "") if status == 0 else (None, output)
 
 

@@ -29,8 +29,8 @@ ADAPTER = [f"src/rocksdb/{name}.cpp" for name in ADAPTER_PARTS]
 # Folder, the files of it, and how many of its branches must be reached by all tests together, in percent.
 Folder = collections.namedtuple("Folder", "name pattern least")
 FOLDERS = [
-    Folder("core", r"(scheduling_core|atomic_words)\.(h|cpp)$", 100),
-    Folder("shell", r"kstone/\w+\.h$|src/\w+\.cpp$", 95),
+    Folder("core", r"(detail/(core|words)/\w+\.h|src/core/\w+\.cpp)$", 100),
+    Folder("shell", r"kstone/(detail/(shell/)?)?\w+\.h$|src/\w+\.cpp$", 95),
     Folder("adapter", r"rocksdb/\w+\.(h|cpp)$", 0),
 ]
 BY_CHANCE = "By chance: "

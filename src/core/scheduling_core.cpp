@@ -1,36 +1,31 @@
-#include "kstone/scheduling_core.h"
+#include "kstone/detail/core/scheduling_core.h"
 
 #include <algorithm>
 #include <cassert>
 #include <utility>
 
-namespace kstone {
+namespace kstone::detail {
 
-void SchedulingCore::link(std::uint32_t stripe) {
-  assert(!closed_ && "SchedulingCore::link: the core is closed");
-  assert(stripes_[stripe].state == State::idle && "SchedulingCore::link: the stripe is not idle");
-  admit(stripe);
+void SchedulingCore::enqueue(std::uint32_t id) {
+  assert(!closed() && "SchedulingCore::enqueue: the core is closed");
+  assert(stripes_[id].state == State::idle && "SchedulingCore::enqueue: the stripe is not idle");
+  admit(id);
 }
 
-std::uint32_t SchedulingCore::take() {
-  assert(head_ != none && "SchedulingCore::take: the queue is empty");
-  const auto id = head_;
+SchedulingCore::Taken SchedulingCore::take() {
+  assert(has_queued() && "SchedulingCore::take: the queue is empty");
+  const auto id = lane_.pop_front(stripes_);
   auto& stripe = stripes_[id];
-  head_ = stripe.next;
-  if (head_ == none) {
-    tail_ = none;
-  }
-  --queued_;
-  stripe.next = none;
   stripe.state = State::running;
   ++stripe.attempts;
   ++running_;
   running_max_ = std::max(running_max_, running_);
   ++counters_.started;
-  return id;
+  const auto wake = has_queued() ? Effects::Wake::one_more : Effects::Wake::nobody;
+  return Taken{id, stripe.attempts, Effects{.wake = wake}};
 }
 
-void SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, bool requested) {
+Effects SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, bool requested) {
   using Kind = CompactionOutcome::Kind;
   auto& stripe = stripes_[id];
   assert(stripe.state == State::running && "SchedulingCore::finish: the stripe is not running");
@@ -47,10 +42,10 @@ void SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, bool
 
   const bool worked = kind == Kind::done || kind == Kind::nothing_to_do;
   // Of the last compaction: a re-run may still make it good.
-  stripe.unfinished = closed_ && !worked;
+  stripe.unfinished = closed() && !worked;
   if (worked || (kind == Kind::more_work && requested)) {
     end_episode(stripe, counters_.done);
-  } else if (kind == Kind::more_work && !closed_) {
+  } else if (kind == Kind::more_work && !closed()) {
     append(id);  // the same episode goes on
   } else if (kind == Kind::more_work) {
     end_episode(stripe, counters_.discarded);
@@ -61,6 +56,7 @@ void SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, bool
     stripe.attempts = 0;
     append(id);
   }
+  return Effects{.compaction_ended = true};
 }
 
 void SchedulingCore::record_error(std::string&& error) {
@@ -69,13 +65,14 @@ void SchedulingCore::record_error(std::string&& error) {
   }
 }
 
-void SchedulingCore::close() {
-  assert(!closed_ && "SchedulingCore::close: the core is closed already");
-  closed_ = true;
+Effects SchedulingCore::close(Time now) {
+  assert(!closed() && "SchedulingCore::close: the core is closed already");
+  closed_at_ = now;
+  return Effects{.wake = Effects::Wake::everybody, .closed = true};
 }
 
 void SchedulingCore::close_stripe(std::uint32_t id, std::uint64_t requests) {
-  assert(closed_ && "SchedulingCore::close_stripe: the core is not closed");
+  assert(closed() && "SchedulingCore::close_stripe: the core is not closed");
   if (requests == 0) {
     return;
   }
@@ -91,7 +88,7 @@ void SchedulingCore::close_stripe(std::uint32_t id, std::uint64_t requests) {
 }
 
 void SchedulingCore::apply(ShutdownMode mode) {
-  assert(closed_ && "SchedulingCore::apply: the core is not closed");
+  assert(closed() && "SchedulingCore::apply: the core is not closed");
   mode_ = std::max(mode_, mode);
   if (mode_ == ShutdownMode::drain) {
     return;
@@ -106,17 +103,19 @@ void SchedulingCore::apply(ShutdownMode mode) {
   }
 }
 
+void SchedulingCore::stop(Time now) {
+  assert(closed() && "SchedulingCore::stop: the core is not closed");
+  discard_queue();
+  stopped_at_ = now;
+}
+
 void SchedulingCore::discard_queue() {
-  assert(closed_ && "SchedulingCore::discard_queue: the core is not closed");
-  while (head_ != none) {
-    auto& stripe = stripes_[head_];
-    head_ = std::exchange(stripe.next, none);
-    --queued_;
+  while (has_queued()) {
+    auto& stripe = stripes_[lane_.pop_front(stripes_)];
     stripe.state = State::idle;
     stripe.discarded = true;
     end_episode(stripe, counters_.discarded);
   }
-  tail_ = none;
 }
 
 std::uint32_t SchedulingCore::alive_episodes(std::uint32_t id, std::uint64_t requests) const {
@@ -134,7 +133,7 @@ std::uint32_t SchedulingCore::alive_episodes(std::uint32_t id, std::uint64_t req
 
 void SchedulingCore::add_pending(std::uint32_t id, std::uint64_t requests,
                                  WorkerSnapshot& snapshot) const {
-  if (closed_) {
+  if (closed()) {
     snapshot.rejected_shutting_down += requests;
     return;
   }
@@ -158,11 +157,50 @@ void SchedulingCore::admit(std::uint32_t id) {
 }
 
 void SchedulingCore::append(std::uint32_t id) {
-  auto& stripe = stripes_[id];
-  stripe.state = State::queued;
-  (tail_ == none ? head_ : stripes_[tail_].next) = id;
-  tail_ = id;
-  ++queued_;
+  stripes_[id].state = State::queued;
+  lane_.push_back(stripes_, id);
 }
 
-}  // namespace kstone
+ShutdownReport SchedulingCore::report(Time now) const {
+  ShutdownReport result;
+  result.complete = stopped();
+  result.mode = mode_;
+  for (std::uint32_t i = 0; i < stripes_.size(); ++i) {
+    if (stripes_[i].discarded) {
+      result.discarded.push_back(CompactionRequest{i});
+    }
+    if (stripes_[i].unfinished) {
+      result.unfinished.push_back(CompactionRequest{i});
+    }
+    if (stripes_[i].state == State::running) {
+      result.still_running.push_back(CompactionRequest{i});
+    }
+  }
+  result.duration = stopped_at_.value_or(now) - *closed_at_;
+  result.first_error = first_error_;
+  return result;
+}
+
+void SchedulingCore::fill(WorkerSnapshot& snapshot) const {
+  snapshot.queued = counters_.queued;
+  snapshot.coalesced = counters_.coalesced;
+  snapshot.rerun_pending = counters_.rerun_pending;
+  snapshot.episodes_opened = counters_.opened;
+  snapshot.episodes_done = counters_.done;
+  snapshot.episodes_failed = counters_.failed;
+  snapshot.episodes_cancelled = counters_.cancelled;
+  snapshot.episodes_discarded = counters_.discarded;
+  snapshot.episodes_alive = alive_;
+  snapshot.compactions_started = counters_.started;
+  snapshot.outcomes_done = counters_.outcomes[0];
+  snapshot.outcomes_nothing_to_do = counters_.outcomes[1];
+  snapshot.outcomes_more_work = counters_.outcomes[2];
+  snapshot.outcomes_retry = counters_.outcomes[3];
+  snapshot.outcomes_failed = counters_.outcomes[4];
+  snapshot.outcomes_stopped = counters_.outcomes[5];
+  snapshot.running = running_;
+  snapshot.running_max = running_max_;
+  snapshot.first_error = first_error_;
+}
+
+}  // namespace kstone::detail

@@ -11,8 +11,8 @@
 // Thread safety: post() and wait() may be called from any threads at once. Neither promises any
 // memory ordering.
 
-#ifndef KSTONE_FUTEX_SEMAPHORE_H_
-#define KSTONE_FUTEX_SEMAPHORE_H_
+#ifndef KSTONE_DETAIL_FUTEX_SEMAPHORE_H_
+#define KSTONE_DETAIL_FUTEX_SEMAPHORE_H_
 
 #include "kstone/cxx20.h"
 
@@ -71,4 +71,4 @@ class basic_futex_semaphore {
 
 }  // namespace kstone::detail
 
-#endif  // KSTONE_FUTEX_SEMAPHORE_H_
+#endif  // KSTONE_DETAIL_FUTEX_SEMAPHORE_H_

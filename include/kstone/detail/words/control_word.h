@@ -1,15 +1,12 @@
-// The layouts of the worker's two kinds of atomic word, and their transitions as pure functions.
+// The control word, one for the worker: the list of newly accepted stripes (the inbox), the number
+// of sleeping worker threads and the closed bit change together in one compare-exchange, so that
+// who pushes a stripe learns in the same step whether somebody sleeps; as separate words they would
+// need a store-buffering argument and seq_cst.
 //
-// `StripeWord`: one for each stripe. A request is one `fetch_add` on it, and the value before
-// decides the answer. `ControlWord`: one for the worker. The list of newly accepted stripes, the
-// number of sleeping worker threads and the closed bit change together in one compare-exchange, so
-// that who adds a stripe learns in the same step whether somebody sleeps; as separate words they
-// would need a store-buffering argument and seq_cst.
-//
-// Thread safety: values.
+// Thread safety: a value.
 
-#ifndef KSTONE_ATOMIC_WORDS_H_
-#define KSTONE_ATOMIC_WORDS_H_
+#ifndef KSTONE_DETAIL_WORDS_CONTROL_WORD_H_
+#define KSTONE_DETAIL_WORDS_CONTROL_WORD_H_
 
 #include "kstone/cxx20.h"
 
@@ -17,25 +14,7 @@
 
 #include "kstone/compaction_config.h"
 
-namespace kstone {
-
-// | requests : 62 | running : 1 | closed : 1 |
-//
-// `requests` counts the calls since a worker thread last took the stripe, or, once closed, those
-// rejected since; while the word is open, *wanted* is `requests != 0`. A count instead of a bit
-// costs nothing (one `lock xadd`) and gives the number of coalesced requests without a second
-// counter. At one request a nanosecond it would overflow after 146 years.
-struct StripeWord {
-  static constexpr std::uint64_t closed_bit = 1;
-  static constexpr std::uint64_t running_bit = 2;
-  static constexpr std::uint64_t one_request = 4;
-
-  std::uint64_t bits = 0;
-
-  constexpr bool closed() const noexcept { return (bits & closed_bit) != 0; }
-  constexpr bool running() const noexcept { return (bits & running_bit) != 0; }
-  constexpr std::uint64_t requests() const noexcept { return bits / one_request; }
-};
+namespace kstone::detail {
 
 // | head : 25 | listed : 25 | sleepers : 12 | closed : 1 |
 //
@@ -96,6 +75,6 @@ static_assert(ControlWord::head_shift >= ControlWord::listed_shift + ControlWord
 static_assert(ControlWord::head_shift <= 64 - ControlWord::head_width,
               "head fits, and no subtraction has wrapped");
 
-}  // namespace kstone
+}  // namespace kstone::detail
 
-#endif  // KSTONE_ATOMIC_WORDS_H_
+#endif  // KSTONE_DETAIL_WORDS_CONTROL_WORD_H_

@@ -1,10 +1,11 @@
 // The two word layouts: fields do not touch each other, also at their limits.
 
-#include "kstone/atomic_words.h"
-
 #include <gtest/gtest.h>
 
-namespace kstone {
+#include "kstone/detail/words/control_word.h"
+#include "kstone/detail/words/stripe_word.h"
+
+namespace kstone::detail {
 namespace {
 
 TEST(StripeWord, fields_do_not_touch_each_other) {
@@ -63,4 +64,4 @@ TEST(ControlWord, closed_is_empty_and_nobody_sleeps) {
 }
 
 }  // namespace
-}  // namespace kstone
+}  // namespace kstone::detail

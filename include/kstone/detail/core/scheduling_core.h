@@ -1,8 +1,8 @@
 // The scheduling core: which stripes are queued, which run, what happens when a job ends and when
 // the worker closes.
 //
-// It is sequential and pure: no thread, no clock, no atomic. The shell calls it under its mutex;
-// tests call it directly and enumerate its states.
+// It is sequential and pure: no thread, no clock, no atomic; the time is an argument. The shell
+// calls it under its mutex; tests call it directly and enumerate its states.
 //
 // Thread safety: none; the shell guards it.
 //
@@ -15,22 +15,30 @@
 //   C5  Once the core is closed, no stripe goes from `idle` to `queued`, and in modes other than
 //       `drain` none is `queued`.
 
-#ifndef KSTONE_SCHEDULING_CORE_H_
-#define KSTONE_SCHEDULING_CORE_H_
+#ifndef KSTONE_DETAIL_CORE_SCHEDULING_CORE_H_
+#define KSTONE_DETAIL_CORE_SCHEDULING_CORE_H_
 
 #include "kstone/cxx20.h"
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "kstone/compaction_types.h"
+#include "kstone/detail/core/effects.h"
+#include "kstone/detail/core/lane.h"
+#include "kstone/detail/core/stripe.h"
 #include "kstone/export.h"
 
-namespace kstone {
+namespace kstone::detail {
 
 class KSTONE_EXPORT SchedulingCore {
  public:
+  using State = Stripe::State;
+  using Time = std::chrono::nanoseconds;  // since some fixed point
+
   struct Counters {
     // Requests by their answer, as far as the core has learnt of them.
     std::uint64_t queued = 0;
@@ -47,29 +55,21 @@ class KSTONE_EXPORT SchedulingCore {
     std::uint64_t outcomes[6] = {};  // by CompactionOutcome::Kind
   };
 
-  enum class State : std::uint8_t { idle, queued, running };
-
-  // The core's part of a stripe.
-  struct Stripe {
-    std::uint32_t next = none;   // in the queue
-    std::uint32_t attempts = 0;  // compactions of the episode that runs or ran last
-    std::uint32_t ended = 0;     // episodes that have ended; wraps
-    State state = State::idle;
-    bool rerun_owed = false;
-    bool discarded = false;   // for the report
-    bool unfinished = false;  // for the report
+  struct Taken {
+    std::uint32_t stripe_id;
+    std::uint32_t attempt;
+    Effects effects;
   };
-
-  static constexpr std::uint32_t none = UINT32_MAX;
 
   explicit SchedulingCore(std::uint32_t stripe_count) : stripes_(stripe_count) {}
 
   // An accepted stripe arrives at the tail of the queue and an episode opens. *Requires* state
   // `idle` and a core not closed.
-  void link(std::uint32_t stripe);
+  void enqueue(std::uint32_t stripe);
 
-  // The head of the queue, which runs from now on. *Requires* a queue that is not empty.
-  std::uint32_t take();
+  // The head of the queue, which runs from now on. *Requires* a queue that is not empty. What stays
+  // in the queue wakes one more thread: whoever owes a token for it may be suspended.
+  Taken take();
 
   // The running compaction of `stripe` has ended; `requested` says that a request came meanwhile.
   // Applies the table of contract section 4: afterwards the stripe is `idle`, or `queued` at the
@@ -77,7 +77,7 @@ class KSTONE_EXPORT SchedulingCore {
   //
   // A stripe with more work whose re-run was requested ends its episode as `done`: every request of
   // it has been served, and the new episode does the rest.
-  void finish(std::uint32_t stripe, CompactionOutcome::Kind kind, bool requested);
+  Effects finish(std::uint32_t stripe, CompactionOutcome::Kind kind, bool requested);
 
   // Requests that merged into an episode that is already counted.
   void count_coalesced(std::uint64_t requests) { counters_.coalesced += requests; }
@@ -85,26 +85,27 @@ class KSTONE_EXPORT SchedulingCore {
   // Keeps the text of the first failure only; one without a text is given one.
   void record_error(std::string&& error);
 
-  // Closing takes three steps. `close`: no stripe is linked from here on. Then `close_stripe` for
+  // Closing takes three steps. `close`: no stripe is enqueued from here on. Then `close_stripe` for
   // each: `requests` calls stood in its word. Idle means that a requester has claimed it and will
-  // find the list closed, so the claim is taken over; running means that a re-run is owed. Then
+  // find the inbox closed, so the claim is taken over; running means that a re-run is owed. Then
   // `apply` the mode, which discards what that mode does not run.
-  void close();
+  Effects close(Time now);
   void close_stripe(std::uint32_t stripe, std::uint64_t requests);
 
   // Moves a closed core to `mode`, or leaves it as it is if its mode is stronger already.
   void apply(ShutdownMode mode);
 
   // The last thread has left: what is still queued will not run. *Requires* a closed core.
-  void discard_queue();
+  void stop(Time now);
 
   // The re-run that the running `stripe` owes, if any: the value for `finish` in a closed core.
   bool rerun_owed(std::uint32_t stripe) const { return stripes_[stripe].rerun_owed; }
 
-  bool closed() const noexcept { return closed_; }
+  bool closed() const noexcept { return closed_at_.has_value(); }
+  bool stopped() const noexcept { return stopped_at_.has_value(); }
   ShutdownMode mode() const noexcept { return mode_; }
-  bool has_queued() const noexcept { return head_ != none; }
-  std::uint32_t queued() const noexcept { return queued_; }
+  bool has_queued() const noexcept { return !lane_.empty(); }
+  std::uint32_t queued() const noexcept { return lane_.size(); }
   std::uint32_t running() const noexcept { return running_; }
   std::uint32_t running_max() const noexcept { return running_max_; }
   std::uint64_t alive() const noexcept { return alive_; }
@@ -120,6 +121,12 @@ class KSTONE_EXPORT SchedulingCore {
   // behind them, are added by the caller of this: `requests` calls stand in the word of `stripe`.
   void add_pending(std::uint32_t stripe, std::uint64_t requests, WorkerSnapshot& snapshot) const;
 
+  // What became of everything. *Requires* a closed core.
+  ShutdownReport report(Time now) const;
+
+  // What it knows of the worker, without what stands in the words.
+  void fill(WorkerSnapshot& snapshot) const;
+
  private:
   void open_episode() {
     ++counters_.opened;
@@ -132,20 +139,20 @@ class KSTONE_EXPORT SchedulingCore {
   }
   void admit(std::uint32_t id);
   void append(std::uint32_t id);
+  void discard_queue();
 
   std::vector<Stripe> stripes_;
-  std::uint32_t head_ = none;
-  std::uint32_t tail_ = none;
-  std::uint32_t queued_ = 0;
+  Lane lane_;
   std::uint32_t running_ = 0;
   std::uint32_t running_max_ = 0;
   std::uint64_t alive_ = 0;
   Counters counters_;
-  bool closed_ = false;
+  std::optional<Time> closed_at_;
+  std::optional<Time> stopped_at_;
   ShutdownMode mode_ = ShutdownMode::drain;
   std::string first_error_;
 };
 
-}  // namespace kstone
+}  // namespace kstone::detail
 
-#endif  // KSTONE_SCHEDULING_CORE_H_
+#endif  // KSTONE_DETAIL_CORE_SCHEDULING_CORE_H_

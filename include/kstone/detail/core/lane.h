@@ -1,0 +1,46 @@
+// A lane of the queue: stripes that wait, first in, first out. The links lie in the stripes, of
+// which each is in one lane at most, so a lane allocates nothing.
+//
+// Thread safety: none; the scheduling core owns it.
+
+#ifndef KSTONE_DETAIL_CORE_LANE_H_
+#define KSTONE_DETAIL_CORE_LANE_H_
+
+#include "kstone/cxx20.h"
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "kstone/detail/core/stripe.h"
+
+namespace kstone::detail {
+
+class Lane {
+ public:
+  bool empty() const noexcept { return head_ == no_stripe; }
+  std::uint32_t size() const noexcept { return size_; }
+
+  void push_back(std::vector<Stripe>& stripes, std::uint32_t id) {
+    (empty() ? head_ : stripes[tail_].next) = id;
+    tail_ = id;
+    ++size_;
+  }
+
+  // *Requires* a lane that is not empty.
+  std::uint32_t pop_front(std::vector<Stripe>& stripes) {
+    const auto id = head_;
+    head_ = std::exchange(stripes[id].next, no_stripe);
+    --size_;
+    return id;
+  }
+
+ private:
+  std::uint32_t head_ = no_stripe;
+  std::uint32_t tail_ = no_stripe;  // of no account in an empty lane
+  std::uint32_t size_ = 0;
+};
+
+}  // namespace kstone::detail
+
+#endif  // KSTONE_DETAIL_CORE_LANE_H_

@@ -1,0 +1,297 @@
+// The inbox: where requesters leave their stripes without a lock, and where worker threads sleep.
+//
+// It owns the stripe words, the control word and the semaphore, and with them every atomic
+// operation of the worker that orders anything.
+//
+// Thread safety: `push` may be called from any thread at any time, `sleep` and `wake` from threads
+// that do not hold the worker's mutex. All else is called under that mutex.
+//
+// Invariants (of `Shell`, as far as they are kept here):
+//   I2  A stripe whose word holds requests and is not closed is in the inbox, in the core's queue,
+//       running, or claimed: between the two steps of the `push` that answered `queued`.
+//   I4  Once the core is closed, every stripe word is closed, and so is the inbox.
+//   I5  Each sleeper that is claimed is posted one token, and each sleeper consumes one; there are
+//       never more than threads.
+//   I6  A stripe has one link. Only the `push` that found its word without requests and not running
+//       writes it, and only the thread that took the inbox touches it until the stripe is idle
+//       again.
+
+#ifndef KSTONE_DETAIL_SHELL_INBOX_H_
+#define KSTONE_DETAIL_SHELL_INBOX_H_
+
+#include "kstone/cxx20.h"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "kstone/compaction_types.h"
+#include "kstone/detail/words/control_word.h"
+#include "kstone/detail/words/stripe_word.h"
+
+namespace kstone::detail {
+
+// In bytes; std::hardware_destructive_interference_size varies with -mtune.
+inline constexpr std::size_t cache_line = 64;
+
+template <class Sync>
+class Inbox {
+ public:
+  explicit Inbox(std::uint32_t stripe_count);
+
+  // -- Requesters ---------------------------------------------------------------------------------
+
+  // The answer to a request for the stripe, which becomes the inbox's if the answer is `queued`.
+  Submission push(std::uint32_t stripe_id) noexcept;
+
+  // -- The holder of the mutex --------------------------------------------------------------------
+
+  // What was taken out of the inbox, and the control word as it was last seen.
+  struct Taken {
+    ControlWord control;
+    std::optional<std::uint32_t> oldest;
+  };
+
+  // Empties the inbox.
+  Taken take();
+
+  // The stripe that was pushed after `stripe_id`, both having been taken together.
+  std::optional<std::uint32_t> next(std::uint32_t stripe_id) const;
+
+  // The compaction of a stripe begins: how many requests it serves. From here on a request is for
+  // the next compaction, so it is this step that "starts after the request" speaks of.
+  std::uint64_t begin(std::uint32_t stripe_id);
+
+  // The compaction has ended, and the stripe's word stops saying *running*. True if requests came
+  // meanwhile; they stay in the word.
+  bool end(std::uint32_t stripe_id);
+
+  // As `end`, and the worker requests the rest of the work itself, in the same step: the word must
+  // not look idle in between.
+  bool end_with_more_work(std::uint32_t stripe_id);
+
+  // Counts the calling thread as a sleeper, unless a stripe was pushed since `seen`: then false. So
+  // there is no moment between looking and sleeping in which one could be missed. *Requires* that
+  // the thread calls `sleep` next.
+  bool add_sleeper(ControlWord seen);
+
+  // True if a sleeper was claimed; the caller owes it a token.
+  bool claim_sleeper();
+
+  // Closes the inbox and empties it. Then the words have to be closed, each by `close_word`. In the
+  // other order a stripe could be claimed, its word then found closed, and nobody would know of it;
+  // who claims a stripe before its word closes finds the inbox closed and leaves it to us.
+  Taken close();
+
+  // How many requests stood in the word.
+  std::uint64_t close_word(std::uint32_t stripe_id);
+
+  // Stripes in the inbox. A push that overlaps may be missed.
+  std::uint32_t size() const;
+
+  // Requests in the stripe's word, or, once closed, those rejected since.
+  std::uint64_t requests(std::uint32_t stripe_id) const;
+
+  // -- Threads without the mutex ------------------------------------------------------------------
+
+  // Waits for a token.
+  void sleep() { sleepers_.wait(); }
+
+  // Posts tokens.
+  void wake(std::uint32_t count) { sleepers_.post(count); }
+
+ private:
+  template <class T>
+  using Atomic = typename Sync::template atomic<T>;
+  template <class T>
+  using Cell = typename Sync::template cell<T>;
+
+  void link(std::uint32_t stripe_id) noexcept;
+  Taken turned_round(ControlWord taken, std::uint32_t head);
+  static std::optional<std::uint32_t> stripe_of(std::uint32_t link) {
+    return link == 0 ? std::optional<std::uint32_t>() : link - 1;
+  }
+
+  const std::unique_ptr<Atomic<std::uint64_t>[]> words_;  // StripeWord
+  // The stripe that was pushed before each one, plus one. Written by the call that links, read by
+  // the thread that took the inbox.
+  const std::unique_ptr<Cell<std::uint32_t>[]> links_;
+
+  // Touched by requesters, so on a cache line that holds nothing else of the worker.
+  alignas(cache_line) Atomic<std::uint64_t> control_{0};  // ControlWord
+  typename Sync::semaphore sleepers_;
+};
+
+template <class Sync>
+Inbox<Sync>::Inbox(std::uint32_t stripe_count)
+    : words_(new Atomic<std::uint64_t>[stripe_count] {}),
+      links_(new Cell<std::uint32_t>[stripe_count]) {
+  Sync::name(control_, "control");
+  Sync::name(sleepers_, "sleepers");
+  for (std::uint32_t i = 0; i < stripe_count; ++i) {
+    Sync::name(words_[i], "word");
+    Sync::name(links_[i], "link");
+  }
+}
+
+template <class Sync>
+Submission Inbox<Sync>::push(std::uint32_t stripe_id) noexcept {
+  // [Q1] acq_rel. Release: pairs with [T1] and [C2], publishes the caller's writes to the
+  // compaction, also when coalesced. Acquire: pairs with [F1], so that the link's last use lies
+  // before its next. model/worker/no_lost_wake_up.cpp
+  const StripeWord before{
+      words_[stripe_id].fetch_add(StripeWord::one_request, std::memory_order_acq_rel)};
+  // The answer depends on `before` alone, whatever comes later. A rejected call leaves its count in
+  // the closed word, where it means nothing but one more rejection.
+  if (before.closed()) [[unlikely]] {
+    return Submission::rejected_shutting_down;
+  }
+  if (before.requests() != 0) {
+    return Submission::coalesced;
+  }
+  if (before.running()) {
+    return Submission::rerun_pending;
+  }
+  link(stripe_id);
+  return Submission::queued;
+}
+
+template <class Sync>
+void Inbox<Sync>::link(std::uint32_t stripe_id) noexcept {
+  // Relaxed: a stale value makes the compare-exchange fail, which brings the newest.
+  ControlWord control{control_.load(std::memory_order_relaxed)};
+  do {
+    if (control.closed()) [[unlikely]] {
+      return;  // shutdown has seen the claim in the stripe's word, or will, and takes it over
+    }
+    links_[stripe_id].write() = control.head();
+    // [L1] release; pairs with [T2] and [C1]. Publishes the link below this stripe.
+    // model/worker/no_lost_wake_up.cpp
+  } while (!control_.compare_exchange_weak(control.bits, control.with_listed(stripe_id).bits,
+                                           std::memory_order_release, std::memory_order_relaxed));
+  if (control.sleepers() != 0) {
+    sleepers_.post(1);  // the sleeper that the exchange above claimed
+  }
+}
+
+template <class Sync>
+auto Inbox<Sync>::take() -> Taken {
+  // Relaxed: sleepers are added under the mutex only, and a stale list makes the exchange below, or
+  // the one that goes to sleep, fail.
+  ControlWord control{control_.load(std::memory_order_relaxed)};
+  while (!control.list_is_empty()) {
+    const auto taken = control.with_list_taken();
+    // [T2] acquire; pairs with [L1]. The links. model/worker/no_lost_wake_up.cpp
+    if (control_.compare_exchange_weak(control.bits, taken.bits, std::memory_order_acquire,
+                                       std::memory_order_relaxed)) {
+      return turned_round(taken, control.head());
+    }
+  }
+  return Taken{control, std::nullopt};
+}
+
+// The list is newest first; it is turned round in place.
+template <class Sync>
+auto Inbox<Sync>::turned_round(ControlWord taken, std::uint32_t head) -> Taken {
+  std::uint32_t oldest = 0;
+  while (head != 0) {
+    auto& link = links_[head - 1].write();
+    oldest = std::exchange(head, std::exchange(link, oldest));
+  }
+  return Taken{taken, stripe_of(oldest)};
+}
+
+template <class Sync>
+std::optional<std::uint32_t> Inbox<Sync>::next(std::uint32_t stripe_id) const {
+  return stripe_of(links_[stripe_id].read());
+}
+
+template <class Sync>
+std::uint64_t Inbox<Sync>::begin(std::uint32_t stripe_id) {
+  // [T1] acquire; pairs with [Q1]. What every requester of the episode wrote.
+  // model/worker/no_lost_wake_up.cpp
+  const StripeWord before{
+      words_[stripe_id].exchange(StripeWord::running_bit, std::memory_order_acquire)};
+  Sync::check(before.requests() != 0 && !before.running(),
+              "compact: a queued stripe has requests and does not run");
+  return before.requests();
+}
+
+template <class Sync>
+bool Inbox<Sync>::end(std::uint32_t stripe_id) {
+  // [F1] release; pairs with [Q1]. The link's last use, for the next call that links.
+  // model/worker/no_lost_wake_up.cpp
+  const StripeWord before{
+      words_[stripe_id].fetch_sub(StripeWord::running_bit, std::memory_order_release)};
+  return before.requests() != 0;
+}
+
+template <class Sync>
+bool Inbox<Sync>::end_with_more_work(std::uint32_t stripe_id) {
+  // Relaxed: it publishes nothing. The word keeps a request, so nobody links the stripe before a
+  // later [F1].
+  auto& word = words_[stripe_id];
+  const StripeWord before{
+      word.fetch_add(StripeWord::one_request - StripeWord::running_bit, std::memory_order_relaxed)};
+  if (before.requests() != 0) {
+    // Others asked as well: theirs is enough. Relaxed: a count, and the word keeps at least one
+    // request.
+    word.fetch_sub(StripeWord::one_request, std::memory_order_relaxed);
+  }
+  return before.requests() != 0;
+}
+
+template <class Sync>
+bool Inbox<Sync>::add_sleeper(ControlWord seen) {
+  // Relaxed: who claims the sleeper hands over a token and nothing else.
+  return control_.compare_exchange_weak(seen.bits, seen.with_sleeper_added().bits,
+                                        std::memory_order_relaxed, std::memory_order_relaxed);
+}
+
+template <class Sync>
+bool Inbox<Sync>::claim_sleeper() {
+  // Relaxed: as for going to sleep.
+  ControlWord control{control_.load(std::memory_order_relaxed)};
+  while (control.sleepers() != 0 &&
+         !control_.compare_exchange_weak(control.bits, control.with_sleeper_claimed().bits,
+                                         std::memory_order_relaxed, std::memory_order_relaxed)) {
+  }
+  return control.sleepers() != 0;
+}
+
+template <class Sync>
+auto Inbox<Sync>::close() -> Taken {
+  // [C1] acquire; pairs with [L1]. The links of the list that is taken here.
+  // model/worker/shutdown.cpp
+  const auto closed = ControlWord::closed_and_empty();
+  const ControlWord before{control_.exchange(closed.bits, std::memory_order_acquire)};
+  return turned_round(closed, before.head());
+}
+
+template <class Sync>
+std::uint64_t Inbox<Sync>::close_word(std::uint32_t stripe_id) {
+  // [C2] acquire; pairs with [Q1]. What the requesters of a claimed stripe wrote; the thread that
+  // takes it gets it through the mutex. model/worker/shutdown.cpp
+  const StripeWord before{
+      words_[stripe_id].exchange(StripeWord::closed_bit, std::memory_order_acquire)};
+  return before.requests();
+}
+
+template <class Sync>
+std::uint32_t Inbox<Sync>::size() const {
+  return ControlWord{control_.load(std::memory_order_relaxed)}.listed();  // relaxed: a count
+}
+
+template <class Sync>
+std::uint64_t Inbox<Sync>::requests(std::uint32_t stripe_id) const {
+  // Relaxed: the compaction that left the word idle did so under the mutex held here, which carries
+  // what it wrote.
+  return StripeWord{words_[stripe_id].load(std::memory_order_relaxed)}.requests();
+}
+
+}  // namespace kstone::detail
+
+#endif  // KSTONE_DETAIL_SHELL_INBOX_H_

@@ -1,0 +1,108 @@
+// Shell: who looks at the worker, and the log.
+
+#ifndef KSTONE_DETAIL_SHELL_OBSERVERS_H_
+#define KSTONE_DETAIL_SHELL_OBSERVERS_H_
+
+#include "kstone/cxx20.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+
+#include "kstone/detail/shell/shell.h"
+
+namespace kstone::detail {
+
+template <class Sync>
+std::size_t Shell<Sync>::queue_size() const {
+  check_process("queue_size: called in a child of fork(), where the worker has no threads");
+  ScopedLock lock(mutex_);
+  return waiting_stripes();
+}
+
+template <class Sync>
+std::size_t Shell<Sync>::waiting_stripes() const {
+  return state_.read().core.queued() + inbox_.size();
+}
+
+template <class Sync>
+bool Shell<Sync>::is_running() const {
+  check_process("is_running: called in a child of fork(), where the worker has no threads");
+  ScopedLock lock(mutex_);
+  const auto& state = state_.read();
+  return state.started && !state.core.closed() &&
+         (state.crew.alive_workers() != 0 || !config_.enabled);
+}
+
+template <class Sync>
+WorkerSnapshot Shell<Sync>::snapshot() const {
+  check_process("snapshot: called in a child of fork(), where the worker has no threads");
+  WorkerSnapshot result;
+  result.stats = stats_.snapshot();
+  ScopedLock lock(mutex_);
+  const auto& state = state_.read();
+  state.core.fill(result);
+  result.queue_size = waiting_stripes();
+  result.worker_threads = state.crew.alive_workers();
+  result.waiting_callers = state.idle_waiters + state.shutdown_callers;
+  // Relaxed: counts of calls; those that overlap may be missed.
+  result.rejected_unknown_stripe = rejected_unknown_stripe_.load(std::memory_order_relaxed);
+  result.rejected_disabled = rejected_disabled_.load(std::memory_order_relaxed);
+  for (std::uint32_t i = 0; i < stripe_count_; ++i) {
+    state.core.add_pending(i, inbox_.requests(i), result);
+  }
+  return result;
+}
+
+// On a thread of the worker, also when it has left and runs destructors of the engine's
+// thread_local objects; or in a sink that was called on the thread of a caller. Waiting there would
+// wait for itself.
+template <class Sync>
+bool Shell<Sync>::on_own_thread() const {
+  const auto current = Sync::thread::current_id();
+  const auto& state = state_.read();
+  return state.crew.has(current) ||
+         std::find(state.in_sink.begin(), state.in_sink.end(), current) != state.in_sink.end();
+}
+
+// As log, on the thread of a caller of the worker, which is known as such while the sink runs.
+template <class Sync>
+template <class... Arguments>
+void Shell<Sync>::log_on_caller(LogLevel level, const char* format, Arguments... arguments) {
+  if (!calls_.log) {
+    return;
+  }
+  const auto current = Sync::thread::current_id();
+  {
+    ScopedLock lock(mutex_);
+    state_.write().in_sink.push_back(current);
+  }
+  log(level, format, arguments...);
+  ScopedLock lock(mutex_);
+  auto& in_sink = state_.write().in_sink;
+  in_sink.erase(std::find(in_sink.begin(), in_sink.end(), current));
+}
+
+template <class Sync>
+template <class... Arguments>
+void Shell<Sync>::log(LogLevel level, const char* format, Arguments... arguments) const noexcept {
+  if (!calls_.log) {
+    return;
+  }
+  char text[256];
+  if constexpr (sizeof...(Arguments) == 0) {
+    std::snprintf(text, sizeof text, "%s", format);
+  } else {
+    std::snprintf(text, sizeof text, format, arguments...);
+  }
+  try {
+    calls_.log(level, text);
+  } catch (...) {
+    // A sink that fails must not fail the worker, and there is nobody left to tell.
+  }
+}
+
+}  // namespace kstone::detail
+
+#endif  // KSTONE_DETAIL_SHELL_OBSERVERS_H_

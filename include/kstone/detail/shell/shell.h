@@ -1,0 +1,257 @@
+// The shell around the scheduling core: threads, waits, and the one mutex. `BackgroundWorker`
+// forwards to it.
+//
+// Thread safety: as `BackgroundWorker`.
+//
+// Invariants (I1 to I4 hold whenever the mutex is free, I5 and I6 always; those that are not here
+// stand at `Inbox`):
+//   I1  A stripe is never compacted by two threads at the same time.
+//   I3  While some worker thread sleeps, those that are awake and run no job, or are owed a token,
+//       are at least as many as the stripes that wait in the inbox and the queue. A thread goes to
+//       sleep only when none waits; who pushes a stripe claims a sleeper in the same step, and owes
+//       it a token; who puts a stripe back is awake itself. That token may be late, if its
+//       requester is suspended: so who takes a stripe and leaves others in the queue wakes another.
+
+#ifndef KSTONE_DETAIL_SHELL_SHELL_H_
+#define KSTONE_DETAIL_SHELL_SHELL_H_
+
+#include "kstone/cxx20.h"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kstone/compaction_config.h"
+#include "kstone/compaction_context.h"
+#include "kstone/compaction_types.h"
+#include "kstone/detail/core/scheduling_core.h"
+#include "kstone/detail/shell/crew.h"
+#include "kstone/detail/shell/inbox.h"
+#include "kstone/detail/thread_annotations.h"
+
+namespace kstone::detail {
+
+template <class Mutex>
+class KSTONE_SCOPED_CAPABILITY ScopedLock {
+ public:
+  explicit ScopedLock(Mutex& mutex) KSTONE_ACQUIRE(mutex) : mutex_(mutex) { mutex_.lock(); }
+  ~ScopedLock() KSTONE_RELEASE() { mutex_.unlock(); }
+  ScopedLock(const ScopedLock&) = delete;
+  ScopedLock& operator=(const ScopedLock&) = delete;
+
+ private:
+  Mutex& mutex_;
+};
+
+template <class Sync>
+class Shell {
+ public:
+  using Context = basic_compaction_context<Sync>;
+  using StatsAtomic = basic_compaction_stats_atomic<Sync>;
+
+  // What it calls of the user's.
+  struct Calls {
+    std::function<CompactionOutcome(Context&)> job;
+    std::function<void()> scan;  // may be null
+    LogSink log;                 // may be null
+  };
+
+  Shell(CompactionConfig config, StatsAtomic stats, std::uint32_t stripe_count, Calls calls);
+
+  StartResult start();
+  Submission queue_compaction(std::uint32_t stripe_id) noexcept;
+  std::size_t queue_size() const;
+  bool is_running() const;
+  IdleResult wait_idle(Limit limit);
+  ShutdownReport shutdown(ShutdownMode mode, Limit limit);
+  WorkerSnapshot snapshot() const;
+  void prepare_destruction();
+
+  std::uint32_t stripe_count() const noexcept { return stripe_count_; }
+  const CompactionConfig& config() const noexcept { return config_; }
+
+ private:
+  using Mutex = typename Sync::mutex;
+  template <class T>
+  using Atomic = typename Sync::template atomic<T>;
+  template <class T>
+  using Cell = typename Sync::template cell<T>;
+  using Deadline = std::optional<std::chrono::nanoseconds>;
+
+  // What the mutex guards, in one cell: read() or write() without it is a race that is found. Keep
+  // no reference past an unlock.
+  struct State {
+    State(std::uint32_t stripe_count, std::uint32_t worker_threads)
+        : core(stripe_count), crew(worker_threads) {
+      in_sink.reserve(16);  // so that the destructor's line needs no memory
+    }
+
+    SchedulingCore core;
+    Crew<Sync> crew;
+    bool started = false;
+    bool joining = false;  // a caller of shutdown joins the threads
+    std::uint32_t idle_waiters = 0;
+    std::uint32_t shutdown_callers = 0;
+    // Callers of the worker on whose threads the sink runs.
+    std::vector<typename Sync::thread::id_type> in_sink;
+  };
+
+  // What wait_idle waits for: `stripe_id` has ended that many episodes.
+  struct Goal {
+    std::uint32_t stripe_id;
+    std::uint32_t ended;
+  };
+
+  // Starting: starting.h. stop(), compact(), join_threads() and log_end() release the mutex and
+  // take it again.
+  void start_threads() KSTONE_REQUIRES(mutex_);
+  bool start_thread(std::uint32_t index, void (*entry)(void*)) KSTONE_REQUIRES(mutex_);
+  void enter(const Slot<Sync>& slot) KSTONE_REQUIRES(mutex_);
+
+  // Worker threads: working.h.
+  void work(Slot<Sync>& slot) KSTONE_EXCLUDES(mutex_);
+  ControlWord enqueue(typename Inbox<Sync>::Taken taken) KSTONE_REQUIRES(mutex_);
+  void compact(Slot<Sync>& slot) KSTONE_REQUIRES(mutex_);
+  CompactionOutcome run_job(Slot<Sync>& slot, std::uint32_t stripe_id, std::uint32_t attempt)
+      KSTONE_EXCLUDES(mutex_);
+  template <class Call>
+  bool contained(Slot<Sync>& slot, std::optional<std::uint32_t> stripe_id, std::string& error,
+                 const Call& call) KSTONE_EXCLUDES(mutex_);
+  Effects finish(std::uint32_t stripe_id, CompactionOutcome&& outcome) KSTONE_REQUIRES(mutex_);
+  bool end_in_word(std::uint32_t stripe_id, CompactionOutcome::Kind kind) KSTONE_REQUIRES(mutex_);
+  void leave(Slot<Sync>& slot) KSTONE_REQUIRES(mutex_);
+  void leave_unwound(Slot<Sync>& slot, std::optional<std::uint32_t> stripe_id)
+      KSTONE_EXCLUDES(mutex_);
+
+  // What the core asks for. The answer is how many tokens the caller posts once it has released the
+  // mutex: a thread that is woken may be run at once in place of this one, and would wait for it.
+  std::uint32_t apply(Effects effects) KSTONE_REQUIRES(mutex_);
+
+  // The scan's thread: timekeeper.h.
+  void scan(Slot<Sync>& slot) KSTONE_EXCLUDES(mutex_);
+
+  // Waits: waiting.h.
+  std::vector<Goal> goals_of_all_stripes() const KSTONE_REQUIRES(mutex_);
+  IdleResult await_goal(Goal goal, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
+  bool wait(typename Sync::condition_variable& change, const Deadline& deadline)
+      KSTONE_REQUIRES(mutex_);
+  static Deadline deadline_after(Limit limit);
+
+  // The end: closing.h.
+  void stop(ShutdownMode mode, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
+  Effects close() KSTONE_REQUIRES(mutex_);
+  bool await_threads(const Deadline& deadline) KSTONE_REQUIRES(mutex_);
+  void join_threads(const Deadline& deadline) KSTONE_REQUIRES(mutex_);
+  void log_end() KSTONE_REQUIRES(mutex_);
+  void check_destructible() const KSTONE_EXCLUDES(mutex_);
+  void await_callers() KSTONE_EXCLUDES(mutex_);
+
+  // Who looks, and the log: observers.h.
+  std::size_t waiting_stripes() const KSTONE_REQUIRES(mutex_);
+  bool on_own_thread() const KSTONE_REQUIRES(mutex_);
+  template <class... Arguments>
+  void log_on_caller(LogLevel level, const char* format, Arguments... arguments)
+      KSTONE_EXCLUDES(mutex_);
+  template <class... Arguments>
+  void log(LogLevel level, const char* format, Arguments... arguments) const noexcept
+      KSTONE_EXCLUDES(mutex_);
+
+  // A call in a forked child would be answered and never served, or wait for ever.
+  void check_process(const char* sentence) const noexcept {
+    Sync::check(process_.is_current(), sentence);
+  }
+
+  // Immutable after construction.
+  const typename Sync::process process_{};
+  const CompactionConfig config_;
+  const StatsAtomic stats_;
+  const std::uint32_t stripe_count_;
+  const Calls calls_;
+
+  // Touched by requesters.
+  Inbox<Sync> inbox_;
+  Atomic<std::uint64_t> rejected_unknown_stripe_{0};
+  Atomic<std::uint64_t> rejected_disabled_{0};
+
+  // Taken by worker threads and control calls, never by `queue_compaction`.
+  alignas(cache_line) mutable Mutex mutex_;
+  typename Sync::condition_variable episode_ended_;  // or the worker has closed
+  typename Sync::condition_variable thread_left_;    // or the threads were joined, or a wait left
+  typename Sync::condition_variable closed_;         // ends the scan's wait
+
+  Cell<State> state_ KSTONE_GUARDED_BY(mutex_);
+
+  // As in Crew.
+  const std::unique_ptr<Slot<Sync>[]> slots_;
+};
+
+// Throws std::invalid_argument for what the constructor of the worker does not accept.
+KSTONE_EXPORT void validate(const CompactionConfig& config, std::uint32_t stripe_count,
+                            bool has_job);
+
+// Assigns `text`, or a shorter one if there is no memory for it.
+KSTONE_EXPORT void assign_or_truncate(std::string& target, const char* text) noexcept;
+
+template <class Sync>
+Shell<Sync>::Shell(CompactionConfig config, StatsAtomic stats, std::uint32_t stripe_count,
+                   Calls calls)
+    : config_((validate(config, stripe_count, static_cast<bool>(calls.job)), config)),
+      stats_(std::move(stats)),
+      stripe_count_(stripe_count),
+      calls_(std::move(calls)),
+      inbox_(stripe_count),
+      state_(State(stripe_count, config.max_concurrent_compactions)),
+      slots_(new Slot<Sync>[std::size_t{config.max_concurrent_compactions} + 1]) {
+  Sync::name(mutex_, "mutex");
+  Sync::name(state_, "state");
+  Sync::name(episode_ended_, "episode_ended");
+  Sync::name(thread_left_, "thread_left");
+  Sync::name(closed_, "closed");
+}
+
+template <class Sync>
+Submission Shell<Sync>::queue_compaction(std::uint32_t stripe_id) noexcept {
+  check_process("queue_compaction: called in a child of fork(), where the worker has no threads");
+  if (stripe_id >= stripe_count_) [[unlikely]] {
+    // Relaxed: a count that only the snapshot shows.
+    rejected_unknown_stripe_.fetch_add(1, std::memory_order_relaxed);
+    return Submission::rejected_unknown_stripe;
+  }
+  if (!config_.enabled) [[unlikely]] {
+    rejected_disabled_.fetch_add(1, std::memory_order_relaxed);  // relaxed: as above
+    return Submission::rejected_disabled;
+  }
+  return inbox_.push(stripe_id);
+}
+
+template <class Sync>
+std::uint32_t Shell<Sync>::apply(Effects effects) {
+  const auto& state = state_.read();
+  if (effects.closed) {
+    closed_.notify_one();  // the scan
+  }
+  if ((effects.compaction_ended || effects.closed) && state.idle_waiters != 0) {
+    episode_ended_.notify_all();  // wait_idle, which looks at the core under the mutex held here
+  }
+  switch (effects.wake) {
+    case Effects::Wake::nobody:
+      break;
+    case Effects::Wake::one_more:
+      return inbox_.claim_sleeper() ? 1 : 0;
+    case Effects::Wake::everybody:
+      // For each thread, not for each sleeper: one whose claimed token its requester has yet to
+      // post must not keep the shutdown waiting. Tokens that remain are of no account, since nobody
+      // sleeps any more.
+      return state.crew.alive_workers();
+  }
+  return 0;
+}
+
+}  // namespace kstone::detail
+
+#endif  // KSTONE_DETAIL_SHELL_SHELL_H_

@@ -1,0 +1,95 @@
+// Shell: from the constructor to running threads.
+
+#ifndef KSTONE_DETAIL_SHELL_STARTING_H_
+#define KSTONE_DETAIL_SHELL_STARTING_H_
+
+#include "kstone/cxx20.h"
+
+#include <cstdint>
+
+#include "kstone/detail/shell/shell.h"
+
+namespace kstone::detail {
+
+template <class Sync>
+StartResult Shell<Sync>::start() {
+  check_process("start: called in a child of fork(), where the worker has no threads");
+  auto result = StartResult::started;
+  std::uint32_t workers = 0;
+  bool scan_missing = false;  // although it was to be started
+  {
+    ScopedLock lock(mutex_);
+    auto& state = state_.write();
+    if (state.core.closed()) {
+      result = StartResult::shut_down;
+    } else if (state.started) {
+      result = StartResult::already_running;
+    } else {
+      if (config_.enabled) {
+        start_threads();
+      }
+      state.started = state.crew.alive_workers() != 0 || !config_.enabled;
+      result = state.started ? StartResult::started : StartResult::no_threads;
+      scan_missing = state.crew.alive_workers() != 0 && calls_.scan && !state.crew.scan_alive();
+    }
+    workers = state.crew.alive_workers();
+  }
+  if (result == StartResult::already_running) {
+    log_on_caller(LogLevel::warn, "start: the worker runs already");
+  } else if (result != StartResult::started) {
+    log_on_caller(LogLevel::warn, "start: failed, %s",
+                  result == StartResult::shut_down ? "the worker was shut down"
+                                                   : "no thread could be created");
+  } else if (!config_.enabled) {
+    log_on_caller(LogLevel::info, "started without threads, since the configuration is disabled");
+  } else {
+    log_on_caller(workers == config_.max_concurrent_compactions ? LogLevel::info : LogLevel::warn,
+                  "started with %u of %u worker threads for %u stripes", workers,
+                  config_.max_concurrent_compactions, stripe_count_);
+  }
+  if (scan_missing) {
+    log_on_caller(LogLevel::warn,
+                  "start: no thread could be created for the periodic scan; it will not run");
+  }
+  return result;
+}
+
+template <class Sync>
+void Shell<Sync>::start_threads() {
+  const auto& crew = state_.write().crew;
+  const auto workers = config_.max_concurrent_compactions;
+  // Captureless, so that `Sync::thread` needs no allocation for what it runs.
+  const auto work = [](void* slot) {
+    static_cast<Slot<Sync>*>(slot)->self->work(*static_cast<Slot<Sync>*>(slot));
+  };
+  const auto scan = [](void* slot) {
+    static_cast<Slot<Sync>*>(slot)->self->scan(*static_cast<Slot<Sync>*>(slot));
+  };
+  while (crew.alive_workers() < workers && start_thread(crew.alive_workers(), work)) {
+  }
+  if (calls_.scan && crew.alive_workers() != 0) {
+    start_thread(workers, scan);
+  }
+}
+
+template <class Sync>
+bool Shell<Sync>::start_thread(std::uint32_t index, void (*entry)(void*)) {
+  auto& slot = slots_[index];
+  slot.self = this;
+  slot.index = index;
+  if (!slot.thread.start(entry, &slot)) {
+    return false;
+  }
+  state_.write().crew.created(index);
+  return true;
+}
+
+// The first step of every thread of the worker.
+template <class Sync>
+void Shell<Sync>::enter(const Slot<Sync>& slot) {
+  state_.write().crew.entered(slot.index, Sync::thread::current_id());
+}
+
+}  // namespace kstone::detail
+
+#endif  // KSTONE_DETAIL_SHELL_STARTING_H_

@@ -1,0 +1,38 @@
+// Shell: the thread that keeps the time, which today is that of the periodic scan.
+
+#ifndef KSTONE_DETAIL_SHELL_TIMEKEEPER_H_
+#define KSTONE_DETAIL_SHELL_TIMEKEEPER_H_
+
+#include "kstone/cxx20.h"
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "kstone/detail/shell/shell.h"
+
+namespace kstone::detail {
+
+template <class Sync>
+void Shell<Sync>::scan(Slot<Sync>& slot) {
+  const auto interval = std::chrono::nanoseconds(std::chrono::seconds(config_.check_interval_secs));
+  mutex_.lock();  // no guard: as in work()
+  enter(slot);
+  while (!state_.read().core.closed()) {
+    mutex_.unlock();
+    std::string error;
+    if (!contained(slot, std::nullopt, error, [&] { calls_.scan(); })) {
+      log(LogLevel::warn, "the periodic scan failed: %s", error.c_str());
+    }
+    mutex_.lock();
+    const Deadline next = Sync::clock::now() + interval;
+    while (!state_.read().core.closed() && wait(closed_, next)) {
+    }
+  }
+  leave(slot);
+  mutex_.unlock();
+}
+
+}  // namespace kstone::detail
+
+#endif  // KSTONE_DETAIL_SHELL_TIMEKEEPER_H_

@@ -1,0 +1,189 @@
+// Shell: what a worker thread does from its first step to its last.
+
+#ifndef KSTONE_DETAIL_SHELL_WORKING_H_
+#define KSTONE_DETAIL_SHELL_WORKING_H_
+
+#include "kstone/cxx20.h"
+
+#include <cxxabi.h>
+
+#include <cstdint>
+#include <exception>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "kstone/detail/shell/shell.h"
+
+namespace kstone::detail {
+
+template <class Sync>
+void Shell<Sync>::work(Slot<Sync>& slot) {
+  mutex_.lock();  // no guard: a job that ends its thread leaves this function without the mutex
+  enter(slot);
+  for (;;) {
+    while (state_.read().core.has_queued()) {
+      compact(slot);
+    }
+    // Not before the queue is empty: what is in the inbox is behind it anyway, and taking many
+    // stripes costs what taking one does.
+    const auto control = enqueue(inbox_.take());
+    if (state_.read().core.has_queued()) {
+      continue;
+    }
+    // The core is what says that nothing will be queued any more; shutdown closes it and the inbox
+    // under one hold of the mutex.
+    if (state_.read().core.closed()) {
+      break;
+    }
+    if (!inbox_.add_sleeper(control)) {
+      continue;
+    }
+    Sync::check(control.sleepers() < config_.max_concurrent_compactions,
+                "work: this thread was awake, so not all slept");
+    // Between unlocking and sleeping a requester may claim this sleeper; its token is then there
+    // before the wait.
+    mutex_.unlock();
+    inbox_.sleep();
+    mutex_.lock();
+  }
+  leave(slot);
+  mutex_.unlock();
+}
+
+template <class Sync>
+ControlWord Shell<Sync>::enqueue(typename Inbox<Sync>::Taken taken) {
+  for (auto stripe_id = taken.oldest; stripe_id; stripe_id = inbox_.next(*stripe_id)) {
+    state_.write().core.enqueue(*stripe_id);
+  }
+  return taken.control;
+}
+
+template <class Sync>
+void Shell<Sync>::compact(Slot<Sync>& slot) {
+  auto& core = state_.write().core;
+  const auto taken = core.take();
+  if (!core.closed()) {
+    core.count_coalesced(inbox_.begin(taken.stripe_id) - 1);
+  }
+  auto active = stats_.start_compaction();
+  const auto tokens = apply(taken.effects);
+  mutex_.unlock();
+
+  if (tokens != 0) {
+    inbox_.wake(tokens);
+  }
+  auto outcome = run_job(slot, taken.stripe_id, taken.attempt);
+
+  mutex_.lock();
+  active.end();
+  // No tokens: this thread is awake, and takes from the queue next.
+  apply(finish(taken.stripe_id, std::move(outcome)));
+}
+
+template <class Sync>
+CompactionOutcome Shell<Sync>::run_job(Slot<Sync>& slot, std::uint32_t stripe_id,
+                                       std::uint32_t attempt) {
+  using Kind = CompactionOutcome::Kind;
+  log(LogLevel::debug, "compaction of stripe %u starts", stripe_id);
+  Context context(CompactionRequest{stripe_id}, attempt, slot.stop_flag, stats_);
+  auto outcome = CompactionOutcome::failed({});
+  std::string error;
+  if (!contained(slot, stripe_id, error, [&] { outcome = calls_.job(context); })) {
+    outcome = CompactionOutcome::failed(std::move(error));
+  }
+  if (outcome.kind() == Kind::failed || outcome.kind() == Kind::retry) {
+    log(LogLevel::warn, "compaction of stripe %u failed: %s", stripe_id, outcome.error().c_str());
+  } else {
+    log(LogLevel::debug, "compaction of stripe %u ends: %s", stripe_id,
+        to_string(outcome.kind()).data());
+  }
+  return outcome;
+}
+
+// Calls code of the user. False, with the text, if it threw. Nothing here synchronizes inside a
+// handler, where a fiber of the model checker must not be switched; the one that does is the C
+// library's, which the models never meet.
+template <class Sync>
+template <class Call>
+bool Shell<Sync>::contained([[maybe_unused]] Slot<Sync>& slot,
+                            [[maybe_unused]] std::optional<std::uint32_t> stripe_id,
+                            std::string& error, const Call& call) {
+  bool returned = false;
+  try {
+    call();
+    returned = true;
+#if defined(__GLIBCXX__)
+  } catch (const abi::__forced_unwind&) {
+    // The thread was cancelled, or ended itself: not ours to stop.
+    leave_unwound(slot, stripe_id);
+    throw;
+#endif
+  } catch (const std::exception& exception) {
+    assign_or_truncate(error, exception.what());
+  } catch (...) {
+    assign_or_truncate(error, "an exception that is not a std::exception");
+  }
+  // In the child this thread would go on as a second worker, on the same files.
+  check_process("a job or scan returned in a child of fork(), where the worker has no threads");
+  return returned;
+}
+
+template <class Sync>
+Effects Shell<Sync>::finish(std::uint32_t stripe_id, CompactionOutcome&& outcome) {
+  using Kind = CompactionOutcome::Kind;
+  const auto kind = outcome.kind();
+  const bool requested = state_.read().core.closed() ? state_.read().core.rerun_owed(stripe_id)
+                                                     : end_in_word(stripe_id, kind);
+  if (requested || kind == Kind::more_work) {
+    // The tail of the queue is behind every stripe that was pushed before.
+    enqueue(inbox_.take());
+  }
+  auto& core = state_.write().core;
+  const auto effects = core.finish(stripe_id, kind, requested);
+  if (kind == Kind::done || kind == Kind::more_work) {
+    stats_.record_compaction();
+  } else if (kind == Kind::failed || kind == Kind::retry) {
+    core.record_error(outcome.take_error());
+  }
+  return effects;
+}
+
+// True if requests came meanwhile.
+template <class Sync>
+bool Shell<Sync>::end_in_word(std::uint32_t stripe_id, CompactionOutcome::Kind kind) {
+  return kind == CompactionOutcome::Kind::more_work ? inbox_.end_with_more_work(stripe_id)
+                                                    : inbox_.end(stripe_id);
+}
+
+template <class Sync>
+void Shell<Sync>::leave(Slot<Sync>& slot) {
+  auto& state = state_.write();
+  state.crew.left(slot.index);
+  if (state.shutdown_callers != 0) {
+    thread_left_.notify_all();  // shutdown, which waits under the mutex held here for the last one
+  }
+}
+
+// The thread is being unwound out of a job or scan. Its compaction has failed; the other threads go
+// on. It goes without having looked at the queue, so it wakes another.
+template <class Sync>
+void Shell<Sync>::leave_unwound(Slot<Sync>& slot, std::optional<std::uint32_t> stripe_id) {
+  mutex_.lock();
+  Effects effects;
+  if (stripe_id) {
+    // A text that needs no memory.
+    effects = finish(*stripe_id, CompactionOutcome::failed("thread ended"));
+  }
+  effects.wake = Effects::Wake::one_more;
+  leave(slot);
+  const auto tokens = apply(effects);
+  mutex_.unlock();
+  if (tokens != 0) {
+    inbox_.wake(tokens);
+  }
+}
+
+}  // namespace kstone::detail
+
+#endif  // KSTONE_DETAIL_SHELL_WORKING_H_
