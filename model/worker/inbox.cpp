@@ -1,0 +1,220 @@
+// P2 No lost wake-up, one layer below the worker: the inbox by itself, with takers in place of the
+//    worker's threads, which take stripes and do nothing with them.
+// P1 No lost request: each one that was accepted is counted once, by a taker or at closing.
+//
+// Covers: Q1/T1, Q1/F1, L1/T2, C1, C2, and every relaxed operation of the inbox.
+//
+// What is left out of the worker (its core, jobs, waits and the end of its threads) buys sizes that
+// the whole worker is too large for.
+
+#include "kstone/detail/shell/inbox.h"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broken_sync.h"
+#include "relacy_sync.h"
+#include "runner.h"
+#include "scenario.h"
+#include "scene.h"
+
+namespace kstone::model {
+namespace {
+
+enum class Ends { when_all_are_served, by_closing };
+
+// Requesters push one request each, to the stripes in turn; takers serve them. Either the takers
+// end once all are served, or one more thread closes at any moment.
+template <int requester_count, int taker_count, int stripe_count, Ends ends,
+          class Sync = RelacySync>
+struct PushAndTake {
+  static constexpr bool closes = ends == Ends::by_closing;
+  static constexpr int threads = requester_count + taker_count + (closes ? 1 : 0);
+  static constexpr int dynamic_threads = 0;
+
+  // Guarded by the mutex.
+  struct State {
+    std::vector<std::uint32_t> queue;
+    bool running[stripe_count] = {};
+    std::uint64_t counted[stripe_count] = {};  // requests, by who took or closed the word
+    bool over = false;
+  };
+
+  detail::Inbox<Sync> inbox{stripe_count};
+  typename Sync::mutex mutex;
+  typename Sync::template cell<State> state;
+  typename Sync::template cell<int> written[requester_count];  // before the request
+  Submission answers[requester_count] = {};
+
+  void before() {}
+  void thread(int index) {
+    if (index < requester_count) {
+      written[index].write() = 1;
+      answers[index] = inbox.push(stripe_of(index));
+    } else if (index < requester_count + taker_count) {
+      take();
+    } else {
+      close();
+    }
+  }
+  void after() {
+    const State& now = state.read();
+    std::uint64_t accepted_by[stripe_count] = {};
+    for (int i = 0; i < requester_count; ++i) {
+      accepted_by[stripe_of(i)] += accepted(answers[i]);
+      if (!accepted(answers[i])) {
+        cover("rejected");
+      }
+    }
+    for (int i = 0; i < stripe_count; ++i) {
+      check(now.counted[i] == accepted_by[i], "every accepted request is counted, and once");
+    }
+    check(inbox.size() == 0 && now.queue.empty(), "nothing is left over");
+  }
+
+  static std::uint32_t stripe_of(int requester) {
+    return static_cast<std::uint32_t>(requester % stripe_count);
+  }
+  static std::uint64_t requesters_of(std::uint32_t stripe) {
+    return (requester_count + stripe_count - 1 - stripe) / stripe_count;
+  }
+
+  void take() {
+    mutex.lock();
+    for (;;) {
+      if (state.read().queue.empty()) {
+        const auto control = enqueue(inbox.take());
+        if (state.read().queue.empty()) {
+          if (state.read().over) {
+            break;
+          }
+          if (inbox.add_sleeper(control)) {
+            cover("slept");
+            mutex.unlock();
+            inbox.sleep();
+            mutex.lock();
+          }
+          continue;
+        }
+      }
+      serve();
+    }
+    mutex.unlock();
+  }
+  detail::ControlWord enqueue(typename detail::Inbox<Sync>::Taken taken) {
+    for (auto stripe = taken.oldest; stripe; stripe = inbox.next(*stripe)) {
+      state.write().queue.push_back(*stripe);
+    }
+    return taken.control;
+  }
+  void serve() {
+    auto& now = state.write();
+    const auto stripe = now.queue.front();
+    now.queue.erase(now.queue.begin());
+    const bool open = !closes || !now.over;
+    if (open) {
+      count(stripe, inbox.begin(stripe));
+      now.running[stripe] = true;
+    }
+    const bool wake_another = !now.queue.empty() && inbox.claim_sleeper();
+    mutex.unlock();
+    if (wake_another) {
+      cover("woke another");
+      inbox.wake(1);
+    }
+    mutex.lock();
+    finish(stripe, open);
+  }
+  void finish(std::uint32_t stripe, bool was_open) {
+    auto& now = state.write();
+    now.running[stripe] = false;
+    if (closes ? now.over : !was_open) {
+      return;
+    }
+    if (inbox.end(stripe)) {
+      cover("requested while running");
+      enqueue(inbox.take());
+      state.write().queue.push_back(stripe);
+    }
+    std::uint64_t all = 0;
+    for (const auto counted : now.counted) {
+      all += counted;
+    }
+    if (!closes && all == requester_count) {
+      now.over = true;
+      mutex.unlock();
+      inbox.wake(taker_count);
+      mutex.lock();
+    }
+  }
+  // Who has counted all requests of a stripe sees what all of its requesters wrote.
+  void count(std::uint32_t stripe, std::uint64_t requests) {
+    auto& counted = state.write().counted[stripe];
+    counted += requests;
+    for (int i = 0; i < requester_count && counted == requesters_of(stripe); ++i) {
+      if (stripe_of(i) == stripe) {
+        check(written[i].read() == 1, "a request publishes what was written before it");
+      }
+    }
+  }
+  void close() {
+    mutex.lock();
+    enqueue(inbox.close());
+    state.write().over = true;
+    for (std::uint32_t i = 0; i < stripe_count; ++i) {
+      if (const auto requests = inbox.close_word(i); requests != 0) {
+        cover("closed with requests");
+        count(i, requests);
+      }
+    }
+    mutex.unlock();
+    inbox.wake(taker_count);
+  }
+};
+
+template <int requesters, int takers, int stripes, class Sync = RelacySync>
+using Serves = PushAndTake<requesters, takers, stripes, Ends::when_all_are_served, Sync>;
+template <int requesters, int takers, int stripes, class Sync = RelacySync>
+using Closes = PushAndTake<requesters, takers, stripes, Ends::by_closing, Sync>;
+
+SuiteOptions named(const char* name, const char* property, std::vector<std::string> sometimes) {
+  SuiteOptions options;
+  options.name = name;
+  options.property = property;
+  options.sometimes = std::move(sometimes);
+  return options;
+}
+SuiteOptions large(SuiteOptions options) {
+  options.large = true;
+  return options;
+}
+SuiteOptions fails(const char* name, const char* property, Failure failure, const char* because) {
+  return expecting(named(name, property, {}), failure, because);
+}
+
+const std::vector<std::string> one = {"slept", "requested while running"};
+const std::vector<std::string> closing = {"slept", "rejected", "closed with requests"};
+
+const Twice<Serves<1, 1, 1>> serves_1_1(named("inbox_serves_1_1", "P2", {"slept"}));
+const Twice<Serves<2, 1, 1>> serves_2_1(named("inbox_serves_2_1", "P2", one));
+const Registered serves_2_2 =
+    suite<Serves<2, 2, 2>>(large(named("inbox_serves_2_2_two_stripes", "P2", {"slept"})));
+const Registered serves_3_2 = suite<Serves<3, 2, 1>>(large(named("inbox_serves_3_2", "P2", one)));
+const Twice<Closes<1, 1, 1>> closes_1_1(named("inbox_closes_1_1", "P1", closing));
+const Twice<Closes<2, 1, 1>> closes_2_1(named("inbox_closes_2_1", "P1", closing));
+const Registered closes_2_2 =
+    suite<Closes<2, 2, 2>>(large(named("inbox_closes_2_2_two_stripes", "P1", closing)));
+const Registered closes_3_2 =
+    suite<Closes<3, 2, 1>>(large(named("inbox_closes_3_2", "P1", closing)));
+
+const Registered loses_tokens = suite<Serves<1, 1, 1, LosesTokens>>(
+    fails("inbox_without_tokens", "P2", Failure::deadlock, "semaphore wait sleepers"));
+const Registered forgets = suite<Closes<1, 1, 1, ForgetsWhatItCloses>>(
+    fails("inbox_that_forgets_what_it_closes", "P1", Failure::check_failed, "is counted"));
+const Registered publishes_nothing = suite<Serves<2, 1, 1, PublishesNoRequest>>(
+    fails("inbox_that_publishes_nothing", "P4", Failure::data_race, "cell"));
+
+}  // namespace
+}  // namespace kstone::model
