@@ -21,7 +21,7 @@ COMPILER, COVERAGE, PROFILES = "clang++-19", "llvm-cov-19", "llvm-profdata-19"
 # The counters live in the file, so that processes which end without a word (_exit, a crash) leave them behind as well.
 FLAGS = ["-std=c++20", "-O1", "-g1", "-w", "-fprofile-instr-generate", "-fcoverage-mapping", "-fprofile-update=atomic",
          "-mllvm", "-runtime-counter-relocation"]
-INCLUDES = ["include", "tests", "tests/rocksdb", "proptests", "tsan", "model", "model/worker", "tools/kstone-compact"]
+INCLUDES = ["include", "tests", "tests/rocksdb", "proptests", "protocol", "tsan", "model", "model/worker", "tools/kstone-compact"]
 LIBRARY = [f"src/{name}.cpp" for name in SOURCES]
 ADAPTER_PARTS = ["column_family_compactor", "database_closer", "database_listener", "leveled_picker"]
 ADAPTER = [f"src/rocksdb/{name}.cpp" for name in ADAPTER_PARTS]
