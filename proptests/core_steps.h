@@ -442,7 +442,7 @@ inline const char* difference_of_answers(const Shell& expected, const Scheduling
     const auto& stripe = expected.stripes[id];
     const auto requests = stripe.word.requests;
     core.add_pending(id, requests + rejected, snapshot);
-    const auto not_ended = stripe.told[0] + stripe.told[2] - core.stripe(id).ended;
+    const auto not_ended = stripe.told_opened() - core.stripe(id).ended;
     KSTONE_MUST(core.alive_episodes(id, requests) == not_ended);
     KSTONE_MUST(core.closed() || core.stripe(id).state != SchedulingCore::State::queued ||
                 requests != 0);

@@ -55,7 +55,7 @@ auto invariants(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& 
       Invariant<Bool>{"episodes opened are those that ended and those alive, inside",
                       stripe.opened() == stripe.ended() + stripe.alive_inside()},
       Invariant<Bool>{"episodes that callers were told of are those that ended and those alive",
-                      stripe.told[0] + stripe.told[2] == stripe.ended() + stripe.alive()},
+                      stripe.told_opened() == stripe.ended() + stripe.alive()},
       Invariant<Bool>{"what callers were told is what the worker has learnt and the word holds",
                       answered(Submission::queued) && answered(Submission::coalesced) &&
                           answered(Submission::rerun_pending)},

@@ -58,12 +58,16 @@ struct Stripe {
   Number started{0};
 
   Bool idle() const { return !queued && !running; }
-  // Between the two steps of the call that was told `queued`.
-  Bool claimed() const { return idle() && !pushed && asked(); }
+  // Between the two steps of the call that was told `queued`; its word is what tells it.
+  Bool claimed() const { return !pushed && !queued && (!running || released) && asked(); }
   // The word has requests that no compaction has taken.
   Bool asked() const { return !word.closed && word.requests != Number(0); }
 
-  // Episodes.
+  // Episodes: as callers were told, and as far as the worker has learnt.
+  Number told_opened() const {
+    return told[static_cast<int>(Submission::queued)] +
+           told[static_cast<int>(Submission::rerun_pending)];
+  }
   Number opened() const {
     return learnt_of(Submission::queued) + learnt_of(Submission::rerun_pending);
   }
@@ -305,6 +309,8 @@ struct Worker {
     owed = owed + choose(applied, Number(0), alive);
     applied = Bool(true);
   }
+  // Running jobs are asked to stop.
+  Bool stops_jobs() const { return mode == number_of<Number>(ShutdownMode::cancel); }
   Bool discards() const { return mode != number_of<Number>(ShutdownMode::drain); }
   // The last thread has left, or there never was one.
   Bool may_discard_queue() const { return applied && alive == Number(0); }
