@@ -255,7 +255,7 @@ struct Shell : protocol::State<std::uint32_t, bool> {
       case Call::take: {
         auto& head = stripes[queue().front()];
         request(head, step.count);
-        return worker.take(head);
+        return take(head);
       }
       case Call::finish:
         return finish(stripe, step.ending);

@@ -50,6 +50,15 @@ struct Callers {
   Bool may_destroy() const { return waiting == Number(0) && stopping == Number(0); }
 };
 
+// What the thread of the periodic scan does next; `due`: it begins, or its interval has passed.
+enum class Scan { scans, awaits, leaves };
+
+template <class Number, class Bool>
+Number scan_after(const Worker<Number, Bool>& worker, const Bool& due) {
+  const auto is = [](Scan scan) { return number_of<Number>(scan); };
+  return choose(worker.closed, is(Scan::leaves), choose(due, is(Scan::scans), is(Scan::awaits)));
+}
+
 // Of start, which the system gives so many threads; before `Worker::start`.
 template <class Number, class Bool>
 Number start_answer(const Worker<Number, Bool>& worker, const Number& threads) {
@@ -72,13 +81,14 @@ Number queue_size(const Worker<Number, Bool>& worker) {
 
 // wait_idle: a goal for each stripe, which is reached once all its episodes have ended that were
 // alive. First it looks whether it may wait at all, then whether it still has to.
-inline constexpr int still_waits = -1;
+template <class Number>
+const Number still_waits = Number(-1);
 
 template <class Number, class Bool>
 Number first_answer_of_wait(const Worker<Number, Bool>& worker, const Bool& on_own_thread) {
   return choose(
       on_own_thread, number_of<Number>(IdleResult::refused),
-      choose(worker.closed, number_of<Number>(IdleResult::shut_down), Number(still_waits)));
+      choose(worker.closed, number_of<Number>(IdleResult::shut_down), still_waits<Number>));
 }
 template <class Number, class Bool>
 Number goal_of(const Stripe<Number, Bool>& stripe) {
@@ -94,7 +104,7 @@ Number answer_of_wait(const Worker<Number, Bool>& worker, const Bool& all_reache
   return choose(
       worker.closed, number_of<Number>(IdleResult::shut_down),
       choose(all_reached, number_of<Number>(IdleResult::idle),
-             choose(in_time, Number(still_waits), number_of<Number>(IdleResult::timed_out))));
+             choose(in_time, still_waits<Number>, number_of<Number>(IdleResult::timed_out))));
 }
 
 // All of a snapshot but the error's text, the callers, and the statistics.

@@ -18,60 +18,71 @@ struct Invariant {
   Bool holds;
 };
 
+// a implies b.
+template <class Bool>
+Bool implies(const Bool& a, const Bool& b) {
+  return !a || b;
+}
+
+// Of what the mutex guards alone.
 template <class Number, class Bool>
-auto invariants(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& stripe) {
-  const auto& word = stripe.word;
-  const Number zero(0);
-  const auto implies = [](const Bool& a, const Bool& b) { return !a || b; };
-  const auto within = [](const Number& from, const Number& at, const Number& to) {
-    return !(at < from) && at < to;
-  };
+auto invariants_inside(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& stripe) {
   const Bool drains = worker.mode == number_of<Number>(ShutdownMode::drain);
-  const auto answered = [&](Submission answer) {
-    return stripe.told[static_cast<int>(answer)] ==
-           stripe.learnt_of(answer) + stripe.pending(answer);
-  };
   return std::array{
-      Invariant<Bool>{"a stripe is in the inbox, in the queue, or runs, and in one of them only",
-                      !(stripe.pushed && stripe.queued) && !(stripe.running && stripe.queued) &&
-                          !(stripe.running && stripe.pushed)},
-      Invariant<Bool>{
-          "the inbox and the queue have a place for each of their stripes",
-          implies(stripe.pushed, within(worker.inbox_from, stripe.pushed_at,
-                                        worker.inbox_from + worker.control.length)) &&
-              implies(stripe.queued, within(worker.head, stripe.queued_at, worker.tail))},
-      Invariant<Bool>{"an open word says running while its stripe runs, a closed one never",
-                      (word.running && stripe.running && !word.closed) ||
-                          (!word.running && (!stripe.running || word.closed))},
-      Invariant<Bool>{
-          "what waits in an open worker is wanted by its word",
-          implies(!word.closed && (stripe.pushed || stripe.queued), word.requests != zero)},
+      Invariant<Bool>{"a stripe that is queued does not run", !(stripe.running && stripe.queued)},
+      Invariant<Bool>{"the queue has a place for each of its stripes",
+                      implies(stripe.queued,
+                              !(stripe.queued_at < worker.head) && stripe.queued_at < worker.tail)},
       Invariant<Bool>{"a re-run is owed only by a stripe that runs in a closed worker that drains",
                       implies(stripe.rerun_owed, stripe.running && worker.closed && drains)},
       Invariant<Bool>{"nothing is queued once another mode than drain is applied",
                       implies(worker.applied && !drains, !stripe.queued)},
-      Invariant<Bool>{"nothing is left in the inbox of a closed worker",
-                      implies(worker.closed, !stripe.pushed && worker.control.length == zero)},
-      Invariant<Bool>{"episodes opened are those that ended and those alive, inside",
+      Invariant<Bool>{"episodes that the worker knows of are those that ended and those alive",
                       stripe.opened() == stripe.ended() + stripe.alive_inside()},
-      Invariant<Bool>{"episodes that callers were told of are those that ended and those alive",
-                      stripe.told_opened() == stripe.ended() + stripe.alive()},
-      Invariant<Bool>{"what callers were told is what the worker has learnt and the word holds",
-                      answered(Submission::queued) && answered(Submission::coalesced) &&
-                          answered(Submission::rerun_pending)},
       Invariant<Bool>{
           "compactions started are those that ended and the one that runs",
           stripe.started == stripe.compactions_ended() + one_if<Number>(stripe.running)},
       Invariant<Bool>{"threads are asleep, run a job, or look for one",
                       !(worker.alive < worker.asleep + worker.running) &&
                           !(worker.running_max < worker.running) &&
-                          implies(stripe.running, worker.running != zero)},
+                          implies(stripe.running, worker.running != Number(0))},
+  };
+}
+
+// ... and of the words, and of what callers were told.
+template <class Number, class Bool>
+auto invariants_outside(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& stripe) {
+  const auto& word = stripe.word;
+  const Bool listed = worker.control.length != Number(0);
+  const auto answered = [&](Submission answer) {
+    return stripe.told[static_cast<int>(answer)] ==
+           stripe.learnt_of(answer) + stripe.pending(answer);
+  };
+  return std::array{
+      Invariant<Bool>{"a stripe in the inbox is neither queued nor runs",
+                      implies(stripe.pushed, stripe.idle())},
+      Invariant<Bool>{
+          "the inbox has a place for each of its stripes",
+          implies(stripe.pushed, !(stripe.pushed_at < worker.inbox_from) &&
+                                     stripe.pushed_at < worker.inbox_from + worker.control.length)},
+      Invariant<Bool>{"nothing is in the inbox of a closed worker",
+                      implies(worker.closed, !stripe.pushed && !listed)},
+      Invariant<Bool>{"an open word says running while its stripe runs, a closed one never",
+                      implies(word.running, stripe.running && !word.closed) &&
+                          implies(stripe.running && !word.closed, word.running)},
+      Invariant<Bool>{"what waits in an open worker is wanted by its word",
+                      implies(!word.closed && (stripe.pushed || stripe.queued), stripe.asked())},
+      Invariant<Bool>{"episodes that callers were told of are those that ended and those alive",
+                      stripe.told_opened() == stripe.ended() + stripe.alive()},
+      Invariant<Bool>{"what callers were told is what the worker has learnt and the word holds",
+                      answered(Submission::queued) && answered(Submission::coalesced) &&
+                          answered(Submission::rerun_pending)},
       Invariant<Bool>{
           "while something waits and a thread sleeps that nobody has claimed, one is on the way",
-          implies((worker.has_queued() || worker.control.length != zero) && worker.control.wakes(),
-                  worker.looking() + worker.owed + worker.tokens != zero)},
+          implies((worker.has_queued() || listed) && worker.control.wakes(),
+                  worker.looking() + worker.owed + worker.tokens != Number(0))},
       Invariant<Bool>{
-          "every thread that sleeps is still to be claimed or has a token coming",
+          "every thread that sleeps can still be claimed, or has a token coming",
           implies(!worker.closing(),
                   !(worker.control.sleepers + worker.owed + worker.tokens < worker.asleep))},
   };
@@ -79,15 +90,26 @@ auto invariants(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& 
 
 // The first sentence that does not hold of some stripe, or nullptr.
 template <class Number>
-const char* broken(const State<Number, bool>& state) {
+const char* broken_inside(const State<Number, bool>& state) {
   for (const auto& stripe : state.stripes) {
-    for (const auto& each : invariants(state.worker, stripe)) {
+    for (const auto& each : invariants_inside(state.worker, stripe)) {
       if (!each.holds) {
         return each.sentence;
       }
     }
   }
   return nullptr;
+}
+template <class Number>
+const char* broken(const State<Number, bool>& state) {
+  for (const auto& stripe : state.stripes) {
+    for (const auto& each : invariants_outside(state.worker, stripe)) {
+      if (!each.holds) {
+        return each.sentence;
+      }
+    }
+  }
+  return broken_inside(state);
 }
 
 }  // namespace kstone::protocol

@@ -210,12 +210,12 @@ struct Worker {
     running = running + Number(1);
     running_max = choose(running_max < running, running, running_max);
   }
-  // Whoever takes a stripe and leaves others claims a sleeper for them: whoever owes the token for
-  // them may be suspended.
-  Bool may_claim_sleeper() const { return has_queued() && control.may_claim_sleeper(); }
-  void claim_sleeper() {
-    control.claim_sleeper();
-    owed = owed + Number(1);
+  // Whoever takes a stripe and leaves others wakes a sleeper for them, since whoever owes the token
+  // for them may be suspended; so does a thread that its job ends, without having looked.
+  Bool wakes_another() const { return has_queued() && control.may_claim_sleeper(); }
+  void claim_sleeper_if(const Bool& condition) {
+    control.sleepers = control.sleepers - one_if<Number>(condition);
+    owed = owed + one_if<Number>(condition);
   }
 
   // A compaction ends in two halves: the word stops saying *running*, then the core learns of it.
@@ -303,10 +303,11 @@ struct Worker {
   // Later calls may only strengthen the mode; all but `drain` discard what waits. The first wakes
   // every thread, by a token for each.
   Bool may_apply() const { return closed && words_closed == stripes; }
+  Number wakes() const { return choose(applied, Number(0), alive); }
   void apply(ShutdownMode stronger) {
     const auto asked = number_of<Number>(stronger);
     mode = choose(mode < asked, asked, mode);
-    owed = owed + choose(applied, Number(0), alive);
+    owed = owed + wakes();
     applied = Bool(true);
   }
   // Running jobs are asked to stop.
@@ -354,6 +355,10 @@ struct State {
       worker.arrive(stripe);
     }
     worker.take_inbox();
+  }
+  void take(Stripe& stripe) {
+    worker.take(stripe);
+    worker.claim_sleeper_if(worker.wakes_another());
   }
   void release(Stripe& stripe, Kind kind) {
     worker.release(stripe, kind);

@@ -261,7 +261,7 @@ class Explanation {
     }
     if (at.step == 0) {
       const auto answer = protocol::first_answer_of_wait(s.worker, is_worker(thread));
-      done = answer != std::uint32_t(protocol::still_waits);
+      done = answer != protocol::still_waits<std::uint32_t>;
       for (std::uint32_t stripe = 0; stripe < program_.stripes && !done; ++stripe) {
         at.goals[stripe] = protocol::goal_of(s.stripes[stripe]);
       }
@@ -471,7 +471,7 @@ class Explanation {
         s.holder = thread;
         return worker.may_take(stripe);
       case 1:
-        worker.take(stripe);
+        s.take(stripe);
         s.holder = nobody;
         return stripe.started == record.number && stripe.attempts == record.attempt &&
                sees(record, std::exchange(claims, {}));

@@ -67,7 +67,7 @@ def all_programs():
                 ["-lgtest", "-lrapidcheck"], environment={"RC_PARAMS": "seed=20261122"}),
         Program("programs", "programs", cpp("proptests/programs") + model + LIBRARY,
                 ["--programs", "300", "--budget", "4000", "--seed", "20261122"], libraries=["-lrapidcheck"], flags=model_flags),
-        Program("stress", "stress", ["tsan/stress.cpp", "tsan/replay.cpp", *LIBRARY], ["--seconds", "30", "--seed", "1"],
+        Program("stress", "stress", cpp("tsan", ["soak.cpp"]) + LIBRARY, ["--seconds", "30", "--seed", "1"],
                 ["--seconds", "3", "--seed", "1"], ["-latomic"], ["-mcx16"]),
         Program("models", "scenarios", cpp("model/worker") + model + LIBRARY, ["--max-seconds", "1", "--no-minimize"],
                 flags=model_flags),

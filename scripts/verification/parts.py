@@ -35,7 +35,7 @@ PARTS = {
                                               "mutants")],
                   [ADAPTER, r"^model/worker/(?!.*\.h$)"], [CXX, "cmake"],
                   ["relacy-dev", "libcli11-dev", "nlohmann-json3-dev", "librapidcheck-dev", "libgtest-dev"]),
-    "stress": Part("Real threads", ["include", "src", "tsan", "tools/kstone-compact", "tests/faults/faulty_file_system.h",
+    "stress": Part("Real threads", ["include", "src", "protocol", "tsan", "tools/kstone-compact", "tests/faults/faulty_file_system.h",
                                     *scripts("stress.py")], [], [CXX, "clang++-19"],
                    ["librocksdb-dev", "libcli11-dev", "libxxhash-dev", "nlohmann-json3-dev"]),
     "tests": Part("Contract tests", ["include", "src", "tests", "tools/kstone-compact", "docs/memory-orders.md", *CMAKE, *scripts()],
