@@ -283,10 +283,7 @@ struct Shell : protocol::State<std::uint32_t, bool> {
   void finish(Stripe& stripe, Ending ending) {
     const auto kind = kind_of(ending);
     release(stripe, kind);
-    if (worker.puts_back(stripe, kind)) {
-      take_inbox();
-    }
-    worker.finish(stripe, kind, number_of_error(ending));
+    State::finish(stripe, kind, number_of_error(ending));
     if (ending == Ending::thread_ended) {
       worker.leave();
     }

@@ -59,6 +59,10 @@ auto invariants_outside(const Worker<Number, Bool>& worker, const Stripe<Number,
            stripe.learnt_of(answer) + stripe.pending(answer);
   };
   return std::array{
+      Invariant<Bool>{
+          "a stripe that is wanted waits, runs, or is claimed",
+          implies(stripe.claimed, stripe.idle() && !stripe.pushed && stripe.asked()) &&
+              implies(stripe.asked(), stripe.claimed || stripe.pushed || !stripe.idle())},
       Invariant<Bool>{"a stripe in the inbox is neither queued nor runs",
                       implies(stripe.pushed, stripe.idle())},
       Invariant<Bool>{

@@ -33,7 +33,9 @@ template <class Number, class Bool>
 struct Stripe {
   StripeWord<Number, Bool> word;
 
-  // In the inbox, in the queue, or being compacted.
+  // Between the two steps of the call that was told `queued`; in the inbox; in the queue; being
+  // compacted.
+  Bool claimed{false};
   Bool pushed{false};
   Bool queued{false};
   Bool running{false};
@@ -58,8 +60,6 @@ struct Stripe {
   Number started{0};
 
   Bool idle() const { return !queued && !running; }
-  // Between the two steps of the call that was told `queued`; its word is what tells it.
-  Bool claimed() const { return !pushed && !queued && (!running || released) && asked(); }
   // The word has requests that no compaction has taken.
   Bool asked() const { return !word.closed && word.requests != Number(0); }
 
@@ -108,6 +108,7 @@ struct Stripe {
     discarded = discarded || condition;
   }
 
+ private:
   static void add(Number& to, const Number& count) { to = to + count; }
 };
 
@@ -153,12 +154,14 @@ struct Worker {
     for (int i = 0; i < 3; ++i) {
       stripe.told[i] = stripe.told[i] + one_if<Number>(answer == Number(i));
     }
+    stripe.claimed = stripe.claimed || answer == number_of<Number>(Submission::queued);
     stripe.word.request();
     return answer;
   }
 
-  Bool may_push(const Stripe& stripe) const { return control.may_push() && stripe.claimed(); }
+  Bool may_push(const Stripe& stripe) const { return control.may_push() && stripe.claimed; }
   void push(Stripe& stripe, const Number& id) {
+    stripe.claimed = Bool(false);
     stripe.pushed = Bool(true);
     stripe.pushed_at = inbox_from + control.length;
     owed = owed + one_if<Number>(control.wakes());
@@ -183,15 +186,17 @@ struct Worker {
   // Every stripe of the inbox goes behind the queue, in the order of pushing. Threads do so when
   // the queue is empty, and before a stripe is put back.
   Bool may_take_inbox() const { return control.may_take_inbox(); }
-  void arrive(Stripe& stripe) const {
-    enqueue_if(stripe.pushed, stripe, tail + (stripe.pushed_at - inbox_from));
-    open_if(stripe.pushed, stripe);
-    stripe.pushed = Bool(false);
+  void arrive_if(const Bool& condition, Stripe& stripe) const {
+    const Bool arrives = condition && stripe.pushed;
+    enqueue_if(arrives, stripe, tail + (stripe.pushed_at - inbox_from));
+    open_if(arrives, stripe);
+    stripe.pushed = stripe.pushed && !condition;
   }
-  void take_inbox() {
-    tail = tail + control.length;
-    inbox_from = inbox_from + control.length;
-    control.take_inbox();
+  void take_inbox_if(const Bool& condition) {
+    const Number taken = choose(condition, control.length, Number(0));
+    tail = tail + taken;
+    inbox_from = inbox_from + taken;
+    control.take_inbox_if(condition);
   }
 
   // The head of the queue.
@@ -218,8 +223,8 @@ struct Worker {
     owed = owed + one_if<Number>(condition);
   }
 
-  // A compaction ends in two halves: the word stops saying *running*, then the core learns of it.
-  // Requests may come in between, none of which sees the stripe idle and is lost.
+  // A compaction ends in two halves: the word stops saying *running*, then what the mutex guards
+  // follows. Requests may come in between; to the word they are for a next compaction already.
   Bool may_release(const Stripe& stripe) const {
     return !closing() && stripe.running && !stripe.released && stripe.word.may_release();
   }
@@ -236,6 +241,7 @@ struct Worker {
     return stripe.requested || Bool(kind == Kind::more_work);
   }
   Bool may_finish(const Stripe& stripe) const { return stripe.running && stripe.released; }
+  // The table of contract section 4.
   void finish(Stripe& stripe, Kind kind, const Number& error) {
     const Bool worked(kind == Kind::done || kind == Kind::nothing_to_do);
     const Bool more_work(kind == Kind::more_work);
@@ -243,7 +249,8 @@ struct Worker {
     stripe.running = Bool(false);
     stripe.released = Bool(false);
     running = running - Number(1);
-    add(stripe.outcomes[static_cast<int>(kind)], Number(1));
+    auto& outcomes = stripe.outcomes[static_cast<int>(kind)];
+    outcomes = outcomes + Number(1);
     // The re-run that is owed opened its episode when the worker closed.
     stripe.learn(Submission::rerun_pending, one_if<Number>(requested && !stripe.rerun_owed));
     stripe.rerun_owed = Bool(false);
@@ -294,6 +301,7 @@ struct Worker {
     stripe.learn(Submission::rerun_pending, one_if<Number>(asked && stripe.running));
     stripe.rerun_owed = asked && stripe.running;
     const Bool taken_over = asked && stripe.idle();
+    stripe.claimed = Bool(false);
     open_if(taken_over, stripe);
     append_if(taken_over, stripe);
     stripe.word.close();
@@ -326,7 +334,6 @@ struct Worker {
   void discard_queue_if(const Bool& condition) { head = choose(condition, tail, head); }
 
  private:
-  static void add(Number& to, const Number& count) { to = to + count; }
   static void open_if(const Bool& condition, Stripe& stripe) {
     stripe.learn(Submission::queued, one_if<Number>(condition));
     stripe.attempts = choose(condition, Number(0), stripe.attempts);
@@ -350,12 +357,7 @@ struct State {
     worker.stripes = Number(count);
   }
 
-  void take_inbox() {
-    for (auto& stripe : stripes) {
-      worker.arrive(stripe);
-    }
-    worker.take_inbox();
-  }
+  void take_inbox() { take_inbox_if(Bool(true)); }
   void take(Stripe& stripe) {
     worker.take(stripe);
     worker.claim_sleeper_if(worker.wakes_another());
@@ -363,6 +365,10 @@ struct State {
   void release(Stripe& stripe, Kind kind) {
     worker.release(stripe, kind);
     stripe.word.take_back_if(worker.takes_back(stripe, kind));
+  }
+  void finish(Stripe& stripe, Kind kind, const Number& error) {
+    take_inbox_if(worker.puts_back(stripe, kind));
+    worker.finish(stripe, kind, error);
   }
   void close() {
     take_inbox();
@@ -401,6 +407,12 @@ struct State {
   std::vector<Stripe> stripes;
 
  private:
+  void take_inbox_if(const Bool& condition) {
+    for (auto& stripe : stripes) {
+      worker.arrive_if(condition, stripe);
+    }
+    worker.take_inbox_if(condition);
+  }
   void discard_queue_if(const Bool& condition) {
     for (auto& stripe : stripes) {
       worker.discard_queued_if(condition, stripe);

@@ -84,9 +84,9 @@ struct ControlWord {
   }
 
   Bool may_take_inbox() const { return !closed && length != Number(0); }
-  void take_inbox() {
-    newest = Number(0);
-    length = Number(0);
+  void take_inbox_if(const Bool& condition) {
+    newest = choose(condition, Number(0), newest);
+    length = choose(condition, Number(0), length);
   }
 
   // Only with an empty inbox: no push falls between a thread's last look and its sleep.

@@ -42,7 +42,7 @@ bool make(Step step, ControlWord& word, std::uint64_t stripe) {
     case Step::push:
       return word.may_push() && (word.push(stripe), true);
     case Step::take_inbox:
-      return word.may_take_inbox() && (word.take_inbox(), true);
+      return word.may_take_inbox() && (word.take_inbox_if(true), true);
     case Step::add_sleeper:
       return word.may_add_sleeper() && (word.add_sleeper(), true);
     case Step::claim_sleeper:
