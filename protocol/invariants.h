@@ -53,7 +53,6 @@ auto invariants_inside(const Worker<Number, Bool>& worker, const Stripe<Number, 
 template <class Number, class Bool>
 auto invariants_outside(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& stripe) {
   const auto& word = stripe.word;
-  const Bool listed = worker.control.length != Number(0);
   const auto answered = [&](Submission answer) {
     return stripe.told[static_cast<int>(answer)] ==
            stripe.learnt_of(answer) + stripe.pending(answer);
@@ -69,8 +68,11 @@ auto invariants_outside(const Worker<Number, Bool>& worker, const Stripe<Number,
           "the inbox has a place for each of its stripes",
           implies(stripe.pushed, !(stripe.pushed_at < worker.inbox_from) &&
                                      stripe.pushed_at < worker.inbox_from + worker.control.length)},
-      Invariant<Bool>{"nothing is in the inbox of a closed worker",
-                      implies(worker.closed, !stripe.pushed && !listed)},
+      Invariant<Bool>{"a closed worker has nothing in its inbox, and counts no sleepers",
+                      implies(worker.closed, !stripe.pushed && worker.control.length == Number(0) &&
+                                                 worker.control.sleepers == Number(0))},
+      Invariant<Bool>{"a re-run is owed only behind a closed word",
+                      implies(stripe.rerun_owed, word.closed)},
       Invariant<Bool>{"an open word says running while its stripe runs, a closed one never",
                       implies(word.running, stripe.running && !word.closed) &&
                           implies(stripe.running && !word.closed, word.running)},
@@ -81,10 +83,13 @@ auto invariants_outside(const Worker<Number, Bool>& worker, const Stripe<Number,
       Invariant<Bool>{"what callers were told is what the worker has learnt and the word holds",
                       answered(Submission::queued) && answered(Submission::coalesced) &&
                           answered(Submission::rerun_pending)},
+      // Each push claims a sleeper, and so does whoever takes a stripe and leaves others: so for
+      // the queue one is enough.
       Invariant<Bool>{
-          "while something waits and a thread sleeps that nobody has claimed, one is on the way",
-          implies((worker.has_queued() || listed) && worker.control.wakes(),
-                  worker.looking() + worker.owed + worker.tokens != Number(0))},
+          "while a thread sleeps that nobody has claimed, one is on the way for each push",
+          implies(worker.control.wakes(),
+                  !(worker.looking() + worker.owed + worker.tokens <
+                    worker.control.length + one_if<Number>(worker.has_queued())))},
       Invariant<Bool>{
           "every thread that sleeps can still be claimed, or has a token coming",
           implies(!worker.closing(),

@@ -329,9 +329,9 @@ TEST(Protocol, invariants_hold_in_every_state_of_three_stripes_and_threads) {
 
 TEST(Protocol, what_an_invariant_is_for_breaks_it) {
   EXPECT_EQ(enumerate(2, 2, Fault::push_claims_nobody).broken,
-            "while something waits and a thread sleeps that nobody has claimed, one is on the way");
+            "while a thread sleeps that nobody has claimed, one is on the way for each push");
   EXPECT_EQ(enumerate(2, 2, Fault::sleeps_without_a_look).broken,
-            "while something waits and a thread sleeps that nobody has claimed, one is on the way");
+            "while a thread sleeps that nobody has claimed, one is on the way for each push");
   EXPECT_EQ(enumerate(2, 2, Fault::token_is_lost).broken,
             "every thread that sleeps can still be claimed, or has a token coming");
   EXPECT_EQ(enumerate(2, 2, Fault::forgets_claims).broken,
