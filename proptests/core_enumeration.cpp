@@ -82,7 +82,7 @@ struct KeyHash {
 
 // Of the expected state, with which the core has just been found to agree.
 Key key_of(const Shell& shell, const Slice& slice) {
-  const auto& core = shell.core;
+  const auto& worker = shell.worker;
   Key key;
   const auto put_order = [&](const std::vector<std::uint32_t>& ids) {
     key.put(ids.size(), 3);
@@ -90,26 +90,25 @@ Key key_of(const Shell& shell, const Slice& slice) {
       key.put(id, 3);
     }
   };
-  key.put(core.closed ? 1 + shell.words_closed : 0, 3);
-  key.put(shell.mode_applied, 1);
-  key.put(static_cast<std::uint64_t>(core.mode), 2);
-  key.put(shell.threads ? 1 + *shell.threads : 0, 3);
-  put_order(core.queue);
-  put_order(shell.list);
-  for (std::uint32_t id = 0; id < slice.size.stripes; ++id) {
-    key.put(shell.words[id], 2);
-    key.put(core.running.count(id), 1);
-    key.put(core.owed.count(id), 1);
-    key.put(core.discarded.count(id), 1);
-    key.put(core.unfinished.count(id), 1);
+  key.put(worker.closed ? 1 + worker.words_closed : 0, 3);
+  key.put(worker.applied, 1);
+  key.put(worker.mode, 2);
+  key.put(worker.started ? 1 + worker.alive : 0, 3);
+  put_order(shell.queue());
+  put_order(shell.inbox());
+  for (const auto& stripe : shell.stripes) {
+    key.put(stripe.word.requests, 2);
+    key.put(stripe.running, 1);
+    key.put(stripe.rerun_owed, 1);
+    key.put(stripe.discarded, 1);
+    key.put(stripe.unfinished, 1);
     if (slice.histories) {
-      const auto attempts = core.attempts.find(id);
-      key.put(attempts == core.attempts.end() ? 0 : std::min(attempts->second, 2U), 2);
+      key.put(std::min(stripe.attempts, 2U), 2);
     }
   }
   if (slice.histories) {
-    key.put(core.running_max, 3);
-    key.put(!core.errors.empty(), 1);
+    key.put(worker.running_max, 3);
+    key.put(worker.first_error != 0, 1);
   }
   return key;
 }
@@ -147,11 +146,11 @@ bool within_abstraction(const Shell& shell, const Step& step) {
   constexpr std::uint64_t saturated = 2;
   switch (step.call) {
     case Call::request:
-      return shell.words[step.stripe] < saturated;
+      return shell.stripes[step.stripe].word.requests < saturated;
     case Call::take:
-      return step.count == 0 || shell.words[shell.core.queue.front()] == saturated;
+      return step.count == 0 || shell.stripes[shell.queue().front()].word.requests == saturated;
     case Call::close_stripe:
-      return step.count == 0 || shell.words[shell.words_closed] == saturated;
+      return step.count == 0 || shell.stripes[shell.worker.words_closed].word.requests == saturated;
     default:
       return true;
   }
@@ -208,8 +207,7 @@ class Enumeration {
 
   void expand(const Node& node) {
     result_.depth = std::max(result_.depth, node.depth);
-    result_.final_states +=
-        node.shell.mode_applied && node.shell.threads.value_or(0) == 0 && node.core.alive() == 0;
+    result_.final_states += node.shell.worker.may_discard_queue() && node.core.alive() == 0;
     bool any = false;
     for (const auto& step : steps_) {
       if (!node.shell.possible(step) || !within_abstraction(node.shell, step)) {
@@ -223,8 +221,8 @@ class Enumeration {
       system.core = node.core;
       const bool same_stripe = perform(system, node.shell, step);
       const char* found = same_stripe ? difference(node.shell, node.core, after, system.core)
-                                      : "take() is the head of the reference's queue";
-      if (found == nullptr && node.shell.mode_applied &&
+                                      : "take() is the head of the protocol's queue";
+      if (found == nullptr && node.shell.worker.applied &&
           !nearer_to_the_end(node.shell, after, step)) {
         found = "after closing, each take, end and leaving brings the end nearer";
       }
@@ -247,8 +245,10 @@ class Enumeration {
   // So a shutdown ends, whatever the jobs answer.
   static bool nearer_to_the_end(const Shell& before, const Shell& after, const Step& step) {
     const auto left = [](const Shell& shell) {
-      return 2 * (shell.core.queue.size() + shell.core.owed.size()) + shell.core.running.size() +
-             shell.threads.value_or(0);
+      const auto owed = std::count_if(shell.stripes.begin(), shell.stripes.end(),
+                                      [](const auto& stripe) { return stripe.rerun_owed; });
+      return 2 * (shell.worker.queued() + static_cast<std::uint32_t>(owed)) + shell.worker.running +
+             shell.worker.alive;
     };
     const bool moves =
         step.call == Call::take || step.call == Call::finish || step.call == Call::leave;

@@ -99,7 +99,7 @@ Step any_step(const Shell& shell) {
       step.count = 1 + any_of(shell.size.threads);
       break;
     case Call::take:
-      step.count = shell.core.closed ? 0 : any_of(3U);
+      step.count = shell.worker.closed ? 0 : any_of(3U);
       break;
     case Call::apply:
       step.mode = static_cast<ShutdownMode>(any_of(3));
@@ -120,7 +120,7 @@ struct Next : rc::state::Command<Shell, System> {
     after.perform(step);
     const SchedulingCore core_before = system.core;
     if (!perform(system, before, step)) {
-      RC_FAIL("take() is not the head of the reference's queue");
+      RC_FAIL("take() is not the head of the protocol's queue");
     }
     if (const char* found = difference(before, core_before, after, system.core)) {
       RC_FAIL(std::string("Does not hold: ") + found);

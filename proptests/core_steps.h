@@ -1,22 +1,21 @@
 // What can happen to the scheduling core inside the shell, step by step, and what it must look like
 // after each step.
 //
-// `Shell` is the shell as far as the core can tell: the stripe words, the list, the threads, and
-// what callers were told. It holds the reference. A `Step` changes a `Shell` and, by the same calls
-// as the shell makes, a `System`, which holds the core. `difference` compares the two.
+// `Shell` is the worker of `protocol/`, the reference. A `Step` changes a `Shell` and, by the same
+// calls as the shell makes, a `System`, which holds the core. `difference` compares the two.
 
 #ifndef KSTONE_PROPTESTS_CORE_STEPS_H_
 #define KSTONE_PROPTESTS_CORE_STEPS_H_
 
 #include <algorithm>
 #include <cstdint>
-#include <map>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "../protocol/invariants.h"
 #include "kstone/detail/core/scheduling_core.h"
-#include "reference.h"
 
 namespace kstone::proptests {
 
@@ -194,160 +193,111 @@ struct Size {
   std::uint32_t threads = 0;
 };
 
-struct Shell {
+// Numbers of errors, for the protocol.
+inline std::uint32_t number_of_error(Ending ending) {
+  return error_of(ending) ? static_cast<std::uint32_t>(ending) + 1 : 0;
+}
+inline std::string error_of_number(std::uint32_t number) {
+  const auto text = number == 0 ? "" : *error_of(static_cast<Ending>(number - 1));
+  return number != 0 && text.empty() ? "no text" : text;
+}
+
+// The worker as far as the core can tell, by the protocol: no thread of it sleeps.
+struct Shell : protocol::State<std::uint32_t, bool> {
   Size size;
-  Reference core;
-  // Requests that stand in each stripe's word; nothing once it is closed.
-  std::vector<std::uint64_t> words;
-  std::vector<std::uint32_t> list;       // oldest first
-  std::optional<std::uint32_t> threads;  // alive; none before the start
-  std::uint32_t words_closed = 0;        // the words of stripes below it are closed
-  bool mode_applied = false;             // closing is over
 
-  // What callers were told.
-  std::uint64_t told_queued = 0;
-  std::uint64_t told_coalesced = 0;
-  std::uint64_t told_rerun_pending = 0;
-  std::map<std::uint32_t, int> told_opened;  // episodes, by stripe
-
-  explicit Shell(Size s) : size(s), words(s.stripes) {}
-
-  bool closing() const { return core.closed && !mode_applied; }
-  bool listed(std::uint32_t id) const {
-    return std::find(list.begin(), list.end(), id) != list.end();
-  }
-  // Between the two steps of the call that was told `queued`.
-  bool claimed(std::uint32_t id) const { return words[id] != 0 && core.idle(id) && !listed(id); }
-  std::uint32_t free_threads() const {
-    return threads.value_or(0) - static_cast<std::uint32_t>(core.running.size());
-  }
+  explicit Shell(Size s) : State(static_cast<int>(s.stripes)), size(s) {}
 
   // That `step` can come next.
   bool possible(const Step& step) const {
+    const auto& stripe = stripes[step.stripe];
     switch (step.call) {
       // A later one is rejected, and the core never learns of it.
       case Call::request:
-        return step.stripe >= words_closed;
+        return !stripe.word.closed;
       case Call::list:
-        return !core.closed && claimed(step.stripe);
+        return worker.may_push(stripe);
       case Call::start:
-        return !core.closed && !threads && step.count >= 1 && step.count <= size.threads;
+        return worker.may_start() && step.count >= 1 && step.count <= size.threads;
       case Call::admit:
-        return !core.closed && !list.empty();
+        return worker.may_take_inbox();
       case Call::take:
-        return !closing() && !core.queue.empty() && free_threads() != 0 &&
-               (!core.closed || step.count == 0);
+        return std::any_of(stripes.begin(), stripes.end(),
+                           [&](const auto& each) { return worker.may_take(each); }) &&
+               (!worker.closed || step.count == 0);
       case Call::finish:
-        return !closing() && core.running.count(step.stripe) != 0;
+        return worker.may_release(stripe);
       case Call::leave:
-        return mode_applied && core.queue.empty() && free_threads() != 0;
+        return worker.may_leave();
       case Call::close:
-        return !core.closed;
+        return worker.may_close();
       case Call::close_stripe:
-        return closing() && words_closed < size.stripes &&
-               (step.count == 0 || words[words_closed] != 0);
+        return worker.may_close_stripe(worker.words_closed) &&
+               (step.count == 0 || stripes[worker.words_closed].asked());
       case Call::apply:
-        return core.closed && words_closed == size.stripes;
+        return worker.may_apply();
       case Call::discard_queue:
-        return mode_applied && threads.value_or(0) == 0;
+        return worker.may_discard_queue();
     }
     return false;
   }
 
-  void request(std::uint32_t id, std::uint64_t count = 1) {
-    if (count == 0) {
-      return;
-    }
-    const bool first = words[id] == 0;
-    const bool running = core.running.count(id) != 0;
-    told_queued += first && !running;
-    told_rerun_pending += first && running;
-    told_opened[id] += first;
-    told_coalesced += count - first;
-    words[id] += count;
-  }
-  bool requested(std::uint32_t id) const {
-    return core.closed ? core.owed.count(id) != 0 : words[id] != 0;
-  }
-
-  void admit() {
-    for (const auto id : list) {
-      core.link(id);
-    }
-    list.clear();
-  }
-  void finish(std::uint32_t id, Ending ending) {
-    const bool more_work = ending == Ending::more_work;
-    const bool again = requested(id);
-    if (again || more_work) {
-      admit();
-    }
-    if (more_work && !again && !core.closed) {
-      words[id] = 1;  // the thread's own
-    }
-    core.finish(id, kind_of(ending), again);
-    if (const auto error = error_of(ending)) {
-      core.record_error(*error);
-    }
-    if (ending == Ending::thread_ended) {
-      --*threads;
-    }
-  }
-  void take(std::uint32_t more_requests) {
-    const auto id = core.queue.front();
-    request(id, more_requests);
-    core.take();
-    if (!core.closed) {
-      core.coalesced += words[id] - 1;
-      words[id] = 0;
-    }
-  }
-  void close_stripe(std::uint32_t more_requests) {
-    request(words_closed, more_requests);
-    core.close_stripe(words_closed, words[words_closed]);
-    words[words_closed] = 0;
-    ++words_closed;
-  }
-
   void perform(const Step& step) {
+    auto& stripe = stripes[step.stripe];
     switch (step.call) {
       case Call::request:
-        return request(step.stripe);
+        worker.request(stripe);
+        return;
       case Call::list:
-        return list.push_back(step.stripe);
+        return worker.push(stripe, step.stripe);
       case Call::start:
-        threads = step.count;
-        return;
+        return worker.start(step.count);
       case Call::admit:
-        return admit();
-      case Call::take:
-        return take(step.count);
+        return take_inbox();
+      case Call::take: {
+        auto& head = stripes[queue().front()];
+        request(head, step.count);
+        return take(head);
+      }
       case Call::finish:
-        return finish(step.stripe, step.ending);
+        return finish(stripe, step.ending);
       case Call::leave:
-        --*threads;
-        return;
+        return worker.leave();
       case Call::close:
-        admit();
-        return core.close();
+        return close();
       case Call::close_stripe:
-        return close_stripe(step.count);
+        request(stripes[worker.words_closed], step.count);
+        return worker.close_stripe(stripes[worker.words_closed]);
       case Call::apply:
-        core.apply(step.mode);
-        mode_applied = true;
-        return;
+        return apply(step.mode);
       case Call::discard_queue:
-        return core.discard_queue();
+        return discard_queue();
+    }
+  }
+
+ private:
+  void request(Stripe& stripe, std::uint32_t count) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      worker.request(stripe);
+    }
+  }
+  // Both halves: to the core, a request in between is one before.
+  void finish(Stripe& stripe, Ending ending) {
+    const auto kind = kind_of(ending);
+    release(stripe, kind);
+    State::finish(stripe, kind, number_of_error(ending));
+    if (ending == Ending::thread_ended) {
+      worker.leave();
     }
   }
 };
 
 // The calls of the core that the shell, in the state `before`, makes at `step`. False if the core
-// takes another stripe than the reference.
+// takes another stripe than the protocol.
 inline bool perform(System& system, const Shell& before, const Step& step) {
   auto& core = system.core;
   const auto admit = [&] {
-    auto list = before.list;
+    auto list = before.inbox();
     if (system.fault == Fault::link_newest_first) {
       std::reverse(list.begin(), list.end());
     }
@@ -366,15 +316,16 @@ inline bool perform(System& system, const Shell& before, const Step& step) {
       return true;
     case Call::take: {
       const auto id = core.take().stripe_id;
-      if (id == before.core.queue.front() && !core.closed()) {
-        system.count_coalesced(before.words[id] + step.count - 1);
+      const bool same = id == before.queue().front();
+      if (same && !core.closed()) {
+        system.count_coalesced(before.stripes[id].word.requests + step.count - 1);
       }
-      return id == before.core.queue.front();
+      return same;
     }
     case Call::finish: {
       const auto kind = kind_of(step.ending);
       const bool requested =
-          core.closed() ? core.rerun_owed(step.stripe) : before.words[step.stripe] != 0;
+          core.closed() ? core.rerun_owed(step.stripe) : before.stripes[step.stripe].asked();
       if (requested || kind == CompactionOutcome::Kind::more_work) {
         admit();
       }
@@ -389,10 +340,11 @@ inline bool perform(System& system, const Shell& before, const Step& step) {
       core.close({});
       return true;
     case Call::close_stripe:
-      system.close_stripe(before.words_closed, before.words[before.words_closed] + step.count);
+      system.close_stripe(before.worker.words_closed,
+                          before.stripes[before.worker.words_closed].word.requests + step.count);
       return true;
     case Call::apply:
-      system.apply(step.mode, !before.mode_applied);
+      system.apply(step.mode, !before.worker.applied);
       return true;
     case Call::discard_queue:
       system.discard_queue();
@@ -405,67 +357,70 @@ inline bool perform(System& system, const Shell& before, const Step& step) {
 #define KSTONE_MUST(condition) \
   if (!(condition)) return #condition
 
-// Every observable of the core against the reference, and the numbered invariants.
-inline const char* difference_of_core(const Reference& expected, const SchedulingCore& core,
-                                      std::uint32_t stripe_count) {
-  KSTONE_MUST(core.closed() == expected.closed);
-  KSTONE_MUST(core.mode() == expected.mode);
-  KSTONE_MUST(core.queued() == expected.queue.size());
-  KSTONE_MUST(core.has_queued() == !expected.queue.empty());
-  KSTONE_MUST(core.running() == expected.running.size());  // C2
-  KSTONE_MUST(core.running_max() == expected.running_max);
-  KSTONE_MUST(core.first_error() == (expected.errors.empty() ? "" : expected.errors.front()));
+// Every observable of the core against the protocol, and the numbered invariants.
+inline const char* difference_of_worker(const Shell& expected, const SchedulingCore& core) {
+  const auto& worker = expected.worker;
+  KSTONE_MUST(core.closed() == worker.closed);
+  KSTONE_MUST(core.mode() == static_cast<ShutdownMode>(worker.mode));
+  KSTONE_MUST(core.queued() == worker.queued());
+  KSTONE_MUST(core.has_queued() == worker.has_queued());
+  KSTONE_MUST(core.running() == worker.running);
+  KSTONE_MUST(core.running_max() == worker.running_max);
+  KSTONE_MUST(core.first_error() == error_of_number(worker.first_error));
 
-  std::uint64_t ends[4] = {};
-  std::vector<std::uint32_t> ended(stripe_count);
-  for (const auto& [id, how] : expected.ended) {
-    ++ends[static_cast<std::size_t>(how)];
-    ++ended[id];
+  SchedulingCore::Counters sum;
+  std::uint32_t running = 0;
+  for (const auto& stripe : expected.stripes) {
+    sum.queued += stripe.learnt_of(Submission::queued);
+    sum.coalesced += stripe.learnt_of(Submission::coalesced);
+    sum.rerun_pending += stripe.learnt_of(Submission::rerun_pending);
+    sum.opened += stripe.opened();
+    sum.done += stripe.ends_as(protocol::End::done);
+    sum.failed += stripe.ends_as(protocol::End::failed);
+    sum.cancelled += stripe.ends_as(protocol::End::cancelled);
+    sum.discarded += stripe.ends_as(protocol::End::discarded);
+    sum.started += stripe.started;
+    std::transform(stripe.outcomes, stripe.outcomes + 6, sum.outcomes, sum.outcomes, std::plus{});
+    running += stripe.running;
   }
   const auto& counters = core.counters();
-  KSTONE_MUST(counters.done == ends[0]);
-  KSTONE_MUST(counters.failed == ends[1]);
-  KSTONE_MUST(counters.cancelled == ends[2]);
-  KSTONE_MUST(counters.discarded == ends[3]);
-  KSTONE_MUST(counters.opened == expected.opened.size());
-  const auto queued =
-      std::count(expected.opened.begin(), expected.opened.end(), Submission::queued);
-  KSTONE_MUST(counters.queued == static_cast<std::uint64_t>(queued));
-  KSTONE_MUST(counters.opened == counters.queued + counters.rerun_pending);
-  KSTONE_MUST(counters.coalesced == expected.coalesced);
-  std::uint64_t outcomes[6] = {};
-  for (const auto kind : expected.outcomes) {
-    ++outcomes[static_cast<std::size_t>(kind)];
-  }
-  KSTONE_MUST(std::equal(outcomes, outcomes + 6, counters.outcomes));
-  KSTONE_MUST(counters.started == expected.outcomes.size() + core.running());
+  KSTONE_MUST(core.running() == running);  // C2
+  KSTONE_MUST(counters.queued == sum.queued);
+  KSTONE_MUST(counters.coalesced == sum.coalesced);
+  KSTONE_MUST(counters.rerun_pending == sum.rerun_pending);
+  KSTONE_MUST(counters.opened == sum.opened);
+  KSTONE_MUST(counters.done == sum.done);
+  KSTONE_MUST(counters.failed == sum.failed);
+  KSTONE_MUST(counters.cancelled == sum.cancelled);
+  KSTONE_MUST(counters.discarded == sum.discarded);
+  KSTONE_MUST(counters.started == sum.started);
+  KSTONE_MUST(std::equal(sum.outcomes, sum.outcomes + 6, counters.outcomes));
   const auto all_ended = counters.done + counters.failed + counters.cancelled + counters.discarded;
-  KSTONE_MUST(counters.opened == all_ended + core.alive());  // C3
+  KSTONE_MUST(counters.opened == all_ended + core.alive());                                 // C3
+  KSTONE_MUST(!core.closed() || core.mode() == ShutdownMode::drain || core.queued() == 0);  // C5
+  return nullptr;
+}
 
+inline const char* difference_of_stripes(const Shell& expected, const SchedulingCore& core) {
+  using State = SchedulingCore::State;
   std::uint64_t alive = 0;
-  for (std::uint32_t id = 0; id < stripe_count; ++id) {
+  for (std::uint32_t id = 0; id < expected.size.stripes; ++id) {
     const auto& stripe = core.stripe(id);
-    const auto places = std::count(expected.queue.begin(), expected.queue.end(), id);
-    const auto open = expected.open.find(id);
-    const auto attempts = expected.attempts.find(id);
-    KSTONE_MUST(places <= 1);  // C1
-    KSTONE_MUST((stripe.state == SchedulingCore::State::queued) == (places == 1));
-    KSTONE_MUST((stripe.state == SchedulingCore::State::running) ==
-                (expected.running.count(id) == 1));
-    KSTONE_MUST(stripe.rerun_owed == (expected.owed.count(id) == 1));
+    const auto& like = expected.stripes[id];
+    KSTONE_MUST((stripe.state == State::queued) == like.queued);  // C1
+    KSTONE_MUST((stripe.state == State::running) == like.running);
+    KSTONE_MUST(stripe.rerun_owed == like.rerun_owed);
     KSTONE_MUST(core.rerun_owed(id) == stripe.rerun_owed);
-    KSTONE_MUST(!stripe.rerun_owed || (stripe.state == SchedulingCore::State::running &&
-                                       core.closed() && core.mode() == ShutdownMode::drain));  // C4
-    KSTONE_MUST(stripe.discarded == (expected.discarded.count(id) == 1));
-    KSTONE_MUST(stripe.unfinished == (expected.unfinished.count(id) == 1));
-    KSTONE_MUST(stripe.ended == ended[id]);
-    KSTONE_MUST(stripe.attempts == (attempts == expected.attempts.end() ? 0 : attempts->second));
-    KSTONE_MUST(core.alive_episodes(id, 0) ==
-                static_cast<std::uint32_t>(open == expected.open.end() ? 0 : open->second));
+    KSTONE_MUST(!stripe.rerun_owed || (stripe.state == State::running && core.closed() &&
+                                       core.mode() == ShutdownMode::drain));  // C4
+    KSTONE_MUST(stripe.discarded == like.discarded);
+    KSTONE_MUST(stripe.unfinished == like.unfinished);
+    KSTONE_MUST(stripe.ended == like.ended());
+    KSTONE_MUST(stripe.attempts == like.attempts);
+    KSTONE_MUST(core.alive_episodes(id, 0) == like.opened() - like.ended());
     alive += core.alive_episodes(id, 0);
   }
   KSTONE_MUST(core.alive() == alive);
-  KSTONE_MUST(!core.closed() || core.mode() == ShutdownMode::drain || core.queued() == 0);  // C5
   return nullptr;
 }
 
@@ -480,32 +435,34 @@ inline const char* difference_of_answers(const Shell& expected, const Scheduling
   snapshot.episodes_opened = counters.opened;
   snapshot.episodes_alive = core.alive();
   const std::uint64_t rejected = core.closed() ? 3 : 0;  // in each closed word
+  std::uint64_t told[3] = {};                            // by Submission
   std::uint64_t alive = 0;
   for (std::uint32_t id = 0; id < expected.size.stripes; ++id) {
-    core.add_pending(id, expected.words[id] + rejected, snapshot);
-    const auto opened = expected.told_opened.find(id);
-    const auto episodes =
-        opened == expected.told_opened.end() ? 0U : static_cast<std::uint32_t>(opened->second);
-    KSTONE_MUST(core.alive_episodes(id, expected.words[id]) == episodes - core.stripe(id).ended);
+    const auto& stripe = expected.stripes[id];
+    const auto requests = stripe.word.requests;
+    core.add_pending(id, requests + rejected, snapshot);
+    const auto not_ended = stripe.told_opened() - core.stripe(id).ended;
+    KSTONE_MUST(core.alive_episodes(id, requests) == not_ended);
     KSTONE_MUST(core.closed() || core.stripe(id).state != SchedulingCore::State::queued ||
-                expected.words[id] != 0);
-    alive += episodes - core.stripe(id).ended;
+                requests != 0);
+    alive += not_ended;
+    std::transform(told, told + 3, stripe.told, told, std::plus<std::uint64_t>{});
   }
-  KSTONE_MUST(snapshot.queued == expected.told_queued);
-  KSTONE_MUST(snapshot.coalesced == expected.told_coalesced);
-  KSTONE_MUST(snapshot.rerun_pending == expected.told_rerun_pending);
+  KSTONE_MUST(snapshot.queued == told[0]);
+  KSTONE_MUST(snapshot.coalesced == told[1]);
+  KSTONE_MUST(snapshot.rerun_pending == told[2]);
   KSTONE_MUST(snapshot.rejected_shutting_down == rejected * expected.size.stripes);
-  KSTONE_MUST(snapshot.episodes_opened == expected.told_queued + expected.told_rerun_pending);
+  KSTONE_MUST(snapshot.episodes_opened == told[0] + told[2]);
   KSTONE_MUST(snapshot.episodes_alive == alive);
   return nullptr;
 }
 
 // What the core does not show, on a copy that is used up: both ends of its queue. One more stripe
 // joins the queue, then all of it is taken.
-inline const char* difference_of_queue(const Reference& expected, SchedulingCore core,
-                                       std::uint32_t stripe_count) {
+inline const char* difference_of_queue(const Shell& expected, SchedulingCore core) {
   using State = SchedulingCore::State;
-  auto queue = expected.queue;
+  const auto stripe_count = expected.size.stripes;
+  auto queue = expected.queue();
   std::uint32_t id = 0;
   while (id < stripe_count && core.stripe(id).state == State::queued) {
     ++id;
@@ -554,15 +511,20 @@ inline const char* difference_of_step(const SchedulingCore& before, const Schedu
 // The first of these that is not as it should be, or nullptr.
 inline const char* difference(const Shell& before, const SchedulingCore& core_before,
                               const Shell& expected, const SchedulingCore& core) {
-  const auto stripe_count = expected.size.stripes;
-  const char* found = difference_of_core(expected.core, core, stripe_count);
-  if (found == nullptr && !expected.closing()) {
+  const char* found = difference_of_worker(expected, core);
+  if (found == nullptr) {
+    found = difference_of_stripes(expected, core);
+  }
+  if (found == nullptr && !expected.worker.closing()) {
     found = difference_of_answers(expected, core);
   }
-  if (found == nullptr && before.mode_applied) {
-    found = difference_of_step(core_before, core, stripe_count);
+  if (found == nullptr && before.worker.applied) {
+    found = difference_of_step(core_before, core, expected.size.stripes);
   }
-  return found == nullptr ? difference_of_queue(expected.core, core, stripe_count) : found;
+  if (found == nullptr) {
+    found = protocol::broken(expected);
+  }
+  return found == nullptr ? difference_of_queue(expected, core) : found;
 }
 
 #undef KSTONE_MUST

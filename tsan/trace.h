@@ -120,9 +120,9 @@ struct Verdict {
 // Replays the logs of one worker's life, from before its construction to after its destruction.
 //
 // The transitions of each word are numbered, and so are the holds of the mutex; nothing else orders
-// the logs. Every change of the core happens in a hold, so the holds, in their order, are replayed
-// on a `SchedulingCore`, with the values that the words had; each thread must do what the shell
-// does next, each answer must be the one that the words and the core imply.
+// the logs. Every change of what the mutex guards happens in a hold, so the holds, in their order,
+// are replayed on the worker of `protocol/`, with the values that the words had; each thread must
+// do what the protocol says that comes next, each answer must be the protocol's.
 Verdict replay(const Setting& setting, const std::vector<const Log*>& logs);
 
 }  // namespace kstone::trace

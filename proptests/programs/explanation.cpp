@@ -2,19 +2,17 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
-#include "../reference.h"
+#include "../../protocol/callers.h"
 
 namespace kstone::programs {
 namespace {
 
-using proptests::Reference;
-using Kind = CompactionOutcome::Kind;
+using protocol::Kind;
 
 constexpr int nobody = -1;
 constexpr int stripe_limit = Program::stripe_limit;
@@ -33,12 +31,6 @@ struct Request {
   unsigned episode;  // of its stripe, from 1; 0 if rejected
 };
 
-struct Word {
-  std::vector<Claim> claims;  // since the stripe was last taken
-  bool running = false;
-  bool closed = false;
-};
-
 // Whose episode ended with which compaction.
 struct Finished {
   unsigned ended;  // episodes of the stripe by then
@@ -46,45 +38,24 @@ struct Finished {
   int compaction;
 };
 
-// Everything, between two steps.
-struct State {
-  Reference core;
-  Word words[stripe_limit];
-  std::vector<Claim> owed[stripe_limit];  // accepted before closing, and not taken since
-  std::vector<Request> listed;
-  bool list_closed = false;
-  bool started = false;
-  int holder = nobody;  // of the mutex
+// Everything, between two steps: the worker, and who did what.
+struct State : protocol::State<std::uint32_t, bool> {
+  using protocol::State<std::uint32_t, bool>::State;
+
+  std::vector<Claim> claims[stripe_limit];  // behind the requests in each word
+  std::vector<Claim> owed[stripe_limit];    // accepted before closing, and not taken since
+  Claim pushed[stripe_limit] = {};          // of each stripe in the inbox
+  int holder = nobody;                      // of the mutex
 
   std::vector<Request> made;
-  unsigned opened[stripe_limit] = {};  // episodes
-  unsigned taken[stripe_limit] = {};
   std::vector<Finished> finished[stripe_limit];
 
   // Where each thread is.
   struct Position {
     int call = 0, step = 0;
     int compaction = 0, phase = 0;
-    bool requested = false;                       // of the compaction that finishes
-    std::optional<unsigned> goals[stripe_limit];  // of a wait_idle: episodes that must have ended
+    std::optional<unsigned> goals[stripe_limit];  // of a wait_idle
   } at[thread_limit];
-
-  unsigned ended(std::uint32_t stripe) const {
-    return static_cast<unsigned>(
-        std::count_if(core.ended.begin(), core.ended.end(),
-                      [stripe](const auto& each) { return each.first == stripe; }));
-  }
-  std::uint8_t first_error() const {
-    return core.errors.empty() ? std::uint8_t{0} : error_number(core.errors.front());
-  }
-
-  // The list becomes part of the queue.
-  void admit() {
-    for (const auto& each : listed) {
-      core.link(each.stripe);
-    }
-    listed.clear();
-  }
 };
 
 class Explanation {
@@ -106,7 +77,7 @@ class Explanation {
     }
   }
 
-  bool exists() { return search(State()); }
+  bool exists() { return search(State(static_cast<int>(program_.stripes))); }
 
  private:
   const Compaction& script_of(int thread, int compaction) const {
@@ -138,7 +109,7 @@ class Explanation {
         }
       }
     }
-    return all_done && state.core.queue.empty() && state.core.running.empty();
+    return all_done && !state.worker.has_queued() && state.worker.running == 0;
   }
 
   // What the future depends on. (Where each thread is gives most of it; the order of what they did,
@@ -160,41 +131,40 @@ class Explanation {
         put(static_cast<std::size_t>(claim.thread * 16 + claim.call));
       }
     };
-    for (int i = 0; i < stripe_limit; ++i) {
-      const auto stripe = static_cast<std::uint32_t>(i);
-      put_claims(s.words[i].claims);
+    const auto& worker = s.worker;
+    for (std::size_t i = 0; i < s.stripes.size(); ++i) {
+      const auto& stripe = s.stripes[i];
+      put_claims(s.claims[i]);
       put_claims(s.owed[i]);
-      put(s.words[i].running + 2 * s.words[i].closed +
-          4 * (s.core.discarded.count(stripe) + 2 * s.core.unfinished.count(stripe)) +
-          16 * s.core.owed.count(stripe) + 32 * s.core.running.count(stripe));
-      put(s.opened[i]);
-      put(s.core.attempts.count(stripe) != 0 ? s.core.attempts.at(stripe) : 0);
-      put(s.ended(stripe));
-      put(s.taken[i]);
+      put(stripe.word.running + 2U * stripe.word.closed + 4U * stripe.discarded +
+          8U * stripe.unfinished + 16U * stripe.rerun_owed + 32U * stripe.running);
+      put(stripe.told_opened());
+      put(stripe.attempts);
+      put(stripe.ended());
+      put(stripe.started);
       put(s.finished[i].size());
       for (const auto& each : s.finished[i]) {
         put(each.ended);
         put(static_cast<std::size_t>(each.thread * 16 + each.compaction));
       }
     }
-    put(s.core.queue.size());
-    for (const auto stripe : s.core.queue) {
+    put(worker.queued());
+    for (const auto stripe : s.queue()) {
       put(stripe);
     }
-    put(s.listed.size());
-    for (const auto& each : s.listed) {
-      put(each.stripe * 16 + static_cast<std::size_t>(each.claim.thread));
+    put(worker.control.length);
+    for (const auto stripe : s.inbox()) {
+      put(stripe * 16 + static_cast<std::size_t>(s.pushed[stripe].thread));
     }
     // The order does not matter, but what each answered is in the history.
     for (const auto& each : s.made) {
       episodes[each.claim.thread][each.claim.call] = static_cast<char>(each.episode + 1);
     }
     text.append(episodes[0], sizeof episodes);
-    put(s.list_closed + 2 * s.started + 4 * s.core.closed +
-        8 * static_cast<std::size_t>(s.core.mode));
+    put(2U * worker.started + 4U * worker.closed + 8U * worker.mode);
     put(static_cast<std::size_t>(s.holder + 1));
-    put(s.core.running_max);
-    put(s.first_error());
+    put(worker.running_max);
+    put(worker.first_error);
     return text;
   }
 
@@ -233,8 +203,6 @@ class Explanation {
     if (done) {
       ++at.call;
       at.step = 0;
-    } else {
-      ++at.step;
     }
     return possible;
   }
@@ -262,66 +230,57 @@ class Explanation {
   }
 
   bool request(State& s, int thread, const Call& call, const CallRecord& record, bool& done) {
+    const Claim self{thread, s.at[thread].call};
     if (s.at[thread].step == 1) {
-      if (!s.list_closed) {
-        s.listed.push_back(*std::find_if(s.made.rbegin(), s.made.rend(), [&](const Request& each) {
-          return each.claim.thread == thread;
-        }));
+      if (auto& stripe = s.stripes[call.stripe]; s.worker.may_push(stripe)) {
+        s.worker.push(stripe, call.stripe);
+        s.pushed[call.stripe] = self;
       }
       done = true;
       return true;
     }
-    Request request{Claim{thread, s.at[thread].call}, call.stripe,
-                    Submission::rejected_unknown_stripe, 0};
+    Request request{self, call.stripe, Submission::rejected_unknown_stripe, 0};
     if (call.stripe < program_.stripes) {
-      auto& word = s.words[call.stripe];
-      request.answer = word.closed            ? Submission::rejected_shutting_down
-                       : !word.claims.empty() ? Submission::coalesced
-                       : word.running         ? Submission::rerun_pending
-                                              : Submission::queued;
+      auto& stripe = s.stripes[call.stripe];
+      request.answer = static_cast<Submission>(s.worker.request(stripe));
       if (accepted(request.answer)) {
-        word.claims.push_back(request.claim);
-        s.opened[call.stripe] += request.answer == Submission::coalesced ? 0 : 1;
-        request.episode = s.opened[call.stripe];
+        s.claims[call.stripe].push_back(self);
+        request.episode = stripe.told_opened();
       }
     }
     s.made.push_back(request);
     done = request.answer != Submission::queued;
+    ++s.at[thread].step;
     return static_cast<std::uint8_t>(request.answer) == record.answer;
   }
 
   bool wait_idle(State& s, int thread, const Call& call, const CallRecord& record, bool& done) {
-    const auto answer = static_cast<IdleResult>(record.answer);
     auto& at = s.at[thread];
     if (!free(s)) {
       return false;
     }
     if (at.step == 0) {
-      if (is_worker(thread) || s.core.closed) {
-        done = true;
-        return answer == (is_worker(thread) ? IdleResult::refused : IdleResult::shut_down);
+      const auto answer = protocol::first_answer_of_wait(s.worker, is_worker(thread));
+      done = answer != protocol::still_waits<std::uint32_t>;
+      for (std::uint32_t stripe = 0; stripe < program_.stripes && !done; ++stripe) {
+        at.goals[stripe] = protocol::goal_of(s.stripes[stripe]);
       }
-      for (std::uint32_t stripe = 0; stripe < program_.stripes; ++stripe) {
-        at.goals[stripe] = s.opened[stripe];
-      }
-      return true;
+      ++at.step;
+      return !done || answer == record.answer;
     }
     done = true;
     bool reached = true;
     for (std::uint32_t stripe = 0; stripe < program_.stripes; ++stripe) {
-      reached = reached && s.ended(stripe) >= *at.goals[stripe];
+      reached = reached && protocol::reached(s.stripes[stripe], *at.goals[stripe]);
       at.goals[stripe].reset();
     }
-    switch (answer) {
-      case IdleResult::idle:
-        return !s.core.closed && all_known_have_ended(s, thread, record);
-      case IdleResult::timed_out:
-        return call.limited && !s.core.closed && !reached;
-      case IdleResult::shut_down:
-        return s.core.closed;
-      default:
-        return false;
+    const bool late = static_cast<IdleResult>(record.answer) == IdleResult::timed_out;
+    if (!late) {
+      // Goals are read without the mutex, and may miss what the caller does not know of.
+      reached = all_known_have_ended(s, thread, record);
     }
+    return (call.limited || !late) &&
+           protocol::answer_of_wait(s.worker, reached, !late) == record.answer;
   }
 
   // What was requested before the wait, by happens-before, has been served, by compactions that
@@ -348,37 +307,34 @@ class Explanation {
   }
 
   bool shutdown(State& s, int thread, const Call& call, const CallRecord* record, bool& done) {
+    enum { enters, closes_words, discards, ends };
     auto& step = s.at[thread].step;
-    const int stripes = static_cast<int>(program_.stripes);
+    auto& worker = s.worker;
     if (s.holder != nobody && s.holder != thread) {
       return false;
     }
-    if (step == 0 && is_worker(thread)) {
+    if (step == enters && is_worker(thread)) {
       done = true;
       return record->report ==
              Report{1, 0, static_cast<std::uint8_t>(ShutdownReport().mode), 0, 0, 0, 0};
     }
-    if (step == 0 && !s.core.closed) {
+    if (step == enters && worker.may_close()) {
       s.holder = thread;
-      s.list_closed = true;
-      s.admit();
-      s.core.close();
-    } else if (step == 0) {
-      step = 1 + stripes;
-      s.core.apply(call.mode);
-    } else if (step <= stripes) {
-      const auto stripe = static_cast<std::uint32_t>(step - 1);
-      auto& word = s.words[stripe];
-      s.core.close_stripe(stripe, word.claims.size());
-      word.closed = true;
-      s.owed[stripe] = std::exchange(word.claims, {});
-    } else if (step == 1 + stripes) {
-      s.core.apply(call.mode);
+      s.close();
+      step = closes_words;
+    } else if (step == closes_words && worker.may_close_stripe(worker.words_closed)) {
+      const auto id = worker.words_closed;
+      worker.close_stripe(s.stripes[id]);
+      s.owed[id] = std::exchange(s.claims[id], {});
+    } else if (step <= closes_words) {
+      s.apply(call.mode);
       s.holder = nobody;
-    } else if (step == 2 + stripes) {
-      if (!s.started) {
-        s.core.discard_queue();
+      step = discards;
+    } else if (step == discards) {
+      if (worker.may_discard_queue()) {
+        s.discard_queue();
       }
+      step = ends;
     } else {
       done = true;
       return ends_as(s, call, record);
@@ -386,10 +342,10 @@ class Explanation {
     return true;
   }
 
-  static std::uint8_t set_of(const std::set<std::uint32_t>& stripes) {
+  static std::uint8_t set_of(const std::vector<CompactionRequest>& stripes) {
     unsigned set = 0;
-    for (const auto stripe : stripes) {
-      set |= 1U << stripe;
+    for (const auto& each : stripes) {
+      set |= 1U << each.stripe_id;
     }
     return static_cast<std::uint8_t>(set);
   }
@@ -397,7 +353,7 @@ class Explanation {
   // With a limit, a shutdown may return before all threads have left.
   bool ends_as(const State& s, const Call& call, const CallRecord* record) const {
     const int scan = scan_thread(program_);
-    const bool all_left = s.core.queue.empty() && s.core.running.empty() &&
+    const bool all_left = !s.worker.has_queued() && s.worker.running == 0 &&
                           s.at[scan].call == static_cast<int>(calls_[scan].size());
     if (record == nullptr) {
       return all_left;
@@ -407,23 +363,24 @@ class Explanation {
     for (int worker = worker_from_; worker < thread_limit; ++worker) {
       known = known && s.at[worker].compaction <= record->compactions.of[worker];
     }
+    const auto expected = protocol::report_of(s, report.complete != 0);
     return (report.complete != 0 ? all_left && known : call.limited) &&
            report == Report{0,
                             report.complete,
-                            static_cast<std::uint8_t>(s.core.mode),
-                            set_of(s.core.discarded),
-                            set_of(s.core.unfinished),
-                            set_of(s.core.running),
-                            s.first_error()};
+                            static_cast<std::uint8_t>(expected.mode),
+                            set_of(expected.discarded),
+                            set_of(expected.unfinished),
+                            set_of(expected.still_running),
+                            static_cast<std::uint8_t>(s.worker.first_error)};
   }
 
   bool observe(State& s, int thread, const Call& call, const CallRecord& record, bool& done) {
     done = true;
     switch (call.operation) {
       case Operation::start:
-        return start(s, static_cast<StartResult>(record.answer));
+        return start(s, record.answer);
       case Operation::is_running:
-        return (record.answer != 0) == (s.started && !s.core.closed);
+        return (record.answer != 0) == protocol::is_running(s.worker);
       case Operation::queue_size:
         return is_queue_size(s, thread, record, record.answer);
       default:
@@ -431,12 +388,18 @@ class Explanation {
     }
   }
 
-  bool start(State& s, StartResult answer) const {
-    if (s.core.closed || s.started) {
-      return answer == (s.core.closed ? StartResult::shut_down : StartResult::already_running);
+  // How many threads the system gave matters to nobody but whether it gave any.
+  bool start(State& s, std::uint32_t answer) const {
+    auto& worker = s.worker;
+    const bool none = static_cast<StartResult>(answer) == StartResult::no_threads;
+    const auto threads = none ? 0U : static_cast<std::uint32_t>(program_.workers);
+    if (protocol::start_answer(worker, threads) != answer || (none && !program_.refusals)) {
+      return false;
     }
-    s.started = answer == StartResult::started;
-    return s.started || (answer == StartResult::no_threads && program_.refusals);
+    if (worker.may_start()) {
+      worker.start(threads);
+    }
+    return true;
   }
 
   // What the caller does not know of may be missing from what it counts without the mutex:
@@ -456,9 +419,13 @@ class Explanation {
 
   static bool is_queue_size(const State& s, int thread, const CallRecord& record,
                             std::size_t size) {
-    return size >= s.core.queue.size() &&
-           counts(s.listed, thread, s.at[thread].call, record, size - s.core.queue.size(),
-                  [](const Request&) { return true; });
+    std::vector<Request> listed;
+    for (const auto stripe : s.inbox()) {
+      listed.push_back(Request{s.pushed[stripe], stripe, Submission::queued, 0});
+    }
+    const auto queued = s.worker.queued();
+    return size >= queued && counts(listed, thread, s.at[thread].call, record, size - queued,
+                                    [](const Request&) { return true; });
   }
 
   static bool is_snapshot(const State& s, int thread, const CallRecord& record) {
@@ -467,28 +434,22 @@ class Explanation {
       return counts(s.made, thread, s.at[thread].call, record, number,
                     [answer](const Request& each) { return each.answer == answer; });
     };
-    const auto have_ended = [&](proptests::End how) {
-      return std::count_if(s.core.ended.begin(), s.core.ended.end(),
-                           [how](const auto& each) { return each.second == how; });
-    };
-    bool same = answered(Submission::queued, n[queued]) &&
-                answered(Submission::coalesced, n[coalesced]) &&
-                answered(Submission::rerun_pending, n[rerun_pending]) &&
-                answered(Submission::rejected_unknown_stripe, n[rejected_unknown]) &&
-                answered(Submission::rejected_shutting_down, n[rejected_shutting_down]) &&
-                n[ended_done] == have_ended(proptests::End::done) &&
-                n[ended_failed] == have_ended(proptests::End::failed) &&
-                n[ended_cancelled] == have_ended(proptests::End::cancelled) &&
-                n[ended_discarded] == have_ended(proptests::End::discarded) &&
-                n[started] == s.taken[0] + s.taken[1] && n[running] == s.core.running.size() &&
-                n[running_max] == s.core.running_max && n[first_error] == s.first_error() &&
-                is_queue_size(s, thread, record, n[waiting]);
-    for (int kind = 0; kind < 6; ++kind) {
-      same = same &&
-             n[outcome_done + kind] == std::count(s.core.outcomes.begin(), s.core.outcomes.end(),
-                                                  static_cast<Kind>(kind));
-    }
-    return same;
+    const auto exact = protocol::snapshot_of(s);
+    const std::uint64_t outcomes[] = {exact.outcomes_done,      exact.outcomes_nothing_to_do,
+                                      exact.outcomes_more_work, exact.outcomes_retry,
+                                      exact.outcomes_failed,    exact.outcomes_stopped};
+    return answered(Submission::queued, n[queued]) &&
+           answered(Submission::coalesced, n[coalesced]) &&
+           answered(Submission::rerun_pending, n[rerun_pending]) &&
+           answered(Submission::rejected_unknown_stripe, n[rejected_unknown]) &&
+           answered(Submission::rejected_shutting_down, n[rejected_shutting_down]) &&
+           n[ended_done] == exact.episodes_done && n[ended_failed] == exact.episodes_failed &&
+           n[ended_cancelled] == exact.episodes_cancelled &&
+           n[ended_discarded] == exact.episodes_discarded &&
+           n[started] == exact.compactions_started && n[running] == exact.running &&
+           n[running_max] == exact.running_max && n[first_error] == s.worker.first_error &&
+           is_queue_size(s, thread, record, n[waiting]) &&
+           std::equal(outcomes, outcomes + 6, n + outcome_done);
   }
 
   // A compaction: the thread takes the mutex and the list, takes the stripe's requests, and runs
@@ -496,34 +457,33 @@ class Explanation {
   bool compaction_step(State& s, int thread) {
     auto& at = s.at[thread];
     const auto& record = history_.threads[thread].compactions[at.compaction];
-    const auto stripe = std::uint32_t{record.stripe};
-    auto& word = s.words[stripe];
+    auto& stripe = s.stripes[record.stripe];
+    auto& worker = s.worker;
+    auto& claims = (worker.closed ? s.owed : s.claims)[record.stripe];
     if (s.holder != nobody && s.holder != thread) {
       return false;
     }
     switch (at.phase++) {
       case 0:
-        if (s.core.queue.empty()) {
-          s.admit();
+        if (!worker.has_queued()) {
+          s.take_inbox();
         }
         s.holder = thread;
-        return s.started && !s.core.queue.empty() && s.core.queue.front() == stripe;
+        return worker.may_take(stripe);
       case 1:
-        s.core.take();
-        word.running = !s.core.closed;
+        s.take(stripe);
         s.holder = nobody;
-        return ++s.taken[stripe] == record.number && s.core.attempts[stripe] == record.attempt &&
-               sees(record, std::exchange(s.core.closed ? s.owed[stripe] : word.claims, {}));
+        return stripe.started == record.number && stripe.attempts == record.attempt &&
+               sees(record, std::exchange(claims, {}));
       case 2:
         s.holder = thread;
-        at.requested = s.core.closed ? s.core.owed.count(stripe) != 0 : !word.claims.empty();
-        word.running = false;
-        if (!s.core.closed && !at.requested && kind_of(thread, at.compaction) == Kind::more_work) {
-          word.claims.push_back(Claim{thread, -1});
+        s.release(stripe, kind_of(thread, at.compaction));
+        if (stripe.asked() && claims.empty()) {
+          claims.push_back(Claim{thread, -1});  // the thread itself asks for the rest of its work
         }
-        return record.stopped == 0 || (s.core.closed && s.core.mode == ShutdownMode::cancel);
+        return record.stopped == 0 || worker.stops_jobs();
       default:
-        finish(s, thread, stripe);
+        finish(s, thread, record.stripe);
         return true;
     }
   }
@@ -543,24 +503,26 @@ class Explanation {
                : kinds[static_cast<int>(script_of(thread, compaction).end)];
   }
 
-  void finish(State& s, int thread, std::uint32_t stripe) {
+  void finish(State& s, int thread, std::uint32_t id) {
     auto& at = s.at[thread];
+    auto& stripe = s.stripes[id];
+    auto& worker = s.worker;
     const auto kind = kind_of(thread, at.compaction);
-    if (at.requested || kind == Kind::more_work) {
+    if (worker.puts_back(stripe, kind)) {
       // Behind what was listed before; but of what others listed it need not have heard.
-      used_stale_ = !s.listed.empty() &&
-                    std::none_of(s.listed.begin(), s.listed.end(),
-                                 [&](const Request& each) { return each.claim.thread == thread; });
+      const auto inbox = s.inbox();
+      used_stale_ = !inbox.empty() && std::none_of(inbox.begin(), inbox.end(), [&](auto each) {
+        return s.pushed[each].thread == thread;
+      });
       if (!stale_ || !used_stale_) {
-        s.admit();
+        s.take_inbox();
       }
     }
-    s.core.finish(stripe, kind, at.requested);
-    if (kind == Kind::failed || kind == Kind::retry) {
-      s.core.record_error(
-          error_text(stripe, history_.threads[thread].compactions[at.compaction].number));
-    }
-    s.finished[stripe].push_back(Finished{s.ended(stripe), thread, at.compaction});
+    const bool failed = kind == Kind::failed || kind == Kind::retry;
+    const auto number = history_.threads[thread].compactions[at.compaction].number;
+    const auto error = failed ? error_number(error_text(id, number)) : std::uint8_t{0};
+    worker.finish(stripe, kind, error);
+    s.finished[id].push_back(Finished{stripe.ended(), thread, at.compaction});
     s.holder = nobody;
     ++at.compaction;
     at.phase = 0;

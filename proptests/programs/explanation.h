@@ -3,8 +3,9 @@
 //
 // A call is one step or a few: a request claims its stripe, then links it; a shutdown closes the
 // list, closes each stripe, applies its mode, and ends; wait_idle begins and answers; a compaction
-// is taken and finished, in two steps each, since requests may come in between. What a step does to
-// the queue is proptests/reference.h; the rest is here.
+// is taken and finished, in two steps each, since requests may come in between. Which step is
+// possible, what it does and what it answers is protocol/; here is how an order is searched for,
+// and what of a history has to agree with it.
 
 #ifndef KSTONE_PROPTESTS_PROGRAMS_EXPLANATION_H_
 #define KSTONE_PROPTESTS_PROGRAMS_EXPLANATION_H_

@@ -82,7 +82,7 @@ class Tree:
         self.directory = directory
         if directory.exists():
             shutil.rmtree(directory)
-        for folder in ("include", "src", "model", "proptests", "tests"):
+        for folder in ("include", "src", "model", "proptests", "protocol", "tests"):
             shutil.copytree(ROOT / folder, directory / folder, ignore=shutil.ignore_patterns("rocksdb", "consumer*"))
 
     def text(self, file):

@@ -21,7 +21,7 @@ COMPILER, COVERAGE, PROFILES = "clang++-19", "llvm-cov-19", "llvm-profdata-19"
 # The counters live in the file, so that processes which end without a word (_exit, a crash) leave them behind as well.
 FLAGS = ["-std=c++20", "-O1", "-g1", "-w", "-fprofile-instr-generate", "-fcoverage-mapping", "-fprofile-update=atomic",
          "-mllvm", "-runtime-counter-relocation"]
-INCLUDES = ["include", "tests", "tests/rocksdb", "proptests", "tsan", "model", "model/worker", "tools/kstone-compact"]
+INCLUDES = ["include", "tests", "tests/rocksdb", "proptests", "protocol", "tsan", "model", "model/worker", "tools/kstone-compact"]
 LIBRARY = [f"src/{name}.cpp" for name in SOURCES]
 ADAPTER_PARTS = ["column_family_compactor", "database_closer", "database_listener", "leveled_picker"]
 ADAPTER = [f"src/rocksdb/{name}.cpp" for name in ADAPTER_PARTS]
@@ -67,7 +67,7 @@ def all_programs():
                 ["-lgtest", "-lrapidcheck"], environment={"RC_PARAMS": "seed=20261122"}),
         Program("programs", "programs", cpp("proptests/programs") + model + LIBRARY,
                 ["--programs", "300", "--budget", "4000", "--seed", "20261122"], libraries=["-lrapidcheck"], flags=model_flags),
-        Program("stress", "stress", ["tsan/stress.cpp", "tsan/replay.cpp", *LIBRARY], ["--seconds", "30", "--seed", "1"],
+        Program("stress", "stress", cpp("tsan", ["soak.cpp"]) + LIBRARY, ["--seconds", "30", "--seed", "1"],
                 ["--seconds", "3", "--seed", "1"], ["-latomic"], ["-mcx16"]),
         Program("models", "scenarios", cpp("model/worker") + model + LIBRARY, ["--max-seconds", "1", "--no-minimize"],
                 flags=model_flags),

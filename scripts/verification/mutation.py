@@ -526,7 +526,7 @@ class Campaign:
     def digest(self):
         """Of what a survival depends on. (A kill is taken to last while --resume is given.)"""
         state = hashlib.sha1()
-        for folder in ("include", "src", "model", "tests", "proptests"):
+        for folder in ("include", "src", "model", "tests", "proptests", "protocol"):
             for path in sorted((self.tree.directory / folder).rglob("*")):
                 if path.is_file():
                     state.update(path.read_bytes())

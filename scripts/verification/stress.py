@@ -18,7 +18,8 @@ CLANG = "clang++-19"
 FLAGS = ["-std=c++20", "-O1", "-g", "-fno-omit-frame-pointer", "-w"]
 ADDRESS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 THREAD = ["-fsanitize=thread"]
-STRESS = ["tsan/stress.cpp", "tsan/replay.cpp", *(f"src/{name}.cpp" for name in SOURCES)]
+REPLAY = [f"tsan/{name}.cpp" for name in ("replay", "replay_calls", "replay_threads", "replay_words")]
+STRESS = ["tsan/stress.cpp", *REPLAY, *(f"src/{name}.cpp" for name in SOURCES)]
 SOAK = ["tsan/soak.cpp", *(f"tools/kstone-compact/{name}.cpp" for name in ("demo_database", "ledger", "verifier")),
         *(f"src/rocksdb/{name}.cpp" for name in ("column_family_compactor", "database_listener", "leveled_picker")),
         *(f"src/{name}.cpp" for name in SOURCES)]
@@ -82,7 +83,7 @@ class Programs:
 
     def __init__(self, arguments, log):
         self.directory, self.jobs, self.log = arguments.output / "stress", arguments.jobs, log
-        self.headers = max(path.stat().st_mtime for folder in ("include", "src", "tests/faults", "tsan", "tools")
+        self.headers = max(path.stat().st_mtime for folder in ("include", "src", "protocol", "tests/faults", "tsan", "tools")
                            for path in (ROOT / folder).rglob("*.h"))
 
     def path(self, name):

@@ -1,0 +1,426 @@
+// The worker's protocol as a transition system: what there is, which steps are possible when, and
+// what they change. Whoever holds the worker or its core against something holds it against this.
+//
+// `Stripe` and `Worker` are the state. A step is one of the worker and of one stripe: `may_x` is
+// its guard, `x` its update, atomic. Closing, taking the inbox and discarding are one of the worker
+// and the same of every stripe, whatever their number: those have a part for a stripe and a part
+// for the worker, and `State`, which is some number of stripes, has them whole. Threads are counts.
+// Inbox and queue are no containers: a stripe that is in one has a number there, and those in the
+// queue are those from `head` to before `tail`, oldest first.
+//
+// Counts of what happened are of each stripe; of the worker they are sums over all stripes.
+// Numbers are as `words.h` has them, so all of it can be instantiated with a solver's terms.
+//
+// It knows the worker's values, and neither its shell nor its core.
+//
+// Thread safety: values.
+
+#ifndef KSTONE_PROTOCOL_PROTOCOL_H_
+#define KSTONE_PROTOCOL_PROTOCOL_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "words.h"
+
+namespace kstone::protocol {
+
+using Kind = CompactionOutcome::Kind;
+
+enum class End { done, failed, cancelled, discarded };
+
+template <class Number, class Bool>
+struct Stripe {
+  StripeWord<Number, Bool> word;
+
+  // Between the two steps of the call that was told `queued`; in the inbox; in the queue; being
+  // compacted.
+  Bool claimed{false};
+  Bool pushed{false};
+  Bool queued{false};
+  Bool running{false};
+  Number pushed_at{0};
+  Number queued_at{0};
+
+  Bool rerun_owed{false};  // running, and to be run once more by a drain
+  Number attempts{0};      // compactions of the episode that runs or ran last
+  Bool discarded{false};   // for the report
+  Bool unfinished{false};
+
+  // Between the two halves of a compaction's end: requests had come by the first.
+  Bool released{false};
+  Bool requested{false};
+
+  // What happened. `told`: answers as callers got them; `learnt`: as far as the worker has read
+  // them from the word. By Submission, End and Kind.
+  Number told[3] = {Number(0), Number(0), Number(0)};
+  Number learnt[3] = {Number(0), Number(0), Number(0)};
+  Number ends[4] = {Number(0), Number(0), Number(0), Number(0)};
+  Number outcomes[6] = {Number(0), Number(0), Number(0), Number(0), Number(0), Number(0)};
+  Number started{0};
+
+  Bool idle() const { return !queued && !running; }
+  // The word has requests that no compaction has taken.
+  Bool asked() const { return !word.closed && word.requests != Number(0); }
+
+  // Episodes: as callers were told, and as far as the worker has learnt.
+  Number told_opened() const {
+    return told[static_cast<int>(Submission::queued)] +
+           told[static_cast<int>(Submission::rerun_pending)];
+  }
+  Number opened() const {
+    return learnt_of(Submission::queued) + learnt_of(Submission::rerun_pending);
+  }
+  Number ended() const { return ends[0] + ends[1] + ends[2] + ends[3]; }
+  // ... that have not ended: as the worker knows, and with those that only the word knows of.
+  Number alive_inside() const {
+    return one_if<Number>(queued || running) + one_if<Number>(rerun_owed);
+  }
+  Number alive() const {
+    return one_if<Number>(queued || running) + one_if<Number>(!queued && (rerun_owed || asked()));
+  }
+
+  // Answers behind the requests of the word, which the worker has not learnt of.
+  Number pending(Submission answer) const {
+    const Bool first = answer == Submission::queued ? idle() : running;
+    return answer == Submission::coalesced ? choose(asked(), word.requests - Number(1), Number(0))
+                                           : one_if<Number>(asked() && first);
+  }
+
+  Number compactions_ended() const {
+    return outcomes[0] + outcomes[1] + outcomes[2] + outcomes[3] + outcomes[4] + outcomes[5];
+  }
+  Number learnt_of(Submission answer) const { return learnt[static_cast<int>(answer)]; }
+  Number ends_as(End how) const { return ends[static_cast<int>(how)]; }
+
+  void learn(Submission answer, const Number& count) {
+    add(learnt[static_cast<int>(answer)], count);
+  }
+  void end_if(const Bool& condition, End how) {
+    add(ends[static_cast<int>(how)], one_if<Number>(condition));
+  }
+  // All but the first of the requests in the word are coalesced.
+  void learn_coalesced_if(const Bool& condition) {
+    learn(Submission::coalesced, choose(condition, pending(Submission::coalesced), Number(0)));
+  }
+  void discard_if(const Bool& condition) {
+    end_if(condition, End::discarded);
+    discarded = discarded || condition;
+  }
+
+ private:
+  static void add(Number& to, const Number& count) { to = to + count; }
+};
+
+template <class Number, class Bool>
+struct Worker {
+  using Stripe = protocol::Stripe<Number, Bool>;
+
+  // Never change.
+  Number stripes{0};
+  Bool enabled{true};  // by its configuration
+
+  ControlWord<Number, Bool> control;
+  Number inbox_from{0};  // the number of the inbox's oldest stripe
+
+  // The mutex guards what follows. Whoever closes keeps it until the mode is applied.
+  Number head{0};
+  Number tail{0};
+  Bool closed{false};
+  Number words_closed{0};  // those of the stripes below
+  Bool applied{false};
+  Number mode{0};         // ShutdownMode, by number
+  Number first_error{0};  // the first that was given to `finish`; 0: none
+
+  // Worker threads. Alive: asleep, running a job, or awake and looking for a stripe.
+  Bool started{false};
+  Number alive{0};
+  Number running{0};
+  Number running_max{0};
+  Number asleep{0};
+  Number owed{0};    // tokens for sleepers that were claimed, not posted yet
+  Number tokens{0};  // posted, and nobody has woken by them yet
+
+  Bool closing() const { return closed && !applied; }
+  Bool has_queued() const { return head != tail; }
+  Number queued() const { return tail - head; }
+  Number looking() const { return alive - running - asleep; }
+
+  // -- Requests: two steps without the mutex ------------------------------------------------------
+
+  // A Submission.
+  static Number request(Stripe& stripe) {
+    const Number answer = stripe.word.answer();
+    for (int i = 0; i < 3; ++i) {
+      stripe.told[i] = stripe.told[i] + one_if<Number>(answer == Number(i));
+    }
+    stripe.claimed = stripe.claimed || answer == number_of<Number>(Submission::queued);
+    stripe.word.request();
+    return answer;
+  }
+
+  Bool may_push(const Stripe& stripe) const { return control.may_push() && stripe.claimed; }
+  void push(Stripe& stripe, const Number& id) {
+    stripe.claimed = Bool(false);
+    stripe.pushed = Bool(true);
+    stripe.pushed_at = inbox_from + control.length;
+    owed = owed + one_if<Number>(control.wakes());
+    control.push(id);
+  }
+  // By whoever claimed a sleeper.
+  Bool may_post() const { return owed != Number(0); }
+  void post() {
+    owed = owed - Number(1);
+    tokens = tokens + Number(1);
+  }
+
+  // -- Worker threads, with the mutex -------------------------------------------------------------
+
+  // With as many threads as the system gives; none is no start, unless none is wanted.
+  Bool may_start() const { return !closed && !started; }
+  void start(const Number& threads) {
+    started = threads != Number(0) || !enabled;
+    alive = threads;
+  }
+
+  // Every stripe of the inbox goes behind the queue, in the order of pushing. Threads do so when
+  // the queue is empty, and before a stripe is put back.
+  Bool may_take_inbox() const { return control.may_take_inbox(); }
+  void arrive_if(const Bool& condition, Stripe& stripe) const {
+    const Bool arrives = condition && stripe.pushed;
+    enqueue_if(arrives, stripe, tail + (stripe.pushed_at - inbox_from));
+    open_if(arrives, stripe);
+    stripe.pushed = stripe.pushed && !condition;
+  }
+  void take_inbox_if(const Bool& condition) {
+    const Number taken = choose(condition, control.length, Number(0));
+    tail = tail + taken;
+    inbox_from = inbox_from + taken;
+    control.take_inbox_if(condition);
+  }
+
+  // The head of the queue.
+  Bool may_take(const Stripe& stripe) const {
+    return !closing() && stripe.queued && stripe.queued_at == head && looking() != Number(0) &&
+           stripe.word.may_take();
+  }
+  void take(Stripe& stripe) {
+    stripe.queued = Bool(false);
+    stripe.running = Bool(true);
+    stripe.attempts = stripe.attempts + Number(1);
+    stripe.started = stripe.started + Number(1);
+    stripe.learn_coalesced_if(!closed);
+    stripe.word.take();
+    head = head + Number(1);
+    running = running + Number(1);
+    running_max = choose(running_max < running, running, running_max);
+  }
+  // Whoever takes a stripe and leaves others wakes a sleeper for them, since whoever owes the token
+  // for them may be suspended; so does a thread that its job ends, without having looked.
+  Bool wakes_another() const { return has_queued() && control.may_claim_sleeper(); }
+  void claim_sleeper_if(const Bool& condition) {
+    control.sleepers = control.sleepers - one_if<Number>(condition);
+    owed = owed + one_if<Number>(condition);
+  }
+
+  // A compaction ends in two halves: the word stops saying *running*, then what the mutex guards
+  // follows. Requests may come in between; to the word they are for a next compaction already.
+  Bool may_release(const Stripe& stripe) const {
+    return !closing() && stripe.running && !stripe.released && stripe.word.may_release();
+  }
+  void release(Stripe& stripe, Kind kind) const {
+    stripe.requested = choose(closed, stripe.rerun_owed, stripe.asked());
+    stripe.released = Bool(true);
+    stripe.word.release(Bool(kind == Kind::more_work));
+  }
+  Bool takes_back(const Stripe& stripe, Kind kind) const {
+    return !closed && stripe.requested && Bool(kind == Kind::more_work);
+  }
+  // The stripe may go to the tail of the queue, so the inbox is taken before.
+  Bool puts_back(const Stripe& stripe, Kind kind) const {
+    return stripe.requested || Bool(kind == Kind::more_work);
+  }
+  Bool may_finish(const Stripe& stripe) const { return stripe.running && stripe.released; }
+  // The table of contract section 4.
+  void finish(Stripe& stripe, Kind kind, const Number& error) {
+    const Bool worked(kind == Kind::done || kind == Kind::nothing_to_do);
+    const Bool more_work(kind == Kind::more_work);
+    const Bool requested = stripe.requested;
+    stripe.running = Bool(false);
+    stripe.released = Bool(false);
+    running = running - Number(1);
+    auto& outcomes = stripe.outcomes[static_cast<int>(kind)];
+    outcomes = outcomes + Number(1);
+    // The re-run that is owed opened its episode when the worker closed.
+    stripe.learn(Submission::rerun_pending, one_if<Number>(requested && !stripe.rerun_owed));
+    stripe.rerun_owed = Bool(false);
+
+    stripe.end_if(worked || (more_work && requested), End::done);
+    stripe.end_if(Bool(kind == Kind::retry || kind == Kind::failed), End::failed);
+    stripe.end_if(Bool(kind == Kind::stopped), End::cancelled);
+    stripe.end_if(more_work && !requested && closed, End::discarded);
+    stripe.unfinished = closed && !worked;
+    const Bool goes_on = more_work && !requested && !closed;  // the same episode
+    stripe.attempts = choose(requested, Number(0), stripe.attempts);
+    append_if(requested || goes_on, stripe);
+    first_error = choose(first_error == Number(0), error, first_error);
+  }
+
+  // Awake, with nothing to do.
+  Bool may_sleep() const {
+    return !has_queued() && control.may_add_sleeper() && looking() != Number(0);
+  }
+  void sleep() {
+    control.add_sleeper();
+    asleep = asleep + Number(1);
+  }
+  Bool may_wake() const { return tokens != Number(0) && asleep != Number(0); }
+  void wake() {
+    tokens = tokens - Number(1);
+    asleep = asleep - Number(1);
+  }
+  Bool may_leave() const { return applied && !has_queued() && looking() != Number(0); }
+  void leave() { alive = alive - Number(1); }
+
+  // -- Closing, with the mutex held throughout ----------------------------------------------------
+
+  // First the inbox, whose stripes arrive; then each word; then the mode.
+  Bool may_close() const { return !closed; }
+  void close() {
+    control.close();
+    closed = Bool(true);
+  }
+
+  // A stripe that is idle was claimed by a call that will find the inbox closed, and is taken over.
+  Bool may_close_stripe(const Number& id) const {
+    return closing() && id == words_closed && id < stripes;
+  }
+  void close_stripe(Stripe& stripe) {
+    const Bool asked = stripe.asked();
+    stripe.learn_coalesced_if(Bool(true));
+    stripe.learn(Submission::rerun_pending, one_if<Number>(asked && stripe.running));
+    stripe.rerun_owed = asked && stripe.running;
+    const Bool taken_over = asked && stripe.idle();
+    stripe.claimed = Bool(false);
+    open_if(taken_over, stripe);
+    append_if(taken_over, stripe);
+    stripe.word.close();
+    words_closed = words_closed + Number(1);
+  }
+
+  // Later calls may only strengthen the mode; all but `drain` discard what waits. The first wakes
+  // every thread, by a token for each.
+  Bool may_apply() const { return closed && words_closed == stripes; }
+  Number wakes() const { return choose(applied, Number(0), alive); }
+  void apply(ShutdownMode stronger) {
+    const auto asked = number_of<Number>(stronger);
+    mode = choose(mode < asked, asked, mode);
+    owed = owed + wakes();
+    applied = Bool(true);
+  }
+  // Running jobs are asked to stop.
+  Bool stops_jobs() const { return mode == number_of<Number>(ShutdownMode::cancel); }
+  Bool discards() const { return mode != number_of<Number>(ShutdownMode::drain); }
+  // The last thread has left, or there never was one.
+  Bool may_discard_queue() const { return applied && alive == Number(0); }
+  void discard_rerun_if(const Bool& condition, Stripe& stripe) const {
+    stripe.discard_if(condition && stripe.rerun_owed);
+    stripe.rerun_owed = stripe.rerun_owed && !condition;
+  }
+  void discard_queued_if(const Bool& condition, Stripe& stripe) const {
+    stripe.discard_if(condition && stripe.queued);
+    stripe.queued = stripe.queued && !condition;
+  }
+  void discard_queue_if(const Bool& condition) { head = choose(condition, tail, head); }
+
+ private:
+  static void open_if(const Bool& condition, Stripe& stripe) {
+    stripe.learn(Submission::queued, one_if<Number>(condition));
+    stripe.attempts = choose(condition, Number(0), stripe.attempts);
+  }
+  static void enqueue_if(const Bool& condition, Stripe& stripe, const Number& at) {
+    stripe.queued = stripe.queued || condition;
+    stripe.queued_at = choose(condition, at, stripe.queued_at);
+  }
+  void append_if(const Bool& condition, Stripe& stripe) {
+    enqueue_if(condition, stripe, tail);
+    tail = tail + one_if<Number>(condition);
+  }
+};
+
+// A worker with so many stripes.
+template <class Number, class Bool>
+struct State {
+  using Stripe = protocol::Stripe<Number, Bool>;
+
+  explicit State(int count) : stripes(static_cast<std::size_t>(count)) {
+    worker.stripes = Number(count);
+  }
+
+  void take_inbox() { take_inbox_if(Bool(true)); }
+  void take(Stripe& stripe) {
+    worker.take(stripe);
+    worker.claim_sleeper_if(worker.wakes_another());
+  }
+  void release(Stripe& stripe, Kind kind) {
+    worker.release(stripe, kind);
+    stripe.word.take_back_if(worker.takes_back(stripe, kind));
+  }
+  void finish(Stripe& stripe, Kind kind, const Number& error) {
+    take_inbox_if(worker.puts_back(stripe, kind));
+    worker.finish(stripe, kind, error);
+  }
+  void close() {
+    take_inbox();
+    worker.close();
+  }
+  void apply(ShutdownMode mode) {
+    worker.apply(mode);
+    discard_queue_if(worker.discards());
+    for (auto& stripe : stripes) {
+      worker.discard_rerun_if(worker.discards(), stripe);
+    }
+  }
+  void discard_queue() { discard_queue_if(Bool(true)); }
+
+  // Oldest first. Of numbers that are no terms.
+  std::vector<std::uint32_t> inbox() const {
+    std::vector<std::uint32_t> result(worker.control.length);
+    for (std::uint32_t id = 0; id < stripes.size(); ++id) {
+      if (stripes[id].pushed) {
+        result.at(stripes[id].pushed_at - worker.inbox_from) = id;
+      }
+    }
+    return result;
+  }
+  std::vector<std::uint32_t> queue() const {
+    std::vector<std::uint32_t> result(worker.queued());
+    for (std::uint32_t id = 0; id < stripes.size(); ++id) {
+      if (stripes[id].queued) {
+        result.at(stripes[id].queued_at - worker.head) = id;
+      }
+    }
+    return result;
+  }
+
+  Worker<Number, Bool> worker;
+  std::vector<Stripe> stripes;
+
+ private:
+  void take_inbox_if(const Bool& condition) {
+    for (auto& stripe : stripes) {
+      worker.arrive_if(condition, stripe);
+    }
+    worker.take_inbox_if(condition);
+  }
+  void discard_queue_if(const Bool& condition) {
+    for (auto& stripe : stripes) {
+      worker.discard_queued_if(condition, stripe);
+    }
+    worker.discard_queue_if(condition);
+  }
+};
+
+}  // namespace kstone::protocol
+
+#endif  // KSTONE_PROTOCOL_PROTOCOL_H_

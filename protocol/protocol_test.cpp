@@ -1,0 +1,393 @@
+// The protocol by itself: its invariants in every state that three stripes and threads reach,
+// with threads that sleep and tokens on their way; and that it is written for terms as well as for
+// numbers.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <deque>
+#include <iterator>
+#include <random>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "callers.h"
+#include "invariants.h"
+
+namespace kstone::protocol {
+
+// Numbers and conditions as a solver has them: nothing can be asked of them while a step is made.
+namespace terms {
+
+class Condition {
+ public:
+  explicit Condition(bool value) : value_(value) {}
+  friend Condition operator!(const Condition& a) { return Condition(!a.value_); }
+  friend Condition operator&&(const Condition& a, const Condition& b) {
+    return Condition(a.value_ && b.value_);
+  }
+  friend Condition operator||(const Condition& a, const Condition& b) {
+    return Condition(a.value_ || b.value_);
+  }
+  friend bool model_of(const Condition& a) { return a.value_; }
+
+ private:
+  bool value_;
+};
+
+class Term {
+ public:
+  Term() : Term(0) {}
+  explicit Term(int value) : value_(value) {}
+  friend Term operator+(const Term& a, const Term& b) { return Term(a.value_ + b.value_); }
+  friend Term operator-(const Term& a, const Term& b) { return Term(a.value_ - b.value_); }
+  friend Condition operator==(const Term& a, const Term& b) {
+    return Condition(a.value_ == b.value_);
+  }
+  friend Condition operator!=(const Term& a, const Term& b) {
+    return Condition(a.value_ != b.value_);
+  }
+  friend Condition operator<(const Term& a, const Term& b) {
+    return Condition(a.value_ < b.value_);
+  }
+  friend int model_of(const Term& a) { return a.value_; }
+
+ private:
+  int value_;
+};
+
+template <class Value>
+Value choose(const Condition& condition, const Value& then, const Value& otherwise) {
+  return model_of(condition) ? then : otherwise;
+}
+
+}  // namespace terms
+
+// All of it, used or not.
+template struct Stripe<terms::Term, terms::Condition>;
+template struct Worker<terms::Term, terms::Condition>;
+template struct Callers<terms::Term, terms::Condition>;
+template terms::Term start_answer(const Worker<terms::Term, terms::Condition>&, const terms::Term&);
+template terms::Condition is_running(const Worker<terms::Term, terms::Condition>&);
+template terms::Term answer_of_wait(const Worker<terms::Term, terms::Condition>&,
+                                    const terms::Condition&, const terms::Condition&);
+
+namespace {
+
+// Whoever has released a word keeps the mutex until it has finished, with the same outcome.
+struct Numbers : State<std::uint32_t, bool> {
+  using State::State;
+  bool releasing = false;
+  Kind kind = Kind::done;
+};
+
+enum class Move {
+  request,
+  push,
+  post,
+  wake,
+  start,
+  take_inbox,
+  take,
+  release,
+  finish,
+  sleep,
+  leave,
+  close,
+  close_stripe,
+  apply,
+  discard_queue
+};
+constexpr int moves = 15;
+
+struct Step {
+  Move move{};
+  std::uint32_t detail = 0;  // the stripe; of `start` threads, of `apply` the mode
+  Kind kind = Kind::done;    // of `release` and `finish`
+};
+
+// Each leaves out what an invariant is for.
+enum class Fault { none, push_claims_nobody, sleeps_without_a_look, token_is_lost, forgets_claims };
+
+// The worker's rule for when to take the inbox is here too: when the queue is empty.
+bool possible(const Numbers& state, const Step& step, Fault fault) {
+  const auto& worker = state.worker;
+  const auto& stripe = state.stripes[step.detail % state.stripes.size()];
+  const bool free = !state.releasing;
+  switch (step.move) {
+    case Move::request:
+      return !stripe.word.closed && stripe.word.requests < 2;
+    case Move::push:
+      return worker.may_push(stripe);
+    case Move::post:
+      return worker.may_post();
+    case Move::wake:
+      return worker.may_wake();
+    case Move::start:
+      return free && worker.may_start();
+    case Move::take_inbox:
+      return free && !worker.has_queued() && worker.looking() != 0 && worker.may_take_inbox();
+    case Move::take:
+      return free && worker.may_take(stripe);
+    case Move::release:
+      return free && worker.may_release(stripe);
+    case Move::finish:
+      return worker.may_finish(stripe) && step.kind == state.kind;
+    case Move::sleep:
+      return free && (worker.may_sleep() || (fault == Fault::sleeps_without_a_look &&
+                                             !worker.closed && worker.looking() != 0));
+    case Move::leave:
+      return free && worker.may_leave();
+    case Move::close:
+      return free && worker.may_close();
+    case Move::close_stripe:
+      return worker.may_close_stripe(step.detail);
+    case Move::apply:
+      return free && worker.may_apply();
+    case Move::discard_queue:
+      return free && worker.may_discard_queue();
+  }
+  return false;
+}
+
+template <class Number, class Bool>
+void perform(State<Number, Bool>& state, const Step& step) {
+  auto& worker = state.worker;
+  auto& stripe = state.stripes[step.detail % state.stripes.size()];
+  const Number detail(static_cast<int>(step.detail));
+  switch (step.move) {
+    case Move::request:
+      worker.request(stripe);
+      return;
+    case Move::push:
+      return worker.push(stripe, detail);
+    case Move::post:
+      return worker.post();
+    case Move::wake:
+      return worker.wake();
+    case Move::start:
+      return worker.start(detail);
+    case Move::take_inbox:
+      return state.take_inbox();
+    case Move::take:
+      return state.take(stripe);
+    case Move::release:
+      return state.release(stripe, step.kind);
+    case Move::finish:
+      return state.finish(stripe, step.kind, number_of<Number>(step.kind));
+    case Move::sleep:
+      return worker.sleep();
+    case Move::leave:
+      return worker.leave();
+    case Move::close:
+      return state.close();
+    case Move::close_stripe:
+      return worker.close_stripe(stripe);
+    case Move::apply:
+      return state.apply(static_cast<ShutdownMode>(step.detail));
+    case Move::discard_queue:
+      return state.discard_queue();
+  }
+}
+
+void perform(Numbers& state, const Step& step, Fault fault) {
+  const auto before = state.worker;
+  auto& worker = state.worker;
+  const auto& stripe = state.stripes[step.detail % state.stripes.size()];
+  if (fault == Fault::forgets_claims && step.move == Move::close_stripe && stripe.claimed) {
+    state.stripes[step.detail].claimed = false;
+    state.stripes[step.detail].word.close();
+    ++worker.words_closed;
+    return;
+  }
+  perform<std::uint32_t, bool>(state, step);
+  if (fault == Fault::push_claims_nobody && step.move == Move::push) {
+    worker.control.sleepers = before.control.sleepers;
+    worker.owed = before.owed;
+  }
+  if (fault == Fault::token_is_lost && step.move == Move::post) {
+    worker.tokens = before.tokens;
+  }
+  state.kind = step.move == Move::release ? step.kind : state.kind;
+  state.releasing = step.move == Move::release || (step.move != Move::finish && state.releasing);
+}
+
+// What could come next in some state of so many stripes.
+std::vector<Step> steps(std::uint32_t stripes, std::uint32_t threads) {
+  std::vector<Step> result;
+  for (int i = 0; i < moves; ++i) {
+    const auto move = static_cast<Move>(i);
+    const bool ends = move == Move::release || move == Move::finish;
+    const bool of_stripe = ends || move == Move::request || move == Move::push ||
+                           move == Move::take || move == Move::close_stripe;
+    const auto details = of_stripe             ? stripes
+                         : move == Move::apply ? 3
+                         : move == Move::start ? threads + 1
+                                               : 1;
+    for (std::uint32_t detail = 0; detail < details; ++detail) {
+      for (int kind = 0; kind < (ends ? 6 : 1); ++kind) {
+        result.push_back({move, detail, static_cast<Kind>(kind)});
+      }
+    }
+  }
+  return result;
+}
+
+// The state without its counts.
+std::string key_of(const Numbers& state) {
+  std::string key;
+  const auto put = [&key](std::uint32_t value) { key.push_back(static_cast<char>(value)); };
+  const auto& worker = state.worker;
+  for (const auto number :
+       {worker.control.length, worker.control.sleepers, worker.queued(), worker.words_closed,
+        worker.mode, worker.alive, worker.running, worker.asleep, worker.owed, worker.tokens}) {
+    put(number);
+  }
+  put(worker.closed + 2U * worker.applied + 4U * worker.started + 8U * state.releasing);
+  put(state.releasing ? static_cast<std::uint32_t>(state.kind) : 0);
+  for (const auto& stripe : state.stripes) {
+    put(stripe.word.requests);
+    put(stripe.pushed ? 1 + stripe.pushed_at - worker.inbox_from : 0);
+    put(stripe.queued ? 1 + stripe.queued_at - worker.head : 0);
+    put(stripe.running + 2U * stripe.rerun_owed + 4U * stripe.released + 8U * stripe.requested +
+        16U * stripe.word.running + 32U * stripe.claimed);
+  }
+  return key;
+}
+
+// Not the callers' steps: what the worker does by itself, once they have posted what they owe.
+bool is_of_worker(Move move) {
+  return move == Move::post || move == Move::wake || move == Move::take_inbox ||
+         move == Move::take || move == Move::release || move == Move::finish ||
+         move == Move::sleep || move == Move::leave || move == Move::discard_queue;
+}
+
+struct Result {
+  std::uint64_t states = 0;
+  std::uint64_t steps = 0;
+  std::array<std::uint64_t, moves> taken = {};
+  std::string broken;
+};
+
+// The sentence that does not hold, or nullptr. Between the halves of a compaction's end the words
+// are ahead of the rest.
+const char* broken(const Numbers& state) {
+  return state.releasing ? broken_inside(state) : protocol::broken<std::uint32_t>(state);
+}
+
+// Each state once, each step from each; the counts, which are no part of a state, are looked at
+// after every step.
+Result enumerate(std::uint32_t stripes, std::uint32_t threads, Fault fault) {
+  Result result;
+  const auto all = steps(stripes, threads);
+  std::unordered_set<std::string> seen;
+  std::deque<Numbers> open = {Numbers(static_cast<int>(stripes))};
+  seen.insert(key_of(open.front()));
+  while (!open.empty() && result.broken.empty()) {
+    const Numbers state = std::move(open.front());
+    open.pop_front();
+    ++result.states;
+    const auto& worker = state.worker;
+    const bool waits = worker.has_queued() || worker.control.length != 0;
+    bool goes_on = !waits || worker.alive == 0 || worker.closing();
+    for (const auto& step : all) {
+      if (!possible(state, step, fault)) {
+        continue;
+      }
+      ++result.steps;
+      ++result.taken[static_cast<std::size_t>(step.move)];
+      goes_on = goes_on || is_of_worker(step.move);
+      Numbers next = state;
+      perform(next, step, fault);
+      if (const char* sentence = broken(next)) {
+        result.broken = sentence;
+      }
+      if (seen.insert(key_of(next)).second) {
+        open.push_back(std::move(next));
+      }
+    }
+    if (!goes_on) {
+      result.broken = "while something waits, the worker goes on by itself";
+    }
+  }
+  return result;
+}
+
+TEST(Protocol, invariants_hold_in_every_state_of_three_stripes_and_threads) {
+  const auto result = enumerate(3, 3, Fault::none);
+  EXPECT_EQ(result.broken, "");
+  for (int move = 0; move < moves; ++move) {
+    EXPECT_NE(result.taken[static_cast<std::size_t>(move)], 0) << "step " << move << " never came";
+  }
+  std::printf("%llu states, %llu steps\n", static_cast<unsigned long long>(result.states),
+              static_cast<unsigned long long>(result.steps));
+}
+
+TEST(Protocol, what_an_invariant_is_for_breaks_it) {
+  EXPECT_EQ(enumerate(2, 2, Fault::push_claims_nobody).broken,
+            "while a thread sleeps that nobody has claimed, one is on the way for each push");
+  EXPECT_EQ(enumerate(2, 2, Fault::sleeps_without_a_look).broken,
+            "while a thread sleeps that nobody has claimed, one is on the way for each push");
+  EXPECT_EQ(enumerate(2, 2, Fault::token_is_lost).broken,
+            "every thread that sleeps can still be claimed, or has a token coming");
+  EXPECT_EQ(enumerate(2, 2, Fault::forgets_claims).broken,
+            "episodes that callers were told of are those that ended and those alive");
+}
+
+template <class Number, class Bool>
+std::vector<int> values_of(const State<Number, Bool>& state) {
+  std::vector<int> values;
+  const auto put = [&values](const auto& value) {
+    if constexpr (requires { model_of(value); }) {
+      values.push_back(model_of(value));
+    } else {
+      values.push_back(static_cast<int>(value));
+    }
+  };
+  const auto& w = state.worker;
+  for (const auto& number :
+       {w.control.newest, w.control.length, w.control.sleepers, w.head, w.tail, w.words_closed,
+        w.mode, w.first_error, w.alive, w.running, w.running_max, w.asleep, w.owed, w.tokens}) {
+    put(number);
+  }
+  for (const auto& stripe : state.stripes) {
+    for (const auto& number :
+         {stripe.word.requests, stripe.attempts, stripe.started, stripe.told_opened(),
+          stripe.opened(), stripe.ended(), stripe.compactions_ended(), stripe.alive()}) {
+      put(number);
+    }
+    for (const auto& each : invariants_inside(w, stripe)) {
+      put(each.holds);
+    }
+    for (const auto& each : invariants_outside(w, stripe)) {
+      put(each.holds);
+    }
+  }
+  return values;
+}
+
+TEST(Protocol, terms_say_what_numbers_say) {
+  std::mt19937 random(20260101);
+  const auto all = steps(3, 2);
+  for (int sequence = 0; sequence < 100; ++sequence) {
+    Numbers numbers(3);
+    State<terms::Term, terms::Condition> terms(3);
+    for (int i = 0; i < 200; ++i) {
+      std::vector<Step> next;
+      std::copy_if(all.begin(), all.end(), std::back_inserter(next),
+                   [&](const Step& step) { return possible(numbers, step, Fault::none); });
+      ASSERT_FALSE(next.empty());
+      const auto& step = next[random() % next.size()];
+      perform(numbers, step, Fault::none);
+      perform(terms, step);
+      ASSERT_EQ(values_of<std::uint32_t>(numbers), values_of(terms));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace kstone::protocol

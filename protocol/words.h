@@ -1,0 +1,105 @@
+// The worker's two kinds of atomic word as values, with every step that is made on them: `may_x`
+// says whether x is possible, `x` what it makes of the word.
+//
+// Written for numbers that may be a solver's terms: a `Number` is made from an int, added,
+// subtracted and compared; a `Bool` is what comparing gives, with `!`, `&&` and `||`; `choose` is
+// the only branch. A type that is no built-in one brings a `choose` of its own in its namespace.
+//
+// Thread safety: values.
+
+#ifndef KSTONE_PROTOCOL_WORDS_H_
+#define KSTONE_PROTOCOL_WORDS_H_
+
+#include "kstone/compaction_types.h"
+
+namespace kstone::protocol {
+
+template <class Value>
+constexpr Value choose(bool condition, const Value& then, const Value& otherwise) {
+  return condition ? then : otherwise;
+}
+
+template <class Number, class Bool>
+constexpr Number one_if(const Bool& condition) {
+  return choose(condition, Number(1), Number(0));
+}
+
+// An enumerator as a number, so that which one it is may depend on the state.
+template <class Number, class Enumerator>
+constexpr Number number_of(Enumerator enumerator) {
+  return Number(static_cast<int>(enumerator));
+}
+
+// The word of a stripe.
+template <class Number, class Bool>
+struct StripeWord {
+  Number requests{0};  // since a thread took the stripe; once closed, rejected ones
+  Bool running{false};
+  Bool closed{false};
+
+  // Of a request, by the word alone: a Submission.
+  Number answer() const {
+    const auto is = [](Submission answer) { return number_of<Number>(answer); };
+    const Number open = choose(running, is(Submission::rerun_pending), is(Submission::queued));
+    return choose(closed, is(Submission::rejected_shutting_down),
+                  choose(requests != Number(0), is(Submission::coalesced), open));
+  }
+  void request() { requests = requests + Number(1); }
+
+  // A closed word stays as it is: what is compacted then was taken over when it closed.
+  Bool may_take() const { return closed || (!running && requests != Number(0)); }
+  void take() {
+    requests = choose(closed, requests, Number(0));
+    running = !closed;
+  }
+
+  // The end of a compaction. The worker requests the rest of the work itself, in the same step; if
+  // others asked too, theirs is enough, and it takes its own back.
+  Bool may_release() const { return closed || running; }
+  void release(const Bool& more_work) {
+    requests = requests + one_if<Number>(!closed && more_work);
+    running = Bool(false);
+  }
+  Bool may_take_back() const { return !closed && Number(1) < requests; }
+  void take_back_if(const Bool& condition) { requests = requests - one_if<Number>(condition); }
+
+  void close() { *this = {Number(0), Bool(false), Bool(true)}; }
+};
+
+// The control word: the inbox, and who sleeps.
+template <class Number, class Bool>
+struct ControlWord {
+  Number newest{0};  // stripe of the inbox, plus one; 0 if it is empty
+  Number length{0};  // of the inbox
+  Number sleepers{0};
+  Bool closed{false};
+
+  // Whoever pushes while somebody sleeps claims one sleeper in the same step.
+  Bool wakes() const { return sleepers != Number(0); }
+  Bool may_push() const { return !closed; }
+  void push(const Number& stripe) {
+    newest = stripe + Number(1);
+    length = length + Number(1);
+    sleepers = sleepers - one_if<Number>(wakes());
+  }
+
+  Bool may_take_inbox() const { return !closed && length != Number(0); }
+  void take_inbox_if(const Bool& condition) {
+    newest = choose(condition, Number(0), newest);
+    length = choose(condition, Number(0), length);
+  }
+
+  // Only with an empty inbox: no push falls between a thread's last look and its sleep.
+  Bool may_add_sleeper() const { return !closed && length == Number(0); }
+  void add_sleeper() { sleepers = sleepers + Number(1); }
+
+  Bool may_claim_sleeper() const { return !closed && wakes(); }
+  void claim_sleeper() { sleepers = sleepers - Number(1); }
+
+  Bool may_close() const { return !closed; }
+  void close() { *this = {Number(0), Number(0), Number(0), Bool(true)}; }
+};
+
+}  // namespace kstone::protocol
+
+#endif  // KSTONE_PROTOCOL_WORDS_H_

@@ -1,0 +1,369 @@
+// What calls do with the mutex, and what they must answer.
+
+#include "replay_state.h"
+
+namespace kstone::trace {
+
+namespace {
+
+void check_snapshot(const WorkerSnapshot& expected, const WorkerSnapshot& given) {
+  using Counter = std::uint64_t WorkerSnapshot::*;
+  constexpr std::pair<Counter, const char*> counters[] = {
+      {&WorkerSnapshot::queued, "queued"},
+      {&WorkerSnapshot::coalesced, "coalesced"},
+      {&WorkerSnapshot::rerun_pending, "rerun_pending"},
+      {&WorkerSnapshot::rejected_shutting_down, "rejected_shutting_down"},
+      {&WorkerSnapshot::episodes_opened, "episodes_opened"},
+      {&WorkerSnapshot::episodes_done, "episodes_done"},
+      {&WorkerSnapshot::episodes_failed, "episodes_failed"},
+      {&WorkerSnapshot::episodes_cancelled, "episodes_cancelled"},
+      {&WorkerSnapshot::episodes_discarded, "episodes_discarded"},
+      {&WorkerSnapshot::episodes_alive, "episodes_alive"},
+      {&WorkerSnapshot::compactions_started, "compactions_started"},
+      {&WorkerSnapshot::outcomes_done, "outcomes_done"},
+      {&WorkerSnapshot::outcomes_nothing_to_do, "outcomes_nothing_to_do"},
+      {&WorkerSnapshot::outcomes_more_work, "outcomes_more_work"},
+      {&WorkerSnapshot::outcomes_retry, "outcomes_retry"},
+      {&WorkerSnapshot::outcomes_failed, "outcomes_failed"},
+      {&WorkerSnapshot::outcomes_stopped, "outcomes_stopped"},
+      {&WorkerSnapshot::queue_size, "queue_size"},
+  };
+  for (const auto& [counter, text] : counters) {
+    if (expected.*counter != given.*counter) {
+      illegal(std::string("the snapshot says ") + text + " " + std::to_string(given.*counter) +
+              "; by the protocol it is " + std::to_string(expected.*counter));
+    }
+  }
+  require(expected.running == given.running && expected.running_max == given.running_max &&
+              expected.worker_threads == given.worker_threads &&
+              expected.waiting_callers == given.waiting_callers &&
+              expected.first_error == given.first_error,
+          "the snapshot's threads, callers or first error are not the protocol's");
+}
+
+void check_report(const ShutdownReport& expected, const ShutdownReport& given) {
+  require(expected.refused == given.refused, "a shutdown is refused, or not, against the rule");
+  if (expected.refused) {
+    return;
+  }
+  require(expected.complete == given.complete, "the report is complete, or not, against the rule");
+  require(expected.mode == given.mode, "the report's mode is not the protocol's");
+  require(expected.discarded == given.discarded,
+          "the report's discarded stripes are not the protocol's");
+  require(expected.unfinished == given.unfinished,
+          "the report's unfinished stripes are not the protocol's");
+  require(expected.still_running == given.still_running,
+          "the report's running stripes are not the protocol's");
+  require(expected.first_error == given.first_error,
+          "the report's first error is not the protocol's");
+  require(given.duration.count() >= 0, "the report's duration is negative");
+}
+
+}  // namespace
+
+void Replay::call(Thread& thread, Frame& frame) {
+  auto& worker = state_.worker;
+  switch (frame.call) {
+    case Call::queue_compaction:
+      illegal("a request takes the mutex");
+    case Call::queue_size:
+      worker.control = load_control(thread);
+      frame.answer = protocol::queue_size(worker);
+      finish_call(thread, frame);
+      return;
+    case Call::is_running:
+      frame.answer = protocol::is_running(worker);
+      finish_call(thread, frame);
+      return;
+    case Call::snapshot:
+      snapshot(thread, frame);
+      return;
+    case Call::start:
+      start(thread, frame);
+      return;
+    case Call::wait_idle:
+      wait_idle(thread, frame);
+      return;
+    case Call::shutdown:
+    case Call::destroy:
+      shutdown(thread, frame);
+      return;
+  }
+}
+
+void Replay::finish_call(Thread& thread, Frame& frame) {
+  unlock(thread);
+  frame.at = At::finished;
+}
+
+bool Replay::on_own_thread(const Thread& thread) const {
+  return (thread.role != Role::caller && !callers_.joined) || thread.in_sink != 0;
+}
+
+// Two holds for each line that is logged on a caller: it is noted before, and forgotten after.
+// True in the last of them.
+bool Replay::logs(Thread& thread, Frame& frame) {
+  if (!frame.noted) {
+    ++thread.in_sink;
+    frame.noted = true;
+    thread.owed_lines = 1;
+    unlock(thread);
+    return false;
+  }
+  --thread.in_sink;
+  frame.noted = false;
+  unlock(thread);
+  return --frame.lines == 0;
+}
+
+void Replay::snapshot(Thread& thread, Frame& frame) {
+  state_.worker.control = load_control(thread);
+  for (std::uint32_t id = 0; id < setting_.stripes; ++id) {
+    state_.stripes[id].word = load_word(thread, id);
+  }
+  frame.snapshot = protocol::snapshot_of(state_);
+  frame.snapshot.waiting_callers = static_cast<std::uint32_t>(callers_.waiting + callers_.stopping);
+  frame.snapshot.first_error = first_error();
+  finish_call(thread, frame);
+}
+
+// -- Starting -------------------------------------------------------------------------------------
+
+void Replay::start(Thread& thread, Frame& frame) {
+  if (frame.at == At::logs) {
+    if (logs(thread, frame)) {
+      frame.at = At::finished;
+    }
+    return;
+  }
+  const bool starts = state_.worker.may_start();
+  const auto threads = starts && setting_.enabled ? start_threads(thread) : 0;
+  frame.answer = protocol::start_answer(state_.worker, std::uint64_t{threads});
+  if (starts) {
+    state_.worker.start(threads);
+  }
+  const bool scan_missing = threads != 0 && setting_.has_scan && !callers_.scan_alive;
+  frame.lines = !setting_.has_sink ? 0 : scan_missing ? 2 : 1;
+  unlock(thread);
+  frame.at = frame.lines != 0 ? At::logs : At::finished;
+}
+
+std::uint32_t Replay::start_threads(Thread& thread) {
+  std::uint32_t count = 0;
+  while (count < setting_.worker_threads && start_thread(thread, Role::worker)) {
+    ++count;
+  }
+  if (setting_.has_scan && count != 0) {
+    callers_.scan_alive = start_thread(thread, Role::scan);
+  }
+  return count;
+}
+
+bool Replay::start_thread(Thread& thread, Role role) {
+  const auto& event = take(thread, Act::thread_start);
+  require(event.object < thread.log->children.size(), "a thread without a log");
+  if (event.after == 0) {
+    return false;
+  }
+  auto& child = *by_log_.at(thread.log->children[event.object].get());
+  child.role = role;
+  ++threads_started_;
+  return true;
+}
+
+// -- Waiting --------------------------------------------------------------------------------------
+
+void Replay::wait_idle(Thread& thread, Frame& frame) {
+  if (frame.at == At::waits) {
+    go_on_waiting(thread, frame);
+  } else {
+    begin_wait(thread, frame);
+  }
+}
+
+void Replay::begin_wait(Thread& thread, Frame& frame) {
+  frame.answer = protocol::first_answer_of_wait(state_.worker, on_own_thread(thread));
+  if (frame.answer != protocol::still_waits<std::uint64_t>) {
+    finish_call(thread, frame);
+    return;
+  }
+  for (std::uint32_t id = 0; id < setting_.stripes; ++id) {
+    auto& stripe = state_.stripes[id];
+    stripe.word = load_word(thread, id);
+    if (stripe.alive() != 0) {
+      frame.goals.emplace_back(id, protocol::goal_of(stripe));
+    }
+  }
+  ++callers_.waiting;
+  frame.at = At::waits;
+  go_on_waiting(thread, frame);
+}
+
+// The goals one after the other, each with a wait of its own.
+void Replay::go_on_waiting(Thread& thread, Frame& frame) {
+  auto answer = static_cast<std::uint64_t>(IdleResult::idle);
+  for (bool in_time = in_time_; frame.goal < frame.goals.size(); in_time = true) {
+    const auto& [id, goal] = frame.goals[frame.goal];
+    answer = protocol::answer_of_wait(state_.worker, protocol::reached(state_.stripes[id], goal),
+                                      in_time);
+    if (answer != static_cast<std::uint64_t>(IdleResult::idle)) {
+      break;
+    }
+    ++frame.goal;
+  }
+  if (answer == protocol::still_waits<std::uint64_t>) {
+    unlock(thread, Change::episode_ended);
+    return;
+  }
+  frame.answer = answer;
+  --callers_.waiting;
+  if (callers_.tells_of_return(state_.worker)) {
+    notify(thread, Change::thread_left, true);
+  }
+  finish_call(thread, frame);
+}
+
+// -- Shutdown and destructor ----------------------------------------------------------------------
+
+void Replay::shutdown(Thread& thread, Frame& frame) {
+  switch (frame.at) {
+    case At::entry:
+      enter(thread, frame);
+      return;
+    case At::entry_of_destructor:
+      stop(thread, frame);
+      return;
+    case At::has_woken:
+    case At::waits:
+      go_on(thread, frame);
+      return;
+    case At::has_joined:
+      ++joins_seen_;
+      require(joins_ == joins_seen_,
+              "the mutex is taken before the thread was joined, or after two");
+      join_next(thread, frame);
+      return;
+    case At::logs:
+      if (logs(thread, frame)) {
+        frame.at = At::is_over;
+      }
+      return;
+    case At::is_over:
+      end_stop(thread, frame);
+      return;
+    case At::awaits_callers:
+      await_callers(thread, frame);
+      return;
+    case At::finished:
+      illegal("the mutex is taken once more after the call was over");
+  }
+}
+
+void Replay::enter(Thread& thread, Frame& frame) {
+  const bool own = on_own_thread(thread);
+  if (frame.call == Call::destroy) {
+    require(!own, "the worker is destroyed by itself");
+    unlock(thread);
+    frame.at = At::entry_of_destructor;
+  } else if (own) {
+    frame.report.refused = true;
+    finish_call(thread, frame);
+  } else {
+    stop(thread, frame);
+  }
+}
+
+void Replay::stop(Thread& thread, Frame& frame) {
+  auto& worker = state_.worker;
+  ++callers_.stopping;
+  const bool closes = worker.may_close();
+  if (closes) {
+    close(thread);
+  }
+  const auto tokens = worker.wakes();
+  require(worker.may_apply(), "a mode is applied before every word is closed");
+  state_.apply(frame.call == Call::destroy ? ShutdownMode::finish_running
+                                           : ShutdownArgument(frame.argument).mode());
+  if (closes) {
+    unlock(thread);
+    thread.owed_tokens = tokens;
+    tokens_at_end_ += tokens;
+    frame.at = At::has_woken;
+  } else {
+    go_on(thread, frame);
+  }
+}
+
+// To what comes next: waiting, or joining the threads, or the end.
+void Replay::go_on(Thread& thread, Frame& frame) {
+  const bool limited = frame.call != Call::destroy && ShutdownArgument(frame.argument).has_limit();
+  const auto from = static_cast<std::uint64_t>(frame.stop);
+  frame.stop = static_cast<protocol::Stop>(callers_.after(from, state_.worker, limited, in_time_));
+  switch (frame.stop) {
+    case protocol::Stop::joins:
+      callers_.joining = true;
+      join_next(thread, frame);
+      return;
+    case protocol::Stop::ends:
+      end_stop(thread, frame);
+      return;
+    default:
+      unlock(thread, Change::thread_left);
+      frame.at = At::waits;
+  }
+}
+
+// One thread after the other, each without the mutex.
+void Replay::join_next(Thread& thread, Frame& frame) {
+  frame.joins = joins_seen_ < threads_started_;
+  if (frame.joins) {
+    unlock(thread);
+    frame.at = At::has_joined;
+    return;
+  }
+  require(state_.worker.may_discard_queue(), "every thread is joined, and one is alive");
+  state_.discard_queue();
+  callers_.joined = true;
+  unlock(thread);
+  frame.lines = setting_.has_sink ? 1 : 0;
+  frame.at = setting_.has_sink ? At::logs : At::is_over;
+}
+
+void Replay::end_stop(Thread& thread, Frame& frame) {
+  --callers_.stopping;
+  notify(thread, Change::thread_left, true);
+  if (frame.call == Call::destroy) {
+    unlock(thread);
+    frame.at = At::awaits_callers;
+    return;
+  }
+  frame.report = protocol::report_of(state_, callers_.joined);
+  frame.report.first_error = first_error();
+  finish_call(thread, frame);
+}
+
+void Replay::await_callers(Thread& thread, Frame& frame) {
+  if (!callers_.may_destroy()) {
+    unlock(thread, Change::thread_left);
+  } else {
+    finish_call(thread, frame);
+    destroyed_ = true;
+  }
+}
+
+// -- Answers --------------------------------------------------------------------------------------
+
+void Replay::check_answer(const Thread& thread, const Frame& frame, std::uint64_t answer) const {
+  require(thread.owed_tokens == 0, "a token was claimed and not posted");
+  require(thread.owed_lines == 0, "a log line is missing");
+  if (frame.call == Call::snapshot) {
+    check_snapshot(frame.snapshot, thread.log->snapshots.at(answer));
+  } else if (frame.call == Call::shutdown) {
+    check_report(frame.report, thread.log->reports.at(answer));
+  } else if (answer != frame.answer) {
+    illegal("the answer is " + std::to_string(answer) + "; by the protocol it is " +
+            std::to_string(frame.answer));
+  }
+}
+
+}  // namespace kstone::trace

@@ -1,0 +1,212 @@
+// What the worker's own threads do with the mutex, and what a shutdown does that closes.
+
+#include "replay_state.h"
+
+namespace kstone::trace {
+
+namespace {
+
+// That the step just taken made of the word what is recorded.
+void require_made(const StripeWord& word, const Event& event, const char* otherwise) {
+  require(protocol::bits_of(word) == event.after, otherwise);
+}
+
+}  // namespace
+
+void Replay::work(Thread& thread) {
+  if (thread.phase == Phase::ran) {
+    finish(thread);
+    if (thread.unwound) {
+      leave(thread);
+      return;
+    }
+  } else {
+    require(thread.phase == Phase::begins || thread.phase == Phase::woke,
+            "a worker thread takes the mutex out of turn");
+  }
+  auto& worker = state_.worker;
+  while (!worker.has_queued()) {
+    admit(thread);
+    if (worker.may_leave()) {
+      leave(thread);
+      return;
+    }
+    if (worker.may_sleep() && exchange(thread, worker.control, Step::add_sleeper) != nullptr) {
+      worker.sleep();
+      unlock(thread);
+      thread.phase = Phase::sleeps;
+      return;
+    }
+  }
+  compact(thread);
+}
+
+// Looks into the inbox, and takes what is there.
+void Replay::admit(Thread& thread) {
+  auto& worker = state_.worker;
+  worker.control = load_control(thread);
+  while (worker.may_take_inbox()) {
+    if (const auto* taking = exchange(thread, worker.control, Step::take_inbox)) {
+      push_again(*taking);
+      state_.take_inbox();
+      worker.control = protocol::control_word_of(taking->after);
+    }
+  }
+}
+
+// The record orders the pushes by the control word alone, so they are made up for when the inbox is
+// taken.
+void Replay::push_again(const Event& taking) {
+  auto& worker = state_.worker;
+  worker.control = ControlWord();
+  for (const auto id : steps_.taken(taking.version)) {
+    auto& stripe = state_.stripes[id];
+    require(stripe.idle() && !stripe.pushed && worker.control.may_push(),
+            "a stripe is pushed that waits or runs already, or after closing");
+    worker.push(stripe, id);
+  }
+}
+
+void Replay::compact(Thread& thread) {
+  auto& worker = state_.worker;
+  const auto id = state_.queue().front();
+  auto& stripe = state_.stripes[id];
+  const Event* taking = nullptr;
+  if (!worker.closed) {
+    taking = &transition(thread, id);
+    stripe.word = protocol::stripe_word_of(taking->before);
+    require(!stripe.word.closed && stripe.word.may_take(),
+            "a stripe is taken that nobody requested");
+  }
+  require(worker.may_take(stripe), "a stripe is taken out of turn");
+  worker.take(stripe);
+  if (taking != nullptr) {
+    require_made(stripe.word, *taking, "a taken stripe is not marked running");
+  }
+  thread.stripe = id;
+  thread.owed_tokens = 0;
+  if (worker.has_queued()) {
+    claim_sleeper(thread);
+  }
+  unlock(thread);
+  thread.phase = Phase::runs;
+  thread.owed_lines = setting_.has_sink ? 1 : 0;
+  if (thread.owed_tokens != 0) {
+    const auto* event = peek(thread);
+    require(event != nullptr && event->act == Act::post,
+            "a sleeper was claimed and no token posted");
+  }
+}
+
+void Replay::claim_sleeper(Thread& thread) {
+  auto& control = state_.worker.control;
+  control = load_control(thread);
+  while (control.may_claim_sleeper()) {
+    if (exchange(thread, control, Step::claim_sleeper) != nullptr) {
+      thread.owed_tokens = 1;
+      return;
+    }
+  }
+}
+
+void Replay::finish(Thread& thread) {
+  auto& stripe = state_.stripes[thread.stripe];
+  release(thread);
+  if (state_.worker.puts_back(stripe, thread.outcome)) {
+    admit(thread);
+  }
+  std::uint64_t error = 0;
+  if (thread.outcome == Kind::failed || thread.outcome == Kind::retry) {
+    error = errors_.size();
+    errors_.push_back(thread.error.empty() ? "no text" : thread.error);
+  }
+  require(state_.worker.may_finish(stripe), "a compaction ends that does not run");
+  state_.worker.finish(stripe, thread.outcome, error);
+  if (callers_.tells_of_end()) {
+    notify(thread, Change::episode_ended, true);
+  }
+}
+
+// The first half of a compaction's end. In a closed worker there is none to be seen.
+void Replay::release(Thread& thread) {
+  auto& worker = state_.worker;
+  auto& stripe = state_.stripes[thread.stripe];
+  const auto kind = thread.outcome;
+  const Event* releasing = nullptr;
+  if (!worker.closed) {
+    releasing = &transition(thread, thread.stripe);
+    stripe.word = protocol::stripe_word_of(releasing->before);
+    require(!stripe.word.closed, "a compaction ends in a word that is closed");
+  }
+  require(worker.may_release(stripe), "a compaction ends in a word that does not run");
+  worker.release(stripe, kind);
+  if (releasing != nullptr) {
+    require_made(stripe.word, *releasing,
+                 kind == Kind::more_work ? "a compaction with more work does not request it"
+                                         : "a compaction ends otherwise than by clearing running");
+  }
+  if (worker.takes_back(stripe, kind)) {
+    const auto& event = transition(thread, thread.stripe);
+    stripe.word = protocol::stripe_word_of(event.before);
+    require(stripe.word.may_take_back(), "the only request of a word is taken back");
+    stripe.word.take_back_if(true);
+    require_made(stripe.word, event, "the request of more work is not taken back");
+  }
+}
+
+void Replay::leave(Thread& thread) {
+  if (thread.role == Role::worker) {
+    state_.worker.leave();
+  } else {
+    callers_.scan_alive = false;
+  }
+  if (callers_.tells_of_leaving()) {
+    notify(thread, Change::thread_left, true);
+  }
+  thread.owed_tokens = 0;
+  if (thread.unwound) {
+    claim_sleeper(thread);
+  }
+  unlock(thread);
+  thread.phase = Phase::left;
+}
+
+void Replay::scan(Thread& thread) {
+  const bool due = thread.phase == Phase::begins || !in_time_;
+  require(thread.phase == Phase::begins || thread.phase == Phase::waits,
+          "the scan's thread takes the mutex out of turn");
+  switch (static_cast<protocol::Scan>(protocol::scan_after(state_.worker, due))) {
+    case protocol::Scan::leaves:
+      leave(thread);
+      return;
+    case protocol::Scan::scans:
+      unlock(thread);
+      thread.phase = Phase::scans;
+      return;
+    case protocol::Scan::awaits:
+      unlock(thread, Change::closed);
+      return;
+  }
+}
+
+void Replay::close(Thread& thread) {
+  const auto& event = transition(thread, control_object);
+  require(steps_.step(event.version) == Step::close, "shutdown does not close the control word");
+  push_again(event);
+  state_.close();
+  for (std::uint32_t id = 0; id < setting_.stripes; ++id) {
+    const auto& closing = transition(thread, id);
+    auto& stripe = state_.stripes[id];
+    stripe.word = protocol::stripe_word_of(closing.before);
+    require(!stripe.word.closed && state_.worker.may_close_stripe(id),
+            "shutdown closes another word than is due");
+    state_.worker.close_stripe(stripe);
+    require_made(stripe.word, closing, "shutdown does not close a stripe's word");
+  }
+  notify(thread, Change::closed, false);
+  if (callers_.tells_of_end()) {
+    notify(thread, Change::episode_ended, true);
+  }
+}
+
+}  // namespace kstone::trace

@@ -1,0 +1,98 @@
+#include "replay_words.h"
+
+#include <utility>
+
+namespace kstone::trace {
+
+void Chain::add(const Event& event) {
+  require(event.version != 0, "a transition without a number");
+  if (event.version > transitions_.size()) {
+    transitions_.resize(event.version, nullptr);
+  }
+  require(transitions_[event.version - 1] == nullptr,
+          "two transitions of a word have the same number");
+  transitions_[event.version - 1] = &event;
+}
+
+void Chain::check() const {
+  std::uint64_t value = 0;
+  for (const auto* transition : transitions_) {
+    require(transition != nullptr, "a transition of a word is missing");
+    require(transition->before == value,
+            "a transition does not begin where the one before it ended");
+    value = transition->after;
+  }
+}
+
+std::uint64_t Chain::value(std::uint64_t version) const {
+  require(version <= transitions_.size(), "a load of a value that the word never had");
+  return version == 0 ? 0 : transitions_[version - 1]->after;
+}
+
+void Chain::seen_by_holder(std::uint64_t version) {
+  require(version >= newest_seen_, "a holder of the mutex sees an older value than one before it");
+  newest_seen_ = version;
+}
+
+namespace {
+
+// `word` after the step; false if it is not possible.
+bool make(Step step, ControlWord& word, std::uint64_t stripe) {
+  switch (step) {
+    case Step::push:
+      return word.may_push() && (word.push(stripe), true);
+    case Step::take_inbox:
+      return word.may_take_inbox() && (word.take_inbox_if(true), true);
+    case Step::add_sleeper:
+      return word.may_add_sleeper() && (word.add_sleeper(), true);
+    case Step::claim_sleeper:
+      return word.may_claim_sleeper() && (word.claim_sleeper(), true);
+    case Step::close:
+      return word.may_close() && (word.close(), true);
+  }
+  return false;
+}
+
+Step step_of(const Event& transition) {
+  const auto before = protocol::control_word_of(transition.before);
+  require(!before.closed, "the control word changes after it was closed");
+  const auto newest = protocol::control_word_of(transition.after).newest;
+  for (const auto step :
+       {Step::push, Step::take_inbox, Step::add_sleeper, Step::claim_sleeper, Step::close}) {
+    auto word = before;
+    if (make(step, word, newest - 1) && protocol::bits_of(word) == transition.after) {
+      return step;
+    }
+  }
+  illegal("the control word has no such transition");
+}
+
+}  // namespace
+
+void ControlSteps::read(const Chain& control, std::uint32_t worker_threads) {
+  std::size_t taken = 0;
+  for (const auto* transition : control.transitions()) {
+    const auto before = protocol::control_word_of(transition->before);
+    const auto after = protocol::control_word_of(transition->after);
+    const auto step = step_of(*transition);
+    require(after.sleepers <= worker_threads, "more threads sleep than there are");
+    if (step == Step::push) {
+      pushed_.push_back(static_cast<std::uint32_t>(after.newest - 1));
+    }
+    claims_ += step == Step::claim_sleeper || (step == Step::push && before.wakes()) ? 1U : 0U;
+    sleeps_ += step == Step::add_sleeper ? 1U : 0U;
+    steps_.push_back({step, taken, pushed_.size()});
+    if (step == Step::take_inbox || step == Step::close) {
+      require(pushed_.size() - taken == before.length, "the inbox is not as long as its word says");
+      taken = pushed_.size();
+    }
+  }
+}
+
+std::vector<std::uint32_t> ControlSteps::taken(std::uint64_t version) const {
+  const auto& step = steps_[version - 1];
+  return {pushed_.begin() + static_cast<std::ptrdiff_t>(step.taken),
+          pushed_.begin() + static_cast<std::ptrdiff_t>(step.pushed)};
+}
+
+}  // namespace kstone::trace
