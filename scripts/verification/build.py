@@ -15,7 +15,6 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CXX = os.environ.get("CXX", "g++")
 MODEL_FLAGS = ["-std=c++20", "-fno-sized-deallocation", "-fno-lifetime-dse", "-w"]
-MODEL_OBJECTS = ["explorer", "places", "report", "runner", "search", "watchdog"]
 MEMORY_KB = 4_000_000
 SOURCES = ["background_worker", "compaction_types", "production_sync", "scheduling_core"]
 MUTATED = ["include/kstone/atomic_words.h", "include/kstone/background_worker.h", "include/kstone/background_worker_impl.h",
@@ -68,6 +67,12 @@ def listed(lists):
     return set(re.findall(r"^\s*(\w+\.cpp)\s*$", lists.read_text(), re.M))
 
 
+def model_sources(root=ROOT):
+    """The sources of the model checker, as CMake builds it."""
+    lists = (root / "model" / "CMakeLists.txt").read_text()
+    return [f"model/{name}" for name in re.search(r"add_library\(kstone_model STATIC\s([^)]*)\)", lists)[1].split()]
+
+
 class Tree:
     """A copy of what is compiled, so that a long run does not see the sources change under it."""
 
@@ -106,13 +111,15 @@ class Builder:
         folder = self.directory / "model"
         folder.mkdir(exist_ok=True)
 
-        def one(name):
-            return self.compile(f"model/{name}.cpp", folder / f"{name}.o", ["model"], [*MODEL_FLAGS, "-O2"])
+        objects = {source: folder / (source.replace("/", "_") + ".o") for source in model_sources(self.tree.directory)}
 
-        errors = in_parallel(self.jobs, one, MODEL_OBJECTS)
+        def one(source):
+            return self.compile(source, objects[source], ["model"], [*MODEL_FLAGS, "-O2"])
+
+        errors = in_parallel(self.jobs, one, objects)
         if any(errors):
             raise Failed("the model checker does not compile:\n" + "\n".join(errors)[:4000])
-        return [folder / f"{name}.o" for name in MODEL_OBJECTS]
+        return list(objects.values())
 
     def executable(self, name, overlay=None, level="-O1", files=None, sources=None, libraries=(), options=()):
         """The suites of model/worker, or of some files of it, or a program of `sources` of its own, against the worker's

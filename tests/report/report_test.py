@@ -451,7 +451,7 @@ class ReportTest(unittest.TestCase):
                 "CMakePresets.json": {"model", "props", "tests"}, "CMakeLists.txt": {"model", "props", "tests"},
                 "scripts/verification/build.py": every, "scripts/verification/programs.py": {"props"},
                 "scripts/verification/equivalents.txt": {"mutants"}, "scripts/verification/page.py": set(),
-                "model/worker/jobs.cpp": {"model", "mutants", "coverage"}, "model/explorer.cpp": {"model", "mutants", "props", "coverage"},
+                "model/worker/jobs.cpp": {"model", "mutants", "coverage"}, "model/explorer/explore.cpp": {"model", "mutants", "props", "coverage"},
                 "tsan/stress.cpp": {"stress", "coverage"}, "examples/leveldb_stripes.cpp": set()}.items():
             with self.subTest(name=name):
                 self.assertEqual(self.changed(name), dependent)
