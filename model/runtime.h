@@ -1,7 +1,8 @@
 // What the modelled types of relacy_sync.h ask of the explorer: one function for each operation.
 //
-// Nothing here names Relacy: a scenario and the worker it drives compile without it, and only
-// explorer.cpp and the soundness comparison see Relacy's headers (through relacy_headers.h).
+// Nothing here names Relacy: a scenario and the worker it drives compile without it. Of the
+// explorer, only atomic.cpp, happens_before.cpp and relacy.cpp see its headers, through
+// relacy_headers.h.
 //
 // Every function runs on a modelled thread, inside an execution; called elsewhere it ends the
 // process.
@@ -11,6 +12,13 @@
 
 #include <atomic>
 #include <cstdint>
+
+// A call site, as default arguments: clang 14 has no std::source_location.
+#define KSTONE_MODEL_SITE                                           \
+  const char *file = __builtin_FILE(), int line = __builtin_LINE(), \
+             const char *function = __builtin_FUNCTION()
+#define KSTONE_MODEL_HERE \
+  ::kstone::model::Site { file, line, function }
 
 namespace kstone::model {
 
@@ -67,7 +75,9 @@ enum class Operation : std::uint8_t {
   destroy,
 };
 
+// In messages, and for programs, as the enumerator is called.
 const char* operation_name(Operation operation);
+const char* operation_key(Operation operation);
 
 namespace runtime {
 

@@ -10,13 +10,11 @@
 #include "kstone/detail/shell/inbox.h"
 
 #include <cstdint>
-#include <string>
-#include <utility>
 #include <vector>
 
 #include "broken_sync.h"
+#include "claim.h"
 #include "relacy_sync.h"
-#include "runner.h"
 #include "scenario.h"
 #include "scene.h"
 
@@ -179,42 +177,53 @@ using Serves = PushAndTake<requesters, takers, stripes, Ends::when_all_are_serve
 template <int requesters, int takers, int stripes, class Sync = RelacySync>
 using Closes = PushAndTake<requesters, takers, stripes, Ends::by_closing, Sync>;
 
-SuiteOptions named(const char* name, const char* property, std::vector<std::string> sometimes) {
-  SuiteOptions options;
-  options.name = name;
-  options.property = property;
-  options.sometimes = std::move(sometimes);
-  return options;
-}
-SuiteOptions large(SuiteOptions options) {
-  options.large = true;
-  return options;
-}
-SuiteOptions fails(const char* name, const char* property, Failure failure, const char* because) {
-  return expecting(named(name, property, {}), failure, because);
-}
+const Registered suites[] = {
+    proved<Serves<1, 1, 1>>({
+        .name = "inbox_serves_1_1",
+        .property = "P2",
+        .sometimes = {"slept"},
+    }),
+    proved<Serves<2, 1, 1>>({
+        .name = "inbox_serves_2_1",
+        .property = "P2",
+        .sometimes = {"slept", "requested while running"},
+    }),
+    proved_without_surprises<Serves<2, 2, 2>>({
+        .name = "inbox_serves_2_2_two_stripes",
+        .property = "P2",
+        .sometimes = {"slept"},
+        .large = Large::yes,
+    }),
+    proved<Closes<1, 1, 1>>({
+        .name = "inbox_closes_1_1",
+        .property = "P1",
+        .sometimes = {"slept", "rejected", "closed with requests"},
+    }),
+    proved<Closes<2, 1, 1>>({
+        .name = "inbox_closes_2_1",
+        .property = "P1",
+        .sometimes = {"slept", "rejected", "closed with requests"},
+    }),
 
-const std::vector<std::string> one = {"slept", "requested while running"};
-const std::vector<std::string> closing = {"slept", "rejected", "closed with requests"};
-
-const Twice<Serves<1, 1, 1>> serves_1_1(named("inbox_serves_1_1", "P2", {"slept"}));
-const Twice<Serves<2, 1, 1>> serves_2_1(named("inbox_serves_2_1", "P2", one));
-const Registered serves_2_2 =
-    suite<Serves<2, 2, 2>>(large(named("inbox_serves_2_2_two_stripes", "P2", {"slept"})));
-const Registered serves_3_2 = suite<Serves<3, 2, 1>>(large(named("inbox_serves_3_2", "P2", one)));
-const Twice<Closes<1, 1, 1>> closes_1_1(named("inbox_closes_1_1", "P1", closing));
-const Twice<Closes<2, 1, 1>> closes_2_1(named("inbox_closes_2_1", "P1", closing));
-const Registered closes_2_2 =
-    suite<Closes<2, 2, 2>>(large(named("inbox_closes_2_2_two_stripes", "P1", closing)));
-const Registered closes_3_2 =
-    suite<Closes<3, 2, 1>>(large(named("inbox_closes_3_2", "P1", closing)));
-
-const Registered loses_tokens = suite<Serves<1, 1, 1, LosesTokens>>(
-    fails("inbox_without_tokens", "P2", Failure::deadlock, "semaphore wait sleepers"));
-const Registered forgets = suite<Closes<1, 1, 1, ForgetsWhatItCloses>>(
-    fails("inbox_that_forgets_what_it_closes", "P1", Failure::check_failed, "is counted"));
-const Registered publishes_nothing = suite<Serves<2, 1, 1, PublishesNoRequest>>(
-    fails("inbox_that_publishes_nothing", "P4", Failure::data_race, "cell"));
+    refuted<Serves<1, 1, 1, LosesTokens>>({
+        .name = "inbox_without_tokens",
+        .property = "P2",
+        .failure = Failure::deadlock,
+        .because = "semaphore wait sleepers",
+    }),
+    refuted<Closes<1, 1, 1, ForgetsWhatItCloses>>({
+        .name = "inbox_that_forgets_what_it_closes",
+        .property = "P1",
+        .failure = Failure::check_failed,
+        .because = "is counted",
+    }),
+    refuted<Serves<2, 1, 1, PublishesNoRequest>>({
+        .name = "inbox_that_publishes_nothing",
+        .property = "P4",
+        .failure = Failure::data_race,
+        .because = "cell",
+    }),
+};
 
 }  // namespace
 }  // namespace kstone::model

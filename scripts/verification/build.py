@@ -23,9 +23,8 @@ def listed(lists):
     return re.findall(r"^\s*(?:\$\{CMAKE_CURRENT_SOURCE_DIR\}/)?([\w/]+)\.cpp\s*$", lists.read_text(), re.M)
 
 
-# As CMake lists them: the library without its adapters, and the model checker.
+# As CMake lists them: the library without its adapters.
 SOURCES = listed(ROOT / "src" / "CMakeLists.txt")
-MODEL_OBJECTS = listed(ROOT / "model" / "CMakeLists.txt")
 # What the worker is made of: all that lies below detail/, the forwarding class, and the core. The others hold values, counters
 # for statistics, and the policy for real threads.
 CORE = [name for name in SOURCES if name.startswith("core/")]
@@ -75,6 +74,12 @@ def in_parallel(jobs, function, items):
         return list(pool.map(function, items))
 
 
+def model_sources(root=ROOT):
+    """The sources of the model checker, as CMake builds it."""
+    lists = (root / "model" / "CMakeLists.txt").read_text()
+    return [f"model/{name}" for name in re.search(r"add_library\(kstone_model STATIC\s([^)]*)\)", lists)[1].split()]
+
+
 class Tree:
     """A copy of what is compiled, so that a long run does not see the sources change under it."""
 
@@ -113,16 +118,15 @@ class Builder:
         folder = self.directory / "model"
         folder.mkdir(exist_ok=True)
 
-        def target(name):
-            return folder / (name.replace("/", "_") + ".o")
+        objects = {source: folder / (source.replace("/", "_") + ".o") for source in model_sources(self.tree.directory)}
 
-        def one(name):
-            return self.compile(f"model/{name}.cpp", target(name), ["model"], [*MODEL_FLAGS, "-O2"])
+        def one(source):
+            return self.compile(source, objects[source], ["model"], [*MODEL_FLAGS, "-O2"])
 
-        errors = in_parallel(self.jobs, one, MODEL_OBJECTS)
+        errors = in_parallel(self.jobs, one, objects)
         if any(errors):
             raise Failed("the model checker does not compile:\n" + "\n".join(errors)[:4000])
-        return [target(name) for name in MODEL_OBJECTS]
+        return list(objects.values())
 
     def executable(self, name, overlay=None, level="-O1", files=None, sources=None, libraries=(), options=()):
         """The suites of model/worker, or of some files of it, or a program of `sources` of its own, against the worker's
@@ -165,20 +169,21 @@ class Suites:
     def __init__(self, path, directory):
         self.path, self.directory = path, directory
 
+    def list(self):
+        """What is known of each suite without running it."""
+        with tempfile.NamedTemporaryFile(suffix=".json", dir=self.directory) as file:
+            status, output = run([str(self.path), "--list", "--json", file.name], timeout=60)
+            if status != 0:
+                raise Failed(f"{self.path.name} --list fails:\n{output[:2000]}")
+            return json.loads(pathlib.Path(file.name).read_text())["scenarios"]
+
     def names(self):
         """(name, property, must fail)"""
-        status, output = run([str(self.path), "--list"], timeout=60)
-        if status != 0:
-            raise Failed(f"{self.path.name} --list fails:\n{output[:2000]}")
-        found = []
-        for line in output.splitlines():
-            match = re.match(r"(\S+)\s+(.*?)\s*(\(must fail\))?$", line)
-            if match:
-                found.append((match[1], match[2], bool(match[3])))
-        return found
+        return [(entry["name"], entry["property"], entry["must_fail"]) for entry in self.list()]
 
     def run(self, suite, seconds, options=(), mutant=0, minimize=False):
-        """What one suite says; `outcome` is one of green, refuted, vacuous, unfinished, red, crash, hang."""
+        """What one suite says; `outcome` is one of green, refuted, vacuous, unfinished, red, crash, hang. `output`: where it
+        could say nothing itself."""
         handle, name = tempfile.mkstemp(suffix=".json", dir=self.directory)
         os.close(handle)
         env = dict(os.environ, KSTONE_MUTANT=str(mutant))
@@ -190,21 +195,21 @@ class Suites:
             command.append("--no-minimize")
         started = time.monotonic()
         status, output = run(command, env=env, timeout=seconds * 2 + 20 + (60 if minimize else 0))
-        result = {"suite": suite, "seconds": round(time.monotonic() - started, 2), "message": "", "history": "", "replay": ""}
+        result = {"suite": suite, "seconds": round(time.monotonic() - started, 2), "message": "", "output": "", "replay": ""}
         try:
             entry = json.loads(pathlib.Path(name).read_text())["scenarios"][0]
         except (ValueError, KeyError, IndexError):
             entry = None
         os.unlink(name)
         if status is None:
-            result.update(outcome="hang", message="no step of the model within the time limit", history=output[-2000:])
+            result.update(outcome="hang", message="no step of the model within the time limit", output=output[-2000:])
         elif entry is None:
-            result.update(outcome="crash", message=last_line(output) or f"status {status}", history=output[-4000:])
+            result.update(outcome="crash", message=last_line(output) or f"status {status}", output=output[-4000:])
         else:
             result["entry"] = entry
             result["message"] = entry["message"] or entry["why"]
             result["failure"] = entry["failure"]
-            result["history"], result["replay"] = entry["history"], entry["replay"]
+            result["replay"] = entry["replay"]
             if entry["green"]:
                 result["outcome"] = "green"
             elif entry["verdict"] == "refuted":

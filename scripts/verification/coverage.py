@@ -9,7 +9,7 @@ import shlex
 import shutil
 import time
 
-from build import MODEL_FLAGS, MODEL_OBJECTS, ROOT, SOURCES, Failed, in_parallel, last_line, run
+from build import MODEL_FLAGS, ROOT, SOURCES, Failed, in_parallel, last_line, model_sources, run
 from mutation import Log
 from stress import merge
 
@@ -54,7 +54,7 @@ def cpp(folder, leave_out=()):
 
 def all_programs():
     gtest = ["-lgtest", "-lgtest_main"]
-    model = [f"model/{name}.cpp" for name in MODEL_OBJECTS]
+    model = model_sources()
     model_flags = [flag for flag in MODEL_FLAGS if flag != "-fno-lifetime-dse"]  # clang does not do what this forbids
     return [
         Program("contract", "contract_tests", cpp("tests", ["bare_headers.cpp"]) + LIBRARY, libraries=gtest),
