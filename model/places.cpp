@@ -38,11 +38,11 @@ bool is_worker(const std::string& file) {
 }
 
 bool is_explorer(const Place& place) {
-  return contains(place.function, "kstone::model::(anonymous namespace)::run_");
+  return contains(place.function, "kstone::model::explorer::(anonymous namespace)::run_");
 }
 
 bool is_modelled(const std::string& file) {
-  static const std::array<const char*, 7> names{"model/explorer.cpp",        "model/explorer.h",
+  static const std::array<const char*, 7> names{"model/explorer/",           "model/explorer.h",
                                                 "model/relacy_locks.h",      "model/relacy_sync.h",
                                                 "model/relacy_shared_ptr.h", "model/runtime.h",
                                                 "model/scenario.h"};

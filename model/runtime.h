@@ -1,7 +1,8 @@
 // What the modelled types of relacy_sync.h ask of the explorer: one function for each operation.
 //
-// Nothing here names Relacy: a scenario and the worker it drives compile without it, and only
-// explorer.cpp and the soundness comparison see Relacy's headers (through relacy_headers.h).
+// Nothing here names Relacy: a scenario and the worker it drives compile without it. Of the
+// explorer, only atomic.cpp, happens_before.cpp and relacy.cpp see its headers, through
+// relacy_headers.h.
 //
 // Every function runs on a modelled thread, inside an execution; called elsewhere it ends the
 // process.

@@ -41,7 +41,7 @@
 #include "explorer.h"
 #include "relacy_headers.h"
 #include "scenario.h"
-#include "search.h"
+#include "search/malloc_containers.h"
 
 namespace kstone::model {
 namespace {

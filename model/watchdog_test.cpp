@@ -67,8 +67,8 @@ void sentence() {
                      "/opt/include/kstone/production_sync.h", 9};
   const Place own{"void example::(anonymous namespace)::Engine<int>::put(int)", "/home/engine.h",
                   44};
-  const Place explorer{"kstone::model::(anonymous namespace)::run_thread(int)",
-                       "/kstone/model/explorer.cpp", 823};
+  const Place explorer{"kstone::model::explorer::(anonymous namespace)::run_thread(int)",
+                       "/kstone/model/explorer/relacy.cpp", 823};
   const auto says = [](Standstill kind, std::vector<Place> places, const char* words) {
     const std::string text = standstill_text(kind, 1, places);
     if (text.find(words) == std::string::npos) {

@@ -15,12 +15,10 @@
 #include <string>
 #include <vector>
 
-#include "kstone/detail/core/scheduling_core.h"
+#include "kstone/scheduling_core.h"
 #include "reference.h"
 
 namespace kstone::proptests {
-
-using detail::SchedulingCore;
 
 // Each changes one call of the core, and must be found.
 enum class Fault : std::uint8_t {
@@ -56,7 +54,7 @@ struct System {
 
   void link(std::uint32_t id) {
     if (fault != Fault::lose_third || core.queued() != 2) {
-      core.enqueue(id);
+      core.link(id);
     }
   }
   void finish(std::uint32_t id, CompactionOutcome::Kind kind, bool requested) {
@@ -89,7 +87,7 @@ struct System {
   }
   void discard_queue() {
     if (fault != Fault::lose_discarded) {
-      core.stop({});
+      core.discard_queue();
     }
   }
 
@@ -365,7 +363,7 @@ inline bool perform(System& system, const Shell& before, const Step& step) {
       admit();
       return true;
     case Call::take: {
-      const auto id = core.take().stripe_id;
+      const auto id = core.take();
       if (id == before.core.queue.front() && !core.closed()) {
         system.count_coalesced(before.words[id] + step.count - 1);
       }
@@ -386,7 +384,7 @@ inline bool perform(System& system, const Shell& before, const Step& step) {
     }
     case Call::close:
       admit();
-      core.close({});
+      core.close();
       return true;
     case Call::close_stripe:
       system.close_stripe(before.words_closed, before.words[before.words_closed] + step.count);
@@ -511,12 +509,12 @@ inline const char* difference_of_queue(const Reference& expected, SchedulingCore
     ++id;
   }
   if (id == stripe_count) {
-    id = core.take().stripe_id;
+    id = core.take();
     KSTONE_MUST(id == queue.front());
     queue.erase(queue.begin());
   }
   if (core.stripe(id).state == State::idle && !core.closed()) {
-    core.enqueue(id);
+    core.link(id);
   } else if (core.stripe(id).state == State::idle) {
     core.close_stripe(id, 1);
   } else if (!core.closed()) {
@@ -528,7 +526,7 @@ inline const char* difference_of_queue(const Reference& expected, SchedulingCore
   queue.push_back(id);
   for (const auto next : queue) {
     KSTONE_MUST(core.has_queued());
-    KSTONE_MUST(core.take().stripe_id == next);
+    KSTONE_MUST(core.take() == next);
   }
   KSTONE_MUST(!core.has_queued());
   KSTONE_MUST(core.queued() == 0);

@@ -146,8 +146,8 @@ def unnoticed(files):
                ("docs/faults.md", "`kstone/none.h`", "there is no include/kstone/none.h"),
                ("docs/faults.md", "`contract.Start.none`", "there is no test contract.Start.none"),
                ("docs/faults.md", "`faults.None.*`", "there is no test faults.None.*"),
-               ("src/core/scheduling_core.cpp", f"// {decision}", f"there is no decision {decision}"),
-               ("src/core/scheduling_core.cpp", f"// {section}", "the contract has no section 97"),
+               ("src/scheduling_core.cpp", f"// {decision}", f"there is no decision {decision}"),
+               ("src/scheduling_core.cpp", f"// {section}", "the contract has no section 97"),
                (DECISIONS, "### D1 Twice", "not D1, D2, D3, ... each once")]
     replaced = {**dict.fromkeys(WIDE, "take it out of WIDE"),
                 **dict.fromkeys(NOT_THERE_YET, "take it out of NOT_THERE_YET")}

@@ -13,9 +13,9 @@ compiles "$root"
 
 planted=$(mktemp -d)
 trap 'rm -rf "$planted"' EXIT
-mapfile -t guards < <(cd "$root" && grep -nE '^ *ScopedLock lock\(mutex_\);' include/kstone/detail/shell/*.h | cut -d: -f1,2)
-for guard in "${guards[@]}"; do
-  file=${guard%:*} line=${guard#*:}
+file=include/kstone/background_worker_impl.h
+mapfile -t guards < <(grep -nE '^ *detail::ScopedLock lock\(mutex_\);' "$root/$file" | cut -d: -f1)
+for line in "${guards[@]}"; do
   rm -rf "${planted:?}"/*
   cp -r "$root/include" "$root/src" "$planted/"
   sed -i "${line}d" "$planted/$file"

@@ -8,16 +8,11 @@
 #include <unordered_map>
 #include <utility>
 
-#include "kstone/detail/core/scheduling_core.h"
-#include "kstone/detail/words/control_word.h"
-#include "kstone/detail/words/stripe_word.h"
+#include "kstone/atomic_words.h"
+#include "kstone/scheduling_core.h"
 #include "trace.h"
 
 namespace kstone::trace {
-
-using detail::ControlWord;
-using detail::SchedulingCore;
-using detail::StripeWord;
 namespace {
 
 using Kind = CompactionOutcome::Kind;
@@ -620,12 +615,12 @@ class Replay {
     for (auto i = last_step_->taken; i < last_step_->listed; ++i) {
       require(core_.stripe(listed_[i]).state == SchedulingCore::State::idle && !core_.closed(),
               "a stripe is listed that the core has already, or after closing");
-      core_.enqueue(listed_[i]);
+      core_.link(listed_[i]);
     }
   }
 
   void compact(Thread& thread) {
-    const auto id = core_.take().stripe_id;
+    const auto id = core_.take();
     if (!core_.closed()) {
       const auto& event = transition(thread, id);
       const StripeWord before{event.before};
@@ -1008,7 +1003,7 @@ class Replay {
     last_step_ = &steps_[event.version - 1];
     require(last_step_->step == Step::close, "shutdown does not close the control word");
     link_taken();
-    core_.close({});
+    core_.close();
     for (std::uint32_t i = 0; i < setting_.stripes; ++i) {
       const auto& closing = transition(thread, i);
       require(closing.after == StripeWord::closed_bit, "shutdown does not close a stripe's word");
@@ -1049,7 +1044,7 @@ class Replay {
       frame.at = has_joined;
       return;
     }
-    core_.stop({});
+    core_.discard_queue();
     joined_ = true;
     unlock(thread);
     frame.lines = setting_.has_sink ? 1 : 0;

@@ -750,7 +750,7 @@ struct Lying : kstone::trace::RecordingSync {
 // forgotten.
 struct ForgetsWhatItCloses {
   static std::uint64_t exchanged(std::uint64_t value, std::uint64_t before) {
-    return value == kstone::detail::StripeWord::closed_bit ? 0 : before;
+    return value == kstone::StripeWord::closed_bit ? 0 : before;
   }
   static std::uint64_t added(std::uint64_t before) { return before; }
 };
@@ -761,7 +761,7 @@ struct LosesClaims {
   static std::uint64_t added(std::uint64_t before) {
     static std::atomic<unsigned> count{0};
     return before == 0 && count.fetch_add(1, std::memory_order_relaxed) % 16 == 0
-               ? kstone::detail::StripeWord::one_request
+               ? kstone::StripeWord::one_request
                : before;
   }
 };

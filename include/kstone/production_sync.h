@@ -44,9 +44,9 @@
 #include <pthread.h>
 #endif
 
-#include "kstone/detail/futex_semaphore.h"
-#include "kstone/detail/thread_annotations.h"
 #include "kstone/export.h"
+#include "kstone/futex_semaphore.h"
+#include "kstone/thread_annotations.h"
 
 namespace kstone {
 namespace detail {

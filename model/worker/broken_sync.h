@@ -8,14 +8,10 @@
 #include <utility>
 
 #include "held_sync.h"
-#include "kstone/detail/words/control_word.h"
-#include "kstone/detail/words/stripe_word.h"
+#include "kstone/atomic_words.h"
 #include "relacy_sync.h"
 
 namespace kstone::model {
-
-using detail::ControlWord;
-using detail::StripeWord;
 
 // A token that is posted does not arrive: who sleeps, sleeps on.
 struct LosesTokens : RelacySync {

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "kstone/detail/futex_semaphore.h"
+#include "kstone/futex_semaphore.h"
 #include "relacy_sync.h"
 #include "runner.h"
 #include "scenario.h"

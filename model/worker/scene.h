@@ -24,7 +24,7 @@ inline void append(std::string& text, const std::string& part, bool there) {
   text += there ? (text.empty() ? "" : ", ") + part : "";
 }
 inline const ValuesInWords stripe_words("word", [](std::uint64_t bits) {
-  const detail::StripeWord word{bits};
+  const StripeWord word{bits};
   std::string text;
   append(text, "requests " + std::to_string(word.requests()), word.requests() != 0);
   append(text, "running", word.running());

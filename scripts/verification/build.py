@@ -16,22 +16,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CXX = os.environ.get("CXX", "g++")
 MODEL_FLAGS = ["-std=c++20", "-fno-sized-deallocation", "-fno-lifetime-dse", "-w"]
 MEMORY_KB = 4_000_000
-
-
-def listed(lists):
-    """The C++ sources that a CMakeLists.txt names, without their ending."""
-    return re.findall(r"^\s*(?:\$\{CMAKE_CURRENT_SOURCE_DIR\}/)?([\w/]+)\.cpp\s*$", lists.read_text(), re.M)
-
-
-# As CMake lists them: the library without its adapters, and the model checker.
-SOURCES = listed(ROOT / "src" / "CMakeLists.txt")
-MODEL_OBJECTS = listed(ROOT / "model" / "CMakeLists.txt")
-# What the worker is made of: all that lies below detail/, the forwarding class, and the core. The others hold values, counters
-# for statistics, and the policy for real threads.
-CORE = [name for name in SOURCES if name.startswith("core/")]
-REST = [name for name in SOURCES if name not in CORE]
-MUTATED = sorted([*(str(path.relative_to(ROOT)) for path in (ROOT / "include" / "kstone" / "detail").rglob("*.h")),
-                  "include/kstone/background_worker_impl.h", *(f"src/{name}.cpp" for name in CORE)])
+SOURCES = ["background_worker", "compaction_types", "production_sync", "scheduling_core"]
+MUTATED = ["include/kstone/atomic_words.h", "include/kstone/background_worker.h", "include/kstone/background_worker_impl.h",
+           "include/kstone/futex_semaphore.h",
+           "include/kstone/scheduling_core.h", "src/scheduling_core.cpp"]
 
 
 class Failed(Exception):
@@ -75,6 +63,16 @@ def in_parallel(jobs, function, items):
         return list(pool.map(function, items))
 
 
+def listed(lists):
+    return set(re.findall(r"^\s*(\w+\.cpp)\s*$", lists.read_text(), re.M))
+
+
+def model_sources(root=ROOT):
+    """The sources of the model checker, as CMake builds it."""
+    lists = (root / "model" / "CMakeLists.txt").read_text()
+    return [f"model/{name}" for name in re.search(r"add_library\(kstone_model STATIC\s([^)]*)\)", lists)[1].split()]
+
+
 class Tree:
     """A copy of what is compiled, so that a long run does not see the sources change under it."""
 
@@ -94,7 +92,7 @@ class Tree:
 
     def listed(self):
         """The scenario files that CMake builds."""
-        return {f"{name}.cpp" for name in listed(self.directory / "model" / "worker" / "CMakeLists.txt")}
+        return listed(self.directory / "model" / "worker" / "CMakeLists.txt")
 
 
 class Builder:
@@ -113,16 +111,15 @@ class Builder:
         folder = self.directory / "model"
         folder.mkdir(exist_ok=True)
 
-        def target(name):
-            return folder / (name.replace("/", "_") + ".o")
+        objects = {source: folder / (source.replace("/", "_") + ".o") for source in model_sources(self.tree.directory)}
 
-        def one(name):
-            return self.compile(f"model/{name}.cpp", target(name), ["model"], [*MODEL_FLAGS, "-O2"])
+        def one(source):
+            return self.compile(source, objects[source], ["model"], [*MODEL_FLAGS, "-O2"])
 
-        errors = in_parallel(self.jobs, one, MODEL_OBJECTS)
+        errors = in_parallel(self.jobs, one, objects)
         if any(errors):
             raise Failed("the model checker does not compile:\n" + "\n".join(errors)[:4000])
-        return [target(name) for name in MODEL_OBJECTS]
+        return list(objects.values())
 
     def executable(self, name, overlay=None, level="-O1", files=None, sources=None, libraries=(), options=()):
         """The suites of model/worker, or of some files of it, or a program of `sources` of its own, against the worker's
@@ -130,7 +127,7 @@ class Builder:
         folder = self.directory / name
         folder.mkdir(exist_ok=True)
         scenarios = [str(path.relative_to(self.tree.directory)) for path in files or self.tree.scenarios()]
-        sources = [*(sources or ["model/worker/main.cpp", *scenarios]), *(f"src/{name}.cpp" for name in CORE)]
+        sources = [*(sources or ["model/worker/main.cpp", *scenarios]), "src/scheduling_core.cpp"]
         includes = [overlay / "include"] if overlay else []
         includes += ["include", "model", "model/worker"]
         flags = [*MODEL_FLAGS, level, *options]
@@ -149,13 +146,13 @@ class Builder:
         rest = self.directory / "rest"
         if not rest.exists():
             rest.mkdir()
-            for source in REST:
+            for source in SOURCES[:3]:
                 problem = self.compile(f"src/{source}.cpp", rest / f"{source}.o", ["include"], [*MODEL_FLAGS, "-O1"])
                 if problem:
                     raise Failed(problem)
         path = folder / "suites"
         status, output = run([CXX, "-o", str(path), *map(str, objects), *map(str, self.objects),
-                              *(str(rest / f"{source}.o") for source in REST), *libraries, "-pthread"])
+                              *(str(rest / f"{source}.o") for source in SOURCES[:3]), *libraries, "-pthread"])
         return (path, "") if status == 0 else (None, output)
 
 

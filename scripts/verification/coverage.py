@@ -9,7 +9,7 @@ import shlex
 import shutil
 import time
 
-from build import MODEL_FLAGS, MODEL_OBJECTS, ROOT, SOURCES, Failed, in_parallel, last_line, run
+from build import MODEL_FLAGS, ROOT, SOURCES, Failed, in_parallel, last_line, model_sources, run
 from mutation import Log
 from stress import merge
 
@@ -29,8 +29,8 @@ ADAPTER = [f"src/rocksdb/{name}.cpp" for name in ADAPTER_PARTS]
 # Folder, the files of it, and how many of its branches must be reached by all tests together, in percent.
 Folder = collections.namedtuple("Folder", "name pattern least")
 FOLDERS = [
-    Folder("core", r"(detail/(core|words)/\w+\.h|src/core/\w+\.cpp)$", 100),
-    Folder("shell", r"kstone/(detail/(shell/)?)?\w+\.h$|src/\w+\.cpp$", 95),
+    Folder("core", r"(scheduling_core|atomic_words)\.(h|cpp)$", 100),
+    Folder("shell", r"kstone/\w+\.h$|src/\w+\.cpp$", 95),
     Folder("adapter", r"rocksdb/\w+\.(h|cpp)$", 0),
 ]
 BY_CHANCE = "By chance: "
@@ -54,7 +54,7 @@ def cpp(folder, leave_out=()):
 
 def all_programs():
     gtest = ["-lgtest", "-lgtest_main"]
-    model = [f"model/{name}.cpp" for name in MODEL_OBJECTS]
+    model = model_sources()
     model_flags = [flag for flag in MODEL_FLAGS if flag != "-fno-lifetime-dse"]  # clang does not do what this forbids
     return [
         Program("contract", "contract_tests", cpp("tests", ["bare_headers.cpp"]) + LIBRARY, libraries=gtest),

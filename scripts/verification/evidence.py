@@ -109,8 +109,8 @@ class Collector:
         self.records = read_json(output / "parts.json")
         self.checks, self.counterexamples = [], []
         self.paths = {}
-        for folder in ("model", "src", "include/kstone"):
-            for path in (root / folder).rglob("*"):
+        for folder in ("model", "model/worker", "src", "include/kstone"):
+            for path in (root / folder).glob("*"):
                 if path.suffix in (".h", ".cpp"):
                     self.paths[path.name] = str(path.relative_to(root))
         self.properties = [{key: entry[key] for key in ("id", "title", "text", "model", "elsewhere")}

@@ -16,8 +16,7 @@ import threading
 import time
 
 import operators
-import order
-from build import CORE, MUTATED, ROOT, SOURCES, Builder, Failed, Suites, Tree, in_parallel, last_line, run
+from build import MUTATED, ROOT, Builder, Failed, Suites, Tree, in_parallel, last_line, run
 
 HERE = pathlib.Path(__file__).resolve().parent
 # What no operator makes: several lines at once, or a different idea.
@@ -62,10 +61,9 @@ class Log:
 def make_mutants(tree, extra=()):
     texts = {file: tree.text(file) for file in MUTATED}
     sources = {file: operators.Source(file, texts[file]) for file in MUTATED}
-    facts = order.Facts.of(texts.values())
     mutants = []
     for file in MUTATED:
-        mutants += operators.mutants_of(sources[file], facts)
+        mutants += operators.mutants_of(file, texts[file])
     by_hand, stale = operators.handwritten([*operators.read_patches(PATCHES), *extra], texts)
     mutants += by_hand
     names = collections.Counter(mutant.name for mutant in mutants)
@@ -292,11 +290,11 @@ class Campaign:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
         codes = []
-        for source in [*CORE, "background_worker"]:
-            if mutant and source not in CORE and all(edit[0].startswith("src/core/") for edit in mutant.edits):
+        for source in ("scheduling_core", "background_worker"):
+            if mutant and source == "background_worker" and all(edit[0] == "src/scheduling_core.cpp" for edit in mutant.edits):
                 break
             path = folder / f"src/{source}.cpp"
-            target = folder / f"{pathlib.Path(source).name}.s"
+            target = folder / f"{source}.s"
             problem = self.builder.compile(path if path.exists() else f"src/{source}.cpp", target,
                                            [folder / "include", "include"], ["-std=c++20", "-O2", "-DNDEBUG", "-w", "-S"])
             if problem:
@@ -325,7 +323,8 @@ class Campaign:
         if not alone:
             flags += ["-Wno-narrowing", "-include", str(overlay / "selector.h")]
         includes = [overlay / "include", "include", "tests", "proptests"]
-        library = [f"src/{name}.cpp" for name in SOURCES]
+        library = [f"src/{name}.cpp" for name in ("background_worker", "compaction_types", "production_sync",
+                                                   "scheduling_core")]
 
         def one(source):
             path = overlay / source if (overlay / source).exists() else source
@@ -362,7 +361,7 @@ class Campaign:
 
         def judge(mutant):
             for kind, (command, env, seconds) in commands.items():
-                if kind == "properties" and "/core/" not in mutant.file:
+                if kind == "properties" and "scheduling_core" not in mutant.file:
                     continue
                 def tried():
                     return run(command, env=dict(os.environ, KSTONE_MUTANT=str(mutant.number), **env), timeout=10 + 4 * seconds)
@@ -641,7 +640,7 @@ def main(arguments):
     return 0 if result["survived"] == 0 and not result["problems"] and not result["red_before"] else 1
 
 
-def patch_of(name, before, after, file="include/kstone/detail/shell/working.h"):
+def patch_of(name, before, after, file="include/kstone/background_worker_impl.h"):
     text = (ROOT / file).read_text()
     lines = difflib.unified_diff(text.splitlines(), text.replace(before, after, 1).splitlines(), f"a/{file}", f"b/{file}",
                                  lineterm="")
@@ -651,8 +650,8 @@ def patch_of(name, before, after, file="include/kstone/detail/shell/working.h"):
 def self_test(arguments, log):
     """Plants what must make this program say no: a change that changes nothing, a declaration that is stale, one that is
     wrong; and a patch that no longer matches."""
-    lock = "    mutex_.unlock();\n    inbox_.sleep();\n    mutex_.lock();\n"
-    nothing = "    mutex_.unlock();\n    (inbox_.sleep)();\n    mutex_.lock();\n"
+    lock = "    mutex_.unlock();\n    sleepers_.wait();\n    mutex_.lock();\n"
+    nothing = "    mutex_.unlock();\n    (sleepers_.wait)();\n    mutex_.lock();\n"
     broken = "    mutex_.unlock();\n    mutex_.lock();\n    return;\n"
     patches = [patch_of("a change that changes nothing", lock, nothing),
                patch_of("a change that must be noticed", lock, broken)]
@@ -673,7 +672,7 @@ def self_test(arguments, log):
     campaign.declare()
     if len(campaign.problems) != 2 + len(campaign.stale):
         problems.append(f"declarations: {campaign.problems}")
-    if not operators.handwritten([patch_of("stale", lock, nothing).replace("inbox_", "inbox")], campaign.texts)[1]:
+    if not operators.handwritten([patch_of("stale", lock, nothing).replace("sleepers_", "sleeper_")], campaign.texts)[1]:
         problems.append("a stale patch was not noticed")
     for problem in problems:
         print(f"SELF-TEST FAILED: {problem}")

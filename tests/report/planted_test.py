@@ -20,18 +20,18 @@ import replay
 from build import Builder, Suites, Tree, run
 from mutation import Log
 
-INBOX = "include/kstone/detail/shell/inbox.h"
+HEADER, IMPLEMENTATION = "include/kstone/background_worker.h", "include/kstone/background_worker_impl.h"
 
 # The property and the line that have to be named, the suite that sees it, and what is changed. No change moves a line.
 PLANTED = {
     "a deleted notify": ("P2", "  change.wait(mutex_);", "request_then_idle_1_1",
-                         [(INBOX, "    sleepers_.post(1);  // the sleeper that the exchange above claimed", "    ;")]),
+                         [(HEADER, "    sleepers_.post(1);  // the sleeper that the exchange above claimed", "    ;")]),
     "a weakened order": ("P4", "  ~ScopedLock() KSTONE_RELEASE() { mutex_.unlock(); }", "request_twice_then_idle_1_1",
-                         [(INBOX, "exchange(StripeWord::running_bit, std::memory_order_acquire)",
+                         [(IMPLEMENTATION, "exchange(StripeWord::running_bit, std::memory_order_acquire)",
                            "exchange(StripeWord::running_bit, std::memory_order_relaxed)")]),
     "a duplicate dispatch": ("P3", "  auto& core = state_.write().core;", "job_requests_1_2",
-                             [(INBOX, "  if (before.running()) {\n    return Submission::rerun_pending;\n  }", "\n\n"),
-                              (INBOX, "before.requests() != 0 && !before.running()", "before.requests() != 0")]),
+                             [(HEADER, "  if (before.running()) {\n    return Submission::rerun_pending;\n  }", "\n\n"),
+                              (IMPLEMENTATION, "before.requests() != 0 && !before.running()", "before.requests() != 0")]),
     "undone": (None, None, None, []),
 }
 # Of the same properties; to prove job_requests_1_2 takes minutes.

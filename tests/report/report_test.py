@@ -184,8 +184,7 @@ class ReportTest(unittest.TestCase):
 
     def test_a_survivor(self):
         def survive(model):
-            model["mutants"]["list"][0].update(verdict="survived", deep=True, message="",
-                                               file="include/kstone/detail/shell/inbox.h", line=146)
+            model["mutants"]["list"][0].update(verdict="survived", deep=True, message="")
         self.results.change("model", survive)
         document, report = self.results.write()
         name = self.results.load("model")["mutants"]["list"][0]["name"]
@@ -445,14 +444,14 @@ class ReportTest(unittest.TestCase):
     def test_results_depend_on_what_was_compiled_and_on_nothing_else(self):
         every = set(parts.PARTS)
         for name, dependent in {
-                "include/kstone/background_worker.h": every, "src/core/scheduling_core.cpp": every,
+                "include/kstone/background_worker.h": every, "src/scheduling_core.cpp": every,
                 "README.md": set(), "model/README.md": set(), "proptests/README.md": set(), "docs/verification.md": set(),
                 "docs/memory-orders.md": {"tests"}, "src/rocksdb/leveled_picker.cpp": {"stress", "tests", "coverage"},
                 "tests/rocksdb/leveled_picker_test.cpp": {"coverage"}, "tests/report/report_test.py": set(),
                 "CMakePresets.json": {"model", "props", "tests"}, "CMakeLists.txt": {"model", "props", "tests"},
                 "scripts/verification/build.py": every, "scripts/verification/programs.py": {"props"},
                 "scripts/verification/equivalents.txt": {"mutants"}, "scripts/verification/page.py": set(),
-                "model/worker/jobs.cpp": {"model", "mutants", "coverage"}, "model/explorer.cpp": {"model", "mutants", "props", "coverage"},
+                "model/worker/jobs.cpp": {"model", "mutants", "coverage"}, "model/explorer/explore.cpp": {"model", "mutants", "props", "coverage"},
                 "tsan/stress.cpp": {"stress", "coverage"}, "examples/leveldb_stripes.cpp": set()}.items():
             with self.subTest(name=name):
                 self.assertEqual(self.changed(name), dependent)
@@ -495,7 +494,7 @@ class ReportTest(unittest.TestCase):
     def covered(self, explained):
         """The checks of a core of which line 1 is reached, line 2 is not, and the condition of line 3 is never false."""
         reached = coverage.Reached()
-        file = "src/core/scheduling_core.cpp"
+        file = "src/scheduling_core.cpp"
         reached.lines[file].update({1: 5, 2: 0, 3: 5, 4: 5})
         reached.lines[file][2] = 0
         reached.branches[file][3, 5, 3, 11] = [5, 0]
@@ -510,17 +509,17 @@ class ReportTest(unittest.TestCase):
         result, failed = self.covered("")
         self.assertEqual([row["what"] for row in result["not_reached"]], ["`return never;`", "`closed` is never false"])
         self.assertEqual(result["together"]["core"]["branch_percent"], 50)
-        self.assertIn("src/core/scheduling_core.cpp:2 `return never;`", failed["coverage of the core"])
+        self.assertIn("src/scheduling_core.cpp:2 `return never;`", failed["coverage of the core"])
         self.assertIn("100 % of the branches are due", failed["coverage of the core"])
-        _, failed = self.covered("Because.\n    src/core/scheduling_core.cpp: `return never;`\n    src/core/scheduling_core.cpp: `closed` is never false\n")
+        _, failed = self.covered("Because.\n    src/scheduling_core.cpp: `return never;`\n    src/scheduling_core.cpp: `closed` is never false\n")
         self.assertNotIn("not explained", failed["coverage of the core"])
 
     def test_an_explanation_for_nothing_is_red(self):
         for words, red in (("Because.", True), ("By chance: sometimes.", False)):
-            _, failed = self.covered(f"{words}\n    src/core/scheduling_core.cpp: `int x;`\n")
-            self.assertEqual("stale explanation: src/core/scheduling_core.cpp: `int x;`" in failed, red)
-        _, failed = self.covered("By chance: sometimes.\n    src/core/scheduling_core.cpp: `int gone;`\n")
-        self.assertIn("stale explanation: src/core/scheduling_core.cpp: `int gone;`", failed)
+            _, failed = self.covered(f"{words}\n    src/scheduling_core.cpp: `int x;`\n")
+            self.assertEqual("stale explanation: src/scheduling_core.cpp: `int x;`" in failed, red)
+        _, failed = self.covered("By chance: sometimes.\n    src/scheduling_core.cpp: `int gone;`\n")
+        self.assertIn("stale explanation: src/scheduling_core.cpp: `int gone;`", failed)
 
     def test_coverage_that_falls_short_is_red_and_shown(self):
         def spoil(data):

@@ -1,0 +1,101 @@
+// The layouts of the worker's two kinds of atomic word, and their transitions as pure functions.
+//
+// `StripeWord`: one for each stripe. A request is one `fetch_add` on it, and the value before
+// decides the answer. `ControlWord`: one for the worker. The list of newly accepted stripes, the
+// number of sleeping worker threads and the closed bit change together in one compare-exchange, so
+// that who adds a stripe learns in the same step whether somebody sleeps; as separate words they
+// would need a store-buffering argument and seq_cst.
+//
+// Thread safety: values.
+
+#ifndef KSTONE_ATOMIC_WORDS_H_
+#define KSTONE_ATOMIC_WORDS_H_
+
+#include "kstone/cxx20.h"
+
+#include <cstdint>
+
+#include "kstone/compaction_config.h"
+
+namespace kstone {
+
+// | requests : 62 | running : 1 | closed : 1 |
+//
+// `requests` counts the calls since a worker thread last took the stripe, or, once closed, those
+// rejected since; while the word is open, *wanted* is `requests != 0`. A count instead of a bit
+// costs nothing (one `lock xadd`) and gives the number of coalesced requests without a second
+// counter. At one request a nanosecond it would overflow after 146 years.
+struct StripeWord {
+  static constexpr std::uint64_t closed_bit = 1;
+  static constexpr std::uint64_t running_bit = 2;
+  static constexpr std::uint64_t one_request = 4;
+
+  std::uint64_t bits = 0;
+
+  constexpr bool closed() const noexcept { return (bits & closed_bit) != 0; }
+  constexpr bool running() const noexcept { return (bits & running_bit) != 0; }
+  constexpr std::uint64_t requests() const noexcept { return bits / one_request; }
+};
+
+// | head : 25 | listed : 25 | sleepers : 12 | closed : 1 |
+//
+// `head` is the newest stripe of the list plus one, 0 if the list is empty; `listed` its length.
+struct ControlWord {
+  static constexpr unsigned head_width = 25;
+  static constexpr unsigned sleepers_width = 12;
+
+  static constexpr std::uint64_t closed_bit = 1;
+  static constexpr std::uint64_t one_sleeper = 2;
+  static constexpr std::uint64_t sleepers_mask = ((1ULL << sleepers_width) - 1) << 1;
+  static constexpr unsigned listed_shift = 1 + sleepers_width;
+  static constexpr std::uint64_t one_listed = 1ULL << listed_shift;
+  static constexpr unsigned head_shift = listed_shift + head_width;
+
+  std::uint64_t bits = 0;
+
+  constexpr bool closed() const noexcept { return (bits & closed_bit) != 0; }
+  constexpr std::uint32_t sleepers() const noexcept {
+    return static_cast<std::uint32_t>((bits & sleepers_mask) / one_sleeper);
+  }
+  constexpr std::uint32_t listed() const noexcept {
+    return static_cast<std::uint32_t>((bits >> listed_shift) & ((1ULL << head_width) - 1));
+  }
+  constexpr std::uint32_t head() const noexcept {
+    return static_cast<std::uint32_t>(bits >> head_shift);
+  }
+  constexpr bool list_is_empty() const noexcept { return head() == 0; }
+
+  // The stripe becomes the head; a sleeper, if there is one, is claimed by whoever installs this
+  // value.
+  constexpr ControlWord with_listed(std::uint32_t stripe) const noexcept {
+    return ControlWord{((static_cast<std::uint64_t>(stripe) + 1) << head_shift) |
+                       (bits & ((1ULL << head_shift) - 1))}
+        .plus(one_listed)
+        .with_sleeper_claimed();
+  }
+  constexpr ControlWord with_list_taken() const noexcept {
+    return ControlWord{bits & ((1ULL << listed_shift) - 1)};
+  }
+  constexpr ControlWord with_sleeper_added() const noexcept { return plus(one_sleeper); }
+  constexpr ControlWord with_sleeper_claimed() const noexcept {
+    return sleepers() == 0 ? *this : ControlWord{bits - one_sleeper};
+  }
+  static constexpr ControlWord closed_and_empty() noexcept { return ControlWord{closed_bit}; }
+
+ private:
+  constexpr ControlWord plus(std::uint64_t amount) const noexcept {
+    return ControlWord{bits + amount};
+  }
+};
+
+static_assert(max_stripe_count < (1U << ControlWord::head_width), "head holds a stripe plus one");
+static_assert(max_worker_threads < (1U << ControlWord::sleepers_width),
+              "every worker thread may sleep");
+static_assert(ControlWord::head_shift >= ControlWord::listed_shift + ControlWord::head_width,
+              "listed does not reach head");
+static_assert(ControlWord::head_shift <= 64 - ControlWord::head_width,
+              "head fits, and no subtraction has wrapped");
+
+}  // namespace kstone
+
+#endif  // KSTONE_ATOMIC_WORDS_H_

@@ -1,0 +1,151 @@
+// The scheduling core: which stripes are queued, which run, what happens when a job ends and when
+// the worker closes.
+//
+// It is sequential and pure: no thread, no clock, no atomic. The shell calls it under its mutex;
+// tests call it directly and enumerate its states.
+//
+// Thread safety: none; the shell guards it.
+//
+// Invariants, true between calls:
+//   C1  A stripe is in the queue exactly once if its state is `queued`, and else not at all.
+//   C2  running() is the number of stripes whose state is `running`.
+//   C3  episodes opened = done + failed + cancelled + discarded + alive, where alive counts the
+//       queued stripes, the running ones, and the re-runs owed.
+//   C4  A re-run is owed only by a running stripe of a closed core in mode `drain`.
+//   C5  Once the core is closed, no stripe goes from `idle` to `queued`, and in modes other than
+//       `drain` none is `queued`.
+
+#ifndef KSTONE_SCHEDULING_CORE_H_
+#define KSTONE_SCHEDULING_CORE_H_
+
+#include "kstone/cxx20.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kstone/compaction_types.h"
+#include "kstone/export.h"
+
+namespace kstone {
+
+class KSTONE_EXPORT SchedulingCore {
+ public:
+  struct Counters {
+    // Requests by their answer, as far as the core has learnt of them.
+    std::uint64_t queued = 0;
+    std::uint64_t coalesced = 0;
+    std::uint64_t rerun_pending = 0;
+    // Episodes by their end.
+    std::uint64_t opened = 0;
+    std::uint64_t done = 0;
+    std::uint64_t failed = 0;
+    std::uint64_t cancelled = 0;
+    std::uint64_t discarded = 0;
+    // Compactions.
+    std::uint64_t started = 0;
+    std::uint64_t outcomes[6] = {};  // by CompactionOutcome::Kind
+  };
+
+  enum class State : std::uint8_t { idle, queued, running };
+
+  // The core's part of a stripe.
+  struct Stripe {
+    std::uint32_t next = none;   // in the queue
+    std::uint32_t attempts = 0;  // compactions of the episode that runs or ran last
+    std::uint32_t ended = 0;     // episodes that have ended; wraps
+    State state = State::idle;
+    bool rerun_owed = false;
+    bool discarded = false;   // for the report
+    bool unfinished = false;  // for the report
+  };
+
+  static constexpr std::uint32_t none = UINT32_MAX;
+
+  explicit SchedulingCore(std::uint32_t stripe_count) : stripes_(stripe_count) {}
+
+  // An accepted stripe arrives at the tail of the queue and an episode opens. *Requires* state
+  // `idle` and a core not closed.
+  void link(std::uint32_t stripe);
+
+  // The head of the queue, which runs from now on. *Requires* a queue that is not empty.
+  std::uint32_t take();
+
+  // The running compaction of `stripe` has ended; `requested` says that a request came meanwhile.
+  // Applies the table of contract section 4: afterwards the stripe is `idle`, or `queued` at the
+  // tail.
+  //
+  // A stripe with more work whose re-run was requested ends its episode as `done`: every request of
+  // it has been served, and the new episode does the rest.
+  void finish(std::uint32_t stripe, CompactionOutcome::Kind kind, bool requested);
+
+  // Requests that merged into an episode that is already counted.
+  void count_coalesced(std::uint64_t requests) { counters_.coalesced += requests; }
+
+  // Keeps the text of the first failure only; one without a text is given one.
+  void record_error(std::string&& error);
+
+  // Closing takes three steps. `close`: no stripe is linked from here on. Then `close_stripe` for
+  // each: `requests` calls stood in its word. Idle means that a requester has claimed it and will
+  // find the list closed, so the claim is taken over; running means that a re-run is owed. Then
+  // `apply` the mode, which discards what that mode does not run.
+  void close();
+  void close_stripe(std::uint32_t stripe, std::uint64_t requests);
+
+  // Moves a closed core to `mode`, or leaves it as it is if its mode is stronger already.
+  void apply(ShutdownMode mode);
+
+  // The last thread has left: what is still queued will not run. *Requires* a closed core.
+  void discard_queue();
+
+  // The re-run that the running `stripe` owes, if any: the value for `finish` in a closed core.
+  bool rerun_owed(std::uint32_t stripe) const { return stripes_[stripe].rerun_owed; }
+
+  bool closed() const noexcept { return closed_; }
+  ShutdownMode mode() const noexcept { return mode_; }
+  bool has_queued() const noexcept { return head_ != none; }
+  std::uint32_t queued() const noexcept { return queued_; }
+  std::uint32_t running() const noexcept { return running_; }
+  std::uint32_t running_max() const noexcept { return running_max_; }
+  std::uint64_t alive() const noexcept { return alive_; }
+  const std::string& first_error() const noexcept { return first_error_; }
+  const Counters& counters() const noexcept { return counters_; }
+  const Stripe& stripe(std::uint32_t id) const { return stripes_[id]; }
+
+  // Episodes of `stripe` that have not ended, when its word holds `requests` calls that the core
+  // has not learnt of.
+  std::uint32_t alive_episodes(std::uint32_t stripe, std::uint64_t requests) const;
+
+  // Episodes of all stripes that are open in the words but not yet in the core, and the answers
+  // behind them, are added by the caller of this: `requests` calls stand in the word of `stripe`.
+  void add_pending(std::uint32_t stripe, std::uint64_t requests, WorkerSnapshot& snapshot) const;
+
+ private:
+  void open_episode() {
+    ++counters_.opened;
+    ++alive_;
+  }
+  void end_episode(Stripe& stripe, std::uint64_t& counter) {
+    ++counter;
+    ++stripe.ended;
+    --alive_;
+  }
+  void admit(std::uint32_t id);
+  void append(std::uint32_t id);
+
+  std::vector<Stripe> stripes_;
+  std::uint32_t head_ = none;
+  std::uint32_t tail_ = none;
+  std::uint32_t queued_ = 0;
+  std::uint32_t running_ = 0;
+  std::uint32_t running_max_ = 0;
+  std::uint64_t alive_ = 0;
+  Counters counters_;
+  bool closed_ = false;
+  ShutdownMode mode_ = ShutdownMode::drain;
+  std::string first_error_;
+};
+
+}  // namespace kstone
+
+#endif  // KSTONE_SCHEDULING_CORE_H_
