@@ -23,18 +23,14 @@ LINES_OF_LIBRARY, LINES, LINES_OF_FUNCTION = 400, 700, 70
 LONGER = {
     "include/kstone/background_worker_impl.h": "not divided yet",
     "model/litmus.cpp": "not divided yet",
-    "model/soundness.cpp": "not divided yet",
     "model/worker/control.cpp": "not divided yet",
     "tests/rocksdb/offline_kinds.cpp": "not divided yet",
     "tsan/replay.cpp": "not divided yet",
     "tsan/stress.cpp": "not divided yet",
     "tests/rocksdb/offline_kinds.cpp add_logs": "not divided yet",
     "tests/rocksdb/offline_kinds.cpp add_names": "not divided yet",
-    "model/soundness.cpp compare": "not divided yet",
     "tsan/replay.cpp outside": "not divided yet",
-    "model/soundness.cpp run": "not divided yet",
     "model/runner.cpp run_suites": "not divided yet",
-    "model/soundness.cpp step": "not divided yet",
     "model/litmus.cpp table": "not divided yet",
 }
 
