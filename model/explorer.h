@@ -2,7 +2,7 @@
 //
 //   Limits limits;  // exhaustive, no spurious wake-ups, no timeouts
 //   const Result result = explore<MyScenario>(limits);
-//   if (result.verdict == Verdict::refuted) std::puts(result.history.c_str());
+//   if (result.verdict == Verdict::refuted) std::puts(result.message.c_str());
 //
 // The search is depth-first over choices: which thread steps next, which store a load reads, which
 // waiter a notify_one wakes, whether a weak compare-exchange fails. Each execution runs the
@@ -28,6 +28,8 @@
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "runtime.h"
 
 namespace kstone::model {
 
@@ -151,7 +153,18 @@ struct CallSite {
 // which led there, where Limits::stacks has found one.
 struct HistoryStep {
   int thread = 0;  // in Result::threads
-  std::string text;
+  Operation operation = Operation::none;
+  std::string object;  // its name
+  std::string order;   // the memory order of an atomic operation; else empty
+  // What was read, or stored by a store; tokens that are posted; the time.
+  std::uint64_t value = 0;
+  std::uint64_t value_after = 0;  // what a read-modify-write has stored
+  int reads_from = -1;      // the step that stored what was read; -1 none, or the construction
+  std::vector<int> others;  // the threads that it wakes, starts or joins
+  bool stale = false;       // there was a newer store
+  bool failed = false;      // a compare-exchange, the creation of a thread
+  bool spurious = false;    // it failed, or woke, for no reason
+  bool after_wait = false;  // of a lock: a waiter was notified
   std::string file;
   int line = 0;
   std::string function;
@@ -160,15 +173,31 @@ struct HistoryStep {
   std::string call;  // the function of the worker that was called there
 };
 
-struct Result {
+// Where a thread stands that cannot step, and what it holds.
+struct Standing {
+  int thread = 0;  // in Result::threads
+  std::string text;
+};
+
+struct Counterexample {
+  std::string message;
+  std::string file;  // the line that failed, where one did; 0 if none did
+  int line = 0;
+  std::string replay;  // its choices, in one line
+  std::uint32_t preemptions = 0;
+  std::vector<std::string> threads;  // that took part in it,
+  std::vector<HistoryStep> steps;    // ... what they did,
+  std::vector<Standing> standing;    // ... and of a deadlock, where each of them stands
+  std::string history;               // all of that, drawn
+};
+
+struct Result : Counterexample {
   Verdict verdict = Verdict::unknown;
   Failure failure = Failure::none;
-  std::string message;
   std::string reason;  // why the verdict is unknown
   std::uint64_t executions_complete = 0;
   std::uint64_t executions_redundant = 0;
   std::uint64_t longest_execution = 0;  // steps
-  std::uint32_t preemptions = 0;        // of the counter-example
   bool fewest_preemptions = false;      // no counter-example with fewer exists
   std::uint64_t stale_reads = 0;        // executions in which some load read a superseded store
   std::uint64_t spurious_wakeups = 0;   // executions with one
@@ -176,16 +205,14 @@ struct Result {
   double estimate = 0;                  // Mode::estimate: executions of the plain search, and
   double estimate_error = 0;            // the standard error of that mean
   double seconds = 0;
-  std::string replay;   // the choices of the counter-example, one line
-  std::string history;  // the counter-example in columns, for programs: each step and its place
-  std::vector<std::string> threads;   // that took part in it,
-  std::vector<HistoryStep> steps;     // ... what they did,
-  std::vector<std::string> standing;  // ... and of a deadlock, where each stands and what it holds
   std::vector<Cover> covers;
   std::vector<CallSite> sites;
   std::vector<std::string> outcomes;  // the distinct texts given to model::outcome()
   // The fewest seen with each; all of them in Mode::plain only.
   std::vector<std::uint32_t> outcome_preemptions;
+
+  Counterexample& counterexample() { return *this; }
+  const Counterexample& counterexample() const { return *this; }
 };
 
 // Joins the results of the shards of one search: proved only if every shard is.

@@ -29,13 +29,6 @@
 
 #include "runtime.h"
 
-// The call site of an operation, as default arguments: clang 14 has no std::source_location.
-#define KSTONE_MODEL_SITE                                           \
-  const char *file = __builtin_FILE(), int line = __builtin_LINE(), \
-             const char *function = __builtin_FUNCTION()
-#define KSTONE_MODEL_HERE \
-  ::kstone::model::Site { file, line, function }
-
 namespace kstone::model {
 
 template <class T>

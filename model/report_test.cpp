@@ -1,6 +1,7 @@
 // Counter-examples as they are drawn for a reader, of results that are made up here.
 
-#include "report.h"
+#include "report/table.h"
+#include "report/words.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -57,23 +58,43 @@ std::string column(const std::string& text, std::size_t number) {
   return found;
 }
 
-HistoryStep step(int thread, const char* text, const char* file, int line, const char* function) {
+HistoryStep step(int thread, Operation operation, const char* object, const char* file, int line,
+                 const char* function) {
   HistoryStep result;
   result.thread = thread;
-  result.text = text;
+  result.operation = operation;
+  result.object = object;
   result.file = file;
   result.line = line;
   result.function = function;
   return result;
 }
 
+HistoryStep modification(HistoryStep step, std::uint64_t before, std::uint64_t after,
+                         const char* order) {
+  step.value = before;
+  step.value_after = after;
+  step.order = order;
+  return step;
+}
+
 HistoryStep inside(int thread, const char* call, int own_line) {
-  HistoryStep result = step(thread, "control.CAS 0 => 1 release",
-                            "/opt/include/kstone/background_worker.h", 300, "link");
+  HistoryStep result = modification(step(thread, Operation::compare_exchange_weak, "control",
+                                         "/opt/include/kstone/background_worker.h", 300, "link"),
+                                    0, 1, "release");
   result.own_file = own_line == 0 ? "" : "/home/engine.h";
   result.own_line = own_line;
   result.call = call;
   return result;
+}
+
+HistoryStep stale_load() {
+  HistoryStep load = step(1, Operation::load, "engine.flag", "/home/engine.h", 20, "put");
+  load.value = 1;
+  load.order = "acquire";
+  load.reads_from = 1;
+  load.stale = true;
+  return load;
 }
 
 Result sample() {
@@ -83,12 +104,12 @@ Result sample() {
   result.preemptions = 1;
   result.threads = {"main", "t0", "w0"};
   result.steps = {inside(0, "start", 12),
-                  step(1, "engine.flag -> 1 acquire from #1 STALE", "/home/engine.h", 20, "put"),
+                  stale_load(),
                   inside(1, "queue_compaction", 30),
                   inside(2, "", 0),
                   inside(1, "queue_compaction", 30),
                   inside(1, "wait_idle", 31),
-                  step(2, "read of table", "/home/engine.h", 40, "compact")};
+                  step(2, Operation::cell_read, "table", "/home/engine.h", 40, "compact")};
   return result;
 }
 
@@ -113,7 +134,7 @@ void own_lines() {
          inner);
 
   Result plain = sample();
-  plain.steps = {step(1, "write of table", "/home/engine.h", 20, "put")};
+  plain.steps = {step(1, Operation::cell_write, "table", "/home/engine.h", 20, "put")};
   expect(!has(report_table(plain, false), "STALE") && !has(report_table(plain, false), "~"),
          "what does not occur is not explained", report_table(plain, false));
   plain.steps = {inside(1, "start", 1)};
@@ -126,11 +147,14 @@ void columns() {
   result.threads = {"main", "t0", "t1", "t2", "w0", "w1", "w2", "w3"};
   result.steps.clear();
   const std::string text =
-      "engine.some_rather_long_name.compare_exchange_weak 0x123456789 => 0x987654321 acq_rel from "
-      "#12345";
+      "engine.some_rather_long_name.fetch_add 0x123456789 => 0x987654321 acq_rel from #12345";
   for (int thread = 0; thread < 8; ++thread) {
-    result.steps.push_back(
-        step(thread, text.c_str(), "/home/a_file_with_a_long_name.h", 1000 + thread, "a_function"));
+    HistoryStep add =
+        modification(step(thread, Operation::fetch_add, "engine.some_rather_long_name",
+                          "/home/a_file_with_a_long_name.h", 1000 + thread, "a_function"),
+                     0x123456789, 0x987654321, "acq_rel");
+    add.reads_from = 12345;
+    result.steps.push_back(add);
   }
   const std::string drawn = report_table(result, false);
   expect(widest(drawn) <= 120, "eight threads fit into 120 columns", drawn);
@@ -159,16 +183,39 @@ void deadlock() {
   Result result = sample();
   result.failure = Failure::deadlock;
   result.message = "nobody can step: main join, t0 lock engine.mutex";
-  result.standing = {"main waits for the end of w0, at gate.cpp:40 after; holds no mutex",
-                     "t0 waits to lock engine.mutex, which w0 holds, at engine.h:44 put; holds "
-                     "engine.other (since engine.h:43 "
-                     "put), engine.third (since engine.h:42 put)"};
+  result.standing = {{0, "waits for the end of w0, at gate.cpp:40 after; holds no mutex"},
+                     {1,
+                      "waits to lock engine.mutex, which w0 holds, at engine.h:44 put; holds "
+                      "engine.other (since engine.h:43 put), engine.third (since engine.h:42 "
+                      "put)"}};
   const std::string text = report_table(result, false);
   expect(has(text,
              "deadlock: nobody can step\n  main waits for the end of w0, at gate.cpp:40 after; "
              "holds no mutex\n  t0 waits"),
          "a deadlock says where each thread stands", text);
   expect(widest(text) <= 120, "... within 120 columns", text);
+}
+
+void words() {
+  const std::vector<std::string> threads{"main", "t0", "w0"};
+  HistoryStep each = step(1, Operation::notify_all, "ready", "", 0, "");
+  expect(step_text(each, threads) == "ready.notify_all: nobody sleeps", "nobody is woken",
+         step_text(each, threads));
+  each.others = {0, 2};
+  expect(step_text(each, threads) == "ready.notify_all: wakes main w0", "who is woken",
+         step_text(each, threads));
+  each.operation = Operation::start_thread;
+  each.others = {2};
+  expect(step_text(each, threads) == "starts w0", "who is started", step_text(each, threads));
+  each.failed = true;
+  expect(step_text(each, threads) == "a thread is refused", "or refused", step_text(each, threads));
+  each = modification(step(1, Operation::compare_exchange_strong, "word", "", 0, ""), 3, 4000,
+                      "relaxed");
+  expect(step_text(each, threads) == "word.CAS 3 => 0xfa0 relaxed", "an exchange",
+         step_text(each, threads));
+  each.failed = true;
+  expect(step_text(each, threads) == "word.CAS 3 fails relaxed", "one that fails",
+         step_text(each, threads));
 }
 
 void wrapping() {
@@ -188,6 +235,7 @@ int main() {
   kstone::model::own_lines();
   kstone::model::columns();
   kstone::model::deadlock();
+  kstone::model::words();
   kstone::model::wrapping();
   return kstone::model::wrong == 0 ? 0 : 1;
 }

@@ -50,6 +50,7 @@ struct SuiteOptions {
 struct Suite {
   SuiteOptions options;
   ScenarioTable table;
+  Site site;  // the line that registers it
 };
 
 class Registered {
@@ -65,8 +66,8 @@ struct ValuesInWords {
 std::vector<Suite>& registered_suites();
 
 template <class Scenario>
-Registered suite(SuiteOptions options) {
-  return Registered(Suite{std::move(options), scenario_table<Scenario>("")});
+Registered suite(SuiteOptions options, KSTONE_MODEL_SITE) {
+  return Registered(Suite{std::move(options), scenario_table<Scenario>(""), KSTONE_MODEL_HERE});
 }
 
 // Whether the result is what the suite wants, and in words if it is not.

@@ -13,6 +13,13 @@
 #include <atomic>
 #include <cstdint>
 
+// A call site, as default arguments: clang 14 has no std::source_location.
+#define KSTONE_MODEL_SITE                                           \
+  const char *file = __builtin_FILE(), int line = __builtin_LINE(), \
+             const char *function = __builtin_FUNCTION()
+#define KSTONE_MODEL_HERE \
+  ::kstone::model::Site { file, line, function }
+
 namespace kstone::model {
 
 // Where an operation was called: the default arguments of the modelled types fill it in.
@@ -68,7 +75,9 @@ enum class Operation : std::uint8_t {
   destroy,
 };
 
+// In messages, and for programs, as the enumerator is called.
 const char* operation_name(Operation operation);
+const char* operation_key(Operation operation);
 
 namespace runtime {
 

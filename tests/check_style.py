@@ -29,7 +29,6 @@ LONGER = {
     "tests/rocksdb/offline_kinds.cpp add_logs": "not divided yet",
     "tests/rocksdb/offline_kinds.cpp add_names": "not divided yet",
     "tsan/replay.cpp outside": "not divided yet",
-    "model/runner.cpp run_suites": "not divided yet",
 }
 
 

@@ -129,7 +129,7 @@ std::uint64_t atomic_load(ObjectId id, const void* address, std::memory_order or
     char text[64];
     fail(Failure::uninitialized, "%s is read before its first store", object_text(id, text));
   }
-  ReportEvent& event = e.trace.log(Operation::load, id, site);
+  Event& event = e.trace.log(Operation::load, id, site);
   event.value = object.stores[index];
   event.order = record.effective;
   event.stale = index != object.newest;
@@ -149,7 +149,7 @@ void atomic_store(ObjectId id, const void* address, std::uint64_t value, std::me
       e.sites.record(site, Operation::store, order, std::memory_order_relaxed, object);
   const unsigned index = (relacy_thread().*store_function(record.effective))(object.data);
   wrote(object, index, value);
-  ReportEvent& event = e.trace.log(Operation::store, id, site);
+  Event& event = e.trace.log(Operation::store, id, site);
   event.value = value;
   event.order = record.effective;
 }
@@ -171,7 +171,7 @@ std::uint64_t atomic_modify(ObjectId id, const void* address, Operation operatio
     after &= (std::uint64_t{1} << (8 * width)) - 1;
   }
   modify(object, after, record.effective);
-  ReportEvent& event = e.trace.log(operation, id, site);
+  Event& event = e.trace.log(operation, id, site);
   event.value = before;
   event.value_after = after;
   event.order = record.effective;
@@ -204,7 +204,7 @@ bool atomic_compare_exchange(ObjectId id, const void* address, bool weak, std::u
   } else {
     (relacy_thread().*newest_function(record.effective_failure))(object.data);
   }
-  ReportEvent& event = e.trace.log(operation, id, site);
+  Event& event = e.trace.log(operation, id, site);
   event.value = current;
   event.value_after = exchanges ? desired : current;
   event.order = exchanges ? record.effective : record.effective_failure;

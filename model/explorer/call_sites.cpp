@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "explorer/failures.h"
-#include "report.h"
+#include "report/names.h"
 
 namespace kstone::model::explorer {
 

@@ -83,7 +83,7 @@ void leave_on_its_own(Object& condition, ObjectId id, std::int64_t deadline, Sit
   }
   condition.waiters &= ~only(e.threads.current());
   thread.in_wait = false;
-  ReportEvent& event = e.trace.log(Operation::leave_wait, id, site);
+  Event& event = e.trace.log(Operation::leave_wait, id, site);
   event.spurious = !thread.left_by_timeout;
 }
 

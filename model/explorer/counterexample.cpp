@@ -1,5 +1,6 @@
 #include "explorer/counterexample.h"
 
+#include <algorithm>
 #include <map>
 #include <vector>
 
@@ -119,59 +120,129 @@ std::string standing_text(int index, const Located& located) {
 }
 
 // What failed has no line of its own, as a destructor: the line that led there.
-void name_place(std::string& message, const Place& own) {
-  const std::string place = file_name(own.file) + ":" + std::to_string(own.line);
-  const std::size_t first = message.find('(');
-  if (first != std::string::npos && message.compare(first, 4, "(:0)") == 0) {
-    message.replace(first + 1, 2, place);
-  } else if (const std::size_t at = message.find(" at :0 "); at != std::string::npos) {
-    message.replace(at + 4, 2, place);
+void name_place(Result& result, const Place& own) {
+  std::string& message = result.message;
+  std::size_t at = message.find('(');
+  if (at != std::string::npos && message.compare(at, 4, "(:0)") == 0) {
+    at += 1;
+  } else if (at = message.find(" at :0 "); at != std::string::npos) {
+    at += 4;
+  } else {
+    return;
   }
+  message.replace(at, 2, file_name(own.file) + ":" + std::to_string(own.line));
+  result.file = own.file;
+  result.line = own.line;
+}
+
+// The threads that the event wakes, starts or joins, as a set.
+ThreadSet others_of(const Event& event) {
+  switch (event.operation) {
+    case Operation::notify_one:
+    case Operation::notify_all:
+      return static_cast<ThreadSet>(event.value);
+    case Operation::start_thread:
+      return event.failed ? 0 : only(static_cast<int>(event.value));
+    case Operation::join:
+      return only(static_cast<int>(event.value));
+    default:
+      return 0;
+  }
+}
+
+void put_place(HistoryStep& step, const Event& event, const std::vector<Place>& calls) {
+  step.file = event.site.file;
+  step.line = event.site.line;
+  step.function = event.site.function;
+  const Place* const own = own_place(calls);
+  if (own == nullptr) {
+    return;
+  }
+  step.own_file = own->file;
+  step.own_line = own->line;
+  for (const Place* call = calls.data(); call != own; ++call) {
+    if (is_worker(call->file) && !call->function.empty()) {
+      const std::string name = short_name(call->function);
+      step.call = name.substr(name.rfind(':') + 1);
+    }
+  }
+  if (step.line == 0) {
+    step.file = own->file;
+    step.line = own->line;
+    step.function = function_text(*own);
+  }
+}
+
+// The columns of a counter-example: the threads that there were.
+class Columns {
+ public:
+  explicit Columns(const Threads& threads) {
+    for (int i = 0; i < threads.count(); ++i) {
+      const bool was_there = i <= threads.application() || threads[i].started;
+      columns_[i] = was_there ? static_cast<int>(names_.size()) : -1;
+      if (was_there) {
+        names_.emplace_back(threads.name(i).text);
+      }
+    }
+  }
+  const std::vector<std::string>& names() const { return names_; }
+  int of(int thread) const { return columns_[thread]; }
+
+ private:
+  int columns_[max_threads];
+  std::vector<std::string> names_;
+};
+
+HistoryStep step_of(const Event& event, const Columns& columns) {
+  HistoryStep step;
+  step.thread = columns.of(event.thread);
+  step.operation = event.operation;
+  char name[64];
+  report_object_name(event.kind, event.object_name, event.object, name, sizeof name);
+  step.object = name;
+  const bool is_atomic = event.kind == ObjectKind::atomic && event.operation != Operation::destroy;
+  step.order = is_atomic ? report_order_name(event.order) : "";
+  const ThreadSet others = others_of(event);
+  for (int i = 0; i < max_threads; ++i) {
+    if ((others & only(i)) != 0) {
+      step.others.push_back(columns.of(i));
+    }
+  }
+  if (others == 0) {
+    step.value = event.value;
+    step.value_after = event.value_after;
+  }
+  step.reads_from = std::max(event.read_from, -1);
+  step.stale = event.stale;
+  step.failed = event.failed;
+  step.spurious = event.spurious;
+  step.after_wait = event.after_wait;
+  return step;
 }
 
 }  // namespace
 
 void tell(Result& result) {
-  Exploration& e = exploration();
+  const Exploration& e = exploration();
   const Located located(std::vector<Calls>(e.trace.calls().begin(), e.trace.calls().end()));
-  MallocVector<ReportEvent>& events = e.trace.events();
-  std::vector<std::string> files;  // names that the sites point to
-  files.reserve(2 * events.size());
-  for (ReportEvent& event : events) {
-    if (const Place* const own = own_place(located.calls(event.calls));
-        own != nullptr && event.site.line == 0) {
-      files.push_back(own->file);
-      const std::string& file = files.back();
-      files.push_back(function_text(*own));
-      event.site = Site{file.c_str(), own->line, files.back().c_str()};
-    }
-  }
+  result.file = e.ending.at.file;
+  result.line = e.ending.at.line;
   if (const Place* const own = own_place(located.calls(e.trace.failed_calls())); own != nullptr) {
-    name_place(result.message, *own);
+    name_place(result, *own);
   }
-  std::vector<int> columns(static_cast<std::size_t>(e.threads.count()), -1);
-  for (int i = 0; i < e.threads.count(); ++i) {
-    if (i <= e.threads.application() || e.threads[i].started) {
-      columns[static_cast<std::size_t>(i)] = static_cast<int>(result.threads.size());
-      result.threads.emplace_back(e.threads.name(i).text);
-    }
-  }
-  result.steps = report_steps(events.data(), events.size(), e.threads.application(),
-                              [&located](const ReportEvent& event) -> const std::vector<Place>& {
-                                return located.calls(event.calls);
-                              });
-  for (HistoryStep& step : result.steps) {
-    step.thread = columns[static_cast<std::size_t>(step.thread)];
+  const Columns columns(e.threads);
+  result.threads = columns.names();
+  for (const Event& event : e.trace.events()) {
+    result.steps.push_back(step_of(event, columns));
+    put_place(result.steps.back(), event, located.calls(event.calls));
   }
   if (result.failure == Failure::deadlock || result.failure == Failure::blocked) {
     for (int i = 0; i < e.threads.count(); ++i) {
-      if (e.threads.is_alive(i) && columns[static_cast<std::size_t>(i)] >= 0) {
-        result.standing.push_back(e.threads.name(i).text + (" " + standing_text(i, located)));
+      if (e.threads.is_alive(i) && columns.of(i) >= 0) {
+        result.standing.push_back(Standing{columns.of(i), standing_text(i, located)});
       }
     }
   }
-  result.history = report_history(events.data(), events.size(), e.threads.count(),
-                                  e.threads.application(), result);
 }
 
 std::string standstill_message() {

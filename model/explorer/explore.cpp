@@ -7,6 +7,7 @@
 #include "explorer/counterexample.h"
 #include "explorer/exploration.h"
 #include "explorer/relacy.h"
+#include "report/table.h"
 #include "watchdog.h"
 
 namespace kstone::model {
@@ -105,16 +106,6 @@ Result explore_once(const ScenarioTable& scenario, const Limits& limits) {
   return result;
 }
 
-void take_counterexample(Result& result, Result& from) {
-  result.message = from.message;
-  result.replay = from.replay;
-  result.history = from.history;
-  result.threads = from.threads;
-  result.steps = from.steps;
-  result.standing = from.standing;
-  result.preemptions = from.preemptions;
-}
-
 // The fewest preemptions first; what the unbounded search found stands if the budget does not
 // suffice.
 void minimize(const ScenarioTable& scenario, const Limits& limits, Result& result) {
@@ -126,9 +117,9 @@ void minimize(const ScenarioTable& scenario, const Limits& limits, Result& resul
     bounded.max_executions = limits.minimize_executions;
     bounded.shard = ShardOf{};
     bounded.minimize = false;
-    Result smaller = explore_once(scenario, bounded);
+    const Result smaller = explore_once(scenario, bounded);
     if (smaller.verdict == Verdict::refuted && smaller.failure == result.failure) {
-      take_counterexample(result, smaller);
+      result.counterexample() = smaller.counterexample();
       break;
     }
     all_smaller_searched = all_smaller_searched && smaller.verdict == Verdict::proved;
@@ -143,6 +134,9 @@ Result explore(const ScenarioTable& scenario, const Limits& limits) {
   Result result = explorer::explore_once(scenario, limits);
   if (result.verdict == Verdict::refuted && limits.minimize && limits.replay.empty()) {
     explorer::minimize(scenario, limits, result);
+  }
+  if (result.failure != Failure::none) {
+    result.history = report_table(result, true);
   }
   return result;
 }

@@ -18,16 +18,33 @@ void Ending::set(Failure kind, const char* text) {
   std::snprintf(message, sizeof message, "%s", text);
 }
 
-void fail(Failure failure, const char* format, ...) {
+namespace {
+
+void note_failure(Site site, Failure failure, const char* format, va_list arguments) {
   Exploration& e = exploration();
   e.ending.failure = failure;
+  e.ending.at = site;
   // There, nothing is safe but to leave.
   if (failure != Failure::crash && e.ending.standstill == Standstill::none) {
     e.trace.note_failure();
   }
+  std::vsnprintf(e.ending.message, sizeof e.ending.message, format, arguments);
+}
+
+}  // namespace
+
+void fail(Failure failure, const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  std::vsnprintf(e.ending.message, sizeof e.ending.message, format, arguments);
+  note_failure(Site{}, failure, format, arguments);
+  va_end(arguments);
+  leave_execution();
+}
+
+void fail_at(Site site, Failure failure, const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  note_failure(site, failure, format, arguments);
   va_end(arguments);
   leave_execution();
 }
@@ -72,11 +89,6 @@ void on_standstill(Standstill kind, void* const* addresses, int count) {
   fail(Failure::model_error, "no step");
 }
 
-const char* base_name(const char* path) {
-  const char* const slash = std::strrchr(path, '/');
-  return slash == nullptr ? path : slash + 1;
-}
-
 }  // namespace explorer
 
 void exceeds_limit(const char* sentence) { explorer::fail(Failure::model_error, "%s", sentence); }
@@ -85,14 +97,14 @@ namespace runtime {
 
 void fail_check(const char* sentence, Site site) {
   explorer::inside();
-  explorer::fail(Failure::check_failed, "%s (%s:%d)", sentence, explorer::base_name(site.file),
-                 site.line);
+  explorer::fail_at(site, Failure::check_failed, "%s (%s:%d)", sentence, base_name(site.file),
+                    site.line);
 }
 
 void fail_thread(const char* sentence, Site site) {
   explorer::inside();
-  explorer::fail(Failure::thread_misuse, "%s (%s:%d)", sentence, explorer::base_name(site.file),
-                 site.line);
+  explorer::fail_at(site, Failure::thread_misuse, "%s (%s:%d)", sentence, base_name(site.file),
+                    site.line);
 }
 
 }  // namespace runtime

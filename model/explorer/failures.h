@@ -7,6 +7,8 @@
 
 #include "explorer.h"
 #include "explorer/calls.h"
+#include "report/names.h"
+#include "runtime.h"
 #include "watchdog.h"
 
 namespace kstone::model::explorer {
@@ -15,6 +17,7 @@ namespace kstone::model::explorer {
 struct Ending {
   Failure failure = Failure::none;
   char message[1024] = {};
+  Site at;  // the line that failed, where one did
   // No step comes any more: why, and where the thread stands.
   Standstill standstill = Standstill::none;
   Calls standstill_at{};
@@ -25,6 +28,9 @@ struct Ending {
 // Ends the execution and the exploration; leaves the fiber that it runs on for good.
 [[noreturn]] void fail(Failure failure, const char* format, ...)
     __attribute__((format(printf, 2, 3)));
+// ... of an operation at this line.
+[[noreturn]] void fail_at(Site site, Failure failure, const char* format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 inline constexpr char departs[] =
     "the execution departs from the recorded choices: the scenario is not deterministic, or the "
@@ -47,9 +53,6 @@ class CrashIsFailure {
 // On the fiber that stands still, which is left for good: what it holds or waits for is never
 // looked at again. Where it stands is found out later, when memory may be allocated.
 void on_standstill(Standstill kind, void* const* addresses, int count);
-
-// Names in messages.
-const char* base_name(const char* path);
 
 }  // namespace kstone::model::explorer
 

@@ -4,7 +4,7 @@
 #define KSTONE_MODEL_EXPLORER_MUTEX_H_
 
 #include "explorer/objects.h"
-#include "report.h"
+#include "explorer/trace.h"
 
 namespace kstone::model::explorer {
 
@@ -12,7 +12,7 @@ namespace kstone::model::explorer {
 void expect_held(const Object& mutex, ObjectId id, const char* verb, Site site);
 void give_up(Object& mutex, ObjectId id);
 // A step that locks has been chosen. Returns the event that tells of it.
-ReportEvent& take(Object& mutex, ObjectId id, Site site);
+Event& take(Object& mutex, ObjectId id, Site site);
 
 }  // namespace kstone::model::explorer
 

@@ -37,9 +37,9 @@ void check_alive(ObjectId id, const void* address, Operation operation, Site sit
   const Objects& objects = exploration().objects;
   if (!objects.is_alive(id, address)) {
     char name[64] = "an object";
-    fail(Failure::use_after_free, "%s at %s:%d after the destruction of %s",
-         operation_name(operation), base_name(site.file), site.line,
-         objects.was_at(id, address) ? object_text(id, name) : name);
+    fail_at(site, Failure::use_after_free, "%s at %s:%d after the destruction of %s",
+            operation_name(operation), base_name(site.file), site.line,
+            objects.was_at(id, address) ? object_text(id, name) : name);
   }
 }
 
@@ -60,11 +60,11 @@ void note_access(Object& object, bool write, Operation operation, Site site) {
   const Operation by = other_wrote ? object.write_by[other] : object.read_by[other];
   const bool lifetime =
       object.kind != ObjectKind::cell || operation == Operation::destroy || by == Operation::none;
-  fail(lifetime ? Failure::use_after_free : Failure::data_race,
-       "%s: %s by %s (%s:%d) is not ordered with %s by %s (%s:%d)", object_text(id, name),
-       operation_name(operation), e.threads.name(e.threads.current()).text, base_name(site.file),
-       site.line, by == Operation::none ? "construction" : operation_name(by),
-       e.threads.name(other).text, base_name(there.file), there.line);
+  fail_at(site, lifetime ? Failure::use_after_free : Failure::data_race,
+          "%s: %s by %s (%s:%d) is not ordered with %s by %s (%s:%d)", object_text(id, name),
+          operation_name(operation), e.threads.name(e.threads.current()).text, base_name(site.file),
+          site.line, by == Operation::none ? "construction" : operation_name(by),
+          e.threads.name(other).text, base_name(there.file), there.line);
 }
 
 }  // namespace

@@ -38,7 +38,8 @@ void thread_join(ObjectId id, const void* address, int target, Site site) {
   Exploration& e = inside();
   check_alive(id, address, Operation::join, site);
   if (target == e.threads.current()) {
-    fail(Failure::thread_misuse, "a thread joins itself (%s:%d)", base_name(site.file), site.line);
+    fail_at(site, Failure::thread_misuse, "a thread joins itself (%s:%d)", base_name(site.file),
+            site.line);
   }
   Step step;
   step.operation = Operation::join;

@@ -13,7 +13,7 @@
 #include "explorer.h"
 #include "explorer/happens_before.h"
 #include "explorer/objects.h"
-#include "report.h"
+#include "report/names.h"
 #include "search/accesses.h"
 
 namespace kstone::model::explorer {

@@ -18,9 +18,9 @@ void Trace::begin_execution() {
   failed_calls_ = -1;
 }
 
-ReportEvent& Trace::log(Operation operation, runtime::ObjectId object, Site site) {
+Event& Trace::log(Operation operation, runtime::ObjectId object, Site site) {
   const Exploration& e = exploration();
-  ReportEvent event{};
+  Event event{};
   event.thread = e.threads.current();
   event.operation = operation;
   event.object = object;

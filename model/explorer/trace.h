@@ -4,14 +4,34 @@
 #ifndef KSTONE_MODEL_EXPLORER_TRACE_H_
 #define KSTONE_MODEL_EXPLORER_TRACE_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
+#include "explorer.h"
 #include "explorer/calls.h"
-#include "report.h"
+#include "runtime.h"
 #include "search/malloc_containers.h"
 
 namespace kstone::model::explorer {
+
+struct Event {
+  int thread;
+  Operation operation;
+  runtime::ObjectId object;
+  ObjectKind kind;
+  const char* object_name;
+  Site site;
+  std::memory_order order;
+  std::uint64_t value;        // read, written, posted; threads that are woken, started, joined
+  std::uint64_t value_after;  // of a read-modify-write
+  int calls;                  // to ask Trace for; -1 none
+  int read_from;              // the event that wrote what was read; -1 none, -2 the construction
+  bool stale;                 // a newer store existed
+  bool failed;                // compare-exchange, thread creation
+  bool spurious;
+  bool after_wait;
+};
 
 class Trace {
  public:
@@ -20,7 +40,7 @@ class Trace {
   void begin_execution();
 
   // Of the running thread. The caller fills in the values.
-  ReportEvent& log(Operation operation, runtime::ObjectId object, Site site);
+  Event& log(Operation operation, runtime::ObjectId object, Site site);
   // The number of the event that is logged next.
   int next() const { return static_cast<int>(events_.size()); }
 
@@ -28,7 +48,7 @@ class Trace {
   int record_calls() { return keeps_calls_ ? keep_calls() : -1; }
   void note_failure() { failed_calls_ = record_calls(); }
 
-  MallocVector<ReportEvent>& events() { return events_; }
+  const MallocVector<Event>& events() const { return events_; }
   const MallocVector<Calls>& calls() const { return calls_; }
   int failed_calls() const { return failed_calls_; }
 
@@ -39,7 +59,7 @@ class Trace {
 
   const std::size_t most_events_;
   const bool keeps_calls_;
-  MallocVector<ReportEvent> events_;
+  MallocVector<Event> events_;
   MallocVector<Calls> calls_;
   int failed_calls_ = -1;
 };

@@ -1,6 +1,6 @@
 #include "soundness/program.h"
 
-#include "report.h"
+#include "report/names.h"
 
 namespace kstone::model::soundness {
 

@@ -162,20 +162,21 @@ class Suites:
     def __init__(self, path, directory):
         self.path, self.directory = path, directory
 
+    def list(self):
+        """What is known of each suite without running it."""
+        with tempfile.NamedTemporaryFile(suffix=".json", dir=self.directory) as file:
+            status, output = run([str(self.path), "--list", "--json", file.name], timeout=60)
+            if status != 0:
+                raise Failed(f"{self.path.name} --list fails:\n{output[:2000]}")
+            return json.loads(pathlib.Path(file.name).read_text())["scenarios"]
+
     def names(self):
         """(name, property, must fail)"""
-        status, output = run([str(self.path), "--list"], timeout=60)
-        if status != 0:
-            raise Failed(f"{self.path.name} --list fails:\n{output[:2000]}")
-        found = []
-        for line in output.splitlines():
-            match = re.match(r"(\S+)\s+(.*?)\s*(\(must fail\))?$", line)
-            if match:
-                found.append((match[1], match[2], bool(match[3])))
-        return found
+        return [(entry["name"], entry["property"], entry["must_fail"]) for entry in self.list()]
 
     def run(self, suite, seconds, options=(), mutant=0, minimize=False):
-        """What one suite says; `outcome` is one of green, refuted, vacuous, unfinished, red, crash, hang."""
+        """What one suite says; `outcome` is one of green, refuted, vacuous, unfinished, red, crash, hang. `output`: where it
+        could say nothing itself."""
         handle, name = tempfile.mkstemp(suffix=".json", dir=self.directory)
         os.close(handle)
         env = dict(os.environ, KSTONE_MUTANT=str(mutant))
@@ -187,21 +188,21 @@ class Suites:
             command.append("--no-minimize")
         started = time.monotonic()
         status, output = run(command, env=env, timeout=seconds * 2 + 20 + (60 if minimize else 0))
-        result = {"suite": suite, "seconds": round(time.monotonic() - started, 2), "message": "", "history": "", "replay": ""}
+        result = {"suite": suite, "seconds": round(time.monotonic() - started, 2), "message": "", "output": "", "replay": ""}
         try:
             entry = json.loads(pathlib.Path(name).read_text())["scenarios"][0]
         except (ValueError, KeyError, IndexError):
             entry = None
         os.unlink(name)
         if status is None:
-            result.update(outcome="hang", message="no step of the model within the time limit", history=output[-2000:])
+            result.update(outcome="hang", message="no step of the model within the time limit", output=output[-2000:])
         elif entry is None:
-            result.update(outcome="crash", message=last_line(output) or f"status {status}", history=output[-4000:])
+            result.update(outcome="crash", message=last_line(output) or f"status {status}", output=output[-4000:])
         else:
             result["entry"] = entry
             result["message"] = entry["message"] or entry["why"]
             result["failure"] = entry["failure"]
-            result["history"], result["replay"] = entry["history"], entry["replay"]
+            result["replay"] = entry["replay"]
             if entry["green"]:
                 result["outcome"] = "green"
             elif entry["verdict"] == "refuted":

@@ -18,7 +18,7 @@ from findings import LEAST, found_in
 from left_out import left_out
 from parts import PARTS, digest, output_of, version_of_package
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 # The evidence of a property, in the order of its strength, and what each kind is.
 KINDS = {
@@ -108,7 +108,7 @@ class Collector:
         self.model = read_json(output / "model.json")
         self.records = read_json(output / "parts.json")
         self.checks, self.counterexamples = [], []
-        self.paths = {}
+        self.paths, self.found_paths = {}, {}
         for folder in ("model", "model/worker", "src", "include/kstone"):
             for path in (root / folder).glob("*"):
                 if path.suffix in (".h", ".cpp"):
@@ -116,8 +116,15 @@ class Collector:
         self.properties = [{key: entry[key] for key in ("id", "title", "text", "model", "elsewhere")}
                            for entry in property_sections(root / "docs" / "properties.md")]
 
-    def path_of(self, name):
-        return self.paths.get(name, name)
+    def path_of(self, path):
+        """From the root, of a file that the compiler was given; the sources of mutants are copies."""
+        if path not in self.found_paths:
+            parts = pathlib.PurePath(path).parts
+            ends = (pathlib.PurePath(*parts[i:]) for i in range(len(parts)))
+            here = (str(end) for end in ends if not end.is_absolute() and end.parts[0] not in ("..", "build")
+                    and (self.root / end).is_file())
+            self.found_paths[path] = next(here, self.paths.get(parts[-1] if parts else "", path))
+        return self.found_paths[path]
 
     def check(self, part, kind, name, state, message="", properties=(), **more):
         """`state`: passed, failed, argued (not shown, but a reason is on record), cut (by its budget), not_run."""
@@ -128,17 +135,17 @@ class Collector:
 
     # -- Counter-examples ---------------------------------------------------------------------------------------------
 
-    def counterexample(self, check, purpose, text, replay, **more):
-        """`purpose`: defect (nobody wanted it), must_fail, mutant or weakening (a suite had to find it)."""
-        found = lanes.parse(text or "", self.path_of) or {"lanes": [], "steps": [], "preemptions": None}
+    def counterexample(self, check, purpose, entry, replay, text="", **more):
+        """`purpose`: defect (nobody wanted it), must_fail, mutant or weakening (a suite had to find it). `entry` has lanes and
+        steps; `text` is what there is of a failure without them."""
+        found = lanes.counterexample(entry, self.path_of)
+        culprit = lanes.culprit(found, lambda file: not file.startswith("model/"))
+        found.update(file=culprit[0], line=culprit[1])
         found.update({key: value for key, value in more.items() if value is not None})
         entry = {"id": f"c{len(self.counterexamples) + 1}", "check": check["id"], "purpose": purpose, "replay": replay,
                  "failure": "", "message": "", "properties": check["properties"], "line": None, "file": None, **found}
         if not entry["steps"] and text:
             entry["text"] = text[-3000:]
-        if entry["file"] is None:
-            entry["file"], entry["line"] = lanes.culprit(entry["message"], entry["steps"], self.path_of,
-                                                         lambda file: not file.startswith("model/"))
         self.counterexamples.append(entry)
         check["counterexample"] = entry["id"]
         if "file" not in check and entry["file"]:
@@ -192,8 +199,10 @@ class Collector:
         check.update(must_fail=bool(row.get("must_fail")), verdict=row["verdict"], exhaustive=bool(row.get("exhaustive")),
                      mode=row.get("mode", ""), expected=row.get("failure", "") if row.get("must_fail") else "",
                      executable=row.get("executable", ""), covers=row.get("covers", []))
-        if row.get("history"):
-            self.counterexample(check, "must_fail" if row.get("must_fail") and row["green"] else "defect", row["history"],
+        if row.get("suite_file"):
+            check["suite_file"], check["suite_line"] = self.path_of(row["suite_file"]), row["suite_line"]
+        if row.get("lanes"):
+            self.counterexample(check, "must_fail" if row.get("must_fail") and row["green"] else "defect", row,
                                 replay_command(row["replay"], row.get("executable")), failure=row["failure"],
                                 message=row["message"], suite=row["name"], fewest_preemptions=row.get("fewest_preemptions"))
 
@@ -228,12 +237,11 @@ class Collector:
             operation = self.operations.get(row["label"])
             if operation:
                 check["file"], check["line"] = operation[0], operation[2]
-            if row["history"] and (self.output / row["history"]).exists():
-                text = (self.output / row["history"]).read_text()
-                replay, demote = last(r"^replay: (.*)$", text), last(r"^with --demote '(.*)'$", text)
-                failure, message = (re.search(r"^noticed by \S+: (.*)$", text, re.M) or ["", ""])[1], row["why"]
-                self.counterexample(check, "weakening", text, replay_command(replay, demote=demote), failure=row["why"],
-                                    suite=row["suite"], file=check.get("file"), line=check.get("line"))
+            if caught := read_json(self.output / (row["history"] or "-")):
+                self.counterexample(check, "weakening", caught["counterexample"],
+                                    replay_command(caught["replay"], demote=caught["demote"]), caught["output"],
+                                    failure=row["why"], message=caught["message"], suite=row["suite"],
+                                    file=check.get("file"), line=check.get("line"))
 
     # -- Mutants ------------------------------------------------------------------------------------------------------
 
@@ -257,17 +265,12 @@ class Collector:
             message = row.get("argument") or row.get("message") or ("" if state == "passed" else "no suite notices this change")
             check = self.check("mutants", "mutant", row["name"], state, message, file=row["file"], line=row["line"],
                                operator=row["operator"], suite=row.get("suite"), by=row.get("by"), how=row.get("how"))
-            path = self.output / "mutants" / row.get("history", "-")
-            if state == "passed" and path.is_file():
-                text = path.read_text()
-                head = re.search(r"^.*\n\d+ preemptions$", text, re.M)
-                change = text.split("\n\n", 1)[1] if "\n\n" in text else ""
-                if head:
-                    change = text[text.index("\n\n") + 2:head.start()]
-                replay = last(r"^replay \(of the mutated worker\): (.*)$", text)
-                self.counterexample(check, "mutant", text if head else "", replay_command(replay, mutant=row["name"]),
+            killed = read_json(self.output / "mutants" / row.get("history", "-")) if state == "passed" else {}
+            if killed:
+                self.counterexample(check, "mutant", killed["counterexample"], replay_command(killed["replay"], mutant=row["name"]),
                                     failure=row.get("failure") or row.get("how", ""), message=row.get("message", ""),
-                                    suite=row["suite"], change=change.strip("\n")[:4000], file=row["file"], line=row["line"])
+                                    suite=row["suite"], change=killed["change"].strip("\n")[:4000], file=row["file"],
+                                    line=row["line"])
 
     # -- Property tests and real threads ------------------------------------------------------------------------------
 
@@ -285,8 +288,8 @@ class Collector:
             check = self.check(part, kind, entry["name"], entry["state"], entry.get("message", ""), properties,
                                seconds=entry.get("seconds"), numbers=entry.get("numbers", {}), verdict=entry.get("verdict"))
             if entry.get("history") or entry.get("replay"):
-                self.counterexample(check, "must_fail" if entry["state"] == "passed" else "defect", entry.get("history", ""),
-                                    entry.get("replay", ""), failure=entry.get("failure", "failed"),
+                self.counterexample(check, "must_fail" if entry["state"] == "passed" else "defect", entry,
+                                    entry.get("replay", ""), entry.get("history", ""), failure=entry.get("failure", "failed"),
                                     message=entry.get("message", ""), suite=entry["name"])
 
     # -- Contract tests -----------------------------------------------------------------------------------------------

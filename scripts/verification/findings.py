@@ -37,6 +37,7 @@ def found_in(data, size="full", asked=None):
         for failed in data["failed"]:
             yield entry("program", failed["program"] or "a share of the programs", "failed", failed["message"],
                         failure=failed["failure"], history=failed.get("history", ""),
+                        **{key: failed[key] for key in ("lanes", "steps", "standing", "preemptions", "file", "line") if key in failed},
                         replay=shlex.join(["kstone_programs", "--program", failed["program"], "--replay", failed["replay"]])
                         if failed.get("replay") else "")
     if not data.keys() & {"slices", "sequences"}:

@@ -25,28 +25,26 @@ class Sources:
     """The sources of the engine: not what was built, nor other repositories within."""
 
     def __init__(self, root):
-        self.texts, by_name = {}, {}
+        self.root, self.files, by_name = root.resolve(), set(), {}
         for folder, folders, names in os.walk(root):
             here = pathlib.Path(folder)
             folders[:] = sorted(name for name in folders if not name.startswith(".") and
                                 not any((here / name / mark).exists() for mark in (".git", "CMakeCache.txt")))
             for path in (here / name for name in names if pathlib.Path(name).suffix in SUFFIXES):
                 file = path.relative_to(root).as_posix()
-                self.texts[file] = path.read_text(errors="replace")
+                self.files.add(file)
                 by_name.setdefault(path.name, []).append(file)
         self.paths = {name: files[0] for name, files in by_name.items() if len(files) == 1}
 
-    def path_of(self, name):
-        """Counter-examples have names without their folders; one that two files have stays as it is."""
-        return self.paths.get(name, name)
+    def path_of(self, path):
+        """From the root, of a file that the compiler was given; else by its name, unless two files have it."""
+        if pathlib.Path(path).is_absolute() and pathlib.Path(path).is_relative_to(self.root):
+            path = pathlib.Path(path).relative_to(self.root).as_posix()
+        name = pathlib.PurePath(path).name
+        return path if path in self.files else self.paths.get(name, name)
 
     def is_own(self, file):
-        return file in self.texts
-
-    def line_of(self, words):
-        """Where these words stand first."""
-        found = ((file, text[:text.index(words)].count("\n") + 1) for file, text in sorted(self.texts.items()) if words in text)
-        return next(found, None)
+        return file in self.files
 
 
 def document_of(suites, sources):
@@ -57,12 +55,14 @@ def document_of(suites, sources):
         fails = suite["failure"] != "none"
         kind = (suite["failure"] if fails else "unknown" if suite["verdict"] == "unknown" else "unexpected").replace(" ", "-")
         kinds.setdefault(kind, suite["failure"])
-        found = lanes.parse(suite["history"], sources.path_of) or {"lanes": [], "steps": [], "preemptions": None}
+        found = lanes.counterexample(suite, sources.path_of)
         check = {"id": suite["name"], "name": suite["name"], "kind": kind, "state": "passed" if suite["green"] else "failed",
                  "message": why, "properties": suite.get("property", "").split()}
-        place = lanes.culprit(suite["message"], found["steps"], sources.path_of, sources.is_own)
-        if not sources.is_own(place[0]):  # a result has to stand somewhere: where the suite is made, else where suites are
-            place = sources.line_of(f'"{suite["name"]}"') or sources.line_of("kstone/model/gate.h") or ("CMakeLists.txt", 1)
+        place = lanes.culprit(found, sources.is_own)
+        if not sources.is_own(place[0]):  # a result has to stand somewhere: where the suite is made
+            place = sources.path_of(suite["suite_file"]), suite["suite_line"]
+        if not sources.is_own(place[0]):
+            place = "CMakeLists.txt", 1
         check["file"], check["line"] = place
         if fails:
             check["counterexample"] = suite["name"]

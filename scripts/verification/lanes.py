@@ -1,59 +1,44 @@
-"""Interleavings: the text that the model checker prints, its steps, and lanes for a terminal."""
+"""Interleavings: counter-examples as the model checker writes them (model/README.md), and as lanes for a terminal."""
 
-import re
-
-SITE = re.compile(r"(\S+):(\d+) (.*)$")
 ORDERS = ("relaxed", "consume", "acquire", "release", "acq_rel", "seq_cst")
+NONE = {"lanes": [], "steps": [], "standing": [], "preemptions": None}
 
 
-def parse(text, path_of=lambda name: name):
-    """The lanes and steps of the last history in `text`; `path_of` finds the file of a base name. None without one."""
-    lines = text.splitlines()
-    head = next((i for i in reversed(range(len(lines))) if re.match(r"\s+# \|.*\| where$", lines[i])), None)
-    if head is None:
-        return None
-    lanes = [cell.strip() for cell in lines[head].split("|")[1:-1]]
-    found = {"lanes": lanes, "steps": [], "preemptions": None, "failure": "", "message": ""}
-    for line in lines[max(0, head - 3):head]:
-        match = re.match(r"(\d+) preemptions$", line)
-        if match:
-            found["preemptions"] = int(match[1])
-        elif ": " in line:
-            found["failure"], found["message"] = line.split(": ", 1)
-    for line in lines[head + 1:]:
-        match = re.match(r"\s*(\d+) \|", line)
-        if not match:
-            left_out = re.match(r"\s+\.\.\. (\d+) lines are left out", line)
-            if left_out:
-                found["steps"].append({"left_out": int(left_out[1])})
-                continue
-            break
-        cells = [cell.strip() for cell in line.split("|")[1:]]
-        lane = next((i for i, cell in enumerate(cells[:-1]) if cell), 0)
-        step = {"index": int(match[1]), "lane": lane, "text": cells[lane]}
-        site = SITE.match(cells[-1])
-        if site:
-            step.update(file=path_of(site[1]), line=int(site[2]), function=site[3])
-        source = re.search(r" from #(\d+)", step["text"])
-        if source:
-            step["reads_from"] = int(source[1])
-        if step["text"].endswith(" STALE"):
-            step["stale"] = True
-        found["steps"].append(step)
+def counterexample(entry, path_of=lambda path: path):
+    """The counter-example in what a suite, or another program on the model checker, says of a failure; `path_of` finds files of
+    the repository."""
+    if not entry.get("lanes"):
+        return dict(NONE)
+    found = {"lanes": entry["lanes"], "steps": [placed(step, path_of) for step in entry["steps"]],
+             "standing": entry.get("standing", []), "preemptions": entry.get("preemptions")}
+    if entry.get("line"):
+        found.update(file=path_of(entry["file"]), line=entry["line"])
     return found
 
 
-def culprit(message, steps, path_of, is_own):
-    """(file, line) to look at first: what the message names, or else the last step in a file of our own, on the thread that made
-    the last of all if there is one. Nothing but the message names a file of others; (None, None) without any."""
-    named = re.search(r"\(([\w-]+\.\w+):(\d+)\)", message)
-    named = (path_of(named[1]), int(named[2])) if named else None
+def placed(step, path_of):
+    return {key: path_of(value) if key in ("file", "own_file") else value for key, value in step.items()}
+
+
+def culprit(found, is_own):
+    """(file, line) to look at first: the line that failed, or else the last step in a file of our own, on the thread that made
+    the last of all if there is one. Of others, nothing but the line that failed; (None, None) without any."""
+    named = (found["file"], found["line"]) if found.get("line") else None
     if named and is_own(named[0]):
         return named
-    placed = [step for step in steps if "file" in step]
-    own = [step for step in placed if is_own(step["file"])]
-    last_of_all = [step for step in own if step["lane"] == placed[-1]["lane"]] or own
+    steps = [step for step in found["steps"] if "file" in step]
+    own = [step for step in steps if is_own(step["file"])]
+    last_of_all = [step for step in own if step["lane"] == steps[-1]["lane"]] or own
     return (last_of_all[-1]["file"], last_of_all[-1]["line"]) if own else named or (None, None)
+
+
+def told(entry, width=120):
+    """What failed, and how, for a terminal."""
+    lines = [f"{entry['failure']}: {entry['message']}"]
+    lines += [f"  {entry['lanes'][each['lane']]} {each['text']}" for each in entry.get("standing", [])]
+    if entry.get("steps"):
+        lines += [f"{entry['preemptions']} preemptions", "", render(entry["lanes"], entry["steps"], width)]
+    return "\n".join(lines)
 
 
 def render(lanes, steps, width=120):

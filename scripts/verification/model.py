@@ -13,6 +13,7 @@ from build import MUTATED, ROOT, Builder, Failed, Suites, Tree, in_parallel, is_
 from evidence import property_sections
 from left_out import left_out
 from mutation import Log, merge_into_model_json
+import lanes
 import weakening
 
 PROGRAMS = 5000
@@ -134,11 +135,10 @@ def judged(arguments, name, known, done):
         row["stands_in"] = " and ".join(stand_ins) if replaced else None
         if not row["green"] and row["stands_in"] is None:
             red.append(f"{row['name']}: {row['verdict']} {row.get('message', '')} {row.get('why', '')} {row.get('reason', '')}")
-        if row.get("history"):
+        if row.get("steps"):
             folder = arguments.output / "histories"
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{row['name']}.txt").write_text(f"{row['name']}: {row['failure']}: {row['message']}\n\n{row['history']}\n"
-                                                       f"replay: {row['replay']}\n")
+            (folder / f"{row['name']}.txt").write_text(f"{row['name']}: {lanes.told(row)}\nreplay: {row['replay']}\n")
     return rows, red
 
 
@@ -374,7 +374,8 @@ def try_out(arguments):
             if result["outcome"] == "unfinished":
                 (unfinished if seconds == 1 else cut).append(name)
             elif result["outcome"] != "green":
-                print(f"\n{name} is red: {result.get('failure', result['outcome'])}: {result['message']}\n\n{result['history']}\n"
+                told = lanes.told(result["entry"]) if "entry" in result else f"{result['outcome']}: {result['message']}\n{result['output']}"
+                print(f"\n{name} is red: {told}\n"
                       f"See it again: {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path} "
                       f"--replay '{result['replay']}'")
                 return 1

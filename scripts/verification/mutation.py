@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 
+import lanes
 import operators
 from build import MUTATED, ROOT, Builder, Failed, Suites, Tree, in_parallel, last_line, run
 
@@ -221,11 +222,12 @@ class Campaign:
     def keep(self, mutant, kill, kind):
         self.kills[kill["suite"]] += 1
         digest = hashlib.sha1(mutant.name.encode()).hexdigest()[:12]
-        path = self.histories / f"{digest}.txt"
-        history = re.sub(r"mutant/\d+/", "", kill["history"])
-        path.write_text(f"{mutant.name}\n{mutant.file}:{mutant.line}\nnoticed by {kill['suite']}: {kill['outcome']}: "
-                        f"{kill.get('failure', '')} {kill['message']}\n\n{difference(self.texts, mutant)}\n\n{history}\n"
-                        f"replay (of the mutated worker): {kill['replay']}\n")
+        path = self.histories / f"{digest}.json"
+        path.write_text(json.dumps({
+            "mutant": mutant.name, "file": mutant.file, "line": mutant.line, "suite": kill["suite"], "outcome": kill["outcome"],
+            "failure": kill.get("failure", ""), "message": kill["message"], "change": difference(self.texts, mutant),
+            "replay": kill["replay"], "output": kill["output"],
+            "counterexample": lanes.counterexample(kill.get("entry", {}))}, indent=1, ensure_ascii=False) + "\n")
         self.result(mutant, verdict="killed", by=kind, suite=kill["suite"], how=kill["outcome"],
                     failure=kill.get("failure", ""), message=kill["message"], history=f"histories/{path.name}")
 
@@ -334,7 +336,7 @@ class Campaign:
         if any(errors):
             if alone:
                 self.keep(survivors[0], {"suite": "contract:compilation", "outcome": "failed", "replay": "",
-                                         "message": "the tests do not compile", "history": next(filter(None, errors))[:2000]},
+                                         "message": "the tests do not compile", "output": next(filter(None, errors))[:2000]},
                           "contract")
             else:
                 self.log("the second line does not compile: " + next(filter(None, errors))[:2000])
@@ -378,7 +380,7 @@ class Campaign:
                 self.keep(mutant, {"suite": f"{kind}:{failed[1] if failed else 'core' if kind == 'properties' else 'program'}",
                                    "outcome": "hang" if status is None else "failed" if status == 1 else "crash",
                                    "message": "does not end" if status is None else last_line(output), "replay": "",
-                                   "history": output[-4000:]}, kind)
+                                   "output": output[-4000:]}, kind)
                 return
             self.results[mutant.name]["tested"] = True
 
@@ -408,7 +410,7 @@ class Campaign:
             shutil.rmtree(folder)
             if status not in (0, None):
                 self.keep(mutant, {"suite": "analysis:thread_safety", "outcome": "refused", "message": next(
-                    (line for line in output.splitlines() if "error" in line), "")[:300], "history": output[:4000],
+                    (line for line in output.splitlines() if "error" in line), "")[:300], "output": output[:4000],
                     "replay": ""}, "analysis")
 
         in_parallel(self.arguments.jobs, judge, [m for m in survivors if m.file.startswith("include/")])

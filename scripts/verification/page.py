@@ -49,6 +49,11 @@ def kill_matrix(document):
     return sorted(files, key=lambda entry: (not entry["mutated"], entry["file"]))
 
 
+def wakes(step):
+    """The lanes whose next step it makes possible."""
+    return step.get("others", []) if step.get("operation") in ("notify_one", "notify_all", "start_thread") else []
+
+
 def packed(document):
     """What the script needs, small: steps are rows of numbers that point into tables of texts and files."""
     texts, files = {}, {}
@@ -58,11 +63,11 @@ def packed(document):
 
     counterexamples = []
     for entry in document["counterexamples"]:
-        steps = [[-1, step["left_out"], 0, 0] if "left_out" in step else
-                 [step["lane"], place(texts, step["text"]), place(files, step.get("file", "")), step.get("line", 0)]
-                 for step in entry["steps"]]
-        fields = ("id", "check", "purpose", "replay", "failure", "message", "file", "line", "lanes", "preemptions", "suite",
-                  "change", "text", "properties", "fewest_preemptions")
+        steps = [[-1, step["left_out"]] if "left_out" in step else
+                 [step["lane"], place(texts, step["text"]), place(files, step.get("file", "")), step.get("line", 0),
+                  step.get("reads_from", -1), int(step.get("stale", False)), wakes(step)] for step in entry["steps"]]
+        fields = ("id", "check", "purpose", "replay", "failure", "message", "file", "line", "lanes", "standing", "preemptions",
+                  "suite", "change", "text", "properties", "fewest_preemptions")
         counterexamples.append({**{key: entry[key] for key in fields if entry.get(key) not in (None, "", [])}, "steps": steps})
     checks = [[check["id"], check["name"], check["kind"], check["state"], check.get("counterexample"), check.get("seconds"),
                check.get("file"), check.get("line"), check.get("suite"), check["message"] if check["state"] != "passed" else ""]

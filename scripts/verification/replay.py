@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
@@ -77,6 +76,16 @@ def plain(arguments, log):
     return model.executable(arguments, name)
 
 
+def scenario_files(tree, suite, results=ROOT / "build" / "verify" / "model.json"):
+    """The file of this suite, as the last run of all suites knew it; None, for all of them, where none did."""
+    try:
+        rows = json.loads(results.read_text())["scenarios"]
+    except (OSError, ValueError, LookupError):
+        return None
+    names = {pathlib.PurePath(row["suite_file"]).name for row in rows if row["name"] == suite and row.get("suite_file")}
+    return [path for path in tree.scenarios() if path.name in names] or None
+
+
 def mutated(arguments, log):
     """The scenario file of the suite, compiled against the mutant."""
     directory = ROOT / "build" / "verify" / "replay"
@@ -87,9 +96,7 @@ def mutated(arguments, log):
         raise Failed(f"no such mutant of these sources: {arguments.mutant} (scripts/verify mutants --list)")
     shutil.rmtree(directory / "rest", ignore_errors=True)
     mutation.write_single(directory / "overlay", texts, mutant)
-    suite = arguments.line.split(";")[0]
-    stem = re.sub(r"(_\d+_\d+.*|_spurious)$", "", suite)
-    files = [path for path in tree.scenarios() if stem in path.read_text()] or None
+    files = scenario_files(tree, arguments.line.split(";")[0])
     builder = Builder(tree, directory, arguments.jobs)
     log(f"compiling {', '.join(path.name for path in files) if files else 'the suites'} with the mutant")
     builder.objects = builder.model_objects()

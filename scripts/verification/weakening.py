@@ -9,6 +9,7 @@ import shutil
 
 from build import ROOT, Builder, Failed, Suites, Tree, in_parallel, run
 from mutation import Log, merge_into_model_json
+import lanes
 
 HERE = pathlib.Path(__file__).resolve().parent
 ORDERED = re.compile(r"memory_order_(acq_rel|acquire|release|seq_cst)")
@@ -123,10 +124,12 @@ def weaken(suites, root, log, seconds, jobs, directory, tried):
             result = suites.run(name, seconds if times[name] > seconds / 2 else 2 + 4 * times[name],
                                 ["--demote", f"{site}={weaker}"], minimize=False)
             if result["outcome"] in ("refuted", "crash", "hang"):
-                path = histories / f"{label}-{weaker}.txt"
-                path.write_text(f"{label}, {order} -> {weaker}: {site}\nnoticed by {name}: {result.get('failure', '')} "
-                                f"{result['message']}\n\n{result['history']}\nreplay: {result['replay']}\n"
-                                f"with --demote '{site}={weaker}'\n")
+                path = histories / f"{label}-{weaker}.json"
+                path.write_text(json.dumps({
+                    "label": label, "from": order, "to": weaker, "site": site, "suite": name,
+                    "failure": result.get("failure", ""), "message": result["message"], "replay": result["replay"],
+                    "demote": f"{site}={weaker}", "output": result["output"],
+                    "counterexample": lanes.counterexample(result.get("entry", {}))}, indent=1, ensure_ascii=False) + "\n")
                 row.update(verdict="caught", suite=name, why=result.get("failure", result["outcome"]),
                            history=str(path.relative_to(directory.parent)))
                 return row

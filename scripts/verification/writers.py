@@ -134,6 +134,12 @@ def location(file, line, text=None):
     return found
 
 
+def place_of(check):
+    """Where to look first; else where it is made."""
+    return next(((check[file], check.get(line) or 1) for file, line in (("file", "line"), ("suite_file", "suite_line"))
+                 if check.get(file)), ("docs/verification.md", 1))
+
+
 def thread_flows(counterexample):
     """One thread flow for each lane; executionOrder is the step's place in the whole execution, from 1 on."""
     flows = []
@@ -176,7 +182,7 @@ def sarif(document, tool="kstone verify"):
                   "partialFingerprints": {"check/v1": check["id"]},
                   "properties": {"tags": check["properties"], "check": check["id"]}}
         # Viewers drop a result that stands nowhere.
-        result["locations"] = [location(check.get("file") or "docs/verification.md", check.get("line") or 1)]
+        result["locations"] = [location(*place_of(check))]
         if counterexample:
             result["properties"]["replay"] = counterexample["replay"]
             flows = thread_flows(counterexample)

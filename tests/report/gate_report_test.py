@@ -27,7 +27,7 @@ class GateReportTest(unittest.TestCase):
         for file in ("source/background_worker_impl.h", "kstone/.git/config", "kstone/model/scene.h", "build/CMakeCache.txt",
                      "build/background_worker_impl.h", "installed/scene.h", "more/scene.h"):
             self.write(file, "")
-        self.write("gate.cpp", f'#include "kstone/model/gate.h"\n\nsuite({{.name = "{self.proved["name"]}"}});\n')
+        self.write("gate.cpp", "")
         self.write("installed/CMakeCache.txt", "")
         for name in ("gate_report.py", "lanes.py", "writers.py"):
             self.write(f"share/{name}", (SCRIPTS / name).read_text())
@@ -62,7 +62,7 @@ class GateReportTest(unittest.TestCase):
     def test_a_red_one_has_one_thread_flow_for_each_thread(self):
         run, markdown = self.report(self.proved, self.refuted)
         result, = run["results"]
-        found = lanes.parse(self.refuted["history"])
+        found = lanes.counterexample(self.refuted)
         flows = result["codeFlows"][0]["threadFlows"]
         self.assertEqual([flow["id"] for flow in flows], found["lanes"])
         orders = [[step["executionOrder"] for step in flow["locations"]] for flow in flows]
@@ -97,18 +97,21 @@ class GateReportTest(unittest.TestCase):
         self.assertNotIn("more/scene.h", json.dumps(run))
 
     def test_a_step_without_a_line_stands_where_its_thread_was(self):
-        history = self.refuted["history"].replace("background_worker_impl.h:203 admit_listed", ":0 admit_listed")
-        run, _ = self.report({**self.refuted, "history": history})
+        places = ("file", "line", "function")
+        steps = [{key: value for key, value in step.items() if step["line"] != 203 or key not in places}
+                 for step in self.refuted["steps"]]
+        run, _ = self.report({**self.refuted, "steps": steps})
         step = run["results"][0]["codeFlows"][0]["threadFlows"][3]["locations"][-1]["location"]
         self.assertEqual((step["message"]["text"][:11], step["physicalLocation"]["region"]["startLine"]), ("control.CAS", 199))
 
     def test_what_has_no_counter_example_stands_where_the_suite_is_made(self):
-        unknown = {**self.proved, "green": False, "verdict": "unknown", "why": "unknown: the budget is used up"}
+        unknown = {**self.proved, "green": False, "verdict": "unknown", "why": "unknown: the budget is used up",
+                   "suite_file": str(self.root / "gate.cpp"), "suite_line": 3}
         proved = {**self.proved, "name": "of_another_name", "green": False, "must_fail": True,
-                  "why": "use after free was expected"}
+                  "why": "use after free was expected", "suite_file": "/elsewhere/suites.cpp"}
         run, markdown = self.report(unknown, proved)
         self.assertEqual([(result["ruleId"], self.place(result)) for result in run["results"]],
-                         [("P6", ("gate.cpp", 3)), ("P6", ("gate.cpp", 1))])
+                         [("P6", ("gate.cpp", 3)), ("P6", ("CMakeLists.txt", 1))])
         for words in ("the budget is used up", "use after free was expected", "2 of 2 suites red"):
             self.assertIn(words, markdown)
         run, _ = self.report({**unknown, "property": ""}, {**proved, "property": ""})

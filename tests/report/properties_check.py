@@ -3,12 +3,13 @@
   properties_check.py MODEL_WORKER     what lists the suites
 """
 
-import re
-import subprocess
+import pathlib
 import sys
+import tempfile
 
 from results import ROOT
 import evidence
+from build import Suites
 
 
 def problems(properties, suites):
@@ -23,9 +24,9 @@ def problems(properties, suites):
 
 
 def main():
-    listed = subprocess.run([sys.argv[1], "--list"], capture_output=True, text=True, check=True).stdout
-    rows = [re.match(r"(\S+)\s+(.*?)\s*(\(must fail\))?$", line) for line in listed.splitlines()]
-    suites = [(row[1], row[2].split(), bool(row[3])) for row in rows if row]
+    with tempfile.TemporaryDirectory() as folder:
+        names = Suites(pathlib.Path(sys.argv[1]), folder).names()
+    suites = [(name, named.split(), must_fail) for name, named, must_fail in names]
     properties = [entry["id"] for entry in evidence.property_sections(ROOT / "docs" / "properties.md")]
     # What must be noticed: a property without a suite, one that only a suite which must fail names, a name that nobody knows.
     planted = [(properties + ["P999"], suites), (properties, [(n, p, p == ["P6"] or f) for n, p, f in suites]),

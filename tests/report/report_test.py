@@ -377,23 +377,41 @@ class ReportTest(unittest.TestCase):
     def test_a_summary_always_fits(self):
         rows = self.results.load("model")["scenarios"]
         row = next(row for row in rows if row["name"] == "request_then_idle_without_order")
-        row.update(green=False, must_fail=False, history=row["history"] + "".join(
-            line + "\n" for line in row["history"].splitlines()[-1:] * 60000))
+        row.update(green=False, must_fail=False, steps=row["steps"] + row["steps"][-1:] * 60000)
         self.results.change("model", lambda model: model.update(scenarios=rows))
         document = self.results.collect()
         self.assertLess(len(writers.summary(document).encode()), 1 << 20)
 
     def test_lanes_fit_a_terminal_and_keep_every_step(self):
         row = next(row for row in self.results.load("model")["scenarios"] if row["name"] == "request_then_idle_without_order")
-        found = lanes.parse(row["history"])
-        self.assertEqual((found["failure"], found["preemptions"], len(found["steps"])), ("data race", 0, 16))
+        found = lanes.counterexample(row)
+        self.assertEqual((row["failure"], found["preemptions"], len(found["steps"])), ("data race", 0, 16))
         for width in (80, 100, 140):
             text = lanes.render(found["lanes"], found["steps"], width)
             self.assertEqual(len(text.splitlines()), 17)
             self.assertLessEqual(max(map(len, text.splitlines())), width)
-        self.assertIsNone(lanes.parse("no history at all"))
-        long = row["history"].replace("   13 |", "  ... 7 lines are left out\n   13 |")
-        self.assertIn({"left_out": 7}, lanes.parse(long)["steps"])
+        self.assertEqual(lanes.counterexample({"lanes": [], "steps": []})["steps"], [])
+        found["steps"].insert(13, {"left_out": 7})
+        self.assertIn("  ... 7 steps are left out", lanes.told({**row, **found}).splitlines())
+
+    def test_files_of_steps_are_named_from_the_root(self):
+        collector = evidence.Collector(self.results.directory)
+        header = "include/kstone/background_worker.h"
+        for path in (header, str(ROOT / header), "background_worker.h", f"../../../../{header}", f"mutant/12/{header}",
+                     f"{ROOT}/build/verify/mutants/single/{header}"):
+            self.assertEqual(collector.path_of(path), header)
+        for path in ("", "/usr/include/unheard_of.h", "engine.h"):
+            self.assertEqual(collector.path_of(path), path)
+
+    def test_a_scenario_says_where_it_is_registered(self):
+        def spoil(model):
+            row = next(row for row in model["scenarios"] if row["name"] == "snapshot_in_the_middle_1_1")
+            row.update(verdict="unknown", green=False, reason="a step touches more than 6 objects", suite_line=100)
+        self.results.change("model", spoil)
+        document, report = self.results.write()
+        self.check_red(document, report, "a step touches more than 6 objects")
+        place = report.sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
+        self.assertEqual((place["artifactLocation"]["uri"], place["region"]["startLine"]), ("model/worker/no_lost_wake_up.cpp", 100))
 
     def test_programs_that_were_cut_do_not_count(self):
         document, report = self.results.write()
@@ -469,7 +487,7 @@ class ReportTest(unittest.TestCase):
 
     def test_a_part_names_the_scripts_that_it_imports(self):
         # Of these a part uses what runs commands and writes files, not what decides; a change there would repeat everything.
-        tools = {"evidence", "left_out", "model", "mutation", "stress", "weakening", "writers", "parts", "replay"}
+        tools = {"evidence", "lanes", "left_out", "model", "mutation", "stress", "weakening", "writers", "parts", "replay"}
         modules = {"mutants": "mutation", "tests": "build"}
         for name, part in parts.PARTS.items():
             text = (ROOT / "scripts" / "verification" / f"{modules.get(name, name)}.py").read_text()

@@ -45,8 +45,8 @@ class Results:
         def spoil(model):
             rows = {row["name"]: row for row in model["scenarios"]}
             other = rows[counterexample_of]
-            rows[suite].update({key: other[key] for key in ("verdict", "failure", "message", "history", "preemptions",
-                                                            "fewest_preemptions")}, green=False,
+            rows[suite].update({key: other[key] for key in ("verdict", "failure", "message", "file", "line", "lanes", "steps", "standing",
+                                                            "preemptions", "fewest_preemptions")}, green=False,
                                replay=other["replay"].replace(counterexample_of, suite))
         self.change("model", spoil)
 

@@ -156,14 +156,14 @@ function lanes(entry) {
   });
   const lastOf = new Map(), edges = [];
   let index = 0;
-  entry.steps.forEach(([lane, text, file, line], row) => {
+  entry.steps.forEach(([lane, text, file, line, from, stale, wakes], row) => {
     if (lane < 0) {
       inner.append(element("div", { class: "gap", style: `grid-row: ${row + 2}` }, `${text} steps are left out`));
       index += text;
       return;
     }
     const words = data.texts[text], path = data.files[file];
-    const node = element("div", { class: "step" + (words.endsWith(" STALE") ? " stale" : ""), style:
+    const node = element("div", { class: "step" + (stale ? " stale" : ""), style:
       `--lane: var(--l${lane % 8}); --column: ${lane}; grid-column: ${lane + 2}; grid-row: ${row + 2}` },
       element("span", { class: "lane" }, entry.lanes[lane] + " "), words);
     inner.append(element("div", { class: "no", style: `grid-column: 1; grid-row: ${row + 2}` }, String(index)), node);
@@ -172,23 +172,18 @@ function lanes(entry) {
         style: `--column: ${lane}; grid-column: ${entry.lanes.length + 2}; grid-row: ${row + 2}` }, element("span", {}, base(path)), `:${line}`));
     }
     nodes[index] = node;
-    const from = words.match(/ from #(\d+)/);
-    if (from) edges.push([Number(from[1]), index, words.endsWith(" STALE") ? "stale" : ""]);
-    const woken = words.match(/: wakes (.+)$/) || words.match(/^starts (.+)$/);
-    if (woken) woken[1].split(" ").forEach(name => lastOf.set(name, index));
-    else if (lastOf.has(entry.lanes[lane])) { edges.push([lastOf.get(entry.lanes[lane]), index, "wake"]); lastOf.delete(entry.lanes[lane]); }
+    if (from >= 0) edges.push([from, index, stale ? "stale" : ""]);
+    if (wakes.length) wakes.forEach(other => lastOf.set(other, index));
+    else if (lastOf.has(lane)) { edges.push([lastOf.get(lane), index, "wake"]); lastOf.delete(lane); }
     index += 1;
   });
   const last = entry.steps.length + 2;
-  const stuck = (entry.message || "").match(/^nobody can step: (.*)$/);
-  for (const what of stuck ? stuck[1].split(", ") : []) {  // where each thread stands
-    const lane = entry.lanes.indexOf(what.split(" ")[0]);
-    if (lane >= 0) {
-      inner.append(element("div", { class: "step stuck", style: `--column: ${lane}; grid-column: ${lane + 2}; grid-row: ${last}` },
-        element("span", { class: "lane" }, entry.lanes[lane] + " "), what.slice(what.indexOf(" ") + 1)));
-    }
+  const standing = entry.standing || [];
+  for (const { lane, text } of standing) {  // where each thread stands
+    inner.append(element("div", { class: "step stuck", style: `--column: ${lane}; grid-column: ${lane + 2}; grid-row: ${last}` },
+      element("span", { class: "lane" }, entry.lanes[lane] + " "), text));
   }
-  if (!stuck && nodes.length) nodes[nodes.length - 1].classList.add("stuck");
+  if (!standing.length && nodes.length) nodes[nodes.length - 1].classList.add("stuck");
   const box = element("div", { class: "lanes" }, inner);
   requestAnimationFrame(() => drawEdges(inner, nodes, edges));
   return box;
