@@ -30,13 +30,14 @@ struct LoopWithoutStep {
   RelacySync::cell<bool> closed{false};
 };
 
-SuiteOptions options(const char* name, int requesters, int workers,
-                     std::vector<std::string> sometimes) {
+// Of a kernel: its threads are its requesters, those that it starts its workers.
+template <class Scenario>
+SuiteOptions measured(const char* name, std::vector<std::string> sometimes) {
   SuiteOptions options;
   options.name = name;
   options.property = "kernel";
-  options.requesters = requesters;
-  options.workers = workers;
+  options.requesters = Scenario::threads;
+  options.workers = Scenario::dynamic_threads;
   options.sometimes = std::move(sometimes);
   return options;
 }
@@ -64,22 +65,27 @@ SuiteOptions must_fail(const char* name, Failure failure) {
   return options;
 }
 
+template <class Scenario>
+Registered suite_of(const char* name, std::vector<std::string> sometimes, KSTONE_MODEL_SITE) {
+  return suite<Scenario>(measured<Scenario>(name, std::move(sometimes)), file, line, function);
+}
+
 const Registered suites[] = {
-    suite<Locked<1, 1, 1>>(options("locked_1_1", 1, 1, {"slept"})),
-    suite<Locked<2, 1, 1>>(options("locked_2_1", 2, 1, {"slept", "coalesced", "again"})),
-    suite<Locked<2, 1, 2>>(options("locked_2_1_two_stripes", 2, 1, {"slept"})),
-    suite<Locked<1, 2, 1>>(options("locked_1_2", 1, 2, {"slept"})),
-    suite<Locked<3, 1, 1>>(options("locked_3_1", 3, 1, {"slept", "coalesced", "again"})),
-    suite<Locked<2, 2, 1>>(options("locked_2_2", 2, 2, {"slept", "coalesced", "again"})),
-    suite<OneWord<1, 1, 1>>(options("one_word_1_1", 1, 1, {"slept"})),
-    suite<OneWord<2, 1, 1>>(options("one_word_2_1", 2, 1, {"slept", "coalesced", "again"})),
-    suite<OneWord<2, 1, 2>>(options("one_word_2_1_two_stripes", 2, 1, {"slept"})),
-    suite<OneWord<1, 2, 1>>(options("one_word_1_2", 1, 2, {"slept"})),
-    suite<OneWord<3, 1, 1>>(options("one_word_3_1", 3, 1, {"slept", "coalesced", "again"})),
+    suite_of<Locked<1, 1, 1>>("locked_1_1", {"slept"}),
+    suite_of<Locked<2, 1, 1>>("locked_2_1", {"slept", "coalesced", "again"}),
+    suite_of<Locked<2, 1, 2>>("locked_2_1_two_stripes", {"slept"}),
+    suite_of<Locked<1, 2, 1>>("locked_1_2", {"slept"}),
+    suite_of<Locked<3, 1, 1>>("locked_3_1", {"slept", "coalesced", "again"}),
+    suite_of<Locked<2, 2, 1>>("locked_2_2", {"slept", "coalesced", "again"}),
+    suite_of<OneWord<1, 1, 1>>("one_word_1_1", {"slept"}),
+    suite_of<OneWord<2, 1, 1>>("one_word_2_1", {"slept", "coalesced", "again"}),
+    suite_of<OneWord<2, 1, 2>>("one_word_2_1_two_stripes", {"slept"}),
+    suite_of<OneWord<1, 2, 1>>("one_word_1_2", {"slept"}),
+    suite_of<OneWord<3, 1, 1>>("one_word_3_1", {"slept", "coalesced", "again"}),
     suite<OneWord<2, 2, 1>>(
-        too_large(options("one_word_2_2", 2, 2, {"slept", "coalesced", "again"}))),
-    suite<OneWord<2, 2, 1>>(
-        within_one(options("one_word_2_2_bound_1", 2, 2, {"slept", "coalesced", "again"}))),
+        too_large(measured<OneWord<2, 2, 1>>("one_word_2_2", {"slept", "coalesced", "again"}))),
+    suite<OneWord<2, 2, 1>>(within_one(
+        measured<OneWord<2, 2, 1>>("one_word_2_2_bound_1", {"slept", "coalesced", "again"}))),
     suite<LoopWithoutStep>(must_fail("loop_without_step", Failure::livelock)),
     suite<OneWord<2, 1, 1, false>>(must_fail("one_word_2_1_without_post", Failure::deadlock)),
 };

@@ -22,7 +22,6 @@ LINES_OF_LIBRARY, LINES, LINES_OF_FUNCTION = 400, 700, 70
 # File, or file and function: why it is longer.
 LONGER = {
     "include/kstone/background_worker_impl.h": "not divided yet",
-    "model/worker/control.cpp": "not divided yet",
     "tests/rocksdb/offline_kinds.cpp": "not divided yet",
     "tsan/replay.cpp": "not divided yet",
     "tsan/stress.cpp": "not divided yet",

@@ -9,11 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include "claim.h"
 #include "kstone/futex_semaphore.h"
 #include "relacy_sync.h"
 #include "runner.h"
 #include "scenario.h"
-#include "scene.h"
 
 namespace kstone::model {
 namespace {
@@ -75,8 +75,25 @@ struct LooksTooEarly : ModelledFutex<> {
 };
 
 // Posters post, each so many tokens at once; waiters share them.
-template <int poster_count, int waiter_count, int tokens, class Futex = ModelledFutex<>>
+template <int count>
+struct Posters {
+  static constexpr int posters = count;
+};
+template <int count>
+struct Waiters {
+  static constexpr int waiters = count;
+};
+template <int count>
+struct TokensOfEach {
+  static constexpr int tokens = count;
+};
+
+template <class Posters, class Waiters, class TokensOfEach = TokensOfEach<1>,
+          class Futex = ModelledFutex<>>
 struct PostAndWait {
+  static constexpr int poster_count = Posters::posters;
+  static constexpr int waiter_count = Waiters::waiters;
+  static constexpr int tokens = TokensOfEach::tokens;
   static constexpr int threads = poster_count + waiter_count;
   static constexpr int dynamic_threads = 0;
   static constexpr int share = poster_count * tokens / waiter_count;
@@ -117,37 +134,50 @@ struct PostAndWait {
   }
 };
 
-SuiteOptions named(const char* name, std::vector<std::string> sometimes) {
-  SuiteOptions options;
-  options.name = name;
-  options.property = "P2";
-  options.sometimes = std::move(sometimes);
-  return options;
-}
-
-SuiteOptions lost(const char* name) {
-  SuiteOptions options = named(name, {});
-  options.expected = {Failure::deadlock};
-  options.because = "sleeps on";
-  return options;
-}
-
 const std::vector<std::string> events = {"slept", "found a token", "woke"};
-SuiteOptions large(const char* name) {
-  SuiteOptions options = named(name, events);
-  options.large = true;
-  return options;
-}
 
-const Twice<PostAndWait<1, 1, 1>> one_one(named("post_and_wait_1_1", events));
-const Twice<PostAndWait<1, 1, 2>> one_one_two(named("post_and_wait_1_1_two_tokens", events));
-const Twice<PostAndWait<2, 1, 1>> two_one(named("post_and_wait_2_1", events));
-const Twice<PostAndWait<1, 2, 2>> one_two(named("post_and_wait_1_2", events), true);
-const TwiceCalm<PostAndWait<2, 2, 1>> two_two(large("post_and_wait_2_2"));
-const Registered loses_wake_ups = suite<PostAndWait<1, 1, 1, ModelledFutex<LosesWakeUps>>>(
-    lost("post_and_wait_without_wake_ups"));
-const Registered looks_too_early =
-    suite<PostAndWait<1, 1, 1, LooksTooEarly>>(lost("post_and_wait_that_looks_too_early"));
+const Registered suites[] = {
+    proved<PostAndWait<Posters<1>, Waiters<1>>>({
+        .name = "post_and_wait_1_1",
+        .property = "P2",
+        .sometimes = events,
+    }),
+    proved<PostAndWait<Posters<1>, Waiters<1>, TokensOfEach<2>>>({
+        .name = "post_and_wait_1_1_two_tokens",
+        .property = "P2",
+        .sometimes = events,
+    }),
+    proved<PostAndWait<Posters<2>, Waiters<1>>>({
+        .name = "post_and_wait_2_1",
+        .property = "P2",
+        .sometimes = events,
+    }),
+    proved<PostAndWait<Posters<1>, Waiters<2>, TokensOfEach<2>>>({
+        .name = "post_and_wait_1_2",
+        .property = "P2",
+        .sometimes = events,
+        .large = Large::with_surprises,
+    }),
+    proved<PostAndWait<Posters<2>, Waiters<2>>>({
+        .name = "post_and_wait_2_2",
+        .property = "P2",
+        .sometimes = events,
+        .large = Large::yes,
+        .surprises_within = 2,
+    }),
+    refuted<PostAndWait<Posters<1>, Waiters<1>, TokensOfEach<1>, ModelledFutex<LosesWakeUps>>>({
+        .name = "post_and_wait_without_wake_ups",
+        .property = "P2",
+        .failure = Failure::deadlock,
+        .because = "sleeps on",
+    }),
+    refuted<PostAndWait<Posters<1>, Waiters<1>, TokensOfEach<1>, LooksTooEarly>>({
+        .name = "post_and_wait_that_looks_too_early",
+        .property = "P2",
+        .failure = Failure::deadlock,
+        .because = "sleeps on",
+    }),
+};
 
 }  // namespace
 }  // namespace kstone::model

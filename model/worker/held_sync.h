@@ -138,8 +138,10 @@ struct TimesOutAtThreadEnd : TimesOutLate {
 };
 
 // The end of the one worker thread destroys objects of the engine that ask the worker something.
-// With `joins` false it keeps its contract in all but one: joining does not wait.
-template <bool joins>
+// Where joining does not wait, it keeps its contract in all but that.
+enum class Joining { waits, does_not_wait };
+
+template <Joining joining>
 struct AsksAtThreadEnd : RelacySync {
   struct Hold {
     RelacySync::thread thread;
@@ -162,7 +164,7 @@ struct AsksAtThreadEnd : RelacySync {
           },
           hold, file, line, function);
     }
-    bool joinable() const { return joins && hold->thread.joinable(); }
+    bool joinable() const { return joining == Joining::waits && hold->thread.joinable(); }
     void join() { hold->thread.join(); }
     static id_type current_id() { return RelacySync::thread::current_id(); }
   };

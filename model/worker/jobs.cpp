@@ -151,7 +151,7 @@ struct FirstJobAgainstShutdown : FirstJob<Size, first, Sync> {
 
 // The first compaction requests its own stripe and another, while somebody shuts down.
 template <ShutdownMode mode, class Sync = RelacySync>
-struct JobRequestsAgainstShutdown : JobRequests<Size<1, 1, 2>, Sync> {
+struct JobRequestsAgainstShutdown : JobRequests<With<Requesters<1>, Workers<1>, Stripes<2>>, Sync> {
   static constexpr int threads = 2;
 
   void thread(int index) {
@@ -190,14 +190,16 @@ struct JobRequestsAgainstShutdown : JobRequests<Size<1, 1, 2>, Sync> {
 
 // On a policy whose fault waits for a failure: with the first job failing a request is lost, and
 // with jobs that succeed none.
-template <bool fails>
-struct RequestsAroundAFailure : Scene<Size<2, 1>, ForgetsAfterFailure> {
+enum class FirstCompaction { succeeds, fails };
+
+template <FirstCompaction first>
+struct RequestsAroundAFailure : Scene<With<Requesters<2>, Workers<1>>, ForgetsAfterFailure> {
   static constexpr int threads = 2;
 
   void before() {
     ForgetsAfterFailure::failed = false;
     make([this](Context& context) {
-      if (note(context) == 1 && fails) {
+      if (note(context) == 1 && first == FirstCompaction::fails) {
         ForgetsAfterFailure::failed = true;
         return CompactionOutcome::failed("broken");
       }
@@ -216,21 +218,23 @@ struct RequestsAroundAFailure : Scene<Size<2, 1>, ForgetsAfterFailure> {
 
 // A stripe that is listed during a compaction comes before the rest of that compaction's work.
 template <class Sync = RelacySync>
-struct ListedDuringMoreWork : Scene<Size<1, 1, 2>, Sync> {
+struct ListedDuringMoreWork : Scene<With<Requesters<1>, Workers<1>, Stripes<2>>, Sync> {
   static constexpr int threads = 1;
 
   void before() {
-    this->make([this](typename Scene<Size<1, 1, 2>, Sync>::Context& context) {
-      const int number = this->note(context);
-      if (context.stripe_id() == 0 && number == 1) {
-        check(this->worker->queue_compaction(1) == Submission::queued,
-              "the other stripe is listed");
-        return CompactionOutcome::more_work();
-      }
-      check(context.stripe_id() == 1 || this->compactions[1].read() == 1,
-            "the rest waits behind what was listed");
-      return CompactionOutcome::done();
-    });
+    this->make(
+        [this](
+            typename Scene<With<Requesters<1>, Workers<1>, Stripes<2>>, Sync>::Context& context) {
+          const int number = this->note(context);
+          if (context.stripe_id() == 0 && number == 1) {
+            check(this->worker->queue_compaction(1) == Submission::queued,
+                  "the other stripe is listed");
+            return CompactionOutcome::more_work();
+          }
+          check(context.stripe_id() == 1 || this->compactions[1].read() == 1,
+                "the rest waits behind what was listed");
+          return CompactionOutcome::done();
+        });
     this->start();
   }
   void thread(int) { this->request(0); }
@@ -246,12 +250,12 @@ struct ListedDuringMoreWork : Scene<Size<1, 1, 2>, Sync> {
 // Attempts are counted within an episode and start again with the next: after more work and a
 // request, after a failure.
 template <class Sync = RelacySync>
-struct AttemptsOfEachEpisode : Scene<Size<1, 1>, Sync> {
+struct AttemptsOfEachEpisode : Scene<With<Requesters<1>, Workers<1>>, Sync> {
   static constexpr int threads = 1;
   static constexpr std::uint32_t expected[] = {1, 2, 1, 1};
 
   void before() {
-    this->make([this](typename Scene<Size<1, 1>, Sync>::Context& context) {
+    this->make([this](typename Scene<With<Requesters<1>, Workers<1>>, Sync>::Context& context) {
       const int number = this->note(context);
       check(number <= 4 && context.attempt() == expected[number - 1],
             "attempts start again with each episode");
@@ -331,21 +335,23 @@ struct Cancelled : Scene<Size, Sync> {
 
 // Two compactions run, and cancelling asks both.
 template <class Sync = RelacySync>
-struct CancelAsksEach : Scene<Size<2, 2, 2>, Sync> {
+struct CancelAsksEach : Scene<With<Requesters<2>, Workers<2>, Stripes<2>>, Sync> {
   static constexpr int threads = 1;
   RelacySync::semaphore began, go;
   RelacySync::mutex asked;  // orders the jobs behind the first call: the flag is relaxed
 
   void before() {
-    this->make([this](typename Scene<Size<2, 2, 2>, Sync>::Context& context) {
-      this->note(context);
-      began.post(1);
-      go.wait();
-      asked.lock();
-      asked.unlock();
-      check(context.stop_requested(), "each running job is asked to stop");
-      return CompactionOutcome::stopped();
-    });
+    this->make(
+        [this](
+            typename Scene<With<Requesters<2>, Workers<2>, Stripes<2>>, Sync>::Context& context) {
+          this->note(context);
+          began.post(1);
+          go.wait();
+          asked.lock();
+          asked.unlock();
+          check(context.stop_requested(), "each running job is asked to stop");
+          return CompactionOutcome::stopped();
+        });
     this->request(0);
     this->request(1);
     this->start();
@@ -369,101 +375,185 @@ struct CancelAsksEach : Scene<Size<2, 2, 2>, Sync> {
   }
 };
 
-const Proved<JobRequests<Size<1, 1, 2>>, Size<1, 1, 2>> job_requests_1_1({"job_requests_1_1",
-                                                                          "P1 P11"});
-const ProvedCalm<JobRequests<Size<2, 1, 2>>, Size<2, 1, 2>> job_requests_2_1(
-    {"job_requests_2_1", "P1 P11", {"the other stripe was asked for from outside, too"}});
-const ProvedCalm<JobRequests<Size<1, 2, 2>>, Size<1, 2, 2>> job_requests_1_2(
-    {"job_requests_1_2", "P1 P3 P11", {}, {}, true}, 1);
-
-const Proved<FirstJob<Size<1, 1>, First::more_work>, Size<1, 1>> more_work_1_1({"more_work_1_1",
-                                                                                "P1 P5"});
-const Proved<FirstJob<Size<2, 1>, First::more_work>, Size<2, 1>> more_work_2_1(
-    {"more_work_2_1",
-     "P1 P5",
-     {"coalesced", "requested while running", "more work and a request were two compactions"}});
-const Proved<FirstJob<Size<1, 2>, First::more_work>, Size<1, 2>> more_work_1_2(
-    {"more_work_1_2", "P1 P3 P5", {}, {}, false, true});
-const Proved<FirstJob<Size<2, 1>, First::fails>, Size<2, 1>> failed_2_1(
-    {"job_fails_2_1", "P5 P12", {"coalesced", "requested while running"}});
-const Proved<FirstJob<Size<2, 1>, First::throws>, Size<2, 1>> throws_2_1(
-    {"job_throws_2_1", "P5 P12", {"coalesced", "requested while running"}});
-
-const Proved<FirstJob<Size<1, 1>, First::retries>, Size<1, 1>> retries_1_1({"job_retries_1_1",
-                                                                            "P5 P12"});
-const Proved<FirstJob<Size<1, 1>, First::throws_a_number>, Size<1, 1>> throws_number_1_1(
-    {"job_throws_a_number_1_1", "P5 P12"});
-
-const Proved<Cancelled<Size<1, 1>>, Size<1, 1>> cancelled_1_1(
-    {"job_is_cancelled_1_1", "P7 P15", {"stopped", "served", "discarded", "rejected"}});
-
+using enum ShutdownMode;
 using enum ShutdownMode;
 
-const Proved<FirstJobAgainstShutdown<Size<1, 1>, First::more_work, finish_running>, Size<1, 1>>
-    more_work_against_finish_running({"more_work_against_finish_running_1_1",
-                                      "P5 P7",
-                                      {"the rest was done", "unfinished", "rejected"}});
-const Proved<FirstJobAgainstShutdown<Size<1, 1>, First::more_work, drain>, Size<1, 1>>
-    more_work_against_drain({"more_work_against_drain_1_1",
-                             "P5 P7",
-                             {"the rest was done", "unfinished", "rejected"}});
-const Proved<FirstJobAgainstShutdown<Size<2, 1>, First::more_work, drain>, Size<2, 1>>
-    more_work_against_drain_2({"more_work_against_drain_2_1",
-                               "P5 P7",
-                               {"the rest was done", "unfinished", "a re-run made it good"}});
-const Proved<FirstJobAgainstShutdown<Size<2, 1>, First::fails, finish_running>, Size<2, 1>>
-    failed_against_finish_running({"job_fails_against_finish_running_2_1",
-                                   "P7 P12",
-                                   {"failed in time", "unfinished", "a re-run made it good"}});
-const Proved<FirstJobAgainstShutdown<Size<1, 1>, First::retries, drain>, Size<1, 1>>
-    retries_against_drain({"job_retries_against_drain_1_1",
-                           "P7 P12",
-                           {"failed in time", "unfinished"}});
-const Proved<JobRequestsAgainstShutdown<finish_running>, Size<1, 1, 2>>
-    job_requests_against_finish_running({"job_requests_against_finish_running_1_1",
-                                         "P7 P11",
-                                         {"closed between its two requests",
-                                          "what a job requested was discarded", "rejected"}});
-const Proved<JobRequestsAgainstShutdown<drain>, Size<1, 1, 2>> job_requests_against_drain(
-    {"job_requests_against_drain_1_1", "P7 P11", {"closed between its two requests", "rejected"}});
-const Refuted<
-    FirstJobAgainstShutdown<Size<1, 1>, First::more_work, finish_running, ForgetsWhatItCloses>,
-    Size<1, 1>>
-    more_work_against_forgetful({"more_work_against_shutdown_that_forgets", "P7"},
-                                Failure::check_failed, "an accepted request is served or reported");
-const Refuted<JobRequestsAgainstShutdown<drain, ForgetsWhatItCloses>, Size<1, 1, 2>>
-    job_requests_against_forgetful({"job_requests_against_drain_that_forgets", "P7"},
-                                   Failure::check_failed, "is served or reported");
+const Registered suites[] = {
+    proved<JobRequests<With<Requesters<1>, Workers<1>, Stripes<2>>>>({
+        .name = "job_requests_1_1",
+        .property = "P1 P11",
+    }),
+    proved<JobRequests<With<Requesters<2>, Workers<1>, Stripes<2>>>>({
+        .name = "job_requests_2_1",
+        .property = "P1 P11",
+        .sometimes = {"the other stripe was asked for from outside, too"},
+        .surprises_within = 2,
+    }),
+    proved<JobRequests<With<Requesters<1>, Workers<2>, Stripes<2>>>>({
+        .name = "job_requests_1_2",
+        .property = "P1 P3 P11",
+        .large = Large::yes,
+        .surprises_within = 1,
+    }),
 
-const Proved<ListedDuringMoreWork<>, Size<1, 1, 2>> listed_during_more_work(
-    {"listed_during_more_work", "P11"});
-const Proved<AttemptsOfEachEpisode<>, Size<1, 1>> attempts(
-    {"attempts_of_each_episode", "P5 P12", {}, {}, false, true});
+    proved<FirstJob<With<Requesters<1>, Workers<1>>, First::more_work>>({
+        .name = "more_work_1_1",
+        .property = "P1 P5",
+    }),
+    proved<FirstJob<With<Requesters<2>, Workers<1>>, First::more_work>>({
+        .name = "more_work_2_1",
+        .property = "P1 P5",
+        .sometimes = {"coalesced", "requested while running",
+                      "more work and a request were two compactions"},
+    }),
+    proved<FirstJob<With<Requesters<1>, Workers<2>>, First::more_work>>({
+        .name = "more_work_1_2",
+        .property = "P1 P3 P5",
+        .large = Large::with_surprises,
+    }),
+    proved<FirstJob<With<Requesters<2>, Workers<1>>, First::fails>>({
+        .name = "job_fails_2_1",
+        .property = "P5 P12",
+        .sometimes = {"coalesced", "requested while running"},
+    }),
+    proved<FirstJob<With<Requesters<2>, Workers<1>>, First::throws>>({
+        .name = "job_throws_2_1",
+        .property = "P5 P12",
+        .sometimes = {"coalesced", "requested while running"},
+    }),
 
-const Refuted<ListedDuringMoreWork<LosesTokensOfRequests>, Size<1, 1, 2>>
-    listed_during_more_work_lost({"listed_during_more_work_without_tokens", "P2"},
-                                 Failure::deadlock, "main sleeps on episode_ended");
-const Proved<RequestsAroundAFailure<false>, Size<2, 1>> success_harms_nobody(
-    {"success_that_harms_no_request", "P5", {"requested while running"}});
-const Refuted<RequestsAroundAFailure<true>, Size<2, 1>> failure_harms_a_request(
-    {"failure_that_harms_a_request", "P12"}, Failure::deadlock, "main sleeps on episode_ended");
-const Refuted<AttemptsOfEachEpisode<ForgetsReruns>, Size<1, 1>> attempts_forgotten(
-    {"attempts_of_forgotten_episodes", "P5"}, Failure::check_failed, "each episode has its end");
-const Twice<CancelAsksEach<>> cancel_asks_each(with_one_timeout<CancelAsksEach<>, Size<2, 2, 2>>(
-    {"cancel_asks_each_running_job_2_2", "P7 P15"}));
+    proved<FirstJob<With<Requesters<1>, Workers<1>>, First::retries>>({
+        .name = "job_retries_1_1",
+        .property = "P5 P12",
+    }),
+    proved<FirstJob<With<Requesters<1>, Workers<1>>, First::throws_a_number>>({
+        .name = "job_throws_a_number_1_1",
+        .property = "P5 P12",
+    }),
 
-const Registered cancel_asks_nobody = suite<CancelAsksEach<AsksNobody>>(expecting(
-    with_one_timeout<CancelAsksEach<AsksNobody>, Size<2, 2, 2>>({"cancel_asks_nobody_2_2", "P15"}),
-    Failure::check_failed, "each running job is asked to stop"));
-const Refuted<JobRequests<Size<1, 1, 2>, ForgetsReruns>, Size<1, 1, 2>> job_requests_forgotten(
-    {"job_requests_that_are_forgotten", "P11"}, Failure::check_failed,
-    "what jobs request is served");
-const Refuted<FirstJob<Size<2, 1>, First::more_work, PublishesNoRequest>, Size<2, 1>>
-    more_work_unordered({"more_work_that_publishes_nothing", "P4"}, Failure::check_failed,
-                        "a compaction that sees its payload");
-const Refuted<Cancelled<Size<1, 1>, ForgetsWhatItCloses>, Size<1, 1>> cancelled_forgets(
-    {"job_is_cancelled_and_forgotten", "P7"}, Failure::check_failed,
-    "an accepted request is served or reported");
+    proved<Cancelled<With<Requesters<1>, Workers<1>>>>({
+        .name = "job_is_cancelled_1_1",
+        .property = "P7 P15",
+        .sometimes = {"stopped", "served", "discarded", "rejected"},
+    }),
+
+    proved<
+        FirstJobAgainstShutdown<With<Requesters<1>, Workers<1>>, First::more_work, finish_running>>(
+        {
+            .name = "more_work_against_finish_running_1_1",
+            .property = "P5 P7",
+            .sometimes = {"the rest was done", "unfinished", "rejected"},
+        }),
+    proved<FirstJobAgainstShutdown<With<Requesters<1>, Workers<1>>, First::more_work, drain>>({
+        .name = "more_work_against_drain_1_1",
+        .property = "P5 P7",
+        .sometimes = {"the rest was done", "unfinished", "rejected"},
+    }),
+    proved<FirstJobAgainstShutdown<With<Requesters<2>, Workers<1>>, First::more_work, drain>>({
+        .name = "more_work_against_drain_2_1",
+        .property = "P5 P7",
+        .sometimes = {"the rest was done", "unfinished", "a re-run made it good"},
+    }),
+    proved<FirstJobAgainstShutdown<With<Requesters<2>, Workers<1>>, First::fails, finish_running>>({
+        .name = "job_fails_against_finish_running_2_1",
+        .property = "P7 P12",
+        .sometimes = {"failed in time", "unfinished", "a re-run made it good"},
+    }),
+    proved<FirstJobAgainstShutdown<With<Requesters<1>, Workers<1>>, First::retries, drain>>({
+        .name = "job_retries_against_drain_1_1",
+        .property = "P7 P12",
+        .sometimes = {"failed in time", "unfinished"},
+    }),
+    proved<JobRequestsAgainstShutdown<finish_running>>({
+        .name = "job_requests_against_finish_running_1_1",
+        .property = "P7 P11",
+        .sometimes = {"closed between its two requests", "what a job requested was discarded",
+                      "rejected"},
+    }),
+    proved<JobRequestsAgainstShutdown<drain>>({
+        .name = "job_requests_against_drain_1_1",
+        .property = "P7 P11",
+        .sometimes = {"closed between its two requests", "rejected"},
+    }),
+    refuted<FirstJobAgainstShutdown<With<Requesters<1>, Workers<1>>, First::more_work,
+                                    finish_running, ForgetsWhatItCloses>>({
+        .name = "more_work_against_shutdown_that_forgets",
+        .property = "P7",
+        .failure = Failure::check_failed,
+        .because = "an accepted request is served or reported",
+    }),
+    refuted<JobRequestsAgainstShutdown<drain, ForgetsWhatItCloses>>({
+        .name = "job_requests_against_drain_that_forgets",
+        .property = "P7",
+        .failure = Failure::check_failed,
+        .because = "is served or reported",
+    }),
+
+    proved<ListedDuringMoreWork<>>({
+        .name = "listed_during_more_work",
+        .property = "P11",
+    }),
+    proved<AttemptsOfEachEpisode<>>({
+        .name = "attempts_of_each_episode",
+        .property = "P5 P12",
+        .large = Large::with_surprises,
+    }),
+
+    refuted<ListedDuringMoreWork<LosesTokensOfRequests>>({
+        .name = "listed_during_more_work_without_tokens",
+        .property = "P2",
+        .failure = Failure::deadlock,
+        .because = "main sleeps on episode_ended",
+    }),
+    proved<RequestsAroundAFailure<FirstCompaction::succeeds>>({
+        .name = "success_that_harms_no_request",
+        .property = "P5",
+        .sometimes = {"requested while running"},
+    }),
+    refuted<RequestsAroundAFailure<FirstCompaction::fails>>({
+        .name = "failure_that_harms_a_request",
+        .property = "P12",
+        .failure = Failure::deadlock,
+        .because = "main sleeps on episode_ended",
+    }),
+    refuted<AttemptsOfEachEpisode<ForgetsReruns>>({
+        .name = "attempts_of_forgotten_episodes",
+        .property = "P5",
+        .failure = Failure::check_failed,
+        .because = "each episode has its end",
+    }),
+    proved<CancelAsksEach<>>({
+        .name = "cancel_asks_each_running_job_2_2",
+        .property = "P7 P15",
+        .timeouts = 1,
+    }),
+
+    refuted<CancelAsksEach<AsksNobody>>({
+        .name = "cancel_asks_nobody_2_2",
+        .property = "P15",
+        .timeouts = 1,
+        .failure = Failure::check_failed,
+        .because = "each running job is asked to stop",
+    }),
+    refuted<JobRequests<With<Requesters<1>, Workers<1>, Stripes<2>>, ForgetsReruns>>({
+        .name = "job_requests_that_are_forgotten",
+        .property = "P11",
+        .failure = Failure::check_failed,
+        .because = "what jobs request is served",
+    }),
+    refuted<FirstJob<With<Requesters<2>, Workers<1>>, First::more_work, PublishesNoRequest>>({
+        .name = "more_work_that_publishes_nothing",
+        .property = "P4",
+        .failure = Failure::check_failed,
+        .because = "a compaction that sees its payload",
+    }),
+    refuted<Cancelled<With<Requesters<1>, Workers<1>>, ForgetsWhatItCloses>>({
+        .name = "job_is_cancelled_and_forgotten",
+        .property = "P7",
+        .failure = Failure::check_failed,
+        .because = "an accepted request is served or reported",
+    }),
+};
 
 }  // namespace
 }  // namespace kstone::model

@@ -62,7 +62,7 @@ struct WakesOneThread : RequestThenIdle<Size, Sync> {
 // The second of two stripes is asked for while the first is compacted, or after: no compaction
 // leaves anything in the queue, so none wakes anybody. The one token is the second request's; the
 // first is from before there was a thread.
-struct WakesForWhatIsQueued : Scene<Size<2, 2, 2>, CountsTokens> {
+struct WakesForWhatIsQueued : Scene<With<Requesters<2>, Workers<2>, Stripes<2>>, CountsTokens> {
   static constexpr int threads = 1;
 
   RelacySync::semaphore began;
@@ -93,9 +93,10 @@ struct WakesForWhatIsQueued : Scene<Size<2, 2, 2>, CountsTokens> {
 };
 
 // Two workers that know nothing of each other compact the same stripe.
-struct TwoWorkers : RequestThenIdle<Size<2, 1>> {
+struct TwoWorkers : RequestThenIdle<With<Requesters<2>, Workers<1>>> {
+  static constexpr int workers = 2;  // one of each
   static constexpr int dynamic_threads = 2;
-  using Base = RequestThenIdle<Size<2, 1>>;
+  using Base = RequestThenIdle<With<Requesters<2>, Workers<1>>>;
 
   void before() {
     Base::before();
@@ -132,71 +133,130 @@ struct RequestTwiceThenIdle : RequestThenIdle<Size> {
 const char* const properties = "P1 P2 P4 P5";
 const char* const properties_of_two = "P1 P2 P3 P4 P5";  // of two worker threads
 
-const Proved<RequestThenIdle<Size<1, 1>>, Size<1, 1>> one_one({"request_then_idle_1_1",
-                                                               properties});
-const Proved<RequestThenIdle<Size<2, 1>>, Size<2, 1>> two_one(
-    {"request_then_idle_2_1", properties, {"coalesced", "requested while running"}});
-const Proved<RequestThenIdle<Size<2, 1, 2>>, Size<2, 1, 2>> two_one_stripes(
-    {"request_then_idle_2_1_two_stripes", properties, {}, {}, false, true});
-const Proved<RequestThenIdle<Size<1, 2>>, Size<1, 2>> one_two({"request_then_idle_1_2",
-                                                               properties_of_two});
-const ProvedCalm<RequestThenIdle<Size<3, 1>>, Size<3, 1>> three_one(
-    {"request_then_idle_3_1", properties, {"coalesced", "requested while running"}, {}, true}, 1);
-const ProvedCalm<RequestThenIdle<Size<2, 2>>, Size<2, 2>> two_two({"request_then_idle_2_2",
-                                                                   properties_of_two,
-                                                                   {"coalesced",
-                                                                    "requested while running"},
-                                                                   {},
-                                                                   true},
-                                                                  1);
-// A search within a bound is without reduction, so each preemption more makes it fifty times
-// larger.
-const Registered four_one = suite<RequestThenIdle<Size<4, 1>>>(
-    within<RequestThenIdle<Size<4, 1>>, Size<4, 1>>(1, {"request_then_idle_4_1_bound_1",
-                                                        properties,
-                                                        {"coalesced", "requested while running"},
-                                                        {},
-                                                        true}));
-const Registered three_two =
-    suite<RequestThenIdle<Size<3, 2>>>(within<RequestThenIdle<Size<3, 2>>, Size<3, 2>>(
-        0, {"request_then_idle_3_2_bound_0", properties_of_two, {"coalesced"}}));
-const Proved<RequestBeforeStart<Size<2, 1>>, Size<2, 1>> before_start(
-    {"request_before_start_2_1", properties, {}, {"coalesced"}});
-const Proved<RequestBeforeStart<Size<3, 1, 3>>, Size<3, 1, 3>> before_start_three_stripes(
-    {"request_before_start_3_1_three_stripes", properties});
-const Proved<RequestBeforeStart<Size<4, 1>>, Size<4, 1>> before_start_four(
-    {"request_before_start_4_1", properties, {}, {"coalesced"}});
-const Proved<RequestTwiceThenIdle<Size<1, 1>>, Size<1, 1>> twice_one({"request_twice_then_idle_1_1",
-                                                                      properties});
-const ProvedCalm<RequestTwiceThenIdle<Size<2, 1>>, Size<2, 1>> twice_two(
-    {"request_twice_then_idle_2_1",
-     properties,
-     {"coalesced", "requested while running"},
-     {},
-     true});
+const Registered suites[] = {
+    proved<RequestThenIdle<With<Requesters<1>, Workers<1>>>>({
+        .name = "request_then_idle_1_1",
+        .property = properties,
+    }),
+    proved<RequestThenIdle<With<Requesters<2>, Workers<1>>>>({
+        .name = "request_then_idle_2_1",
+        .property = properties,
+        .sometimes = {"coalesced", "requested while running"},
+    }),
+    proved<RequestThenIdle<With<Requesters<2>, Workers<1>, Stripes<2>>>>({
+        .name = "request_then_idle_2_1_two_stripes",
+        .property = properties,
+        .large = Large::with_surprises,
+    }),
+    proved<RequestThenIdle<With<Requesters<1>, Workers<2>>>>({
+        .name = "request_then_idle_1_2",
+        .property = properties_of_two,
+    }),
+    proved<RequestThenIdle<With<Requesters<3>, Workers<1>>>>({
+        .name = "request_then_idle_3_1",
+        .property = properties,
+        .sometimes = {"coalesced", "requested while running"},
+        .large = Large::yes,
+        .surprises_within = 1,
+    }),
+    proved<RequestThenIdle<With<Requesters<2>, Workers<2>>>>({
+        .name = "request_then_idle_2_2",
+        .property = properties_of_two,
+        .sometimes = {"coalesced", "requested while running"},
+        .large = Large::yes,
+        .surprises_within = 1,
+    }),
+    // A search within a bound is without reduction, so each preemption more makes it fifty times
+    // larger.
+    proved_without_surprises<RequestThenIdle<With<Requesters<4>, Workers<1>>>>({
+        .name = "request_then_idle_4_1_bound_1",
+        .property = properties,
+        .sometimes = {"coalesced", "requested while running"},
+        .within = 1,
+        .large = Large::yes,
+    }),
+    proved_without_surprises<RequestThenIdle<With<Requesters<3>, Workers<2>>>>({
+        .name = "request_then_idle_3_2_bound_0",
+        .property = properties_of_two,
+        .sometimes = {"coalesced"},
+        .within = 0,
+    }),
+    proved<RequestBeforeStart<With<Requesters<2>, Workers<1>>>>({
+        .name = "request_before_start_2_1",
+        .property = properties,
+        .always = {"coalesced"},
+    }),
+    proved<RequestBeforeStart<With<Requesters<3>, Workers<1>, Stripes<3>>>>({
+        .name = "request_before_start_3_1_three_stripes",
+        .property = properties,
+    }),
+    proved<RequestBeforeStart<With<Requesters<4>, Workers<1>>>>({
+        .name = "request_before_start_4_1",
+        .property = properties,
+        .always = {"coalesced"},
+    }),
+    proved<RequestTwiceThenIdle<With<Requesters<1>, Workers<1>>>>({
+        .name = "request_twice_then_idle_1_1",
+        .property = properties,
+    }),
+    proved<RequestTwiceThenIdle<With<Requesters<2>, Workers<1>>>>({
+        .name = "request_twice_then_idle_2_1",
+        .property = properties,
+        .sometimes = {"coalesced", "requested while running"},
+        .large = Large::yes,
+        .surprises_within = 2,
+    }),
 
-const Proved<WakesOneThread<Size<1, 2>>, Size<1, 2>> wakes_one(
-    {"request_wakes_one_thread_1_2", "P18", {"woke a thread"}, {}, false, true});
-const Refuted<WakesOneThread<Size<1, 2>, WakesTwo>, Size<1, 2>> wakes_two(
-    {"request_wakes_two_threads_1_2", "P18"}, Failure::check_failed,
-    "no thread is woken for nothing");
-const ProvedCalm<WakesForWhatIsQueued, Size<2, 2, 2>> wakes_for_queued(
-    {"compaction_wakes_for_what_is_queued_2_2", "P18", {"woke a thread"}});
+    proved<WakesOneThread<With<Requesters<1>, Workers<2>>>>({
+        .name = "request_wakes_one_thread_1_2",
+        .property = "P18",
+        .sometimes = {"woke a thread"},
+        .large = Large::with_surprises,
+    }),
+    refuted<WakesOneThread<With<Requesters<1>, Workers<2>>, WakesTwo>>({
+        .name = "request_wakes_two_threads_1_2",
+        .property = "P18",
+        .failure = Failure::check_failed,
+        .because = "no thread is woken for nothing",
+    }),
+    proved<WakesForWhatIsQueued>({
+        .name = "compaction_wakes_for_what_is_queued_2_2",
+        .property = "P18",
+        .sometimes = {"woke a thread"},
+        .surprises_within = 2,
+    }),
 
-const Refuted<RequestThenIdle<Size<1, 1>, LosesTokensOfRequests>, Size<1, 1>> loses_tokens(
-    {"request_then_idle_without_tokens", "P1 P2"}, Failure::deadlock,
-    "main sleeps on episode_ended, w0 semaphore wait sleepers");
-const Refuted<RequestThenIdle<Size<1, 1>, LosesNotifications>, Size<1, 1>> loses_notifications(
-    {"request_then_idle_without_notifications", "P9"}, Failure::deadlock,
-    "main sleeps on episode_ended");
-const Refuted<RequestThenIdle<Size<2, 1>, ForgetsReruns>, Size<2, 1>> forgets_reruns(
-    {"request_then_idle_that_forgets", "P5"}, Failure::check_failed,
-    "a compaction that sees its payload");
-const Refuted<RequestThenIdle<Size<2, 1>, PublishesNoRequest>, Size<2, 1>> publishes_nothing(
-    {"request_then_idle_that_publishes_nothing", "P4"}, Failure::check_failed,
-    "a compaction that sees its payload");
-const Refuted<TwoWorkers, Size<2, 2>> two_workers({"two_workers_for_one_stripe", "P3"},
-                                                  Failure::data_race, "compactions: write of");
+    refuted<RequestThenIdle<With<Requesters<1>, Workers<1>>, LosesTokensOfRequests>>({
+        .name = "request_then_idle_without_tokens",
+        .property = "P1 P2",
+        .failure = Failure::deadlock,
+        .because = "main sleeps on episode_ended, w0 semaphore wait sleepers",
+    }),
+    refuted<RequestThenIdle<With<Requesters<1>, Workers<1>>, LosesNotifications>>({
+        .name = "request_then_idle_without_notifications",
+        .property = "P9",
+        .failure = Failure::deadlock,
+        .because = "main sleeps on episode_ended",
+    }),
+    refuted<RequestThenIdle<With<Requesters<2>, Workers<1>>, ForgetsReruns>>({
+        .name = "request_then_idle_that_forgets",
+        .property = "P5",
+        .failure = Failure::check_failed,
+        .because = "a compaction that sees its payload",
+    }),
+    refuted<RequestThenIdle<With<Requesters<2>, Workers<1>>, PublishesNoRequest>>({
+        .name = "request_then_idle_that_publishes_nothing",
+        .property = "P4",
+        .failure = Failure::check_failed,
+        .because = "a compaction that sees its payload",
+    }),
+    refuted<TwoWorkers>({
+        .name = "two_workers_for_one_stripe",
+        .property = "P3",
+        .failure = Failure::data_race,
+        .because = "compactions: write of",
+    }),
+};
 
 }  // namespace
 }  // namespace kstone::model

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "broken_sync.h"
+#include "claim.h"
 #include "held_sync.h"
 #include "kstone/background_worker.h"
 #include "kstone/background_worker_impl.h"
@@ -42,14 +43,30 @@ inline const ValuesInWords control_words("control", [](std::uint64_t bits) {
   return text.empty() ? "empty" : text;
 });
 
-// The sizes of a scene: who calls queue_compaction, how many worker threads there are, and for how
-// many stripes. Requester r asks for stripe r modulo `stripes`.
+// The size of a scene: how many threads call queue_compaction, how many worker threads there are,
+// and for how many stripes. Requester r asks for stripe r modulo the number of stripes.
 template <int requester_count, int worker_count, int stripe_count = 1>
 struct Size {
   static constexpr int requesters = requester_count;
   static constexpr int workers = worker_count;
   static constexpr int stripes = stripe_count;
 };
+
+// The same in words: With<Requesters<2>, Workers<1>>.
+template <int count_>
+struct Requesters {
+  static constexpr int count = count_;
+};
+template <int count_>
+struct Workers {
+  static constexpr int count = count_;
+};
+template <int count_>
+struct Stripes {
+  static constexpr int count = count_;
+};
+template <class Requesters, class Workers, class Stripes = Stripes<1>>
+using With = Size<Requesters::count, Workers::count, Stripes::count>;
 
 // Each requester stores its payload, relaxed, before it calls; each compaction loads all payloads
 // of its stripe, relaxed, and keeps what it saw. A load that the request did not publish to may
@@ -60,6 +77,8 @@ struct Scene {
   using Worker = basic_background_worker<Sync>;
   using Context = basic_compaction_context<Sync>;
 
+  static constexpr int requesters = Size::requesters;
+  static constexpr int workers = Size::workers;
   static constexpr int dynamic_threads = Size::workers;
 
   RelacySync::atomic<std::uint32_t> payload[Size::requesters];
@@ -214,121 +233,6 @@ struct Scene {
     check(!report.refused && report.complete && report.still_running.empty(),
           "the shutdown is complete");
   }
-};
-
-// -- Registration ---------------------------------------------------------------------------------
-
-struct Claim {
-  std::string name;
-  std::string property;
-  std::vector<std::string> sometimes = {};
-  std::vector<std::string> always = {};
-  // Which of the two takes longer than a quick test may.
-  bool large = false;
-  bool spurious_is_large = false;
-};
-
-template <class Scenario, class Size>
-SuiteOptions suite_options(Claim claim, const std::string& suffix) {
-  SuiteOptions options;
-  options.name = std::move(claim.name) + suffix;
-  options.property = std::move(claim.property);
-  options.sometimes = std::move(claim.sometimes);
-  options.always = std::move(claim.always);
-  options.large = claim.large;
-  options.requesters = Size::requesters;
-  options.workers = Size::workers;
-  return options;
-}
-
-// ... with waits that may end by their limit.
-template <class Scenario, class Size>
-SuiteOptions with_timeouts(Claim claim, std::uint32_t timeouts, std::uint32_t spurious = 0) {
-  auto options = suite_options<Scenario, Size>(std::move(claim), "");
-  options.limits.timeouts = timeouts;
-  options.limits.spurious = spurious;
-  return options;
-}
-
-template <class Scenario, class Size>
-SuiteOptions with_one_timeout(Claim claim, std::uint32_t spurious = 0) {
-  return with_timeouts<Scenario, Size>(std::move(claim), 1, spurious);
-}
-
-// ... within so many preemptions.
-template <class Scenario, class Size>
-SuiteOptions within(std::uint32_t bound, Claim claim) {
-  auto options = suite_options<Scenario, Size>(std::move(claim), "");
-  options.limits.mode = Mode::bounded;
-  options.limits.preemption_bound = bound;
-  return options;
-}
-
-// A suite twice: without spurious wake-ups, for liveness, since they can hide a lost wake-up; and,
-// as NAME_spurious, with one of them and one failing weak compare-exchange, for safety.
-template <class Scenario>
-struct Twice {
-  Registered calm;
-  Registered spurious;
-
-  explicit Twice(const SuiteOptions& options, bool spurious_is_large = false)
-      : calm(suite<Scenario>(options)),
-        spurious(suite<Scenario>(with_surprises(options, "_spurious", spurious_is_large))) {}
-
-  static SuiteOptions with_surprises(SuiteOptions options, const char* suffix, bool is_large) {
-    options.name += suffix;
-    options.large = options.large || is_large;
-    options.limits.spurious = 1;
-    options.limits.weak_cas_failures = 1;
-    return options;
-  }
-};
-
-// A scenario that must be proved without a bound.
-template <class Scenario, class Size>
-struct Proved : Twice<Scenario> {
-  explicit Proved(const Claim& claim)
-      : Twice<Scenario>(suite_options<Scenario, Size>(claim, ""), claim.spurious_is_large) {}
-};
-
-// Too large with surprises, which are searched within so many preemptions only.
-template <class Scenario>
-struct TwiceCalm {
-  Registered calm;
-  Registered spurious;
-
-  explicit TwiceCalm(const SuiteOptions& options, std::uint32_t bound = 2)
-      : calm(suite<Scenario>(options)), spurious(suite<Scenario>(within_bound(options, bound))) {}
-
-  static SuiteOptions within_bound(const SuiteOptions& calm, std::uint32_t bound) {
-    auto options = Twice<Scenario>::with_surprises(calm, "_spurious", true);
-    options.limits.mode = Mode::bounded;
-    options.limits.preemption_bound = bound;
-    return options;
-  }
-};
-
-template <class Scenario, class Size>
-struct ProvedCalm : TwiceCalm<Scenario> {
-  explicit ProvedCalm(const Claim& claim, std::uint32_t bound = 2)
-      : TwiceCalm<Scenario>(suite_options<Scenario, Size>(claim, ""), bound) {}
-};
-
-// Of the neighbour that must fail: how, and what the failure's message has to contain. The
-// property's own reason: a neighbour that fails for another one shows nothing of the property.
-inline SuiteOptions expecting(SuiteOptions options, Failure failure, std::string because) {
-  options.expected = {failure};
-  options.because = std::move(because);
-  return options;
-}
-
-template <class Scenario, class Size>
-struct Refuted {
-  Registered registered;
-
-  Refuted(const Claim& claim, Failure failure, std::string because)
-      : registered(suite<Scenario>(
-            expecting(suite_options<Scenario, Size>(claim, ""), failure, std::move(because)))) {}
 };
 
 }  // namespace kstone::model

@@ -8,19 +8,31 @@
 // P10 Nothing of the worker is used after its destruction.
 // Covers: L1/C1, Q1/C2, I4.
 
+#include <algorithm>
+
 #include "scene.h"
 
 namespace kstone::model {
 namespace {
 
-// Requesters 0 .. n-1, and `callers` threads that call shutdown; caller c uses mode `first` or,
-// from the second on, `later`. With `limited` the callers have a limit, which never passes.
-template <class Size, int callers, ShutdownMode first, ShutdownMode later = first,
-          class Sync = RelacySync, bool limited = false>
-struct RequestAgainstShutdown : Scene<Size, Sync> {
-  static constexpr int threads = Size::requesters + callers;
+// The threads that call shutdown, each by its mode.
+template <ShutdownMode... of_each>
+struct Callers {
+  static constexpr int count = sizeof...(of_each);
+  static constexpr ShutdownMode modes[] = {of_each...};
+  static constexpr ShutdownMode strongest = std::max({of_each...});
+};
 
-  ShutdownReport reports[callers];
+// Whether the callers have a limit, which never passes.
+enum class Limited { no, yes };
+
+// The requesters are threads 0 .. n-1, the callers come behind them.
+template <class Size, class Callers, class Sync = RelacySync, Limited limited = Limited::no>
+struct RequestAgainstShutdown : Scene<Size, Sync> {
+  static constexpr int threads = Size::requesters + Callers::count;
+  static constexpr bool are_several = Callers::count > 1;
+
+  ShutdownReport reports[Callers::count];
   Ghost<int> inside;  // for the event only
 
   void before() {
@@ -32,12 +44,12 @@ struct RequestAgainstShutdown : Scene<Size, Sync> {
     if (caller < 0) {
       this->request(index);
     } else {
-      if constexpr (callers > 1) {
+      if constexpr (are_several) {
         this->cover_if(++inside.step_write() > 1, "two shutdowns at once");
       }
-      reports[caller] = this->worker->shutdown(caller == 0 ? first : later,
-                                               limited ? Limit(std::chrono::hours(1)) : Limit());
-      if constexpr (callers > 1) {
+      reports[caller] = this->worker->shutdown(
+          Callers::modes[caller], limited == Limited::yes ? Limit(std::chrono::hours(1)) : Limit());
+      if constexpr (are_several) {
         --inside.step_write();
       }
       this->check_complete(reports[caller]);
@@ -50,8 +62,7 @@ struct RequestAgainstShutdown : Scene<Size, Sync> {
       check(each.discarded == report.discarded && each.unfinished == report.unfinished,
             "all callers get the same report");
     }
-    check(report.mode == (first < later && callers > 1 ? later : first),
-          "the stronger mode counts");
+    check(report.mode == Callers::strongest, "the stronger mode counts");
     check(report.unfinished.empty(), "jobs that are done leave nothing unfinished");
     this->check_served_or_reported(report);
     if (report.mode == ShutdownMode::drain) {
@@ -120,21 +131,22 @@ struct Destroyed : Scene<Size, Sync> {
 };
 
 // The end of the thread, which the destructor waits for, still asks the worker something.
-template <bool joins>
-struct DestroyedAsAThreadEnds : Destroyed<Size<1, 1>, AsksAtThreadEnd<joins>> {
-  using Base = Destroyed<Size<1, 1>, AsksAtThreadEnd<joins>>;
+template <Joining joining>
+struct DestroyedAsAThreadEnds
+    : Destroyed<With<Requesters<1>, Workers<1>>, AsksAtThreadEnd<joining>> {
+  using Base = Destroyed<With<Requesters<1>, Workers<1>>, AsksAtThreadEnd<joining>>;
 
-  typename AsksAtThreadEnd<joins>::Hold hold;
+  typename AsksAtThreadEnd<joining>::Hold hold;
 
   void before() {
-    AsksAtThreadEnd<joins>::hold = &hold;
+    AsksAtThreadEnd<joining>::hold = &hold;
     this->make();
     hold.worker = this->worker.get();
     this->start();
   }
   void after() {
     this->worker.reset();
-    if (!joins) {
+    if (joining == Joining::does_not_wait) {
       hold.thread.join();
     }
   }
@@ -147,7 +159,7 @@ struct LosesTokensAndTimesOutAtThreadEnd : TimesOutAtThreadEnd {
 // The limit of a shutdown passes, and before its caller has the mutex again the last thread has
 // left: it is complete.
 template <class Sync = TimesOutAtThreadEnd>
-struct LimitPassesAsTheLastThreadLeaves : Scene<Size<1, 1>, Sync> {
+struct LimitPassesAsTheLastThreadLeaves : Scene<With<Requesters<1>, Workers<1>>, Sync> {
   static constexpr int threads = 1;
 
   TimesOutLate::Hold hold;
@@ -169,14 +181,14 @@ struct LimitPassesAsTheLastThreadLeaves : Scene<Size<1, 1>, Sync> {
 // A shutdown whose limit passes while a job runs says so, and how long it has taken; the next one,
 // how long it took in all.
 template <class Sync = RelacySync>
-struct LimitPassesWhileAJobRuns : Scene<Size<1, 1>, Sync> {
+struct LimitPassesWhileAJobRuns : Scene<With<Requesters<1>, Workers<1>>, Sync> {
   static constexpr int threads = 1;
 
   RelacySync::semaphore began;
   RelacySync::semaphore end;
 
   void before() {
-    this->make([this](typename Scene<Size<1, 1>, Sync>::Context& context) {
+    this->make([this](typename Scene<With<Requesters<1>, Workers<1>>, Sync>::Context& context) {
       this->note(context);
       began.post(1);
       end.wait();
@@ -210,10 +222,13 @@ struct LimitPassesWhileAJobRuns : Scene<Size<1, 1>, Sync> {
 // The limit of a drain passes while stripe 0 runs, its re-run is requested and stripe 1 is queued;
 // then somebody shuts down in mode `later`, up to a limit, too. A drain changes nothing; a stronger
 // mode discards the re-run and what is queued, and `cancel` asks the running job to stop. Where
-// `callers` are two, the drain and the later call come in any order.
-template <int callers, ShutdownMode later, class Sync = RelacySync>
-struct LimitOfADrainPasses : Scene<Size<3, 1, 2>, Sync> {
-  using Base = Scene<Size<3, 1, 2>, Sync>;
+// With two callers, the drain and the later call come in any order.
+enum class By { one_caller, two_callers };
+
+template <By by, ShutdownMode later, class Sync = RelacySync>
+struct LimitOfADrainPasses : Scene<With<Requesters<3>, Workers<1>, Stripes<2>>, Sync> {
+  using Base = Scene<With<Requesters<3>, Workers<1>, Stripes<2>>, Sync>;
+  static constexpr int callers = by == By::one_caller ? 1 : 2;
   static constexpr int threads = callers;
   static constexpr bool drains = later == ShutdownMode::drain;
   static constexpr bool cancels = later == ShutdownMode::cancel;
@@ -288,129 +303,208 @@ struct LimitOfADrainPasses : Scene<Size<3, 1, 2>, Sync> {
   }
 };
 
-template <class Size, ShutdownMode mode, class Sync = RelacySync>
-using OneCaller = RequestAgainstShutdown<Size, 1, mode, mode, Sync>;
-
 constexpr auto drain = ShutdownMode::drain;
 constexpr auto finish_running = ShutdownMode::finish_running;
 constexpr auto cancel = ShutdownMode::cancel;
 const char* const properties = "P5 P7 P10";
 
-const Proved<OneCaller<Size<1, 1>, drain>, Size<1, 1>> drain_1_1({"request_against_drain_1_1",
-                                                                  properties,
-                                                                  {"served", "rejected"}});
-const Proved<OneCaller<Size<1, 1>, finish_running>, Size<1, 1>> finish_1_1(
-    {"request_against_finish_running_1_1", properties, {"served", "rejected", "discarded"}});
-const Proved<OneCaller<Size<1, 1>, cancel>, Size<1, 1>> cancel_1_1(
-    {"request_against_cancel_1_1", properties, {"served", "rejected", "discarded"}});
-const Proved<OneCaller<Size<2, 1>, drain>, Size<2, 1>> drain_2_1(
-    {"request_against_drain_2_1",
-     properties,
-     {"served", "rejected", "coalesced", "requested while running"}});
-const Proved<OneCaller<Size<2, 1>, finish_running>, Size<2, 1>> finish_2_1(
-    {"request_against_finish_running_2_1",
-     properties,
-     {"served", "rejected", "discarded", "coalesced", "requested while running"}});
-const Proved<OneCaller<Size<2, 1, 2>, finish_running>, Size<2, 1, 2>> finish_2_1_stripes(
-    {"request_against_finish_running_2_1_two_stripes",
-     properties,
-     {"served", "rejected", "discarded"},
-     {},
-     false,
-     true});
-const Proved<OneCaller<Size<1, 2>, drain>, Size<1, 2>> drain_1_2({"request_against_drain_1_2",
-                                                                  properties,
-                                                                  {"served", "rejected"}});
-const Proved<OneCaller<Size<1, 2>, finish_running>, Size<1, 2>> finish_1_2(
-    {"request_against_finish_running_1_2", properties, {"served", "rejected", "discarded"}});
-
-const Proved<RequestAgainstShutdown<Size<1, 1>, 2, finish_running>, Size<1, 1>> two_callers(
-    {"request_against_two_shutdowns_1_1",
-     "P5 P7 P8 P10",
-     {"served", "rejected", "discarded", "two shutdowns at once"}});
-const Proved<RequestAgainstShutdown<Size<1, 1>, 2, drain, cancel>, Size<1, 1>> stronger(
-    {"request_against_drain_and_cancel_1_1",
-     "P5 P7 P8 P10",
-     {"served", "rejected", "discarded", "two shutdowns at once"}});
-
-template <class Size, int callers, ShutdownMode first, ShutdownMode later = first,
-          class Sync = RelacySync>
-using WithinALimit = RequestAgainstShutdown<Size, callers, first, later, Sync, true>;
-
-const Proved<WithinALimit<Size<1, 1>, 1, finish_running>, Size<1, 1>> limited_one(
-    {"request_against_shutdown_within_its_limit_1_1", "P7 P8"});
-const Proved<WithinALimit<Size<1, 2>, 1, drain>, Size<1, 2>> limited_two_workers(
-    {"request_against_drain_within_its_limit_1_2", "P7 P8"});
-const Proved<WithinALimit<Size<1, 1>, 2, drain, cancel>, Size<1, 1>> limited_two_callers(
-    {"request_against_drain_and_cancel_within_their_limits_1_1",
-     "P7 P8",
-     {"two shutdowns at once"}});
-const Refuted<WithinALimit<Size<1, 1>, 1, drain, drain, LosesNotifications>, Size<1, 1>>
-    limited_lost({"request_against_drain_within_a_limit_without_notifications", "P7"},
-                 Failure::deadlock, "sleeps on thread_left");
-
-const Proved<DrainKeepsTheOrder<Size<2, 1, 2>>, Size<2, 1, 2>> drain_order({"drain_keeps_the_order",
-                                                                            "P7",
-                                                                            {"started in time"}});
-const Proved<DrainKeepsTheOrder<Size<3, 1, 3>>, Size<3, 1, 3>> drain_order_of_three(
-    {"drain_keeps_the_order_of_three", "P7", {"started in time"}});
-const Proved<DrainKeepsTheOrder<Size<4, 1>>, Size<4, 1>> drain_of_four_requests(
-    {"drain_of_one_stripe_requested_four_times", "P5 P7", {"started in time"}, {"coalesced"}});
-const Refuted<DrainKeepsTheOrder<Size<2, 1, 2>, ForgetsWhatItCloses>, Size<2, 1, 2>>
-    drain_order_forgets({"drain_that_forgets_keeps_no_account", "P5"}, Failure::check_failed,
-                        "the counter of `queued` agrees with the answers");
-const Proved<Destroyed<Size<1, 1>>, Size<1, 1>> destroyed({"destroyed_without_shutdown_1_1",
-                                                           "P10",
-                                                           {"the job ran"}});
-const Proved<DestroyedAsAThreadEnds<true>, Size<1, 1>> destroyed_at_the_end(
-    {"destroyed_as_a_thread_ends", "P10"});
-const Refuted<DestroyedAsAThreadEnds<false>, Size<1, 1>> destroyed_unjoined(
-    {"destroyed_as_a_thread_ends_without_join", "P10"}, Failure::use_after_free, "mutex");
-
-const Proved<LimitPassesAsTheLastThreadLeaves<>, Size<1, 1>> limit_at_the_end(
-    {"limit_passes_as_the_last_thread_leaves", "P7", {"timed out"}});
-const Twice<LimitPassesWhileAJobRuns<>> limit_while_running(
-    with_one_timeout<LimitPassesWhileAJobRuns<>, Size<1, 1>>({"limit_passes_while_a_job_runs",
-                                                              "P7"}));
-template <int callers, ShutdownMode later, class Sync = RelacySync>
-SuiteOptions limit_of_a_drain(Claim claim) {
-  return with_timeouts<LimitOfADrainPasses<callers, later, Sync>, Size<3, 1, 2>>(std::move(claim),
-                                                                                 2);
-}
+template <class Size, ShutdownMode mode, class Sync = RelacySync>
+using OneCaller = RequestAgainstShutdown<Size, Callers<mode>, Sync>;
+template <class Size, class Callers, class Sync = RelacySync>
+using WithinALimit = RequestAgainstShutdown<Size, Callers, Sync, Limited::yes>;
 const std::vector<std::string> drain_first = {"the drain's limit passed first"};
-const Twice<LimitOfADrainPasses<1, drain>> drain_goes_on(
-    limit_of_a_drain<1, drain>({"limit_of_a_drain_passes_and_it_goes_on", "P7 P8"}));
-const Twice<LimitOfADrainPasses<1, finish_running>> then_finish(
-    limit_of_a_drain<1, finish_running>({"limit_of_a_drain_passes_then_finish_running", "P7 P8"}));
-const Twice<LimitOfADrainPasses<1, cancel>> then_cancel(
-    limit_of_a_drain<1, cancel>({"limit_of_a_drain_passes_then_cancel", "P7 P8 P15"}));
-const Twice<LimitOfADrainPasses<2, finish_running>> against_finish(
-    limit_of_a_drain<2, finish_running>({"limit_of_a_drain_passes_against_finish_running", "P7 P8",
-                                         drain_first}));
-const Twice<LimitOfADrainPasses<2, cancel>> against_cancel(limit_of_a_drain<2, cancel>(
-    {"limit_of_a_drain_passes_against_cancel", "P7 P8 P15", drain_first}));
-const Registered then_nobody_is_asked = suite<LimitOfADrainPasses<1, cancel, AsksNobody>>(
-    expecting(limit_of_a_drain<1, cancel, AsksNobody>(
-                  {"limit_of_a_drain_passes_then_nobody_is_asked", "P8 P15"}),
-              Failure::check_failed, "cancel alone asks the running job to stop"));
-// Limits never pass.
-const Refuted<LimitPassesWhileAJobRuns<>, Size<1, 1>> limit_never(
-    {"limit_never_passes_while_a_job_runs", "P7"}, Failure::deadlock, "t0 sleeps on thread_left");
-const Refuted<LimitPassesAsTheLastThreadLeaves<LosesTokensAndTimesOutAtThreadEnd>, Size<1, 1>>
-    limit_lost({"limit_passes_and_no_thread_leaves", "P7"}, Failure::deadlock,
-               "w0 semaphore wait sleepers");
 
-const Refuted<OneCaller<Size<1, 1>, drain, ForgetsWhatItCloses>, Size<1, 1>> forgets(
-    {"request_against_drain_that_forgets", "P1 P7"}, Failure::check_failed,
-    "an accepted request is served or reported");
-const Refuted<OneCaller<Size<1, 1>, drain, LosesTokens>, Size<1, 1>> loses_tokens(
-    {"request_against_drain_without_tokens", "P7"}, Failure::deadlock,
-    "t1 join, w0 semaphore wait sleepers");
-const Refuted<
-    RequestAgainstShutdown<Size<1, 1>, 2, finish_running, finish_running, LosesNotifications>,
-    Size<1, 1>>
-    loses_notifications({"request_against_two_shutdowns_without_notifications", "P8"},
-                        Failure::deadlock, "t2 sleeps on thread_left");
+const Registered suites[] = {
+    proved<OneCaller<With<Requesters<1>, Workers<1>>, drain>>({
+        .name = "request_against_drain_1_1",
+        .property = properties,
+        .sometimes = {"served", "rejected"},
+    }),
+    proved<OneCaller<With<Requesters<1>, Workers<1>>, finish_running>>({
+        .name = "request_against_finish_running_1_1",
+        .property = properties,
+        .sometimes = {"served", "rejected", "discarded"},
+    }),
+    proved<OneCaller<With<Requesters<1>, Workers<1>>, cancel>>({
+        .name = "request_against_cancel_1_1",
+        .property = properties,
+        .sometimes = {"served", "rejected", "discarded"},
+    }),
+    proved<OneCaller<With<Requesters<2>, Workers<1>>, drain>>({
+        .name = "request_against_drain_2_1",
+        .property = properties,
+        .sometimes = {"served", "rejected", "coalesced", "requested while running"},
+    }),
+    proved<OneCaller<With<Requesters<2>, Workers<1>>, finish_running>>({
+        .name = "request_against_finish_running_2_1",
+        .property = properties,
+        .sometimes = {"served", "rejected", "discarded", "coalesced", "requested while running"},
+    }),
+    proved<OneCaller<With<Requesters<2>, Workers<1>, Stripes<2>>, finish_running>>({
+        .name = "request_against_finish_running_2_1_two_stripes",
+        .property = properties,
+        .sometimes = {"served", "rejected", "discarded"},
+        .large = Large::with_surprises,
+    }),
+    proved<OneCaller<With<Requesters<1>, Workers<2>>, drain>>({
+        .name = "request_against_drain_1_2",
+        .property = properties,
+        .sometimes = {"served", "rejected"},
+    }),
+    proved<OneCaller<With<Requesters<1>, Workers<2>>, finish_running>>({
+        .name = "request_against_finish_running_1_2",
+        .property = properties,
+        .sometimes = {"served", "rejected", "discarded"},
+    }),
+
+    proved<RequestAgainstShutdown<With<Requesters<1>, Workers<1>>,
+                                  Callers<finish_running, finish_running>>>({
+        .name = "request_against_two_shutdowns_1_1",
+        .property = "P5 P7 P8 P10",
+        .sometimes = {"served", "rejected", "discarded", "two shutdowns at once"},
+    }),
+    proved<RequestAgainstShutdown<With<Requesters<1>, Workers<1>>, Callers<drain, cancel>>>({
+        .name = "request_against_drain_and_cancel_1_1",
+        .property = "P5 P7 P8 P10",
+        .sometimes = {"served", "rejected", "discarded", "two shutdowns at once"},
+    }),
+
+    proved<WithinALimit<With<Requesters<1>, Workers<1>>, Callers<finish_running>>>({
+        .name = "request_against_shutdown_within_its_limit_1_1",
+        .property = "P7 P8",
+    }),
+    proved<WithinALimit<With<Requesters<1>, Workers<2>>, Callers<drain>>>({
+        .name = "request_against_drain_within_its_limit_1_2",
+        .property = "P7 P8",
+    }),
+    proved<WithinALimit<With<Requesters<1>, Workers<1>>, Callers<drain, cancel>>>({
+        .name = "request_against_drain_and_cancel_within_their_limits_1_1",
+        .property = "P7 P8",
+        .sometimes = {"two shutdowns at once"},
+    }),
+    refuted<WithinALimit<With<Requesters<1>, Workers<1>>, Callers<drain>, LosesNotifications>>({
+        .name = "request_against_drain_within_a_limit_without_notifications",
+        .property = "P7",
+        .failure = Failure::deadlock,
+        .because = "sleeps on thread_left",
+    }),
+
+    proved<DrainKeepsTheOrder<With<Requesters<2>, Workers<1>, Stripes<2>>>>({
+        .name = "drain_keeps_the_order",
+        .property = "P7",
+        .sometimes = {"started in time"},
+    }),
+    proved<DrainKeepsTheOrder<With<Requesters<3>, Workers<1>, Stripes<3>>>>({
+        .name = "drain_keeps_the_order_of_three",
+        .property = "P7",
+        .sometimes = {"started in time"},
+    }),
+    proved<DrainKeepsTheOrder<With<Requesters<4>, Workers<1>>>>({
+        .name = "drain_of_one_stripe_requested_four_times",
+        .property = "P5 P7",
+        .sometimes = {"started in time"},
+        .always = {"coalesced"},
+    }),
+    refuted<DrainKeepsTheOrder<With<Requesters<2>, Workers<1>, Stripes<2>>, ForgetsWhatItCloses>>({
+        .name = "drain_that_forgets_keeps_no_account",
+        .property = "P5",
+        .failure = Failure::check_failed,
+        .because = "the counter of `queued` agrees with the answers",
+    }),
+    proved<Destroyed<With<Requesters<1>, Workers<1>>>>({
+        .name = "destroyed_without_shutdown_1_1",
+        .property = "P10",
+        .sometimes = {"the job ran"},
+    }),
+    proved<DestroyedAsAThreadEnds<Joining::waits>>({
+        .name = "destroyed_as_a_thread_ends",
+        .property = "P10",
+    }),
+    refuted<DestroyedAsAThreadEnds<Joining::does_not_wait>>({
+        .name = "destroyed_as_a_thread_ends_without_join",
+        .property = "P10",
+        .failure = Failure::use_after_free,
+        .because = "mutex",
+    }),
+
+    proved<LimitPassesAsTheLastThreadLeaves<>>({
+        .name = "limit_passes_as_the_last_thread_leaves",
+        .property = "P7",
+        .sometimes = {"timed out"},
+    }),
+    proved<LimitPassesWhileAJobRuns<>>({
+        .name = "limit_passes_while_a_job_runs",
+        .property = "P7",
+        .timeouts = 1,
+    }),
+    proved<LimitOfADrainPasses<By::one_caller, drain>>({
+        .name = "limit_of_a_drain_passes_and_it_goes_on",
+        .property = "P7 P8",
+        .timeouts = 2,
+    }),
+    proved<LimitOfADrainPasses<By::one_caller, finish_running>>({
+        .name = "limit_of_a_drain_passes_then_finish_running",
+        .property = "P7 P8",
+        .timeouts = 2,
+    }),
+    proved<LimitOfADrainPasses<By::one_caller, cancel>>({
+        .name = "limit_of_a_drain_passes_then_cancel",
+        .property = "P7 P8 P15",
+        .timeouts = 2,
+    }),
+    proved<LimitOfADrainPasses<By::two_callers, finish_running>>({
+        .name = "limit_of_a_drain_passes_against_finish_running",
+        .property = "P7 P8",
+        .sometimes = drain_first,
+        .timeouts = 2,
+    }),
+    proved<LimitOfADrainPasses<By::two_callers, cancel>>({
+        .name = "limit_of_a_drain_passes_against_cancel",
+        .property = "P7 P8 P15",
+        .sometimes = drain_first,
+        .timeouts = 2,
+    }),
+    refuted<LimitOfADrainPasses<By::one_caller, cancel, AsksNobody>>({
+        .name = "limit_of_a_drain_passes_then_nobody_is_asked",
+        .property = "P8 P15",
+        .timeouts = 2,
+        .failure = Failure::check_failed,
+        .because = "cancel alone asks the running job to stop",
+    }),
+    // Limits never pass.
+    refuted<LimitPassesWhileAJobRuns<>>({
+        .name = "limit_never_passes_while_a_job_runs",
+        .property = "P7",
+        .failure = Failure::deadlock,
+        .because = "t0 sleeps on thread_left",
+    }),
+    refuted<LimitPassesAsTheLastThreadLeaves<LosesTokensAndTimesOutAtThreadEnd>>({
+        .name = "limit_passes_and_no_thread_leaves",
+        .property = "P7",
+        .failure = Failure::deadlock,
+        .because = "w0 semaphore wait sleepers",
+    }),
+
+    refuted<OneCaller<With<Requesters<1>, Workers<1>>, drain, ForgetsWhatItCloses>>({
+        .name = "request_against_drain_that_forgets",
+        .property = "P1 P7",
+        .failure = Failure::check_failed,
+        .because = "an accepted request is served or reported",
+    }),
+    refuted<OneCaller<With<Requesters<1>, Workers<1>>, drain, LosesTokens>>({
+        .name = "request_against_drain_without_tokens",
+        .property = "P7",
+        .failure = Failure::deadlock,
+        .because = "t1 join, w0 semaphore wait sleepers",
+    }),
+    refuted<RequestAgainstShutdown<With<Requesters<1>, Workers<1>>,
+                                   Callers<finish_running, finish_running>, LosesNotifications>>({
+        .name = "request_against_two_shutdowns_without_notifications",
+        .property = "P8",
+        .failure = Failure::deadlock,
+        .because = "t2 sleeps on thread_left",
+    }),
+};
 
 }  // namespace
 }  // namespace kstone::model

@@ -85,7 +85,7 @@ struct WaitAgainstShutdown : Scene<Size, Sync> {
 // The worker was never started, so idle would take for ever; the owner destroys the worker once the
 // wait was entered.
 template <class Sync = RelacySync>
-struct WaitAgainstDestructor : Scene<Size<1, 1>, Sync> {
+struct WaitAgainstDestructor : Scene<With<Requesters<1>, Workers<1>>, Sync> {
   static constexpr int threads = 2;
 
   void before() {
@@ -109,7 +109,7 @@ struct WaitAgainstDestructor : Scene<Size<1, 1>, Sync> {
 
 // As above, and what the owner overtakes is a shutdown.
 template <class Sync = RelacySync>
-struct ShutdownAgainstDestructor : Scene<Size<1, 1>, Sync> {
+struct ShutdownAgainstDestructor : Scene<With<Requesters<1>, Workers<1>>, Sync> {
   static constexpr int threads = 2;
 
   void before() {
@@ -131,7 +131,7 @@ struct ShutdownAgainstDestructor : Scene<Size<1, 1>, Sync> {
 
 // Two threads wait, and a shutdown wakes both. The worker was never started, so nothing else does.
 template <class Sync = RelacySync>
-struct TwoWaitsAgainstShutdown : Scene<Size<1, 1>, Sync> {
+struct TwoWaitsAgainstShutdown : Scene<With<Requesters<1>, Workers<1>>, Sync> {
   static constexpr int threads = 3;
 
   void before() {
@@ -152,7 +152,7 @@ struct TwoWaitsAgainstShutdown : Scene<Size<1, 1>, Sync> {
 // Two threads wait for one request, and its end wakes both: nobody calls shutdown before they have
 // returned.
 template <class Sync = RelacySync>
-struct TwoWaitsForOneRequest : Scene<Size<1, 1>, Sync> {
+struct TwoWaitsForOneRequest : Scene<With<Requesters<1>, Workers<1>>, Sync> {
   static constexpr int threads = 2;
 
   void before() {
@@ -174,7 +174,7 @@ struct TwoWaitsForOneRequest : Scene<Size<1, 1>, Sync> {
 // A wait and a shutdown are both overtaken by the owner. The worker was never started, so only
 // these end the wait.
 template <class Sync = RelacySync>
-struct WaitAndShutdownAgainstDestructor : Scene<Size<1, 1>, Sync> {
+struct WaitAndShutdownAgainstDestructor : Scene<With<Requesters<1>, Workers<1>>, Sync> {
   static constexpr int threads = 3;
 
   void before() {
@@ -198,7 +198,7 @@ struct WaitAndShutdownAgainstDestructor : Scene<Size<1, 1>, Sync> {
 // Three shutdowns are overtaken by the owner: a notification for one of those that wait for the
 // join may reach the destructor, and the other way round.
 template <class Sync = RelacySync>
-struct ThreeShutdownsAgainstDestructor : Scene<Size<1, 1>, Sync> {
+struct ThreeShutdownsAgainstDestructor : Scene<With<Requesters<1>, Workers<1>>, Sync> {
   static constexpr int threads = 4;
 
   void before() {
@@ -247,19 +247,21 @@ struct WaitWithLimit : Scene<Size> {
 // The wait for the first stripe ends by its limit, since its job does not end before. That the
 // second is done, changes nothing.
 template <class Sync = RelacySync>
-struct FirstOfTwoTimesOut : Scene<Size<2, 1, 2>, Sync> {
+struct FirstOfTwoTimesOut : Scene<With<Requesters<2>, Workers<1>, Stripes<2>>, Sync> {
   static constexpr int threads = 1;
 
   RelacySync::semaphore end;
 
   void before() {
-    this->make([this](typename Scene<Size<2, 1, 2>, Sync>::Context& context) {
-      if (context.stripe_id() == 0) {
-        end.wait();
-      }
-      this->note(context);
-      return CompactionOutcome::done();
-    });
+    this->make(
+        [this](
+            typename Scene<With<Requesters<2>, Workers<1>, Stripes<2>>, Sync>::Context& context) {
+          if (context.stripe_id() == 0) {
+            end.wait();
+          }
+          this->note(context);
+          return CompactionOutcome::done();
+        });
     this->request(1);
     this->request(0);
     this->start();
@@ -282,9 +284,12 @@ struct FirstOfTwoTimesOut : Scene<Size<2, 1, 2>, Sync> {
 
 // The limit passes, and before the caller has the mutex again what it waits for has happened: the
 // answer says so. If both the stripe's end and a shutdown have happened, shutdown comes first.
-template <bool shuts_down, class Sync = TimesOutLate>
-struct LimitPassesAtTheEnd : Scene<Size<1, 1>, Sync> {
+enum class Happens { the_end, a_shutdown };
+
+template <Happens what, class Sync = TimesOutLate>
+struct LimitPassesAtTheEnd : Scene<With<Requesters<1>, Workers<1>>, Sync> {
   static constexpr int threads = 2;
+  static constexpr bool shuts_down = what == Happens::a_shutdown;
 
   TimesOutLate::Hold hold;
 
@@ -318,88 +323,6 @@ struct LimitPassesAtTheEnd : Scene<Size<1, 1>, Sync> {
   }
 };
 
-// Not seen to end: cut short, or at random; what stands in is smaller and is searched without a
-// bound.
-template <class Scenario, class Size>
-Registered too_large(Claim claim, Mode mode, std::uint64_t executions, const char* fallback) {
-  auto options = suite_options<Scenario, Size>(std::move(claim), "");
-  options.limits.mode = mode;
-  options.limits.max_executions = executions;
-  options.large = true;
-  options.fallback = fallback;
-  return suite<Scenario>(std::move(options));
-}
-
-const Proved<EachWaitsForItsOwn<Size<1, 1>>, Size<1, 1>> one({"each_waits_for_its_own_1_1",
-                                                              "P4 P9"});
-const Proved<EachWaitsForItsOwn<Size<2, 1>>, Size<2, 1>> two({"each_waits_for_its_own_2_1",
-                                                              "P4 P9",
-                                                              {"coalesced",
-                                                               "requested while running"},
-                                                              {},
-                                                              false,
-                                                              true});
-const Proved<WaitAgainstShutdown<Size<1, 1>>, Size<1, 1>> against_shutdown(
-    {"wait_idle_against_request_and_shutdown_1_1",
-     "P7 P9",
-     {"interrupted", "served", "discarded", "rejected"}});
-const Proved<WaitAgainstDestructor<>, Size<1, 1>> against_destructor(
-    {"wait_idle_against_destructor", "P10", {"destroyed while somebody waits"}});
-
-const Proved<ShutdownAgainstDestructor<>, Size<1, 1>> shutdown_against_destructor(
-    {"shutdown_against_destructor", "P10", {"destroyed while somebody waits"}});
-const Proved<TwoWaitsAgainstShutdown<>, Size<1, 1>> two_waits_against_shutdown(
-    {"two_waits_against_shutdown", "P9"});
-
-const Proved<TwoWaitsForOneRequest<>, Size<1, 1>> two_waits_for_one_request(
-    {"two_waits_for_one_request", "P9"});
-const Proved<WaitAndShutdownAgainstDestructor<>, Size<1, 1>> both_against_destructor(
-    {"wait_idle_and_shutdown_against_destructor", "P10", {"destroyed while both wait"}});
-const ProvedCalm<ThreeShutdownsAgainstDestructor<>, Size<1, 1>> three_against_destructor(
-    {"three_shutdowns_against_destructor", "P10", {"destroyed while three wait"}}, 1);
-
-const Twice<WaitWithLimit<Size<1, 1>>> with_limit(
-    with_one_timeout<WaitWithLimit<Size<1, 1>>, Size<1, 1>>(
-        {"wait_idle_with_limit_1_1", "P9", {"timed out"}}));
-const Twice<FirstOfTwoTimesOut<>> first_of_two(
-    with_one_timeout<FirstOfTwoTimesOut<>, Size<2, 1, 2>>(
-        {"first_of_two_stripes_times_out", "P9", {"the second stripe is done"}}));
-const Proved<LimitPassesAtTheEnd<false>, Size<1, 1>> limit_at_the_end(
-    {"limit_passes_as_the_stripe_ends", "P9", {"timed out"}});
-const Proved<LimitPassesAtTheEnd<true>, Size<1, 1>> limit_at_shutdown(
-    {"limit_passes_as_shutdown_interrupts", "P9", {"timed out"}});
-
-const Refuted<EachWaitsForItsOwn<Size<2, 1>, PublishesNoRequest>, Size<2, 1>> publishes_nothing(
-    {"each_waits_for_its_own_that_publishes_nothing", "P4"}, Failure::check_failed,
-    "a compaction that sees its payload");
-const Refuted<WaitAgainstShutdown<Size<1, 1>, ShutdownMode::finish_running, LosesNotifications>,
-              Size<1, 1>>
-    loses_notifications({"wait_idle_against_shutdown_without_notifications", "P9"},
-                        Failure::deadlock, "sleeps on episode_ended");
-const Refuted<TwoWaitsForOneRequest<NotifiesOne>, Size<1, 1>> two_waits_notify_one(
-    {"two_waits_for_one_request_and_one_notified", "P9"}, Failure::deadlock,
-    "sleeps on episode_ended");
-const Refuted<ThreeShutdownsAgainstDestructor<NotifiesOne>, Size<1, 1>> three_notify_one(
-    {"three_shutdowns_against_destructor_and_one_notified", "P10"}, Failure::deadlock,
-    "sleeps on thread_left");
-const Refuted<WaitAndShutdownAgainstDestructor<LosesNotifications>, Size<1, 1>>
-    both_against_destructor_lost({"wait_idle_and_shutdown_against_destructor_without_notifications",
-                                  "P10"},
-                                 Failure::deadlock, "sleeps on episode_ended");
-// Limits never pass.
-const Refuted<FirstOfTwoTimesOut<>, Size<2, 1, 2>> first_of_two_never(
-    {"first_of_two_stripes_never_times_out", "P9"}, Failure::deadlock,
-    "t0 sleeps on episode_ended");
-const Refuted<TwoWaitsAgainstShutdown<LosesNotifications>, Size<1, 1>> two_waits_lost(
-    {"two_waits_against_shutdown_without_notifications", "P9"}, Failure::deadlock,
-    "t0 sleeps on episode_ended, t1 sleeps on episode_ended");
-const Refuted<ShutdownAgainstDestructor<LosesNotifications>, Size<1, 1>>
-    shutdown_against_destructor_lost({"shutdown_against_destructor_without_notifications", "P10"},
-                                     Failure::deadlock, "sleeps on thread_left");
-const Refuted<WaitAgainstDestructor<LosesNotifications>, Size<1, 1>> against_destructor_lost(
-    {"wait_idle_against_destructor_without_notifications", "P10"}, Failure::deadlock,
-    "t0 sleeps on episode_ended");
-
 // The same at the largest sizes that are tried.
 template <class Size>
 using Drained = WaitAgainstShutdown<Size, ShutdownMode::drain>;
@@ -408,32 +331,180 @@ using Finished = WaitAgainstShutdown<Size>;
 const char* const larger_properties = "P1 P4 P5 P7 P9 P10";
 const char* const larger_properties_of_two = "P1 P3 P4 P5 P7 P9 P10";  // of two worker threads
 const std::vector<std::string> larger_events = {"served", "rejected", "interrupted"};
-const ProvedCalm<Drained<Size<2, 1>>, Size<2, 1>> drained_2_1({"everybody_against_drain_2_1",
-                                                               larger_properties,
-                                                               {"served", "rejected", "interrupted",
-                                                                "requested while running"},
-                                                               {},
-                                                               true},
-                                                              1);
-const ProvedCalm<Finished<Size<1, 2>>, Size<1, 2>> finished_1_2(
-    {"everybody_against_finish_running_1_2",
-     larger_properties_of_two,
-     {"served", "rejected", "interrupted", "discarded"},
-     {},
-     true},
-    1);
-const auto drained_2_2 = too_large<Drained<Size<2, 2>>, Size<2, 2>>(
-    {"everybody_against_drain_2_2", larger_properties_of_two, larger_events}, Mode::source_sets,
-    10'000'000, "everybody_against_drain_2_1 everybody_against_drain_2_2_bound_1");
-const Registered drained_2_2_within_one = suite<Drained<Size<2, 2>>>(within<Drained<Size<2, 2>>,
-                                                                            Size<2, 2>>(
-    1, {"everybody_against_drain_2_2_bound_1", larger_properties_of_two, larger_events, {}, true}));
-const auto finished_3_2 = too_large<Finished<Size<3, 2, 2>>, Size<3, 2, 2>>(
-    {"everybody_against_finish_running_3_2_at_random", larger_properties_of_two, larger_events},
-    Mode::random, 300'000, "everybody_against_finish_running_1_2 request_then_idle_3_2_bound_0");
-const Refuted<WaitAgainstShutdown<Size<1, 1>, ShutdownMode::drain, LosesTokens>, Size<1, 1>>
-    loses_tokens_against_drain({"everybody_against_drain_without_tokens", "P7"}, Failure::deadlock,
-                               "t2 join, w0 semaphore wait sleepers");
+
+const Registered suites[] = {
+    proved<EachWaitsForItsOwn<With<Requesters<1>, Workers<1>>>>({
+        .name = "each_waits_for_its_own_1_1",
+        .property = "P4 P9",
+    }),
+    proved<EachWaitsForItsOwn<With<Requesters<2>, Workers<1>>>>({
+        .name = "each_waits_for_its_own_2_1",
+        .property = "P4 P9",
+        .sometimes = {"coalesced", "requested while running"},
+        .large = Large::with_surprises,
+    }),
+    proved<WaitAgainstShutdown<With<Requesters<1>, Workers<1>>>>({
+        .name = "wait_idle_against_request_and_shutdown_1_1",
+        .property = "P7 P9",
+        .sometimes = {"interrupted", "served", "discarded", "rejected"},
+    }),
+    proved<WaitAgainstDestructor<>>({
+        .name = "wait_idle_against_destructor",
+        .property = "P10",
+        .sometimes = {"destroyed while somebody waits"},
+    }),
+
+    proved<ShutdownAgainstDestructor<>>({
+        .name = "shutdown_against_destructor",
+        .property = "P10",
+        .sometimes = {"destroyed while somebody waits"},
+    }),
+    proved<TwoWaitsAgainstShutdown<>>({
+        .name = "two_waits_against_shutdown",
+        .property = "P9",
+    }),
+
+    proved<TwoWaitsForOneRequest<>>({
+        .name = "two_waits_for_one_request",
+        .property = "P9",
+    }),
+    proved<WaitAndShutdownAgainstDestructor<>>({
+        .name = "wait_idle_and_shutdown_against_destructor",
+        .property = "P10",
+        .sometimes = {"destroyed while both wait"},
+    }),
+    proved<ThreeShutdownsAgainstDestructor<>>({
+        .name = "three_shutdowns_against_destructor",
+        .property = "P10",
+        .sometimes = {"destroyed while three wait"},
+        .surprises_within = 1,
+    }),
+
+    proved<WaitWithLimit<With<Requesters<1>, Workers<1>>>>({
+        .name = "wait_idle_with_limit_1_1",
+        .property = "P9",
+        .sometimes = {"timed out"},
+        .timeouts = 1,
+    }),
+    proved<FirstOfTwoTimesOut<>>({
+        .name = "first_of_two_stripes_times_out",
+        .property = "P9",
+        .sometimes = {"the second stripe is done"},
+        .timeouts = 1,
+    }),
+    proved<LimitPassesAtTheEnd<Happens::the_end>>({
+        .name = "limit_passes_as_the_stripe_ends",
+        .property = "P9",
+        .sometimes = {"timed out"},
+    }),
+    proved<LimitPassesAtTheEnd<Happens::a_shutdown>>({
+        .name = "limit_passes_as_shutdown_interrupts",
+        .property = "P9",
+        .sometimes = {"timed out"},
+    }),
+
+    refuted<EachWaitsForItsOwn<With<Requesters<2>, Workers<1>>, PublishesNoRequest>>({
+        .name = "each_waits_for_its_own_that_publishes_nothing",
+        .property = "P4",
+        .failure = Failure::check_failed,
+        .because = "a compaction that sees its payload",
+    }),
+    refuted<WaitAgainstShutdown<With<Requesters<1>, Workers<1>>, ShutdownMode::finish_running,
+                                LosesNotifications>>({
+        .name = "wait_idle_against_shutdown_without_notifications",
+        .property = "P9",
+        .failure = Failure::deadlock,
+        .because = "sleeps on episode_ended",
+    }),
+    refuted<TwoWaitsForOneRequest<NotifiesOne>>({
+        .name = "two_waits_for_one_request_and_one_notified",
+        .property = "P9",
+        .failure = Failure::deadlock,
+        .because = "sleeps on episode_ended",
+    }),
+    refuted<ThreeShutdownsAgainstDestructor<NotifiesOne>>({
+        .name = "three_shutdowns_against_destructor_and_one_notified",
+        .property = "P10",
+        .failure = Failure::deadlock,
+        .because = "sleeps on thread_left",
+    }),
+    refuted<WaitAndShutdownAgainstDestructor<LosesNotifications>>({
+        .name = "wait_idle_and_shutdown_against_destructor_without_notifications",
+        .property = "P10",
+        .failure = Failure::deadlock,
+        .because = "sleeps on episode_ended",
+    }),
+    // Limits never pass.
+    refuted<FirstOfTwoTimesOut<>>({
+        .name = "first_of_two_stripes_never_times_out",
+        .property = "P9",
+        .failure = Failure::deadlock,
+        .because = "t0 sleeps on episode_ended",
+    }),
+    refuted<TwoWaitsAgainstShutdown<LosesNotifications>>({
+        .name = "two_waits_against_shutdown_without_notifications",
+        .property = "P9",
+        .failure = Failure::deadlock,
+        .because = "t0 sleeps on episode_ended, t1 sleeps on episode_ended",
+    }),
+    refuted<ShutdownAgainstDestructor<LosesNotifications>>({
+        .name = "shutdown_against_destructor_without_notifications",
+        .property = "P10",
+        .failure = Failure::deadlock,
+        .because = "sleeps on thread_left",
+    }),
+    refuted<WaitAgainstDestructor<LosesNotifications>>({
+        .name = "wait_idle_against_destructor_without_notifications",
+        .property = "P10",
+        .failure = Failure::deadlock,
+        .because = "t0 sleeps on episode_ended",
+    }),
+    proved<Drained<With<Requesters<2>, Workers<1>>>>({
+        .name = "everybody_against_drain_2_1",
+        .property = larger_properties,
+        .sometimes = {"served", "rejected", "interrupted", "requested while running"},
+        .large = Large::yes,
+        .surprises_within = 1,
+    }),
+    proved<Finished<With<Requesters<1>, Workers<2>>>>({
+        .name = "everybody_against_finish_running_1_2",
+        .property = larger_properties_of_two,
+        .sometimes = {"served", "rejected", "interrupted", "discarded"},
+        .large = Large::yes,
+        .surprises_within = 1,
+    }),
+    proved_without_surprises<Drained<With<Requesters<2>, Workers<2>>>>({
+        .name = "everybody_against_drain_2_2",
+        .property = larger_properties_of_two,
+        .sometimes = larger_events,
+        .large = Large::yes,
+        .max_executions = 10'000'000,
+        .fallback = "everybody_against_drain_2_1 everybody_against_drain_2_2_bound_1",
+    }),
+    proved_without_surprises<Drained<With<Requesters<2>, Workers<2>>>>({
+        .name = "everybody_against_drain_2_2_bound_1",
+        .property = larger_properties_of_two,
+        .sometimes = larger_events,
+        .within = 1,
+        .large = Large::yes,
+    }),
+    proved_without_surprises<Finished<With<Requesters<3>, Workers<2>, Stripes<2>>>>({
+        .name = "everybody_against_finish_running_3_2_at_random",
+        .property = larger_properties_of_two,
+        .sometimes = larger_events,
+        .mode = Mode::random,
+        .large = Large::yes,
+        .max_executions = 300'000,
+        .fallback = "everybody_against_finish_running_1_2 request_then_idle_3_2_bound_0",
+    }),
+    refuted<WaitAgainstShutdown<With<Requesters<1>, Workers<1>>, ShutdownMode::drain, LosesTokens>>(
+        {
+            .name = "everybody_against_drain_without_tokens",
+            .property = "P7",
+            .failure = Failure::deadlock,
+            .because = "t2 join, w0 semaphore wait sleepers",
+        }),
+};
 
 }  // namespace
 }  // namespace kstone::model

@@ -1,0 +1,156 @@
+// P16 Nothing depends on the timer: the scan's wait may never end, or end at any moment.
+
+#include <chrono>
+
+#include "scene.h"
+
+namespace kstone::model {
+namespace {
+
+// The only requester is the scan, and somebody drains.
+template <class Sync = RelacySync>
+struct ScanAgainstDrain : Scene<With<Requesters<1>, Workers<1>>, Sync> {
+  using Base = Scene<With<Requesters<1>, Workers<1>>, Sync>;
+  static constexpr int threads = 1;
+  static constexpr int dynamic_threads = 2;
+
+  void before() {
+    typename Base::Worker::Options options;
+    options.scan = [this](typename Base::Worker&) {
+      const auto now = RelacySync::clock::now();
+      check(scans == 0 || now >= last + std::chrono::seconds(60),
+            "the scan waits for its interval");
+      last = now;
+      ++scans;
+      if (scans == 1) {
+        this->request(0);
+      }
+    };
+    this->make(
+        [this](typename Base::Context& context) {
+          this->note(context);
+          return CompactionOutcome::done();
+        },
+        options);
+    this->start();
+  }
+  void thread(int) { this->check_complete(this->worker->shutdown(ShutdownMode::drain, limit)); }
+  void after() {
+    this->check_served();
+    this->check_accounts();
+    this->worker.reset();
+    this->cover_if(scans > 1, "scanned again");
+    this->cover_if(scans == 0, "closed before the first scan");
+    this->cover_if(this->was_accepted(0), "accepted");
+  }
+
+  Limit limit;                       // none, or one that never passes
+  int scans = 0;                     // of one thread, read after its join
+  std::chrono::nanoseconds last{0};  // as scans
+};
+
+struct ScanAgainstDrainWithinALimit : ScanAgainstDrain<> {
+  ScanAgainstDrainWithinALimit() { limit = Limit(std::chrono::hours(1)); }
+};
+
+// Where the worker thread is refused, the scan's is not even tried.
+struct NoScanWithoutWorkers : Scene<With<Requesters<1>, Workers<1>>> {
+  static constexpr int threads = 1;
+  static constexpr int dynamic_threads = 2;
+
+  bool scanned = false;  // by the scan's thread, read after its join
+
+  void before() {
+    Worker::Options options;
+    options.scan = [this](Worker&) { scanned = true; };
+    make([](Context&) { return CompactionOutcome::done(); }, options);
+  }
+  void thread(int) { started = worker->start() == StartResult::started; }
+  void after() {
+    check_complete(worker->shutdown());
+    check(started || !scanned, "no scan runs without a worker thread");
+    cover_if(!started, "no threads");
+    cover_if(scanned, "scanned");
+    worker.reset();
+  }
+
+  bool started = false;
+};
+
+// A shutdown whose limit passes while the scan runs says so, and the next one waits for its end.
+template <class Sync = RelacySync>
+struct LimitPassesWhileTheScanRuns : Scene<With<Requesters<1>, Workers<1>>, Sync> {
+  using Base = Scene<With<Requesters<1>, Workers<1>>, Sync>;
+  static constexpr int threads = 1;
+  static constexpr int dynamic_threads = 2;
+
+  RelacySync::semaphore began;
+  RelacySync::semaphore end;
+
+  void before() {
+    typename Base::Worker::Options options;
+    options.scan = [this](typename Base::Worker&) {
+      began.post(1);
+      end.wait();
+    };
+    this->make([](typename Base::Context&) { return CompactionOutcome::done(); }, options);
+    this->start();
+  }
+  void thread(int) {
+    began.wait();
+    const auto first = this->worker->shutdown(ShutdownMode::drain, std::chrono::seconds(1));
+    check(!first.complete && first.still_running.empty(), "the scan still runs, and no job");
+    end.post(1);
+    this->check_complete(this->worker->shutdown());
+  }
+  void after() {
+    this->check_quiet(this->worker->snapshot());
+    this->worker.reset();
+  }
+};
+
+const Registered suites[] = {
+    proved<NoScanWithoutWorkers>({
+        .name = "start_with_a_scan_and_failing_threads",
+        .property = "P14",
+        .sometimes = {"no threads", "scanned"},
+        .refused_threads = 1,
+    }),
+    proved<ScanAgainstDrain<>>({
+        .name = "scan_against_drain",
+        .property = "P7 P16",
+        .sometimes = {"closed before the first scan", "accepted"},
+    }),
+    proved<ScanAgainstDrainWithinALimit>({
+        .name = "scan_against_drain_within_its_limit",
+        .property = "P7 P16",
+        .sometimes = {"closed before the first scan", "accepted"},
+    }),
+    proved<ScanAgainstDrain<>>({
+        .name = "scan_that_repeats_against_drain",
+        .property = "P7 P16",
+        .sometimes = {"scanned again", "closed before the first scan", "accepted"},
+        .timeouts = 1,
+    }),
+    proved<LimitPassesWhileTheScanRuns<>>({
+        .name = "limit_passes_while_the_scan_runs",
+        .property = "P7 P16",
+        .timeouts = 1,
+    }),
+    // Limits never pass.
+    refuted<LimitPassesWhileTheScanRuns<>>({
+        .name = "limit_never_passes_while_the_scan_runs",
+        .property = "P7",
+        .failure = Failure::deadlock,
+        .because = "t0 sleeps on thread_left",
+    }),
+    refuted<ScanAgainstDrain<LosesNotificationsOfOne>>({
+        .name = "scan_against_drain_that_does_not_end_its_sleep",
+        .property = "P16",
+        .failure = Failure::deadlock,
+        .because = "w1 sleeps on closed",
+    }),
+};
+
+}  // namespace
+}  // namespace kstone::model
