@@ -18,6 +18,16 @@ bool has(const std::vector<std::string>& names, const std::string& name) {
                      [&](const auto& each) { return each == name || each == escaped(name); });
 }
 
+// The first operator that SSTs with operands name and that is not this one, or empty.
+std::string other_merger(const FamilyEvidence& evidence, const ::rocksdb::MergeOperator& merge) {
+  for (const auto& name : evidence.mergers) {
+    if (name != merge.Name()) {
+      return name == "nullptr" ? "none" : in_quotes(name);
+    }
+  }
+  return "";
+}
+
 class Judge {
  public:
   Judge(const OfflineOptions& options, const Evidence& evidence, Plan& plan)
@@ -103,6 +113,11 @@ void Judge::judge_merges(const FamilyEvidence& evidence, FamilyPlan& family) {
     object("it holds merge operands, and its merge operator " + in_quotes(merge->Name()) +
                " is not certain: the options file does not describe it in full",
            name_it);
+  } else if (const auto other = other_merger(evidence, *merge); !other.empty()) {
+    object("its SSTs were merged by " + other + ", and the operator that would merge them now is " +
+               in_quotes(merge->Name()),
+           evidence.named ? "naming the right one"
+                          : "--options-file FILE, one that names the owner's");
   } else if (!evidence.misfit.empty()) {
     object("the merge operator that was named is not the owner's: " + evidence.misfit, "");
   }

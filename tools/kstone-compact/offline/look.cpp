@@ -14,6 +14,7 @@
 #include "judge.h"
 #include "looker.h"
 #include "merge_operators.h"
+#include "options_difference.h"
 #include "options_file.h"
 
 namespace kstone::compact {

@@ -3,7 +3,7 @@
 // A value is merged only by an operator that is certainly the owner's. The name in an options file
 // is not enough: another engine's operator may have the same name, and older releases write
 // StringAppendOperator without its delimiter. So an operator counts if the options file describes
-// it in full, or if the user has named it.
+// it in full, or if the user has named it; and if no SST with operands carries another name.
 //
 // Thread safety: values, and stateless operators.
 

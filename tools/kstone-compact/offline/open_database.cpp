@@ -190,7 +190,7 @@ FamilyContents contents_of(const ::rocksdb::TablePropertiesCollection& ssts) {
   return sum;
 }
 
-double growth_of(const ::rocksdb::TablePropertiesCollection& ssts, const FamilyPlan& family) {
+std::set<std::string> compressions_of(const ::rocksdb::ColumnFamilyOptions& options) {
   using namespace ::rocksdb;
   static const std::map<CompressionType, std::string> names = {{kNoCompression, "NoCompression"},
                                                                {kSnappyCompression, "Snappy"},
@@ -199,19 +199,28 @@ double growth_of(const ::rocksdb::TablePropertiesCollection& ssts, const FamilyP
                                                                {kLZ4Compression, "LZ4"},
                                                                {kLZ4HCCompression, "LZ4HC"},
                                                                {kZSTD, "ZSTD"}};
-  std::set<CompressionType> types(family.options.compression_per_level.begin(),
-                                  family.options.compression_per_level.end());
+  std::set<CompressionType> types(options.compression_per_level.begin(),
+                                  options.compression_per_level.end());
   if (types.empty()) {
-    types.insert(family.options.compression);
+    types.insert(options.compression);
   }
-  if (family.options.bottommost_compression != kDisableCompressionOption) {
-    types.insert(family.options.bottommost_compression);
+  if (options.bottommost_compression != kDisableCompressionOption) {
+    types.insert(options.bottommost_compression);
   }
-  const auto name = types.size() == 1 ? names.find(*types.begin()) : names.end();
-  bool same = name != names.end();
+  std::set<std::string> found;
+  for (const auto type : types) {
+    const auto name = names.find(type);
+    found.insert(name == names.end() ? "another" : name->second);
+  }
+  return found;
+}
+
+double growth_of(const ::rocksdb::TablePropertiesCollection& ssts, const FamilyPlan& family) {
+  const auto names = compressions_of(family.options);
+  bool same = names.size() == 1;
   std::uint64_t raw = 0;
   for (const auto& [path, sst] : ssts) {
-    same = same && sst->compression_name == name->second;
+    same = same && sst->compression_name == *names.begin();
     raw += sst->raw_key_size + sst->raw_value_size + sst->index_size + sst->filter_size;
   }
   const auto bytes = family.bytes();

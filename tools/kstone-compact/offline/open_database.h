@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,8 @@ class OpenDatabase {
 };
 
 FamilyContents contents_of(const ::rocksdb::TablePropertiesCollection& ssts);
+// As SSTs name the kinds of compression that new ones may have by the family's options.
+std::set<std::string> compressions_of(const ::rocksdb::ColumnFamilyOptions& options);
 // How many times larger new SSTs may be: those of a family that is compressed otherwise than they
 // were.
 double growth_of(const ::rocksdb::TablePropertiesCollection& ssts, const FamilyPlan& family);
