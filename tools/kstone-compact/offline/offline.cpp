@@ -13,6 +13,7 @@
 #include "bad_input.h"
 #include "entry_accounts.h"
 #include "escape.h"
+#include "judge.h"
 #include "kstone/background_worker.h"
 #include "kstone/rocksdb/column_family_compactor.h"
 #include "kstone/rocksdb/database_listener.h"
@@ -51,6 +52,7 @@ class Offline {
   int run();
 
  private:
+  void read_before();
   void begin_work();
   void compact_in_rounds();
   // The stripes of the round that failed; those that were not begun keep their fate.
@@ -185,21 +187,27 @@ void Offline::work_on(OpenDatabase& database, const Stripes& stripes) {
 
 // Sizes afterwards, and whether the entries add up.
 void Offline::look_again(OpenDatabase& database) {
+  report_.wrong.clear();
+  report_.families_verified = 0;
   for (std::size_t stripe = 0; stripe < report_.families.size(); ++stripe) {
     auto& family = report_.families[stripe];
     family.after = database.size(database.handles()[stripe]);
     if (family.fate == Fate::failed) {
       continue;
     }
+    const auto& plan = look_.plan.families[stripe];
     ::rocksdb::TablePropertiesCollection ssts;
-    if (!database.db().GetPropertiesOfAllTables(database.handles()[stripe], &ssts).ok()) {
+    const auto status = database.db().GetPropertiesOfAllTables(database.handles()[stripe], &ssts);
+    const bool compacted = family.fate == Fate::compacted;
+    if (!status.ok() && !compacted) {
       continue;  // one that could not be read before either: an objection says so
     }
-    const auto& plan = look_.plan.families[stripe];
-    if (const auto wrong = accounts_->wrong(plan.name, plan.contents, contents_of(ssts));
-        !wrong.empty()) {
+    const auto wrong = status.ok() ? accounts_->wrong(plan.name, plan.contents, contents_of(ssts))
+                                   : "its SSTs cannot be read any more: " + status.ToString();
+    if (!wrong.empty()) {
       report_.wrong.push_back("column family " + in_quotes(name(stripe)) + ": " + wrong);
     }
+    report_.families_verified += compacted ? 1 : 0;
   }
 }
 
@@ -226,6 +234,9 @@ void Offline::compact_in_rounds() {
     if (report_.families[stripe].fate == Fate::not_started) {
       rounds.front().push_back(stripe);
     }
+  }
+  if (rounds.front().empty()) {
+    return;
   }
   bool opened = false;
   while (!rounds.empty() && !interrupted()) {
@@ -271,6 +282,34 @@ void Offline::begin_work() {
   }
 }
 
+// What is damaged, or cannot be read, is known before anything is judged, and so before anything is
+// written.
+void Offline::read_before() {
+  std::map<std::string, std::string> errors;
+  if (options_.verify == VerifyMode::full) {
+    say("reading every record before");
+    records_before_ = digest_records(look_.plan);
+    for (const auto& [family, digest] : records_before_) {
+      errors[family] = digest.error.empty() ? "" : digest.text();
+    }
+  } else {
+    say("reading every SST before");
+    for (const auto& [family, error] : damaged_families(look_.plan)) {
+      errors[family] = "an SST cannot be read: " + error;
+    }
+  }
+  for (std::size_t stripe = 0; stripe < look_.plan.families.size(); ++stripe) {
+    if (const auto& error = errors[name(stripe)]; !error.empty()) {
+      look_.evidence.families[stripe].unreadable = error;
+      records_before_.erase(name(stripe));
+    }
+  }
+  judge(options_, look_.evidence, look_.plan);
+  if (look_.plan.refused()) {
+    throw BadInput(escaped(look_.plan.path) + ": refused: " + look_.plan.refusal());
+  }
+}
+
 void Offline::compare_records() {
   say("reading every record afterwards");
   const auto after = digest_records(look_.plan);
@@ -281,13 +320,11 @@ void Offline::compare_records() {
     }
     report_.records_verified += before.records;
     if (!before.is_kept_in(found->second)) {
-      report_.wrong.push_back(
-          "column family " + in_quotes(family) + ": " + std::to_string(before.records) +
-          " records with checksum " + before.checksum + " before, " +
-          std::to_string(found->second.records) + " with " + found->second.checksum + " after");
+      report_.wrong.push_back("column family " + in_quotes(family) + ": before " + before.text() +
+                              ", after " + found->second.text());
     }
   }
-  report_.verified_in_full = !interrupted();
+  report_.verified_in_full = !interrupted() && !records_before_.empty();
 }
 
 int Offline::end_status() const {
@@ -306,17 +343,7 @@ int Offline::end_status() const {
 }
 
 int Offline::run() {
-  const bool full = options_.verify == VerifyMode::full;
-  if (full) {
-    say("reading every record before");
-    records_before_ = digest_records(look_.plan);
-    for (auto& family : look_.plan.families) {
-      if (const auto& error = records_before_[family.name].error; !error.empty()) {
-        family.objections.push_back({"its records cannot be read: " + error, "", ""});
-        records_before_.erase(family.name);
-      }
-    }
-  }
+  read_before();
   report_.begin(look_.plan);
   if (!interrupted()) {
     for (const auto& note : look_.plan.notes) {
@@ -324,7 +351,7 @@ int Offline::run() {
     }
     begin_work();
     compact_in_rounds();
-    if (full && !interrupted()) {
+    if (options_.verify == VerifyMode::full && !interrupted()) {
       compare_records();
     }
   }

@@ -1,15 +1,18 @@
 #include "open_database.h"
 
+#include <rocksdb/convenience.h>
 #include <rocksdb/memtablerep.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <map>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "bad_input.h"
 #include "escape.h"
+#include "interrupt.h"
 #include "no_log.h"
 
 namespace kstone::compact {
@@ -69,6 +72,7 @@ int open_files_max() {
   options.inplace_update_support = false;
   options.max_successive_merges = 0;
   options.force_consistency_checks = true;
+  options.paranoid_file_checks = true;  // each new SST is read again, and compared
   // The style of a database whose compactions belong to a worker; with it CompactRange answers OK
   // and does nothing.
   if (options.compaction_style == ::rocksdb::kCompactionStyleNone) {
@@ -153,11 +157,16 @@ OpenDatabase::Size OpenDatabase::size(::rocksdb::ColumnFamilyHandle* handle) con
   return {metadata.size + metadata.blob_file_size, metadata.file_count};
 }
 
+::rocksdb::ColumnFamilyHandle* OpenDatabase::handle(const std::string& family) const {
+  const auto found = std::find_if(handles_.begin(), handles_.end(),
+                                  [&](const auto* each) { return each->GetName() == family; });
+  return found == handles_.end() ? nullptr : *found;
+}
+
 ::rocksdb::Status OpenDatabase::read_all(const std::string& family, Versions versions,
-                                         const Visit& visit) const {
-  const auto handle = std::find_if(handles_.begin(), handles_.end(),
-                                   [&](const auto* each) { return each->GetName() == family; });
-  if (handle == handles_.end()) {
+                                         const Visit& visit, const std::string& time) const {
+  auto* const found = handle(family);
+  if (found == nullptr) {
     return ::rocksdb::Status::NotFound(family);
   }
   ::rocksdb::ReadOptions options;
@@ -165,18 +174,69 @@ OpenDatabase::Size OpenDatabase::size(::rocksdb::ColumnFamilyHandle* handle) con
   options.fill_cache = false;
   options.total_order_seek = true;
   options.readahead_size = 2 << 20;
-  const std::string latest((*handle)->GetComparator()->timestamp_size(), '\xff');
-  const std::string earliest((*handle)->GetComparator()->timestamp_size(), '\0');
-  const ::rocksdb::Slice until(latest);
-  const ::rocksdb::Slice since(earliest);
-  if (!latest.empty()) {
+  const auto size = found->GetComparator()->timestamp_size();
+  const std::string latest(size, '\xff');
+  const std::string earliest(size, '\0');
+  const bool all = versions == Versions::all;
+  const ::rocksdb::Slice until(all || time.empty() ? latest : time);
+  const ::rocksdb::Slice since(time.empty() ? earliest : time);
+  if (size > 0) {
     options.timestamp = &until;
-    options.iter_start_ts = versions == Versions::all ? &since : nullptr;
+    options.iter_start_ts = all ? &since : nullptr;
   }
-  const std::unique_ptr<::rocksdb::Iterator> at(db_->NewIterator(options, *handle));
+  const std::unique_ptr<::rocksdb::Iterator> at(db_->NewIterator(options, found));
   for (at->SeekToFirst(); at->Valid() && visit(*at); at->Next()) {
   }
   return at->status();
+}
+
+// RocksDB's own call for it aborts if there is none, where it is built with assertions. A read as
+// of the beginning of time is refused if there is one, and told.
+std::string OpenDatabase::history_mark(const std::string& family) const {
+  auto* const found = handle(family);
+  const auto size = found == nullptr ? 0 : found->GetComparator()->timestamp_size();
+  if (size == 0) {
+    return "";
+  }
+  const std::string earliest(size, '\0');
+  const ::rocksdb::Slice time(earliest);
+  ::rocksdb::ReadOptions options;
+  options.timestamp = &time;
+  std::string ignored;
+  const auto text = db_->Get(options, found, "", &ignored).ToString();
+  constexpr std::string_view before = "full_history_ts_low: ";
+  const auto at = text.find(before);
+  std::string mark;
+  if (at == std::string::npos ||
+      !::rocksdb::Slice(text.substr(at + before.size(), 2 * size)).DecodeHex(&mark)) {
+    return "";
+  }
+  return mark;
+}
+
+::rocksdb::Status OpenDatabase::verify_ssts(const FamilyPlan& family) const {
+  auto* const found = handle(family.name);
+  if (found == nullptr) {
+    return ::rocksdb::Status::NotFound(family.name);
+  }
+  ::rocksdb::ColumnFamilyMetaData metadata;
+  db_->GetColumnFamilyMetaData(found, &metadata);
+  const ::rocksdb::Options options(db_->GetDBOptions(), safe(family.options));
+  ::rocksdb::ReadOptions read;
+  read.readahead_size = 2 << 20;
+  for (const auto& level : metadata.levels) {
+    for (const auto& sst : level.files) {
+      if (interrupted()) {
+        return ::rocksdb::Status::OK();
+      }
+      const auto status = ::rocksdb::VerifySstFileChecksum(options, ::rocksdb::EnvOptions(options),
+                                                           read, sst.db_path + sst.name);
+      if (!status.ok()) {
+        return status;
+      }
+    }
+  }
+  return ::rocksdb::Status::OK();
 }
 
 FamilyContents contents_of(const ::rocksdb::TablePropertiesCollection& ssts) {
