@@ -1,9 +1,11 @@
 #include "judge.h"
 
 #include <rocksdb/merge_operator.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include <algorithm>
+#include <map>
 #include <vector>
 
 #include "escape.h"
@@ -54,7 +56,12 @@ class Judge {
   static void judge_merges(const FamilyEvidence& evidence, FamilyPlan& family);
   void judge_continuity();
   void judge_log(const WalFamily& wal, FamilyPlan& family);
-  std::uint64_t needed_bytes() const;
+  struct Space {
+    std::uint64_t needed = 0;
+    std::uint64_t largest = 0;  // of what is needed one after the other
+    std::uint64_t free = UINT64_MAX;
+  };
+  std::map<dev_t, Space> spaces() const;
   void judge_space();
 
   const OfflineOptions& options_;
@@ -89,6 +96,9 @@ void Judge::judge_family(const FamilyEvidence& evidence, FamilyPlan& family) con
   if (family.options.compaction_style == ::rocksdb::kCompactionStyleFIFO) {
     family.chosen = false;
     family.note = "FIFO: never merged, and compacting it would delete its oldest records";
+  } else if (family.chosen && family.ssts == 0 && family.wal_records == 0) {
+    family.chosen = false;
+    family.note = "empty";
   } else if (family.chosen && family.ssts < options_.min_ssts) {
     family.chosen = false;
     family.note = "below " + std::to_string(options_.min_ssts) + " SSTs";
@@ -163,45 +173,60 @@ void Judge::judge_log(const WalFamily& wal, FamilyPlan& family) {
   }
 }
 
-// RocksDB reserves space for a manifest when it opens, and a family is never larger than it was.
-std::uint64_t Judge::needed_bytes() const {
-  std::vector<std::uint64_t> sizes;
-  std::uint64_t needed = plan_.options.manifest_preallocation_size;
+// By device. RocksDB keeps an SST that is no longer needed while an older compaction runs: with
+// several at a time all that any of them writes may be there at once. One alone takes the place of
+// its inputs step by step, unless they are a copy's, too. RocksDB also reserves space for a
+// manifest when it opens.
+std::map<dev_t, Judge::Space> Judge::spaces() const {
+  std::map<dev_t, Space> found;
+  const auto at = [&](const std::string& place) -> Space& {
+    struct stat status{};
+    const auto device = stat(place.c_str(), &status) == 0 ? status.st_dev : 0;
+    auto& space = found[device];
+    struct statvfs disk{};
+    if (statvfs(place.c_str(), &disk) == 0) {
+      space.free = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
+    }
+    return space;
+  };
+  at(plan_.path).needed += plan_.options.manifest_preallocation_size;
+  at(plan_.wal_dir.empty() ? plan_.path : plan_.wal_dir);
+  std::size_t compacted = 0;
   for (const auto& family : plan_.families) {
-    needed += family.wal_bytes;
-    if (family.compacts()) {
-      sizes.push_back(
-          static_cast<std::uint64_t>(static_cast<double>(family.bytes()) * family.growth) +
-          family.wal_bytes);
+    at(family.first_place.empty() ? plan_.path : family.first_place).needed += family.wal_bytes;
+    compacted += family.compacts() ? 1 : 0;
+  }
+  const bool several = options_.workers > 1 && compacted > 1;
+  for (const auto& family : plan_.families) {
+    if (!family.compacts()) {
+      continue;
+    }
+    auto& space = at(family.target.empty() ? plan_.path : family.target);
+    space.needed += several               ? family.bytes_written_max()
+                    : evidence_.has_links ? family.kept_bytes_max()
+                                          : 0;
+    if (!several) {
+      space.largest = std::max(space.largest, family.extra_bytes_max());
     }
   }
-  std::sort(sizes.rbegin(), sizes.rend());
-  if (!evidence_.has_links) {  // else what is deleted here frees nothing
-    sizes.resize(std::min<std::size_t>(sizes.size(), options_.workers));
-  }
-  for (const auto size : sizes) {
-    needed += size;
-  }
-  return needed;
+  return found;
 }
 
 void Judge::judge_space() {
-  plan_.needed_bytes = needed_bytes();
+  plan_.needed_bytes = 0;
   plan_.free_bytes = UINT64_MAX;
-  struct statvfs disk{};
-  for (const auto& place : plan_.places) {
-    if (statvfs(place.c_str(), &disk) == 0) {
-      plan_.free_bytes =
-          std::min(plan_.free_bytes, static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize);
-    }
-  }
   const auto mib = [](std::uint64_t bytes) { return std::to_string((bytes >> 20) + 1) + " MiB"; };
   const bool works = std::any_of(plan_.families.begin(), plan_.families.end(),
                                  [](const auto& family) { return family.compacts(); });
-  if (works && plan_.free_bytes < plan_.needed_bytes && !options_.ignore_free_space) {
-    object("it may need " + mib(plan_.needed_bytes) + " of free space, and " +
-               mib(plan_.free_bytes) + " are free (No space left on device)",
-           "--ignore-free-space, or fewer --workers");
+  for (const auto& [device, space] : spaces()) {
+    const auto needed = space.needed + space.largest;
+    plan_.needed_bytes += needed;
+    plan_.free_bytes = std::min(plan_.free_bytes, space.free);
+    if (works && space.free < needed && !options_.ignore_free_space) {
+      object("it may need " + mib(needed) + " of free space, and " + mib(space.free) +
+                 " are free (No space left on device)",
+             options_.workers > 1 ? "--ignore-free-space, or --workers 1" : "--ignore-free-space");
+    }
   }
 }
 

@@ -19,9 +19,9 @@
 namespace kstone::compact {
 namespace {
 
-constexpr std::array<const char*, 10> kinds = {
-    "block-policy", "compaction-filter", "compression",      "file-checksums", "filters", "options",
-    "owner",        "partitioner",       "prefix-extractor", "properties"};
+constexpr std::array<const char*, 11> kinds = {
+    "block-policy", "compaction-filter", "compression", "file-checksums",   "filters",   "options",
+    "owner",        "partitioner",       "placement",   "prefix-extractor", "properties"};
 constexpr const char* wal_kind = "wal-records";
 
 bool is_kind(const std::string& word) {

@@ -253,7 +253,39 @@ void Looker::read_family(const OpenDatabase& database, std::size_t at) {
   for (const auto& blob : metadata.blob_files) {
     plan_.files.insert(place(blob.blob_file_path, blob.blob_file_name));
   }
+  note_places(metadata, family);
   read_properties(database, at, metadata);
+}
+
+// A compaction of everything goes to one path. That is where the last level lies, whose place the
+// owner's sizes have decided.
+void Looker::note_places(const ::rocksdb::ColumnFamilyMetaData& metadata, FamilyPlan& family) {
+  const auto& own = family.options.cf_paths;
+  const auto& paths = own.empty() ? plan_.options.db_paths : own;
+  family.first_place = paths.empty() ? plan_.path : paths.front().path;
+  family.target_path = 0;
+  family.target = family.first_place;
+  std::map<std::string, std::uint64_t> bytes;  // of the last level that holds something
+  for (const auto& level : metadata.levels) {
+    bytes = level.files.empty() ? bytes : std::map<std::string, std::uint64_t>();
+    for (const auto& sst : level.files) {
+      bytes[sst.db_path] += sst.size;
+    }
+  }
+  std::uint64_t most = 0;
+  for (std::size_t path = 0; path < paths.size(); ++path) {
+    const auto found = bytes.find(paths[path].path);
+    if (found != bytes.end() && found->second > most) {
+      most = found->second;
+      family.target_path = static_cast<std::uint32_t>(path);
+      family.target = paths[path].path;
+    }
+  }
+  if (bytes.size() > 1) {
+    compact::object(family, accepted_, "placement",
+                    "its last level lies in " + std::to_string(bytes.size()) +
+                        " of its paths, and all of it would go to " + escaped(family.target));
+  }
 }
 
 void Looker::read_properties(const OpenDatabase& database, std::size_t at,

@@ -141,7 +141,8 @@ void Looker::note_wal(const Places& places) {
   }
   std::uint64_t bytes = 0;
   for (const auto& family : plan_.families) {
-    bytes += wal_->of(family.name).bytes;
+    const auto wal = wal_->of(family.name);
+    bytes += memory_of_log(wal.records, wal.bytes);
   }
   // What recovery does not apply to an SST it holds in memory.
   constexpr std::uint64_t in_memory_max = 256 << 20;

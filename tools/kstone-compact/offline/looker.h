@@ -40,6 +40,7 @@ class Looker {
   void take_paths(const Places& places);
   void read_families(const OpenDatabase& database);
   void read_family(const OpenDatabase& database, std::size_t at);
+  void note_places(const ::rocksdb::ColumnFamilyMetaData& metadata, FamilyPlan& family);
   void read_properties(const OpenDatabase& database, std::size_t at,
                        const ::rocksdb::ColumnFamilyMetaData& metadata);
   void take_merge_operators();

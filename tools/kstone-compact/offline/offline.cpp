@@ -104,7 +104,7 @@ CompactionOutcome Offline::end(std::size_t stripe, const ::rocksdb::Status& stat
   const std::lock_guard<std::mutex> lock(mutex_);
   auto& family = report_.families[stripe];
   if (status.ok()) {
-    family.fate = Fate::compacted;
+    family.fate = accounts_->has_merged(name(stripe)) ? Fate::compacted : Fate::nothing;
     family.note.clear();
   } else if (outcome.kind() == Kind::stopped) {
     family.fate = Fate::stopped;
@@ -134,6 +134,10 @@ CompactionOutcome Offline::compact(OpenDatabase& database, std::size_t stripe,
   // "Exclusive" would have every other compaction of the database wait for this one.
   options.exclusive_manual_compaction = false;
   options.max_subcompactions = 1;
+  options.target_path_id = look_.plan.families[stripe].target_path;
+  using LastLevel = ::rocksdb::BottommostLevelCompaction;
+  options.bottommost_level_compaction =
+      options_.rewrites_last_level ? LastLevel::kForceOptimized : LastLevel::kSkip;
   const auto status =
       database.db().CompactRange(options, database.handles()[stripe], nullptr, nullptr);
   return end(stripe, status, context.stop_requested());
@@ -198,7 +202,7 @@ void Offline::look_again(OpenDatabase& database) {
     const auto& plan = look_.plan.families[stripe];
     ::rocksdb::TablePropertiesCollection ssts;
     const auto status = database.db().GetPropertiesOfAllTables(database.handles()[stripe], &ssts);
-    const bool compacted = family.fate == Fate::compacted;
+    const bool compacted = family.fate == Fate::compacted || family.fate == Fate::nothing;
     if (!status.ok() && !compacted) {
       continue;  // one that could not be read before either: an objection says so
     }

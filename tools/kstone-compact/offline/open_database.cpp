@@ -71,6 +71,16 @@ int open_files_max() {
   options.memtable_factory = std::make_shared<::rocksdb::SkipListFactory>();
   options.inplace_update_support = false;
   options.max_successive_merges = 0;
+  // Nobody reads what is in memory by its prefix. RocksDB takes this part of a write buffer for
+  // each family as it opens, whatever is written.
+  options.memtable_prefix_bloom_size_ratio = 0;
+  options.memtable_whole_key_filtering = false;
+  options.memtable_huge_page_size = 0;
+  options.memtable_insert_with_hint_prefix_extractor = nullptr;
+  options.arena_block_size = 1 << 20;
+  options.max_write_buffer_number_to_maintain = 0;
+  options.max_write_buffer_size_to_maintain = 0;
+  options.write_buffer_size = std::min<std::size_t>(options.write_buffer_size, 256 << 20);
   options.force_consistency_checks = true;
   options.paranoid_file_checks = true;  // each new SST is read again, and compared
   // The style of a database whose compactions belong to a worker; with it CompactRange answers OK
@@ -89,6 +99,19 @@ std::vector<::rocksdb::ColumnFamilyDescriptor> descriptors(const Plan& plan) {
   return families;
 }
 
+// RocksDB takes an SST of a path that it was not told for one of the last path, or aborts. So all
+// paths that there can be are told, and those that nobody named are nowhere.
+void fill_up(std::vector<::rocksdb::DbPath>& paths, const std::string& folder) {
+  constexpr std::size_t paths_max = 4;
+  if (paths.empty()) {
+    paths.emplace_back(folder, UINT64_MAX);
+  }
+  while (paths.size() < paths_max) {
+    paths.emplace_back(folder + "/path-that-was-not-named-" + std::to_string(paths.size() + 1),
+                       UINT64_MAX);
+  }
+}
+
 }  // namespace
 
 ::rocksdb::Status OpenDatabase::open_read_only(const Plan& plan,
@@ -97,9 +120,15 @@ std::vector<::rocksdb::ColumnFamilyDescriptor> descriptors(const Plan& plan) {
   // Logs that the manifest tracks are checked, whatever the owner's choice; there are none
   // otherwise.
   options.track_and_verify_wals_in_manifest = true;
+  fill_up(options.db_paths, plan.path);
+  auto families = descriptors(plan);
+  for (auto& family : families) {
+    if (!family.options.cf_paths.empty()) {
+      fill_up(family.options.cf_paths, plan.path);
+    }
+  }
   ::rocksdb::DB* db = nullptr;
-  auto status =
-      ::rocksdb::DB::OpenForReadOnly(options, plan.path, descriptors(plan), &handles_, &db);
+  auto status = ::rocksdb::DB::OpenForReadOnly(options, plan.path, families, &handles_, &db);
   db_.reset(db);
   return status;
 }
@@ -124,10 +153,10 @@ std::vector<::rocksdb::ColumnFamilyDescriptor> descriptors(const Plan& plan) {
   if (plan.keeps_log) {
     options.avoid_flush_during_recovery = true;
     options.avoid_flush_during_shutdown = true;
-    for (auto& family : families) {
-      family.options.write_buffer_size = 1ULL
-                                         << 34;  // one that is full would have all of them written
-      family.options.arena_block_size = 1 << 20;
+    // One that is full would have all of them written.
+    for (std::size_t at = 0; at < families.size(); ++at) {
+      const auto log = memory_of_log(plan.families[at].wal_records, plan.families[at].wal_bytes);
+      families[at].options.write_buffer_size = 2 * log + (64 << 20);
     }
   }
   ::rocksdb::DB* db = nullptr;

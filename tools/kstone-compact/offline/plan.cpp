@@ -133,6 +133,20 @@ std::uint64_t FamilyPlan::bytes_written_max() const {
   return grown(written, growth);
 }
 
+// Beside the inputs of a step its outputs. If new SSTs are larger, also what earlier steps have
+// made larger.
+std::uint64_t FamilyPlan::extra_bytes_max() const {
+  const auto all = bytes() + wal_bytes;
+  return grown(all, growth) + (grown(all, growth) - all);
+}
+
+std::uint64_t FamilyPlan::kept_bytes_max() const { return grown(bytes() + wal_bytes, growth); }
+
+std::uint64_t memory_of_log(std::uint64_t records, std::uint64_t bytes) {
+  constexpr std::uint64_t overhead_max = 128;
+  return bytes + records * overhead_max;
+}
+
 // Each byte that is written was read.
 std::uint64_t FamilyPlan::bytes_read_max() const { return bytes_written_max(); }
 

@@ -33,6 +33,8 @@ const char* to_string(Fate fate) {
       return "running";
     case Fate::compacted:
       return "compacted";
+    case Fate::nothing:
+      return "nothing to rewrite";
     case Fate::stopped:
       return "stopped";
     case Fate::failed:

@@ -21,6 +21,7 @@ enum class Fate : std::uint8_t {
   not_started,
   running,
   compacted,
+  nothing,  // there was nothing to rewrite
   stopped,
   failed
 };
