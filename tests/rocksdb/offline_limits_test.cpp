@@ -1,5 +1,7 @@
 // What `kstone-compact db` takes of the machine, and what it leaves where it was.
 
+#include <unistd.h>
+
 #include <random>
 #include <thread>
 
@@ -198,6 +200,71 @@ TEST_F(OfflineLimits, last_level_in_two_paths_is_refused) {
   auto accepting = arguments;
   accepting.insert(accepting.end(), {"--accept-loss", "placement"});
   EXPECT_EQ(run(accepting).status, 0);
+}
+
+TEST_F(OfflineLimits, root_works_as_the_owner_of_the_database) {
+  if (geteuid() != 0) {
+    GTEST_SKIP() << "needs root";
+  }
+  make_kind("plain");
+  for (const auto& entry : fs::directory_iterator(db())) {
+    ASSERT_EQ(chown(entry.path().c_str(), 65534, 65534), 0);
+  }
+  // It can do no more than that user: not enter, not write, not read what is root's.
+  expect_refusal({"db", db()}, "cannot work as that user: Permission denied");
+  fs::permissions(folder_.path(), fs::perms(0711));
+  expect_refusal({"db", db()}, "no file can be made in " + db() + ": Permission denied");
+  ASSERT_EQ(chown(db().c_str(), 65534, 65534), 0);
+  const auto options = options_file(db());
+  ASSERT_EQ(chown(options.c_str(), 0, 0), 0);
+  fs::permissions(options, fs::perms(0600));
+  expect_refusal({"db", db()}, "cannot be read");
+  fs::permissions(options, fs::perms(0644));
+  EXPECT_EQ(run({"db", db(), "--verify", "full"}).status, 0);
+}
+
+TEST_F(OfflineLimits, root_does_not_work_where_others_can_change_names) {
+  if (geteuid() != 0) {
+    GTEST_SKIP() << "needs root";
+  }
+  make_kind("plain");
+  fs::permissions(db(), fs::perms(0777));
+  expect_refusal({"db", db()}, "can be changed by others than root");
+  fs::permissions(db(), fs::perms(0755));
+  ASSERT_EQ(chown(db().c_str(), 65534, 65534), 0);
+  expect_refusal({"db", db()}, "can be changed by others than root");
+}
+
+// Killed before each of its steps: at no moment there is a file that others may read.
+TEST_F(OfflineLimits, new_files_are_never_readable_by_others) {
+  auto small = kind("plain");
+  small.fill = [](OwnedDatabase& database) {
+    for (int round = 0; round < 2; ++round) {
+      expect_ok(database.db().Put({}, "key", "value"));
+      expect_ok(database.db().Flush({}));
+    }
+  };
+  const auto steps = [&] {
+    make(small, work());
+    Process process({"db", db()});
+    EXPECT_EQ(process.wait().status, 0);
+    return process.steps();
+  }();
+  ASSERT_GT(steps, 10U);
+  for (std::uint64_t step = 1; step <= steps; ++step) {
+    fs::remove_all(work());
+    make(small, work());
+    for (const auto& entry : fs::directory_iterator(db())) {
+      fs::permissions(entry.path(), fs::perms(0600));
+    }
+    Circumstances circumstances;
+    circumstances.signal_at = {SIGKILL, step};
+    run({"db", db()}, circumstances);
+    for (const auto& entry : fs::directory_iterator(db())) {
+      EXPECT_EQ(entry.status().permissions() & fs::perms(0077), fs::perms::none)
+          << entry.path() << " before step " << step << " of " << steps;
+    }
+  }
 }
 
 }  // namespace

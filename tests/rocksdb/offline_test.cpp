@@ -284,6 +284,7 @@ TEST_F(Offline, new_files_belong_to_the_owner_of_the_folder) {
     GTEST_SKIP() << "needs root";
   }
   make_kind("plain");
+  ASSERT_EQ(chmod(folder_.path().c_str(), 0711), 0);
   ASSERT_EQ(chmod(db().c_str(), 0750), 0);
   for (const auto& entry : fs::directory_iterator(db())) {
     ASSERT_EQ(chown(entry.path().c_str(), 65534, 65533), 0);
@@ -468,6 +469,8 @@ TEST_F(Offline, lock_that_is_made_belongs_to_the_owner) {
   }
   make_kind("plain");
   fs::remove(db() + "/LOCK");
+  ASSERT_EQ(chmod(folder_.path().c_str(), 0711), 0);
+  ASSERT_EQ(chown(db().c_str(), 65534, 65533), 0);
   for (const auto& entry : fs::directory_iterator(db())) {
     ASSERT_EQ(chown(entry.path().c_str(), 65534, 65533), 0);
     ASSERT_EQ(chmod(entry.path().c_str(), 0600), 0);

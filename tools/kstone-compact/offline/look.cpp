@@ -11,6 +11,7 @@
 
 #include "bad_input.h"
 #include "escape.h"
+#include "identity.h"
 #include "judge.h"
 #include "looker.h"
 #include "merge_operators.h"
@@ -373,6 +374,13 @@ void Looker::gather() {
   check_names();
   const auto places = find_places(options_, text_, plan_);
   take_paths(places);
+  for (const auto& place : plan_.places) {
+    if (const auto danger = danger_to_root(place); !danger.empty()) {
+      object(danger, "running this as the owner of the folder, or chown and chmod go-w");
+    } else if (const auto why = not_writable(place); !why.empty() && !options_.plan) {
+      object(why);
+    }
+  }
   if (!plan_.objections.empty() || !read_wal(places)) {
     return;
   }
@@ -385,6 +393,7 @@ void Looker::gather() {
 
 void Looker::run() {
   plan_.path = require_database(options_.path);
+  become_owner(plan_.path);
   require_unlocked(plan_.path);
   look_.enclosure = std::make_shared<Enclosure>(::rocksdb::FileSystem::Default(), plan_.path,
                                                 accepted_.covers("owner"));

@@ -1,5 +1,7 @@
 #include "offline.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -368,6 +370,8 @@ int Offline::run() {
 }  // namespace
 
 int run_offline(const OfflineOptions& options, Wakeup& wakeup) {
+  umask(S_IRWXG |
+        S_IRWXO);  // a file is made for nobody else, and then given the mode it shall have
   auto look = look_at(options);
   if (options.plan) {
     options.json ? print_plan_json(look.plan) : print_plan(look.plan);
