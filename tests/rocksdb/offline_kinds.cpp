@@ -264,6 +264,27 @@ void add_shapes(std::vector<Kind>& kinds) {
   kinds.push_back(odd);
 }
 
+void add_newer_releases(std::vector<Kind>& kinds) {
+  const auto written = [](const std::string& of_database, const std::string& of_family) {
+    return [=](const fs::path& folder) {
+      edit_options(folder / "db", "rocksdb_version=7.8.3", "rocksdb_version=9.10.0");
+      edit_options(folder / "db", "[DBOptions]\n", "[DBOptions]\n" + of_database);
+      edit_options(folder / "db", "[CFOptions \"other\"]\n", "[CFOptions \"other\"]\n" + of_family);
+    };
+  };
+  const auto newer = with("options_of_a_newer_release", [](auto&, auto&) {});
+  const auto harmless =
+      written("  follower_refresh_catchup_period_ms=10000\n", "  memtable_max_range_deletions=7\n");
+  kinds.push_back(altered(newer, "", harmless,
+                          "follower_refresh_catchup_period_ms=10000, "
+                          "memtable_max_range_deletions=7 ('other') (--accept-loss options"));
+  kinds.push_back(altered(newer, "_accepted", harmless, "", {"--accept-loss", "options"}));
+  kinds.push_back(altered(newer, "_that_keeps_no_timestamps",
+                          written("", "  persist_user_defined_timestamps=false\n"),
+                          "persist_user_defined_timestamps=false of column family 'other'",
+                          {"--accept-loss", "options"}));
+}
+
 void add_names(std::vector<Kind>& kinds) {
   for (const std::string policy : {"bloomfilter:10:false", "ribbonfilter:10:-1"}) {
     kinds.push_back(with(policy.substr(0, policy.find(':')), [policy](Owner& owner, auto&) {
@@ -336,15 +357,7 @@ void add_names(std::vector<Kind>& kinds) {
     edit_options(folder / "db", "  memtable_protection_bytes_per_key=0\n", "");
   };
   kinds.push_back(old_options);
-  auto new_options = with("options_of_a_newer_release", [](auto&, auto&) {});
-  kinds.push_back(altered(
-      new_options, "",
-      [](const fs::path& folder) {
-        edit_options(folder / "db", "rocksdb_version=7.8.3", "rocksdb_version=9.10.0");
-        edit_options(folder / "db", "[DBOptions]\n",
-                     "[DBOptions]\n  follower_refresh_catchup_period_ms=10000\n");
-      },
-      "--accept-loss options"));
+  add_newer_releases(kinds);
 }
 
 void add_merges(std::vector<Kind>& kinds) {

@@ -96,12 +96,12 @@ void Judge::judge_family(const FamilyEvidence& evidence, FamilyPlan& family) con
   if (family.options.compaction_style == ::rocksdb::kCompactionStyleFIFO) {
     family.chosen = false;
     family.note = "FIFO: never merged, and compacting it would delete its oldest records";
-  } else if (family.chosen && family.ssts == 0 && family.wal_records == 0) {
-    family.chosen = false;
-    family.note = "empty";
   } else if (family.chosen && family.ssts < options_.min_ssts) {
     family.chosen = false;
     family.note = "below " + std::to_string(options_.min_ssts) + " SSTs";
+  } else if (family.chosen && family.ssts == 0 && family.wal_records == 0) {
+    family.chosen = false;
+    family.note = "empty";
   }
 }
 

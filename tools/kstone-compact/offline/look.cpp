@@ -17,6 +17,7 @@
 #include "merge_operators.h"
 #include "options_difference.h"
 #include "options_file.h"
+#include "unknown_options.h"
 
 namespace kstone::compact {
 
@@ -65,9 +66,10 @@ bool Looker::read_options_file() {
                                           &cache);
   };
   auto status = load();
-  if (!status.ok() && accepted_.covers("options")) {
-    plan_.notes.push_back("its options file has options that this program does not know: " +
-                          status.ToString());
+  if (!status.ok() && !accept_unknown_options(shown, status)) {
+    return false;
+  }
+  if (!status.ok()) {
     config.ignore_unknown_options = true;
     status = load();
   }
@@ -75,8 +77,7 @@ bool Looker::read_options_file() {
     object("its options file " + shown + ", written by RocksDB " + escaped(plan_.rocksdb_version) +
                ", is not understood by " + ::rocksdb::GetRocksVersionAsString() + ": " +
                status.ToString(),
-           accepted_.covers("options") ? "--options-file FILE"
-                                       : "--accept-loss options, or --options-file FILE");
+           "--options-file FILE");
     return false;
   }
   plan_.options.env = look_.env.get();
@@ -87,6 +88,28 @@ bool Looker::read_options_file() {
     described_.push_back(std::move(family));
   }
   return true;
+}
+
+// Each of them is told, with its value, whether it is accepted or not.
+bool Looker::accept_unknown_options(const std::string& file, const Status& status) {
+  const auto unknown = unknown_options(text_);
+  const auto by = ", written by RocksDB " + escaped(plan_.rocksdb_version) + ", ";
+  const auto here = ::rocksdb::GetRocksVersionAsString();
+  for (const auto& option : unknown) {
+    if (option.changes_records) {
+      object("its options file " + file + by + "has " + option.text() +
+             ", which decides what records are, and which " + here + " does not know");
+      return false;
+    }
+  }
+  const auto what = "its options file " + file + by + "has options that " + here +
+                    " does not know: " + (unknown.empty() ? status.ToString() : list_of(unknown));
+  if (accepted_.covers("options")) {
+    plan_.notes.push_back(what);
+    return true;
+  }
+  object(what, "--accept-loss options, or --options-file FILE");
+  return false;
 }
 
 // Two whole options files that contradict each other leave open which one is the owner's: a tool

@@ -33,6 +33,7 @@ class Looker {
  private:
   void gather();
   bool read_options_file();
+  bool accept_unknown_options(const std::string& file, const ::rocksdb::Status& status);
   void compare_options_files();
   bool match_families();
   void check_names();
