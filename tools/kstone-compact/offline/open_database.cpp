@@ -77,7 +77,7 @@ int open_files_max() {
   options.memtable_whole_key_filtering = false;
   options.memtable_huge_page_size = 0;
   options.memtable_insert_with_hint_prefix_extractor = nullptr;
-  options.arena_block_size = 1 << 20;
+  options.arena_block_size = 0;  // RocksDB's choice: a part of the write buffer
   options.max_write_buffer_number_to_maintain = 0;
   options.max_write_buffer_size_to_maintain = 0;
   options.write_buffer_size = std::min<std::size_t>(options.write_buffer_size, 256 << 20);
