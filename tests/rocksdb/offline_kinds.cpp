@@ -471,7 +471,7 @@ void add_places(std::vector<Kind>& kinds) {
         fs::rename(folder / "db" / "wal", folder / "not-mounted");
         fs::create_directory(folder / "db" / "wal");
       },
-      "there is no log in"));
+      "there is no WAL in"));
 }
 
 void add_logs(std::vector<Kind>& kinds) {

@@ -275,7 +275,7 @@ TEST_F(Offline, log_that_does_not_continue_the_database_is_refused) {
                  "does not continue");
   fs::create_directory(folder_.path() / "empty");
   expect_refusal({"db", db(), "--wal-dir", (folder_.path() / "empty").string()},
-                 "there is no log in");
+                 "there is no WAL in");
   EXPECT_EQ(run({"db", db(), "--wal-dir", foreign(work() / "wal"), "--verify", "full"}).status, 0);
 }
 
@@ -454,7 +454,7 @@ TEST_F(Offline, log_with_a_hole_between_its_files_is_refused) {
   std::sort(logs.begin(), logs.end());
   ASSERT_EQ(logs.size(), 2U);
   fs::resize_file(logs.front(), fs::file_size(logs.front()) - 5);
-  expect_refusal({"db", db()}, "a newer log goes on");
+  expect_refusal({"db", db()}, "a newer WAL goes on");
 }
 
 TEST_F(Offline, log_that_holds_no_record_is_no_log) {

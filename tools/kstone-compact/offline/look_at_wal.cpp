@@ -52,7 +52,7 @@ bool Looker::read_wal(const Places& places) {
             : "";
     status = tolerant.ok() ? tolerant : status;
     plan_.notes.push_back(
-        "the log ends in the middle of a record, as a crash leaves it; that record is no more");
+        "the WAL ends in the middle of a record, as a crash leaves it; that record is no more");
   }
   if (!status.ok()) {
     const auto strict = status.ToString();
@@ -65,7 +65,7 @@ bool Looker::read_wal(const Places& places) {
     damage = damage.empty() ? strict : damage;
   }
   if (!damage.empty()) {
-    const auto what = "its log is damaged, and records would be lost: " + damage;
+    const auto what = "its WAL is damaged, and records would be lost: " + damage;
     plan_.options.wal_recovery_mode = owners_mode;
     if (accepted_.covers("wal-records")) {
       plan_.notes.push_back(what);
@@ -92,7 +92,7 @@ std::string Looker::damage_of_log() {
     } else if (end == WalEnd::no_log) {
       damage = name + " holds bytes, and not one record";
     } else if (end == WalEnd::torn && newer) {
-      damage = name + " ends in the middle of a record, and a newer log goes on";
+      damage = name + " ends in the middle of a record, and a newer WAL goes on";
     }
     torn_ = torn_ || end == WalEnd::torn;
     std::error_code ignored;
@@ -114,11 +114,11 @@ void Looker::object_to_opening(const Status& status) {
 
 void Looker::note_wal(const Places& places) {
   if (!wal_->error().empty()) {
-    object("its log has records that this program does not understand: " + wal_->error(),
+    object("its WAL has records that this program does not understand: " + wal_->error(),
            "opening and closing it with its owner's program, with a flush");
   }
   if (wal_->open_transactions() > 0) {
-    object("its log has " + std::to_string(wal_->open_transactions()) +
+    object("its WAL has " + std::to_string(wal_->open_transactions()) +
                " transactions that are prepared and not ended",
            "committing or rolling them back with its owner's program");
   }
@@ -130,12 +130,12 @@ void Looker::note_wal(const Places& places) {
   if ((elsewhere || places.wal_dir_is_gone) &&
       std::none_of(plan_.files.begin(), plan_.files.end(),
                    [](const auto& file) { return file.ends_with(".log"); })) {
-    object("there is no log in " + escaped(plan_.wal_dir) + " that is as new as the manifest",
+    object("there is no WAL in " + escaped(plan_.wal_dir) + " that is as new as the manifest",
            "--wal-dir PATH");
   }
   const auto in_folder = logs_in(plan_.path);
   if (elsewhere && in_folder.lower_bound(first_log_) != in_folder.end()) {
-    object("there are logs in " + escaped(plan_.wal_dir) +
+    object("there are WAL files in " + escaped(plan_.wal_dir) +
                " and, as new as the manifest, in the folder itself",
            "moving those away that are not the database's");
   }

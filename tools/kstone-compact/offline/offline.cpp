@@ -228,8 +228,8 @@ Stripes Offline::run_round(const Stripes& stripes) {
   std::copy_if(stripes.begin(), stripes.end(), std::back_inserter(failures),
                [&](std::size_t stripe) { return report_.families[stripe].fate == Fate::failed; });
   // After a failure RocksDB answers the close with it, and nothing is left to write.
-  if (const auto status = database.close(); failures.empty()) {
-    require_ok(status, escaped(look_.plan.path) + ": closing the database");
+  if (const auto status = database.close(); failures.empty() && !status.ok()) {
+    report_.close_error = "closing the database: " + status.ToString();
   }
   return failures;
 }
@@ -245,7 +245,7 @@ void Offline::compact_in_rounds() {
     return;
   }
   bool opened = false;
-  while (!rounds.empty() && !interrupted()) {
+  while (!rounds.empty() && report_.close_error.empty() && !interrupted()) {
     const auto round = rounds.front();
     rounds.pop_front();
     Stripes failures;
@@ -318,7 +318,13 @@ void Offline::read_before() {
 
 void Offline::compare_records() {
   say("reading every record afterwards");
-  const auto after = digest_records(look_.plan);
+  std::map<std::string, RecordDigest> after;
+  try {
+    after = digest_records(look_.plan);
+  } catch (const BadInput& error) {
+    report_.wrong.push_back(std::string("the database cannot be read afterwards: ") + error.what());
+    return;
+  }
   for (const auto& [family, before] : records_before_) {
     const auto found = after.find(family);
     if (found == after.end()) {
@@ -341,6 +347,9 @@ int Offline::end_status() const {
   }
   if (const auto failures = report_.failures(); !failures.empty()) {
     throw BadInput(escaped(look_.plan.path) + ": " + failures);
+  }
+  if (!report_.close_error.empty()) {
+    throw BadInput(escaped(look_.plan.path) + ": " + report_.close_error);
   }
   if (const auto refused = look_.enclosure->refused(); !refused.empty()) {
     throw BadInput(escaped(look_.plan.path) + ": RocksDB was kept from this: " + escaped(refused));

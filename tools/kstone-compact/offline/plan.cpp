@@ -90,7 +90,7 @@ void print_family(const FamilyPlan& family) {
     std::printf(", %s", family.compaction_style.c_str());
   }
   if (family.wal_records > 0) {
-    std::printf(", %llu records in the log", static_cast<unsigned long long>(family.wal_records));
+    std::printf(", %llu records in the WAL", static_cast<unsigned long long>(family.wal_records));
   }
   if (family.compacts()) {
     std::printf("; reads %s and writes %s at most", in_mib(family.bytes_read_max()).c_str(),

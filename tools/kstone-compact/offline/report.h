@@ -49,6 +49,7 @@ struct OfflineReport {
   std::uint64_t records_verified = 0;
   std::uint64_t families_verified = 0;  // that were compacted, and whose entries were compared
   std::vector<std::string> wrong;       // what the verification found
+  std::string close_error;              // what RocksDB could not write in the end
 
   void begin(const Plan& plan);
   // One line that names each family that was to be compacted and could not; empty if there is none.
