@@ -63,8 +63,12 @@ Kind slow_beside_deep() {
       for (auto& byte : value) {
         byte = static_cast<char>('a' + random() % 26);
       }
-      expect_ok(db.Put({}, slow, "k" + std::to_string(key), value));
-      expect_ok(db.Put({}, deep, "k" + std::to_string(key), value));
+      const auto name = "k" + std::to_string(key * 7919 % 8000);
+      expect_ok(db.Put({}, slow, name, value));
+      expect_ok(db.Put({}, deep, name, value));
+      if (key == 4000) {  // one SST alone would only move
+        expect_ok(db.Flush({}, slow));
+      }
     }
     database.flush();
   };
@@ -96,8 +100,11 @@ TEST_F(OfflineLimits, memory_does_not_follow_the_owners_write_buffers) {
   auto filtered = kind("plain");
   filtered.owner = [](const fs::path& folder) {
     auto owner = kind("plain").owner(folder);
+    for (int family = 0; family < 4; ++family) {
+      owner.families["family-" + std::to_string(family)] = owner.families["default"];
+    }
     owner.each([](auto& family) {
-      family.memtable_prefix_bloom_size_ratio = 0.25;
+      family.memtable_prefix_bloom_size_ratio = 0.0312;  // half a GiB of a buffer of 16
       family.memtable_whole_key_filtering = true;
     });
     return owner;
