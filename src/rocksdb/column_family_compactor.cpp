@@ -1,9 +1,12 @@
 #include "kstone/rocksdb/column_family_compactor.h"
 
+#include <rocksdb/table_properties.h>
+
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace kstone::rocksdb {
@@ -20,6 +23,29 @@ bool is_stale_pick(const ::rocksdb::Status& status) {
 
 [[noreturn]] void refuse(const std::string& family, const std::string& why) {
   throw std::invalid_argument("ColumnFamilyCompactor: column family '" + family + "' " + why);
+}
+
+// What RocksDB does only where it compacts by itself. Defaults ask for nothing.
+void require_nothing_of_rocksdb(const std::string& family, const ::rocksdb::Options& options) {
+  constexpr std::uint64_t unset = UINT64_MAX - 1;
+  constexpr std::uint64_t default_ttl = 30ULL * 24 * 60 * 60;  // what opening makes of `unset`
+  const auto ignored = [&](const std::string& option) {
+    refuse(family, "has " + option +
+                       ", which RocksDB does not serve where compactions are a worker's; see "
+                       "use_worker_compactions");
+  };
+  if (options.ttl != 0 && options.ttl != unset && options.ttl != default_ttl) {
+    ignored("ttl " + std::to_string(options.ttl));
+  }
+  if (options.periodic_compaction_seconds != 0 && options.periodic_compaction_seconds != unset &&
+      options.periodic_compaction_seconds != default_ttl) {
+    ignored("periodic_compaction_seconds " + std::to_string(options.periodic_compaction_seconds));
+  }
+  for (const auto& factory : options.table_properties_collector_factories) {
+    if (factory != nullptr && std::string_view(factory->Name()) == "CompactOnDeletionCollector") {
+      ignored("a CompactOnDeletionCollector");
+    }
+  }
 }
 
 void require_options(const std::string& family, const ::rocksdb::Options& options,
@@ -40,6 +66,7 @@ void require_options(const std::string& family, const ::rocksdb::Options& option
                        ": its writers would stop before sst_threshold " +
                        std::to_string(config.sst_threshold) + " makes L0 due");
   }
+  require_nothing_of_rocksdb(family, options);
   if (options.cf_paths.size() > 1) {
     refuse(family, "has " + std::to_string(options.cf_paths.size()) +
                        " cf_paths; CompactFiles can write to one only");

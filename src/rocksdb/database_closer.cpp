@@ -33,6 +33,8 @@ CloseReport DatabaseCloser::close(ShutdownMode mode, Limit limit) {
     return report_;
   }
   report_.errors.clear();
+  // Another closer has destroyed them, once all that comes before was done.
+  stopped_ = stopped_ || (database_.handles.empty() && database_.compactor.stripe_count() > 0);
   if (!stopped_) {
     const bool stopped = stop(mode, Deadline(limit));
     note_undone();
@@ -40,6 +42,9 @@ CloseReport DatabaseCloser::close(ShutdownMode mode, Limit limit) {
       return report_;
     }
     stopped_ = true;
+  }
+  if (!database_.handles.empty() && has_snapshots()) {
+    return report_;
   }
   database_.listener.detach();
   destroy_handles();
@@ -155,6 +160,17 @@ void DatabaseCloser::note_undone() {
   for (const auto stripe : stripes) {
     report_.undone.push_back({stripe, database_.compactor.family(stripe)});
   }
+}
+
+// RocksDB does not close with one, and says so after the handles are gone.
+bool DatabaseCloser::has_snapshots() {
+  std::uint64_t snapshots = 0;
+  database_.db.GetIntProperty(::rocksdb::DB::Properties::kNumSnapshots, &snapshots);
+  if (snapshots > 0) {
+    report_.errors.push_back(
+        {"Close", ::rocksdb::Status::Aborted(std::to_string(snapshots) + " unreleased snapshots")});
+  }
+  return snapshots > 0;
 }
 
 void DatabaseCloser::destroy_handles() {

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 #include <rocksdb/convenience.h>
+#include <rocksdb/utilities/table_properties_collectors.h>
 
 #include <atomic>
 #include <functional>
@@ -431,6 +432,23 @@ std::string refusal(const Database::Tweak& tweak) {
   } catch (const std::invalid_argument& error) {
     return error.what();
   }
+}
+
+// With them RocksDB promises compactions that nobody would do.
+TEST(ColumnFamilyCompactor, refuses_what_rocksdb_does_only_by_itself) {
+  const auto expect = [](const std::string& part, const Database::Tweak& tweak) {
+    const auto why = refusal(tweak);
+    EXPECT_NE(why.find("column family '0' has " + part), std::string::npos) << why;
+  };
+  expect("ttl 3600", [](auto& options) { options.ttl = 3600; });
+  expect("periodic_compaction_seconds 7200",
+         [](auto& options) { options.periodic_compaction_seconds = 7200; });
+  expect("a CompactOnDeletionCollector", [](auto& options) {
+    options.table_properties_collector_factories.push_back(
+        ::rocksdb::NewCompactOnDeletionCollectorFactory(100, 50));
+  });
+  EXPECT_EQ(refusal([](auto& options) { options.ttl = options.periodic_compaction_seconds = 0; }),
+            "accepted");
 }
 
 TEST(ColumnFamilyCompactor, refuses_options_with_which_it_cannot_work) {

@@ -562,6 +562,41 @@ TEST(DatabaseCloser, a_database_that_cannot_close_yet_is_closed_by_a_later_call)
   EXPECT_EQ(ids(report.undone), std::vector<std::uint32_t>{0});
 }
 
+TEST(DatabaseCloser, a_snapshot_that_is_not_released_leaves_everything_as_it_was) {
+  Scene scene(2);
+  scene.database.listener->attach(scene.worker, scene.database.handles);
+  EXPECT_EQ(scene.worker.start(), StartResult::started);
+  scene.fill_l0(0, 5);
+  const auto* snapshot = scene.database.db->GetSnapshot();
+  const auto first = DatabaseCloser(scene.closing()).close(ShutdownMode::drain);
+  EXPECT_FALSE(first.closed);
+  EXPECT_EQ(scene.database.handles.size(), 2U);
+  EXPECT_TRUE(scene.can_read());
+  ASSERT_EQ(first.errors.size(), 1U);
+  EXPECT_EQ(first.errors[0].text(), "Close: Operation aborted: 1 unreleased snapshots");
+  scene.database.db->ReleaseSnapshot(snapshot);
+  const auto report = DatabaseCloser(scene.closing()).close();  // another one
+  ASSERT_TRUE(report.closed);
+  EXPECT_TRUE(report.errors.empty());
+  scene.database.reopen();
+  scene.database.expect_contents();
+}
+
+// The handles are gone by then, and the compactor refers to them.
+TEST(DatabaseCloser, another_one_may_go_on_where_rocksdb_refused_to_close) {
+  Scene scene(2);
+  scene.fill_l0(0, 5);
+  FaultyDb faulty(scene.database.db.get());
+  faulty.close = ::rocksdb::Status::Aborted("snapshot");
+  const ClosingDatabase closing{faulty, scene.database.handles, scene.compactor, scene.worker,
+                                *scene.database.listener};
+  EXPECT_FALSE(DatabaseCloser(closing).close().closed);
+  EXPECT_TRUE(scene.database.handles.empty());
+  faulty.close = {};
+  EXPECT_TRUE(DatabaseCloser(closing).close(ShutdownMode::drain).closed);
+  EXPECT_TRUE(DatabaseCloser(closing).close(ShutdownMode::cancel).closed);
+}
+
 // An engine of one family may use RocksDB's own handle, which is not its to destroy.
 TEST(DatabaseCloser, leaves_the_handle_of_the_default_family_to_rocksdb) {
   Database database(0);

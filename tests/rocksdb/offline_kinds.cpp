@@ -264,6 +264,27 @@ void add_shapes(std::vector<Kind>& kinds) {
   kinds.push_back(odd);
 }
 
+void add_newer_releases(std::vector<Kind>& kinds) {
+  const auto written = [](const std::string& of_database, const std::string& of_family) {
+    return [=](const fs::path& folder) {
+      edit_options(folder / "db", "rocksdb_version=7.8.3", "rocksdb_version=9.10.0");
+      edit_options(folder / "db", "[DBOptions]\n", "[DBOptions]\n" + of_database);
+      edit_options(folder / "db", "[CFOptions \"other\"]\n", "[CFOptions \"other\"]\n" + of_family);
+    };
+  };
+  const auto newer = with("options_of_a_newer_release", [](auto&, auto&) {});
+  const auto harmless =
+      written("  follower_refresh_catchup_period_ms=10000\n", "  memtable_max_range_deletions=7\n");
+  kinds.push_back(altered(newer, "", harmless,
+                          "follower_refresh_catchup_period_ms=10000, "
+                          "memtable_max_range_deletions=7 ('other') (--accept-loss options"));
+  kinds.push_back(altered(newer, "_accepted", harmless, "", {"--accept-loss", "options"}));
+  kinds.push_back(altered(newer, "_that_keeps_no_timestamps",
+                          written("", "  persist_user_defined_timestamps=false\n"),
+                          "persist_user_defined_timestamps=false of column family 'other'",
+                          {"--accept-loss", "options"}));
+}
+
 void add_names(std::vector<Kind>& kinds) {
   for (const std::string policy : {"bloomfilter:10:false", "ribbonfilter:10:-1"}) {
     kinds.push_back(with(policy.substr(0, policy.find(':')), [policy](Owner& owner, auto&) {
@@ -336,15 +357,7 @@ void add_names(std::vector<Kind>& kinds) {
     edit_options(folder / "db", "  memtable_protection_bytes_per_key=0\n", "");
   };
   kinds.push_back(old_options);
-  auto new_options = with("options_of_a_newer_release", [](auto&, auto&) {});
-  kinds.push_back(altered(
-      new_options, "",
-      [](const fs::path& folder) {
-        edit_options(folder / "db", "rocksdb_version=7.8.3", "rocksdb_version=9.10.0");
-        edit_options(folder / "db", "[DBOptions]\n",
-                     "[DBOptions]\n  follower_refresh_catchup_period_ms=10000\n");
-      },
-      "--accept-loss options"));
+  add_newer_releases(kinds);
 }
 
 void add_merges(std::vector<Kind>& kinds) {
@@ -458,7 +471,7 @@ void add_places(std::vector<Kind>& kinds) {
         fs::rename(folder / "db" / "wal", folder / "not-mounted");
         fs::create_directory(folder / "db" / "wal");
       },
-      "there is no log in"));
+      "there is no WAL in"));
 }
 
 void add_logs(std::vector<Kind>& kinds) {
@@ -588,6 +601,71 @@ void add_logs(std::vector<Kind>& kinds) {
       "_ends_in_a_record_and_its_owner_tolerates_none", cut_log, "--accept-loss wal-records"));
 }
 
+// A program with other options opens and closes the database.
+std::function<void(const fs::path&)> opened_by_a_tool(int times, const Set& set) {
+  return [times, set](const fs::path& folder) {
+    Owner tool;
+    set(tool, folder);
+    for (int time = 0; time < times; ++time) {
+      const OwnedDatabase opened(tool, (folder / "db").string());
+    }
+  };
+}
+
+// What speaks for the owner after another program has left options files of its own.
+void add_tools(std::vector<Kind>& kinds) {
+  const auto merges_with = [](const std::shared_ptr<MergeOperator>& merge) {
+    return [merge](Owner& tool, const fs::path&) {
+      tool.each([&](auto& family) { family.merge_operator = merge; });
+    };
+  };
+  // Two opens leave no options file of the owner.
+  kinds.push_back(altered(merging("add", of_rocksdb("uint64add"), std::string(8, '\1')),
+                          "_opened_twice_to_append",
+                          opened_by_a_tool(2, merges_with(string_append("|"))),
+                          "its SSTs were merged by 'UInt64AddOperator'"));
+  kinds.push_back(altered(
+      merging("append_of_another_engine", std::make_shared<Appending>("acme.Append", "+"), "x"),
+      "_opened_twice_to_append", opened_by_a_tool(2, merges_with(string_append("|"))),
+      "its SSTs were merged by 'acme.Append'"));
+  kinds.push_back(altered(merging("append", string_append("|"), "x"), "_opened_to_append_otherwise",
+                          opened_by_a_tool(1, merges_with(string_append(","))),
+                          "says otherwise: merge_operator="));
+  const auto plain = [](Owner&, const fs::path&) {};
+  static const KeepsAll keeps_all;
+  kinds.push_back(altered(
+      each("compaction_filter", [](auto& family) { family.compaction_filter = &keeps_all; }),
+      "_opened_without_it", opened_by_a_tool(1, plain), "says otherwise: compaction_filter"));
+  kinds.push_back(altered(
+      each("prefix_extractor",
+           [](auto& family) {
+             family.prefix_extractor.reset(::rocksdb::NewFixedPrefixTransform(3));
+           }),
+      "_opened_twice_with_another",
+      opened_by_a_tool(2,
+                       [](Owner& tool, const fs::path&) {
+                         tool.each([](auto& family) {
+                           family.prefix_extractor.reset(::rocksdb::NewFixedPrefixTransform(5));
+                         });
+                       }),
+      "--accept-loss prefix-extractor:default"));
+  const auto compressed =
+      each("compression", [](auto& family) { family.compression = ::rocksdb::kZSTD; });
+  kinds.push_back(altered(compressed, "_opened_with_another", opened_by_a_tool(1, plain),
+                          "says otherwise: compression="));
+  kinds.push_back(altered(compressed, "_opened_twice_with_another", opened_by_a_tool(2, plain),
+                          "--accept-loss compression:default"));
+  const auto tuned = [](Owner& tool, const fs::path&) {
+    tool.each([](auto& family) {
+      family.write_buffer_size = 1 << 20;
+      family.ttl = 1000;
+      family.max_bytes_for_level_base = 1 << 20;
+    });
+  };
+  kinds.push_back(
+      altered(with("plain", plain), "_opened_with_other_memory", opened_by_a_tool(1, tuned), ""));
+}
+
 std::vector<Kind> make_kinds() {
   std::vector<Kind> kinds;
   add_shapes(kinds);
@@ -595,6 +673,7 @@ std::vector<Kind> make_kinds() {
   add_merges(kinds);
   add_places(kinds);
   add_logs(kinds);
+  add_tools(kinds);
   return kinds;
 }
 

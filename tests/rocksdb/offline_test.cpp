@@ -11,8 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
-#include "offline_kinds.h"
-#include "process_support.h"
+#include "offline_support.h"
 
 namespace kstone::rocksdb::test {
 namespace {
@@ -20,38 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-class Offline : public ::testing::Test {
- protected:
-  fs::path work() const { return folder_.path() / "work"; }
-  std::string db() const { return (work() / "db").string(); }
-  void make_kind(const std::string& name) { make(kind(name), work()); }
-  void write(const fs::path& path, const std::string& text) const {
-    std::ofstream(path, std::ios::binary) << text;
-  }
-
-  // Refused in one line that says so, with no byte changed.
-  void expect_refusal(const std::vector<std::string>& arguments, const std::string& what,
-                      const Circumstances& circumstances = {}) const {
-    const auto before = read_folder(folder_.path());
-    const auto result = run(arguments, circumstances);
-    EXPECT_EQ(result.status, 2) << result.out;
-    EXPECT_EQ(count(result.err, "\n"), 1U) << result.err;
-    EXPECT_NE(result.err.find(what), std::string::npos) << result.err;
-    EXPECT_TRUE(read_folder(folder_.path()) == before);
-  }
-  json plan(std::vector<std::string> more = {}) const {
-    std::vector<std::string> arguments = {"db", db(), "--plan", "--json"};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    const auto before = read_folder(folder_.path());
-    const auto result = run(arguments);
-    EXPECT_TRUE(read_folder(folder_.path()) == before);
-    auto found = json::parse(result.out);
-    EXPECT_EQ(result.status, found["verdict"] == "would be compacted" ? 0 : 2);
-    return found;
-  }
-
-  TemporaryFolder folder_;
-};
+class Offline : public OfflineTest {};
 
 // The watch itself.
 
@@ -307,7 +275,7 @@ TEST_F(Offline, log_that_does_not_continue_the_database_is_refused) {
                  "does not continue");
   fs::create_directory(folder_.path() / "empty");
   expect_refusal({"db", db(), "--wal-dir", (folder_.path() / "empty").string()},
-                 "there is no log in");
+                 "there is no WAL in");
   EXPECT_EQ(run({"db", db(), "--wal-dir", foreign(work() / "wal"), "--verify", "full"}).status, 0);
 }
 
@@ -316,6 +284,7 @@ TEST_F(Offline, new_files_belong_to_the_owner_of_the_folder) {
     GTEST_SKIP() << "needs root";
   }
   make_kind("plain");
+  ASSERT_EQ(chmod(folder_.path().c_str(), 0711), 0);
   ASSERT_EQ(chmod(db().c_str(), 0750), 0);
   for (const auto& entry : fs::directory_iterator(db())) {
     ASSERT_EQ(chown(entry.path().c_str(), 65534, 65533), 0);
@@ -381,7 +350,7 @@ TEST_F(Offline, family_with_a_damaged_sst_costs_itself_alone) {
   EXPECT_NE(result.err.find("family-7"), std::string::npos) << result.err;
   for (const auto& family : json::parse(result.out)["column_families"]) {
     const bool bad = family["name"] == "family-7";
-    EXPECT_EQ(family["result"], bad ? "failed" : "compacted") << family;
+    EXPECT_EQ(family["result"], bad ? "refused" : "compacted") << family;
     EXPECT_EQ(family["ssts_after"].get<int>() > 1, bad) << family;
   }
 }
@@ -485,7 +454,7 @@ TEST_F(Offline, log_with_a_hole_between_its_files_is_refused) {
   std::sort(logs.begin(), logs.end());
   ASSERT_EQ(logs.size(), 2U);
   fs::resize_file(logs.front(), fs::file_size(logs.front()) - 5);
-  expect_refusal({"db", db()}, "a newer log goes on");
+  expect_refusal({"db", db()}, "a newer WAL goes on");
 }
 
 TEST_F(Offline, log_that_holds_no_record_is_no_log) {
@@ -500,6 +469,8 @@ TEST_F(Offline, lock_that_is_made_belongs_to_the_owner) {
   }
   make_kind("plain");
   fs::remove(db() + "/LOCK");
+  ASSERT_EQ(chmod(folder_.path().c_str(), 0711), 0);
+  ASSERT_EQ(chown(db().c_str(), 65534, 65533), 0);
   for (const auto& entry : fs::directory_iterator(db())) {
     ASSERT_EQ(chown(entry.path().c_str(), 65534, 65533), 0);
     ASSERT_EQ(chmod(entry.path().c_str(), 0600), 0);

@@ -110,9 +110,11 @@ class Process {
     words.push_back(nullptr);
     const auto out = (folder_.path() / "out").string();
     const auto err = (folder_.path() / "err").string();
-    if (circumstances.user) {
-      // For what is watched.
-      std::filesystem::permissions(folder_.path(), std::filesystem::perms::all);
+    // What is watched is written by whatever user the program is, or becomes.
+    std::filesystem::permissions(folder_.path(), std::filesystem::perms::all);
+    for (const auto* name : {"watch", "steps"}) {
+      std::ofstream(folder_.path() / name);
+      std::filesystem::permissions(folder_.path() / name, std::filesystem::perms(0666));
     }
     pid_ = fork();
     if (pid_ == 0) {

@@ -52,6 +52,16 @@ void add_demo(CLI::App& app, DemoOptions& options) {
                 "Print the summary instead of the table, and progress to stderr");
 }
 
+// An option with two values: whether it is the first.
+template <typename Take>
+void add_choice(CLI::App& app, const char* name, const char* first, const char* second, Take take,
+                const char* what) {
+  app.add_option_function<std::string>(
+         name, [take, first](const std::string& word) { take(word == first); }, what)
+      ->check(CLI::IsMember({first, second}))
+      ->default_str(first);
+}
+
 CLI::App* add_offline(CLI::App& app, OfflineOptions& options) {
   auto* offline = app.add_subcommand(
       "db", "Compact a RocksDB database that nobody has open; Ctrl-C stops and reports");
@@ -69,15 +79,16 @@ CLI::App* add_offline(CLI::App& app, OfflineOptions& options) {
   offline->add_option("--workers", options.workers, "Compactions at a time")
       ->check(CLI::Range(1, 4095))
       ->capture_default_str();
-  offline
-      ->add_option_function<std::string>(
-          "--verify",
-          [&options](const std::string& what) {
-            options.verify = what == "full" ? VerifyMode::full : VerifyMode::properties;
-          },
-          "Compare before and after: the entries of SSTs, or every record")
-      ->check(CLI::IsMember({"properties", "full"}))
-      ->default_str("properties");
+  add_choice(
+      *offline, "--verify", "properties", "full",
+      [&options](bool first) {
+        options.verify = first ? VerifyMode::properties : VerifyMode::full;
+      },
+      "Compare before and after: the entries of SSTs, or every record");
+  add_choice(
+      *offline, "--bottommost", "rewrite", "keep",
+      [&options](bool first) { options.rewrites_last_level = first; },
+      "SSTs of the last level to which nothing comes from above");
   offline->add_flag("--json", options.json,
                     "Print the report, or the plan, as JSON, and progress to stderr");
   const auto answer = [&](const char* name, std::vector<std::string>& values, const char* type,

@@ -32,6 +32,13 @@ namespace kstone::rocksdb {
 // Leaves the compactions of a column family to a worker. L0 is due at `sst_threshold` files; the
 // triggers at which RocksDB slows down and stops writers are raised where they would come before
 // that. To be called before the database is opened.
+//
+// What RocksDB does only where it picks compactions itself is then done by nobody:
+//   - `ttl`, `periodic_compaction_seconds` and CompactOnDeletionCollector, which the compactor
+//     refuses if they are set (a ttl or period of 30 days cannot be told from RocksDB's default),
+//   - SSTs that SuggestCompactRange or a collector has marked,
+//   - cleaning up the last level once no snapshot needs its old versions; CompactRange does that,
+//   - `level_compaction_dynamic_level_bytes`, which RocksDB turns off: levels fill from L1 down.
 KSTONE_EXPORT void use_worker_compactions(::rocksdb::ColumnFamilyOptions& options,
                                           const CompactionConfig& config);
 

@@ -59,7 +59,8 @@ struct CloseError {
 struct CloseReport {
   // The handles are destroyed and the database is closed: the engine deletes it, and destroys the
   // worker, the compactor and the listener, in any order. False: the engine leaves all of them
-  // alone and calls `close` again. Nothing was destroyed then, unless `errors` names "Close".
+  // alone and calls `close` again. Nothing was destroyed then, unless RocksDB itself refused to
+  // close; then `handles` is empty.
   bool closed = false;
 
   // No writer is inside the database any more.
@@ -81,7 +82,8 @@ struct CloseReport {
 //   - The engine has told its writers to begin no write, ingestion, flush or change of options
 //     any more. Those that have begun may still be inside, also stalled: `await_writers` is for
 //     them.
-//   - Nobody holds an iterator, a snapshot or a pinned value of the database.
+//   - Nobody holds an iterator, a snapshot or a pinned value of the database. Snapshots are asked
+//     for: as long as there is one, nothing is destroyed, and `errors` names "Close".
 //   - PauseBackgroundWork is not in effect: flushes would wait for its end.
 //   - `close` is not called from a job, the scan or the log sink of the worker. From there it
 //     closes nothing, and `shutdown.refused` is true.
@@ -93,7 +95,8 @@ struct CloseReport {
 //   - Every stripe that was not done is in the report.
 // *Lifetime*
 //   The closer may be destroyed at any time. If it has not closed, the engine still has the duty to
-//   end the worker, to destroy the handles, and to close the database, in this order.
+//   end the worker, to destroy the handles, and to close the database, in this order; another
+//   closer of the same objects may do so.
 //
 //     engine.refuse_writes();
 //     kstone::rocksdb::DatabaseCloser closer(
@@ -147,6 +150,7 @@ class KSTONE_EXPORT DatabaseCloser {
   bool flush_memtables();
   std::vector<::rocksdb::ColumnFamilyHandle*> handles_and_default() const;
   void note_undone();
+  bool has_snapshots();
   void destroy_handles();
 
   ClosingDatabase database_;

@@ -1,5 +1,6 @@
 #include "enclosure.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,6 +44,25 @@ bool belongs_to_the_owner(const std::string& place) {
   return name.starts_with("OPTIONS-") || name.starts_with("LOG");
 }
 
+// Of a file or folder itself, never of what a link leads to.
+class Descriptor {
+ public:
+  Descriptor(const std::string& place, int flags)
+      : number_(open(place.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | flags)) {}
+  ~Descriptor() {
+    if (number_ >= 0) {
+      close(number_);
+    }
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  int number() const { return number_; }
+
+ private:
+  const int number_;
+};
+
 }  // namespace
 
 bool is_below(const fs::path& path, const fs::path& root) {
@@ -66,8 +86,18 @@ IOStatus Enclosure::lock() {
   if (!is_new && !is_plain(file)) {
     return IOStatus::NotSupported(file + ": not a plain file");
   }
-  auto status = target()->LockFile(file, {}, &lock_, nullptr);
-  return status.ok() && is_new ? adopt(file, false) : status;
+  if (is_new) {
+    // Who closes a file that it has locked gives up the lock. So it is made and given away first.
+    const int made = open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (made < 0) {
+      return IOStatus::IOError(file, std::strerror(errno));
+    }
+    close(made);
+    if (auto status = adopt(file, false); !status.ok()) {
+      return status;
+    }
+  }
+  return target()->LockFile(file, {}, &lock_, nullptr);
 }
 
 void Enclosure::work(const std::vector<std::string>& roots, const std::set<std::string>& database) {
@@ -131,14 +161,20 @@ IOStatus Enclosure::adopt(const std::string& place, bool folder) {
   if (stat(folder_.c_str(), &root) != 0 || stat((folder_ + "/CURRENT").c_str(), &current) != 0) {
     return IOStatus::IOError(folder_, std::strerror(errno));
   }
-  if (lchown(place.c_str(), current.st_uid, current.st_gid) != 0 && !any_owner_) {
-    const std::string why = std::strerror(errno);
-    folder ? rmdir(place.c_str()) : unlink(place.c_str());
-    return IOStatus::IOError("give " + place + " to its owner", why);
-  }
   const mode_t mode = folder ? root.st_mode & 07777U : current.st_mode & root.st_mode & 0666U;
-  chmod(place.c_str(), mode | static_cast<unsigned>(S_IRUSR | S_IWUSR));
-  return IOStatus::OK();
+  const Descriptor file(place, folder ? O_DIRECTORY : O_NONBLOCK);
+  struct stat made{};
+  const bool open = file.number() >= 0 && fstat(file.number(), &made) == 0 &&
+                    (folder || (S_ISREG(made.st_mode) && made.st_nlink == 1));
+  const bool given = open && ((made.st_uid == current.st_uid && made.st_gid == current.st_gid) ||
+                              fchown(file.number(), current.st_uid, current.st_gid) == 0);
+  if ((open && (given || any_owner_)) &&
+      fchmod(file.number(), mode | static_cast<unsigned>(S_IRUSR | S_IWUSR)) == 0) {
+    return IOStatus::OK();
+  }
+  const std::string why = std::strerror(errno);
+  folder ? rmdir(place.c_str()) : unlink(place.c_str());
+  return IOStatus::IOError("give " + place + " to its owner", why);
 }
 
 IOStatus Enclosure::NewWritableFile(const std::string& path, const FileOptions& options,

@@ -46,8 +46,14 @@ void EntryAccounts::OnCompactionCompleted(::rocksdb::DB*,
   }
   rocksdb::record_job_stats(stats_, info.stats);
   const std::lock_guard<std::mutex> lock(mutex_);
+  merged_.insert(info.cf_name);
   changes_[info.cf_name] +=
       entries_of(info.output_files, info) - entries_of(info.input_files, info);
+}
+
+bool EntryAccounts::has_merged(const std::string& family) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return merged_.contains(family);
 }
 
 std::string EntryAccounts::wrong(const std::string& family, const FamilyContents& before,

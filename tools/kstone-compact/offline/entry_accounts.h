@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "kstone/compaction_stats.h"
@@ -28,6 +29,8 @@ class EntryAccounts final : public ::rocksdb::EventListener {
   void OnTableFileCreated(const ::rocksdb::TableFileCreationInfo& info) override;
   void OnCompactionCompleted(::rocksdb::DB* db, const ::rocksdb::CompactionJobInfo& info) override;
 
+  // Whether a compaction has rewritten an SST of the family.
+  bool has_merged(const std::string& family) const;
   // What does not add up for the family, or empty.
   std::string wrong(const std::string& family, const FamilyContents& before,
                     const FamilyContents& after) const;
@@ -36,6 +39,7 @@ class EntryAccounts final : public ::rocksdb::EventListener {
   const CompactionStatsAtomic stats_;
   mutable std::mutex mutex_;
   std::map<std::string, std::int64_t> changes_;  // in entries, by family
+  std::set<std::string> merged_;                 // families
 };
 
 }  // namespace kstone::compact

@@ -14,13 +14,14 @@
 
 #include "bad_input.h"
 #include "escape.h"
+#include "open_database.h"
 
 namespace kstone::compact {
 namespace {
 
-constexpr std::array<const char*, 9> kinds = {"block-policy", "compaction-filter", "file-checksums",
-                                              "filters",      "options",           "owner",
-                                              "partitioner",  "prefix-extractor",  "properties"};
+constexpr std::array<const char*, 11> kinds = {
+    "block-policy", "compaction-filter", "compression", "file-checksums",   "filters",   "options",
+    "owner",        "partitioner",       "placement",   "prefix-extractor", "properties"};
 constexpr const char* wal_kind = "wal-records";
 
 bool is_kind(const std::string& word) {
@@ -92,6 +93,16 @@ bool is_told(const FamilyPlan& family, const std::string& kind) {
 
 bool is_named(const std::string& name) {
   return !name.empty() && name != "nullptr" && name != "[]";
+}
+
+// As one release or another writes it into SSTs.
+bool names_extractor(const std::set<std::string>& names,
+                     const ::rocksdb::SliceTransform* extractor) {
+  return extractor != nullptr &&
+         std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+           return name == extractor->AsString() || name == extractor->GetId() ||
+                  name == extractor->Name();
+         });
 }
 
 }  // namespace
@@ -200,6 +211,9 @@ void find_lost_properties(const ::rocksdb::TablePropertiesCollection& ssts, Fami
   std::set<std::string> filters;
   std::set<std::string> extractors;
   std::set<std::string> collected;
+  const auto compressions = compressions_of(family.options);
+  std::set<std::string> compressed;  // otherwise than new ones would be
+  std::size_t otherwise = 0;
   for (const auto& [path, sst] : ssts) {
     has_filters = has_filters || sst->filter_size > 0;
     if (sst->filter_size > 0 && is_named(sst->filter_policy_name)) {
@@ -207,6 +221,10 @@ void find_lost_properties(const ::rocksdb::TablePropertiesCollection& ssts, Fami
     }
     if (is_named(sst->prefix_extractor_name)) {
       extractors.insert(sst->prefix_extractor_name);
+    }
+    if (is_named(sst->compression_name) && !compressions.contains(sst->compression_name)) {
+      ++otherwise;
+      compressed.insert(sst->compression_name);
     }
     if (is_named(sst->property_collectors_names)) {
       collected.insert(sst->property_collectors_names);
@@ -225,11 +243,19 @@ void find_lost_properties(const ::rocksdb::TablePropertiesCollection& ssts, Fami
         "its SSTs have filters" + (filters.empty() ? std::string() : " (" + some(filters) + ")") +
             ", and new ones would have " + (builtin ? "none by its options" : "those of RocksDB"));
   }
-  if (!extractors.empty() && family.options.prefix_extractor == nullptr &&
-      !is_told(family, "prefix-extractor")) {
+  if (!extractors.empty() && !is_told(family, "prefix-extractor") &&
+      !names_extractor(extractors, family.options.prefix_extractor.get())) {
     object(family, accepted, "prefix-extractor",
            "its SSTs were written with the prefix extractor " + some(extractors) +
-               ", and new ones would be without");
+               ", and new ones would be with " +
+               (family.options.prefix_extractor == nullptr
+                    ? "none"
+                    : in_quotes(family.options.prefix_extractor->AsString())));
+  }
+  if (otherwise * 2 > ssts.size()) {
+    object(family, accepted, "compression",
+           "most of its SSTs are not compressed as the options file says: they have " +
+               some(compressed) + ", new ones would have " + some(compressions));
   }
   if (!collected.empty()) {
     object(family, accepted, "properties",

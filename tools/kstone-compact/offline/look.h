@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "enclosure.h"
+#include "evidence.h"
 #include "offline.h"
 #include "plan.h"
 
@@ -18,6 +19,7 @@ namespace kstone::compact {
 // A database that was looked at, and is locked unless `--plan` was asked for.
 struct Look {
   Plan plan;
+  Evidence evidence;
   std::shared_ptr<Enclosure> enclosure;
   std::unique_ptr<::rocksdb::Env> env;  // of RocksDB, within the enclosure
 };

@@ -112,6 +112,19 @@ std::shared_ptr<MergeOperator> refusing_operator(const std::string& name) {
   return std::make_shared<RefusingOperator>(name);
 }
 
+void note_mergers(const ::rocksdb::TablePropertiesCollection& ssts, FamilyEvidence& evidence) {
+  for (const auto& [path, sst] : ssts) {
+    bool counted = false;
+    ::rocksdb::GetMergeOperands(sst->user_collected_properties, &counted);
+    const bool holds = sst->num_merge_operands > 0;
+    evidence.may_merge = evidence.may_merge || holds || !counted;
+    const auto& name = sst->merge_operator_name;  // "nullptr" if there was none
+    if ((holds || !counted) && !name.empty() && (holds || name != "nullptr")) {
+      evidence.mergers.insert(name);
+    }
+  }
+}
+
 bool has_known_sizes(const MergeOperator& merge) {
   return std::string_view(merge.Name()) == "UInt64AddOperator";
 }

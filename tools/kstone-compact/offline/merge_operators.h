@@ -3,7 +3,7 @@
 // A value is merged only by an operator that is certainly the owner's. The name in an options file
 // is not enough: another engine's operator may have the same name, and older releases write
 // StringAppendOperator without its delimiter. So an operator counts if the options file describes
-// it in full, or if the user has named it.
+// it in full, or if the user has named it; and if no SST with operands carries another name.
 //
 // Thread safety: values, and stateless operators.
 
@@ -11,10 +11,12 @@
 #define KSTONE_COMPACT_OFFLINE_MERGE_OPERATORS_H_
 
 #include <rocksdb/merge_operator.h>
+#include <rocksdb/table_properties.h>
 
 #include <memory>
 #include <string>
 
+#include "evidence.h"
 #include "wal_contents.h"
 
 namespace kstone::compact {
@@ -31,6 +33,9 @@ std::shared_ptr<::rocksdb::MergeOperator> named_operator(const std::string& text
 // the compaction and leaves everything as it was. For families without merge operands, whose new
 // SSTs keep the operator's name.
 std::shared_ptr<::rocksdb::MergeOperator> refusing_operator(const std::string& name);
+
+// Whether values may be merged, and the operators of those who wrote the SSTs.
+void note_mergers(const ::rocksdb::TablePropertiesCollection& ssts, FamilyEvidence& evidence);
 
 // Why operands and values of these sizes are not of the operator, or empty.
 std::string misfit(const ::rocksdb::MergeOperator& merge, const OperandSizes& sizes);

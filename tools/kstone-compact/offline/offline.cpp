@@ -1,5 +1,7 @@
 #include "offline.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -13,6 +15,7 @@
 #include "bad_input.h"
 #include "entry_accounts.h"
 #include "escape.h"
+#include "judge.h"
 #include "kstone/background_worker.h"
 #include "kstone/rocksdb/column_family_compactor.h"
 #include "kstone/rocksdb/database_listener.h"
@@ -51,6 +54,7 @@ class Offline {
   int run();
 
  private:
+  void read_before();
   void begin_work();
   void compact_in_rounds();
   // The stripes of the round that failed; those that were not begun keep their fate.
@@ -102,7 +106,7 @@ CompactionOutcome Offline::end(std::size_t stripe, const ::rocksdb::Status& stat
   const std::lock_guard<std::mutex> lock(mutex_);
   auto& family = report_.families[stripe];
   if (status.ok()) {
-    family.fate = Fate::compacted;
+    family.fate = accounts_->has_merged(name(stripe)) ? Fate::compacted : Fate::nothing;
     family.note.clear();
   } else if (outcome.kind() == Kind::stopped) {
     family.fate = Fate::stopped;
@@ -132,6 +136,10 @@ CompactionOutcome Offline::compact(OpenDatabase& database, std::size_t stripe,
   // "Exclusive" would have every other compaction of the database wait for this one.
   options.exclusive_manual_compaction = false;
   options.max_subcompactions = 1;
+  options.target_path_id = look_.plan.families[stripe].target_path;
+  using LastLevel = ::rocksdb::BottommostLevelCompaction;
+  options.bottommost_level_compaction =
+      options_.rewrites_last_level ? LastLevel::kForceOptimized : LastLevel::kSkip;
   const auto status =
       database.db().CompactRange(options, database.handles()[stripe], nullptr, nullptr);
   return end(stripe, status, context.stop_requested());
@@ -185,21 +193,27 @@ void Offline::work_on(OpenDatabase& database, const Stripes& stripes) {
 
 // Sizes afterwards, and whether the entries add up.
 void Offline::look_again(OpenDatabase& database) {
+  report_.wrong.clear();
+  report_.families_verified = 0;
   for (std::size_t stripe = 0; stripe < report_.families.size(); ++stripe) {
     auto& family = report_.families[stripe];
     family.after = database.size(database.handles()[stripe]);
     if (family.fate == Fate::failed) {
       continue;
     }
+    const auto& plan = look_.plan.families[stripe];
     ::rocksdb::TablePropertiesCollection ssts;
-    if (!database.db().GetPropertiesOfAllTables(database.handles()[stripe], &ssts).ok()) {
+    const auto status = database.db().GetPropertiesOfAllTables(database.handles()[stripe], &ssts);
+    const bool compacted = family.fate == Fate::compacted || family.fate == Fate::nothing;
+    if (!status.ok() && !compacted) {
       continue;  // one that could not be read before either: an objection says so
     }
-    const auto& plan = look_.plan.families[stripe];
-    if (const auto wrong = accounts_->wrong(plan.name, plan.contents, contents_of(ssts));
-        !wrong.empty()) {
+    const auto wrong = status.ok() ? accounts_->wrong(plan.name, plan.contents, contents_of(ssts))
+                                   : "its SSTs cannot be read any more: " + status.ToString();
+    if (!wrong.empty()) {
       report_.wrong.push_back("column family " + in_quotes(name(stripe)) + ": " + wrong);
     }
+    report_.families_verified += compacted ? 1 : 0;
   }
 }
 
@@ -214,8 +228,8 @@ Stripes Offline::run_round(const Stripes& stripes) {
   std::copy_if(stripes.begin(), stripes.end(), std::back_inserter(failures),
                [&](std::size_t stripe) { return report_.families[stripe].fate == Fate::failed; });
   // After a failure RocksDB answers the close with it, and nothing is left to write.
-  if (const auto status = database.close(); failures.empty()) {
-    require_ok(status, escaped(look_.plan.path) + ": closing the database");
+  if (const auto status = database.close(); failures.empty() && !status.ok()) {
+    report_.close_error = "closing the database: " + status.ToString();
   }
   return failures;
 }
@@ -227,8 +241,11 @@ void Offline::compact_in_rounds() {
       rounds.front().push_back(stripe);
     }
   }
+  if (rounds.front().empty()) {
+    return;
+  }
   bool opened = false;
-  while (!rounds.empty() && !interrupted()) {
+  while (!rounds.empty() && report_.close_error.empty() && !interrupted()) {
     const auto round = rounds.front();
     rounds.pop_front();
     Stripes failures;
@@ -271,9 +288,43 @@ void Offline::begin_work() {
   }
 }
 
+// What is damaged, or cannot be read, is known before anything is judged, and so before anything is
+// written.
+void Offline::read_before() {
+  std::map<std::string, std::string> errors;
+  if (options_.verify == VerifyMode::full) {
+    say("reading every record before");
+    records_before_ = digest_records(look_.plan);
+    for (const auto& [family, digest] : records_before_) {
+      errors[family] = digest.error.empty() ? "" : digest.text();
+    }
+  } else {
+    say("reading every SST before");
+    for (const auto& [family, error] : damaged_families(look_.plan)) {
+      errors[family] = "an SST cannot be read: " + error;
+    }
+  }
+  for (std::size_t stripe = 0; stripe < look_.plan.families.size(); ++stripe) {
+    if (const auto& error = errors[name(stripe)]; !error.empty()) {
+      look_.evidence.families[stripe].unreadable = error;
+      records_before_.erase(name(stripe));
+    }
+  }
+  judge(options_, look_.evidence, look_.plan);
+  if (look_.plan.refused()) {
+    throw BadInput(escaped(look_.plan.path) + ": refused: " + look_.plan.refusal());
+  }
+}
+
 void Offline::compare_records() {
   say("reading every record afterwards");
-  const auto after = digest_records(look_.plan);
+  std::map<std::string, RecordDigest> after;
+  try {
+    after = digest_records(look_.plan);
+  } catch (const BadInput& error) {
+    report_.wrong.push_back(std::string("the database cannot be read afterwards: ") + error.what());
+    return;
+  }
   for (const auto& [family, before] : records_before_) {
     const auto found = after.find(family);
     if (found == after.end()) {
@@ -281,13 +332,11 @@ void Offline::compare_records() {
     }
     report_.records_verified += before.records;
     if (!before.is_kept_in(found->second)) {
-      report_.wrong.push_back(
-          "column family " + in_quotes(family) + ": " + std::to_string(before.records) +
-          " records with checksum " + before.checksum + " before, " +
-          std::to_string(found->second.records) + " with " + found->second.checksum + " after");
+      report_.wrong.push_back("column family " + in_quotes(family) + ": before " + before.text() +
+                              ", after " + found->second.text());
     }
   }
-  report_.verified_in_full = !interrupted();
+  report_.verified_in_full = !interrupted() && !records_before_.empty();
 }
 
 int Offline::end_status() const {
@@ -299,6 +348,9 @@ int Offline::end_status() const {
   if (const auto failures = report_.failures(); !failures.empty()) {
     throw BadInput(escaped(look_.plan.path) + ": " + failures);
   }
+  if (!report_.close_error.empty()) {
+    throw BadInput(escaped(look_.plan.path) + ": " + report_.close_error);
+  }
   if (const auto refused = look_.enclosure->refused(); !refused.empty()) {
     throw BadInput(escaped(look_.plan.path) + ": RocksDB was kept from this: " + escaped(refused));
   }
@@ -306,17 +358,7 @@ int Offline::end_status() const {
 }
 
 int Offline::run() {
-  const bool full = options_.verify == VerifyMode::full;
-  if (full) {
-    say("reading every record before");
-    records_before_ = digest_records(look_.plan);
-    for (auto& family : look_.plan.families) {
-      if (const auto& error = records_before_[family.name].error; !error.empty()) {
-        family.objections.push_back({"its records cannot be read: " + error, "", ""});
-        records_before_.erase(family.name);
-      }
-    }
-  }
+  read_before();
   report_.begin(look_.plan);
   if (!interrupted()) {
     for (const auto& note : look_.plan.notes) {
@@ -324,7 +366,7 @@ int Offline::run() {
     }
     begin_work();
     compact_in_rounds();
-    if (full && !interrupted()) {
+    if (options_.verify == VerifyMode::full && !interrupted()) {
       compare_records();
     }
   }
@@ -337,6 +379,8 @@ int Offline::run() {
 }  // namespace
 
 int run_offline(const OfflineOptions& options, Wakeup& wakeup) {
+  umask(S_IRWXG |
+        S_IRWXO);  // a file is made for nobody else, and then given the mode it shall have
   auto look = look_at(options);
   if (options.plan) {
     options.json ? print_plan_json(look.plan) : print_plan(look.plan);

@@ -25,7 +25,8 @@ struct OfflineOptions {
   std::uint32_t min_ssts = 0;              // only column families with at least this many SSTs
   std::uint32_t workers = 2;
   VerifyMode verify = VerifyMode::properties;
-  bool plan = false;  // look and tell, change nothing
+  bool rewrites_last_level = true;  // also where nothing came to it from above
+  bool plan = false;                // look and tell, change nothing
   bool json = false;
 
   // What the user answers for.

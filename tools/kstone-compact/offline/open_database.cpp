@@ -1,15 +1,18 @@
 #include "open_database.h"
 
+#include <rocksdb/convenience.h>
 #include <rocksdb/memtablerep.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <map>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "bad_input.h"
 #include "escape.h"
+#include "interrupt.h"
 #include "no_log.h"
 
 namespace kstone::compact {
@@ -68,7 +71,18 @@ int open_files_max() {
   options.memtable_factory = std::make_shared<::rocksdb::SkipListFactory>();
   options.inplace_update_support = false;
   options.max_successive_merges = 0;
+  // Nobody reads what is in memory by its prefix. RocksDB takes this part of a write buffer for
+  // each family as it opens, whatever is written.
+  options.memtable_prefix_bloom_size_ratio = 0;
+  options.memtable_whole_key_filtering = false;
+  options.memtable_huge_page_size = 0;
+  options.memtable_insert_with_hint_prefix_extractor = nullptr;
+  options.arena_block_size = 0;  // RocksDB's choice: a part of the write buffer
+  options.max_write_buffer_number_to_maintain = 0;
+  options.max_write_buffer_size_to_maintain = 0;
+  options.write_buffer_size = std::min<std::size_t>(options.write_buffer_size, 256 << 20);
   options.force_consistency_checks = true;
+  options.paranoid_file_checks = true;  // each new SST is read again, and compared
   // The style of a database whose compactions belong to a worker; with it CompactRange answers OK
   // and does nothing.
   if (options.compaction_style == ::rocksdb::kCompactionStyleNone) {
@@ -85,6 +99,19 @@ std::vector<::rocksdb::ColumnFamilyDescriptor> descriptors(const Plan& plan) {
   return families;
 }
 
+// RocksDB takes an SST of a path that it was not told for one of the last path, or aborts. So all
+// paths that there can be are told, and those that nobody named are nowhere.
+void fill_up(std::vector<::rocksdb::DbPath>& paths, const std::string& folder) {
+  constexpr std::size_t paths_max = 4;
+  if (paths.empty()) {
+    paths.emplace_back(folder, UINT64_MAX);
+  }
+  while (paths.size() < paths_max) {
+    paths.emplace_back(folder + "/path-that-was-not-named-" + std::to_string(paths.size() + 1),
+                       UINT64_MAX);
+  }
+}
+
 }  // namespace
 
 ::rocksdb::Status OpenDatabase::open_read_only(const Plan& plan,
@@ -93,9 +120,15 @@ std::vector<::rocksdb::ColumnFamilyDescriptor> descriptors(const Plan& plan) {
   // Logs that the manifest tracks are checked, whatever the owner's choice; there are none
   // otherwise.
   options.track_and_verify_wals_in_manifest = true;
+  fill_up(options.db_paths, plan.path);
+  auto families = descriptors(plan);
+  for (auto& family : families) {
+    if (!family.options.cf_paths.empty()) {
+      fill_up(family.options.cf_paths, plan.path);
+    }
+  }
   ::rocksdb::DB* db = nullptr;
-  auto status =
-      ::rocksdb::DB::OpenForReadOnly(options, plan.path, descriptors(plan), &handles_, &db);
+  auto status = ::rocksdb::DB::OpenForReadOnly(options, plan.path, families, &handles_, &db);
   db_.reset(db);
   return status;
 }
@@ -120,10 +153,10 @@ std::vector<::rocksdb::ColumnFamilyDescriptor> descriptors(const Plan& plan) {
   if (plan.keeps_log) {
     options.avoid_flush_during_recovery = true;
     options.avoid_flush_during_shutdown = true;
-    for (auto& family : families) {
-      family.options.write_buffer_size = 1ULL
-                                         << 34;  // one that is full would have all of them written
-      family.options.arena_block_size = 1 << 20;
+    // One that is full would have all of them written.
+    for (std::size_t at = 0; at < families.size(); ++at) {
+      const auto log = memory_of_log(plan.families[at].wal_records, plan.families[at].wal_bytes);
+      families[at].options.write_buffer_size = 2 * log + (64 << 20);
     }
   }
   ::rocksdb::DB* db = nullptr;
@@ -153,11 +186,16 @@ OpenDatabase::Size OpenDatabase::size(::rocksdb::ColumnFamilyHandle* handle) con
   return {metadata.size + metadata.blob_file_size, metadata.file_count};
 }
 
+::rocksdb::ColumnFamilyHandle* OpenDatabase::handle(const std::string& family) const {
+  const auto found = std::find_if(handles_.begin(), handles_.end(),
+                                  [&](const auto* each) { return each->GetName() == family; });
+  return found == handles_.end() ? nullptr : *found;
+}
+
 ::rocksdb::Status OpenDatabase::read_all(const std::string& family, Versions versions,
-                                         const Visit& visit) const {
-  const auto handle = std::find_if(handles_.begin(), handles_.end(),
-                                   [&](const auto* each) { return each->GetName() == family; });
-  if (handle == handles_.end()) {
+                                         const Visit& visit, const std::string& time) const {
+  auto* const found = handle(family);
+  if (found == nullptr) {
     return ::rocksdb::Status::NotFound(family);
   }
   ::rocksdb::ReadOptions options;
@@ -165,18 +203,69 @@ OpenDatabase::Size OpenDatabase::size(::rocksdb::ColumnFamilyHandle* handle) con
   options.fill_cache = false;
   options.total_order_seek = true;
   options.readahead_size = 2 << 20;
-  const std::string latest((*handle)->GetComparator()->timestamp_size(), '\xff');
-  const std::string earliest((*handle)->GetComparator()->timestamp_size(), '\0');
-  const ::rocksdb::Slice until(latest);
-  const ::rocksdb::Slice since(earliest);
-  if (!latest.empty()) {
+  const auto size = found->GetComparator()->timestamp_size();
+  const std::string latest(size, '\xff');
+  const std::string earliest(size, '\0');
+  const bool all = versions == Versions::all;
+  const ::rocksdb::Slice until(all || time.empty() ? latest : time);
+  const ::rocksdb::Slice since(time.empty() ? earliest : time);
+  if (size > 0) {
     options.timestamp = &until;
-    options.iter_start_ts = versions == Versions::all ? &since : nullptr;
+    options.iter_start_ts = all ? &since : nullptr;
   }
-  const std::unique_ptr<::rocksdb::Iterator> at(db_->NewIterator(options, *handle));
+  const std::unique_ptr<::rocksdb::Iterator> at(db_->NewIterator(options, found));
   for (at->SeekToFirst(); at->Valid() && visit(*at); at->Next()) {
   }
   return at->status();
+}
+
+// RocksDB's own call for it aborts if there is none, where it is built with assertions. A read as
+// of the beginning of time is refused if there is one, and told.
+std::string OpenDatabase::history_mark(const std::string& family) const {
+  auto* const found = handle(family);
+  const auto size = found == nullptr ? 0 : found->GetComparator()->timestamp_size();
+  if (size == 0) {
+    return "";
+  }
+  const std::string earliest(size, '\0');
+  const ::rocksdb::Slice time(earliest);
+  ::rocksdb::ReadOptions options;
+  options.timestamp = &time;
+  std::string ignored;
+  const auto text = db_->Get(options, found, "", &ignored).ToString();
+  constexpr std::string_view before = "full_history_ts_low: ";
+  const auto at = text.find(before);
+  std::string mark;
+  if (at == std::string::npos ||
+      !::rocksdb::Slice(text.substr(at + before.size(), 2 * size)).DecodeHex(&mark)) {
+    return "";
+  }
+  return mark;
+}
+
+::rocksdb::Status OpenDatabase::verify_ssts(const FamilyPlan& family) const {
+  auto* const found = handle(family.name);
+  if (found == nullptr) {
+    return ::rocksdb::Status::NotFound(family.name);
+  }
+  ::rocksdb::ColumnFamilyMetaData metadata;
+  db_->GetColumnFamilyMetaData(found, &metadata);
+  const ::rocksdb::Options options(db_->GetDBOptions(), safe(family.options));
+  ::rocksdb::ReadOptions read;
+  read.readahead_size = 2 << 20;
+  for (const auto& level : metadata.levels) {
+    for (const auto& sst : level.files) {
+      if (interrupted()) {
+        return ::rocksdb::Status::OK();
+      }
+      const auto status = ::rocksdb::VerifySstFileChecksum(options, ::rocksdb::EnvOptions(options),
+                                                           read, sst.db_path + sst.name);
+      if (!status.ok()) {
+        return status;
+      }
+    }
+  }
+  return ::rocksdb::Status::OK();
 }
 
 FamilyContents contents_of(const ::rocksdb::TablePropertiesCollection& ssts) {
@@ -190,7 +279,7 @@ FamilyContents contents_of(const ::rocksdb::TablePropertiesCollection& ssts) {
   return sum;
 }
 
-double growth_of(const ::rocksdb::TablePropertiesCollection& ssts, const FamilyPlan& family) {
+std::set<std::string> compressions_of(const ::rocksdb::ColumnFamilyOptions& options) {
   using namespace ::rocksdb;
   static const std::map<CompressionType, std::string> names = {{kNoCompression, "NoCompression"},
                                                                {kSnappyCompression, "Snappy"},
@@ -199,19 +288,28 @@ double growth_of(const ::rocksdb::TablePropertiesCollection& ssts, const FamilyP
                                                                {kLZ4Compression, "LZ4"},
                                                                {kLZ4HCCompression, "LZ4HC"},
                                                                {kZSTD, "ZSTD"}};
-  std::set<CompressionType> types(family.options.compression_per_level.begin(),
-                                  family.options.compression_per_level.end());
+  std::set<CompressionType> types(options.compression_per_level.begin(),
+                                  options.compression_per_level.end());
   if (types.empty()) {
-    types.insert(family.options.compression);
+    types.insert(options.compression);
   }
-  if (family.options.bottommost_compression != kDisableCompressionOption) {
-    types.insert(family.options.bottommost_compression);
+  if (options.bottommost_compression != kDisableCompressionOption) {
+    types.insert(options.bottommost_compression);
   }
-  const auto name = types.size() == 1 ? names.find(*types.begin()) : names.end();
-  bool same = name != names.end();
+  std::set<std::string> found;
+  for (const auto type : types) {
+    const auto name = names.find(type);
+    found.insert(name == names.end() ? "another" : name->second);
+  }
+  return found;
+}
+
+double growth_of(const ::rocksdb::TablePropertiesCollection& ssts, const FamilyPlan& family) {
+  const auto names = compressions_of(family.options);
+  bool same = names.size() == 1;
   std::uint64_t raw = 0;
   for (const auto& [path, sst] : ssts) {
-    same = same && sst->compression_name == name->second;
+    same = same && sst->compression_name == *names.begin();
     raw += sst->raw_key_size + sst->raw_value_size + sst->index_size + sst->filter_size;
   }
   const auto bytes = family.bytes();

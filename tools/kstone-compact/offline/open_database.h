@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -48,17 +49,29 @@ class OpenDatabase {
 
   // Returns false to read no further.
   using Visit = std::function<bool(const ::rocksdb::Iterator&)>;
-  enum class Versions : std::uint8_t { newest, all };  // of a record with user timestamps
-  // Each record of a family as its owner reads it, in order.
-  ::rocksdb::Status read_all(const std::string& family, Versions versions,
-                             const Visit& visit) const;
+  // Each record of a family as its owner reads it, in order. With user timestamps: the newest
+  // version as of `time`, or each one since then, deletions too; an empty one is the end of time,
+  // or its beginning.
+  enum class Versions : std::uint8_t { newest, all };
+  ::rocksdb::Status read_all(const std::string& family, Versions versions, const Visit& visit,
+                             const std::string& time = {}) const;
+  // The time that the owner has set as the end of a family's history: of what is older, only the
+  // newest version of each record is to be kept. Empty if there is none.
+  std::string history_mark(const std::string& family) const;
+  // Reads every block of each SST of a family, and compares its checksum; stops early when the
+  // process is interrupted. RocksDB 7.8 may drop an error that an iterator or a compaction meets.
+  ::rocksdb::Status verify_ssts(const FamilyPlan& family) const;
 
  private:
+  ::rocksdb::ColumnFamilyHandle* handle(const std::string& family) const;  // null: there is none
+
   std::vector<::rocksdb::ColumnFamilyHandle*> handles_;
   std::unique_ptr<::rocksdb::DB> db_;
 };
 
 FamilyContents contents_of(const ::rocksdb::TablePropertiesCollection& ssts);
+// As SSTs name the kinds of compression that new ones may have by the family's options.
+std::set<std::string> compressions_of(const ::rocksdb::ColumnFamilyOptions& options);
 // How many times larger new SSTs may be: those of a family that is compressed otherwise than they
 // were.
 double growth_of(const ::rocksdb::TablePropertiesCollection& ssts, const FamilyPlan& family);

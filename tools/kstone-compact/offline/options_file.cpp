@@ -205,26 +205,6 @@ std::string what_is_missing(const OptionsText& options, const std::string& text,
   return missing_key(options, written_by_rocksdb);
 }
 
-std::string what_differs(const OptionsText& one, const OptionsText& other) {
-  for (const auto& family : one.families) {
-    const auto same = std::find_if(other.families.begin(), other.families.end(),
-                                   [&](const auto& each) { return each.name == family.name; });
-    if (same == other.families.end()) {
-      continue;
-    }
-    for (const auto* key :
-         {"comparator", "compaction_style", "level_compaction_dynamic_level_bytes",
-          "merge_operator", "num_levels", "table_factory"}) {
-      const auto value = object_name(family.options, key);
-      if (value != object_name(same->options, key)) {
-        return std::string(key) + "=" + value + " for column family '" + family.name +
-               "', and not " + object_name(same->options, key);
-      }
-    }
-  }
-  return "";
-}
-
 std::string object_name(const OptionKeys& options, const std::string& key) {
   const auto found = options.find(key);
   if (found == options.end()) {

@@ -41,10 +41,6 @@ OptionsText parse_options(const std::string& text);
 std::string what_is_missing(const OptionsText& options, const std::string& text,
                             bool written_by_rocksdb);
 
-// In what that decides about levels, order or values two files contradict each other, for a family
-// that both describe; empty if in nothing.
-std::string what_differs(const OptionsText& one, const OptionsText& other);
-
 // A value as it was before it was written.
 std::string unescaped(std::string_view text);
 

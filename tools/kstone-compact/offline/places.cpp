@@ -111,18 +111,18 @@ class WalPlace {
       refuse_other_database(places_.wal_dir, plan_);
     } else {
       object("lies outside of the folder, and may belong to another database",
-             "--wal-dir " + escaped(written_) + " if this database's log is there, --wal-dir " +
+             "--wal-dir " + escaped(written_) + " if this database's WAL is there, --wal-dir " +
                  escaped(plan_.path) + " if it is in the folder itself");
     }
   }
   // The database was moved. Its log moved along with it, or it is not whole.
   void find_gone() {
     if (logs_in(plan_.path).empty()) {
-      object("is gone, and there is no log in the folder itself", "--wal-dir PATH");
+      object("is gone, and there is no WAL in the folder itself", "--wal-dir PATH");
     } else {
       places_.wal_dir_is_gone = true;
       plan_.notes.push_back("wal_dir " + escaped(written_) +
-                            " of the options file is gone; the log in the folder itself is taken");
+                            " of the options file is gone; the WAL in the folder itself is taken");
     }
   }
   void object(const std::string& why, const std::string& accept) {

@@ -90,7 +90,7 @@ void print_family(const FamilyPlan& family) {
     std::printf(", %s", family.compaction_style.c_str());
   }
   if (family.wal_records > 0) {
-    std::printf(", %llu records in the log", static_cast<unsigned long long>(family.wal_records));
+    std::printf(", %llu records in the WAL", static_cast<unsigned long long>(family.wal_records));
   }
   if (family.compacts()) {
     std::printf("; reads %s and writes %s at most", in_mib(family.bytes_read_max()).c_str(),
@@ -131,6 +131,20 @@ std::uint64_t FamilyPlan::bytes_written_max() const {
     written += level == 0 && last > 1 ? 0 : moving;
   }
   return grown(written, growth);
+}
+
+// Beside the inputs of a step its outputs. If new SSTs are larger, also what earlier steps have
+// made larger.
+std::uint64_t FamilyPlan::extra_bytes_max() const {
+  const auto all = bytes() + wal_bytes;
+  return grown(all, growth) + (grown(all, growth) - all);
+}
+
+std::uint64_t FamilyPlan::kept_bytes_max() const { return grown(bytes() + wal_bytes, growth); }
+
+std::uint64_t memory_of_log(std::uint64_t records, std::uint64_t bytes) {
+  constexpr std::uint64_t overhead_max = 128;
+  return bytes + records * overhead_max;
 }
 
 // Each byte that is written was read.

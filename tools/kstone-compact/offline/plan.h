@@ -44,6 +44,9 @@ struct FamilyPlan {
   std::uint64_t ssts = 0;
   FamilyContents contents;
   double growth = 1;              // at most, where new SSTs are compressed otherwise
+  std::uint32_t target_path = 0;  // of its paths that where its last level lies
+  std::string target;             // and its folder
+  std::string first_place;        // the folder of its first path, where the log is flushed to
   std::uint64_t wal_records = 0;  // not in an SST yet
   std::uint64_t wal_bytes = 0;
 
@@ -60,7 +63,14 @@ struct FamilyPlan {
   // Reading and writing at most, and what may be needed beside what is there.
   std::uint64_t bytes_read_max() const;
   std::uint64_t bytes_written_max() const;
+  // What its compaction may take beside what is there, if nothing else runs.
+  std::uint64_t extra_bytes_max() const;
+  // What it takes in the end.
+  std::uint64_t kept_bytes_max() const;
 };
+
+// What records of the write-ahead log take in memory, at most.
+std::uint64_t memory_of_log(std::uint64_t records, std::uint64_t bytes);
 
 struct Plan {
   std::string path;  // canonical

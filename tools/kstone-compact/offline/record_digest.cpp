@@ -8,6 +8,7 @@
 #include "bad_input.h"
 #include "escape.h"
 #include "interrupt.h"
+#include "wal_contents.h"
 
 namespace kstone::compact {
 namespace {
@@ -41,8 +42,7 @@ class Hash {
   std::unique_ptr<XXH3_state_t, Free> state_{XXH3_createState()};
 };
 
-void add_record(Hash& hash, const ::rocksdb::Iterator& at) {
-  hash.add(at.key());
+void add_value(Hash& hash, const ::rocksdb::Iterator& at) {
   hash.add(at.value());
   for (const auto& column : at.columns()) {
     hash.add(column.name());
@@ -50,24 +50,91 @@ void add_record(Hash& hash, const ::rocksdb::Iterator& at) {
   }
 }
 
-::rocksdb::Status digest_family(const OpenDatabase& database, const std::string& family,
-                                OpenDatabase::Versions versions, RecordDigest& digest) {
-  Hash hash;
-  const auto status = database.read_all(family, versions, [&](const ::rocksdb::Iterator& at) {
-    add_record(hash, at);
-    ++digest.records;
-    return !interrupted();
-  });
-  digest.checksum = hash.text();
-  return status;
-}
+// The key of a version, without its number, which a compaction may take away, and what it is.
+class Version {
+ public:
+  explicit Version(const ::rocksdb::Slice& key)
+      : key_(key.data(), key.size() - footer_bytes),
+        kind_(static_cast<unsigned char>(key[key.size() - footer_bytes])) {}
+
+  const ::rocksdb::Slice& key() const { return key_; }  // with its timestamp
+  bool is_deletion() const {
+    constexpr unsigned deletion = 0x0;
+    constexpr unsigned single_deletion = 0x7;
+    constexpr unsigned deletion_with_timestamp = 0x14;
+    return kind_ == deletion || kind_ == single_deletion || kind_ == deletion_with_timestamp;
+  }
+
+ private:
+  static constexpr std::size_t footer_bytes = 8;
+  ::rocksdb::Slice key_;
+  unsigned kind_;
+};
+
+class FamilyReader {
+ public:
+  FamilyReader(const OpenDatabase& database, const FamilyPlan& family)
+      : database_(database), family_(family) {}
+
+  RecordDigest read() {
+    auto status = database_.verify_ssts(family_);
+    if (status.ok()) {
+      status = family_.options.comparator->timestamp_size() == 0 ? read_newest("") : read_history();
+    }
+    return {records_, hash_.text(), status.ok() ? "" : status.ToString()};
+  }
+
+ private:
+  ::rocksdb::Status read_newest(const std::string& time) {
+    return database_.read_all(
+        family_.name, OpenDatabase::Versions::newest,
+        [&](const ::rocksdb::Iterator& at) {
+          hash_.add(at.key());
+          add_value(hash_, at);
+          ++records_;
+          return !interrupted();
+        },
+        time);
+  }
+  ::rocksdb::Status read_history() {
+    const auto mark = database_.history_mark(family_.name);
+    std::string last;
+    const auto status = database_.read_all(
+        family_.name, OpenDatabase::Versions::all,
+        [&](const ::rocksdb::Iterator& at) {
+          const Version version(at.key());
+          if (records_ > 0 && version.key() == last) {
+            return !interrupted();  // written over at the same time
+          }
+          last = version.key().ToString();
+          hash_.add(version.key());
+          hash_.add(version.is_deletion() ? "deleted" : "");
+          if (!version.is_deletion()) {
+            add_value(hash_, at);
+          }
+          ++records_;
+          return !interrupted();
+        },
+        mark);
+    return status.ok() && !mark.empty() ? read_newest(mark) : status;
+  }
+
+  const OpenDatabase& database_;
+  const FamilyPlan& family_;
+  Hash hash_;
+  std::uint64_t records_ = 0;
+};
 
 }  // namespace
 
 bool RecordDigest::is_kept_in(const RecordDigest& after) const {
-  const bool same = records == after.records && checksum == after.checksum;
-  const bool history_went = !newest.empty() && newest == after.newest && after.records < records;
-  return after.error.empty() && (same || history_went);
+  return error.empty() && after.error.empty() && records == after.records &&
+         checksum == after.checksum;
+}
+
+std::string RecordDigest::text() const {
+  return error.empty() ? std::to_string(records) + " records with checksum " + checksum
+                       : "its records cannot be read: " + error;
 }
 
 std::map<std::string, RecordDigest> digest_records(const Plan& plan) {
@@ -76,21 +143,29 @@ std::map<std::string, RecordDigest> digest_records(const Plan& plan) {
              escaped(plan.path) + ": reading every record");
   std::map<std::string, RecordDigest> digests;
   for (const auto& family : plan.families) {
-    if (!family.readable || interrupted()) {
-      continue;
+    if (family.readable && !interrupted()) {
+      digests[family.name] = FamilyReader(database, family).read();
     }
-    const bool has_timestamps = family.options.comparator->timestamp_size() > 0;
-    RecordDigest digest;
-    auto status = digest_family(database, family.name, OpenDatabase::Versions::all, digest);
-    if (status.ok() && has_timestamps) {
-      RecordDigest newest;
-      status = digest_family(database, family.name, OpenDatabase::Versions::newest, newest);
-      digest.newest = newest.checksum;
-    }
-    digest.error = status.ok() ? "" : status.ToString();
-    digests[family.name] = digest;
   }
   return digests;
+}
+
+std::map<std::string, std::string> damaged_families(const Plan& plan) {
+  WalContents ignored;  // which keeps the log from being replayed
+  auto options = plan.options;
+  options.wal_filter = &ignored;
+  OpenDatabase database;
+  require_ok(database.open_read_only(plan, options), escaped(plan.path) + ": reading every SST");
+  std::map<std::string, std::string> damaged;
+  for (const auto& family : plan.families) {
+    if (!family.compacts() || interrupted()) {
+      continue;
+    }
+    if (const auto status = database.verify_ssts(family); !status.ok()) {
+      damaged[family.name] = status.ToString();
+    }
+  }
+  return damaged;
 }
 
 }  // namespace kstone::compact

@@ -33,6 +33,8 @@ const char* to_string(Fate fate) {
       return "running";
     case Fate::compacted:
       return "compacted";
+    case Fate::nothing:
+      return "nothing to rewrite";
     case Fate::stopped:
       return "stopped";
     case Fate::failed:
@@ -126,7 +128,8 @@ void OfflineReport::print_json() const {
   json["total_records_deduplicated"] = counters.total_records_deduplicated;
   json["total_tombstones_removed"] = counters.total_tombstones_removed;
   json["active_compactions"] = counters.active_compactions;
-  json["verified"] = wrong.empty();
+  json["verified"] = families_verified > 0 && wrong.empty();
+  json["families_verified"] = families_verified;
   json["verified_in_full"] = verified_in_full;
   json["records_verified"] = records_verified;
   json["wrong"] = wrong;

@@ -21,6 +21,7 @@ enum class Fate : std::uint8_t {
   not_started,
   running,
   compacted,
+  nothing,  // there was nothing to rewrite
   stopped,
   failed
 };
@@ -46,7 +47,9 @@ struct OfflineReport {
   bool interrupted = false;
   bool verified_in_full = false;
   std::uint64_t records_verified = 0;
-  std::vector<std::string> wrong;  // what the verification found
+  std::uint64_t families_verified = 0;  // that were compacted, and whose entries were compared
+  std::vector<std::string> wrong;       // what the verification found
+  std::string close_error;              // what RocksDB could not write in the end
 
   void begin(const Plan& plan);
   // One line that names each family that was to be compacted and could not; empty if there is none.
