@@ -1,0 +1,557 @@
+// One round of the stress program: a worker, every call that it has on real threads, shutdown at a
+// random moment, and what must hold at the end.
+
+#ifndef KSTONE_TSAN_STRESS_ROUND_H_
+#define KSTONE_TSAN_STRESS_ROUND_H_
+
+#include <cxxabi.h>
+#include <pthread.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "kstone/background_worker.h"
+#include "kstone/background_worker_impl.h"
+#include "recording_sync.h"
+#include "trace.h"
+
+namespace kstone::stress {
+
+using kstone::CompactionOutcome;
+using kstone::IdleResult;
+using kstone::Limit;
+using kstone::ShutdownMode;
+using kstone::StartResult;
+using kstone::Submission;
+using kstone::trace::Act;
+using kstone::trace::Call;
+using kstone::trace::Log;
+using kstone::trace::ShutdownArgument;
+using Random = std::mt19937;
+
+// With a planted fault it is the sanitizer or the replay that has to find it.
+inline bool fault_is_planted = false;
+
+inline void fail(const std::string& sentence) {
+  if (!fault_is_planted) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "stress: %s\n", sentence.c_str());
+    std::_Exit(1);
+  }
+}
+
+// -- The worker's calls, recorded if the thread records -------------------------------------------
+
+inline void begins(Call call, std::uint64_t argument = 0) {
+  kstone::trace::add({Act::call_begin, static_cast<std::uint8_t>(call), 0, 0, 0, argument});
+}
+
+template <class Answer>
+Answer ends(Call call, Answer answer) {
+  kstone::trace::add({Act::call_end, static_cast<std::uint8_t>(call), 0, 0, 0,
+                      static_cast<std::uint64_t>(answer)});
+  return answer;
+}
+
+// An answer too large for an event: it stands in the log.
+template <class Answer>
+Answer ends(Call call, std::deque<Answer> Log::* answers, Answer answer) {
+  if (auto* log = kstone::trace::current) {
+    (log->*answers).push_back(answer);
+    ends(call, (log->*answers).size() - 1);
+  }
+  return answer;
+}
+
+template <class Worker>
+struct Calls {
+  Worker& worker;
+
+  Submission queue_compaction(std::uint32_t id) {
+    begins(Call::queue_compaction, id);
+    return ends(Call::queue_compaction, worker.queue_compaction(id));
+  }
+  std::size_t queue_size() {
+    begins(Call::queue_size);
+    return ends(Call::queue_size, worker.queue_size());
+  }
+  bool is_running() {
+    begins(Call::is_running);
+    return ends(Call::is_running, worker.is_running());
+  }
+  IdleResult wait_idle(Limit limit = {}) {
+    begins(Call::wait_idle);
+    return ends(Call::wait_idle, worker.wait_idle(limit));
+  }
+  kstone::ShutdownReport shutdown(ShutdownMode mode, Limit limit = {}) {
+    begins(Call::shutdown, ShutdownArgument(mode, limit.nanoseconds().has_value()).mode_and_limit);
+    return ends(Call::shutdown, &Log::reports, worker.shutdown(mode, limit));
+  }
+  StartResult start() {
+    begins(Call::start);
+    return ends(Call::start, worker.start());
+  }
+  kstone::WorkerSnapshot snapshot() {
+    begins(Call::snapshot);
+    return ends(Call::snapshot, &Log::snapshots, worker.snapshot());
+  }
+};
+
+void record_outcome(std::uint32_t stripe, CompactionOutcome::Kind kind, const std::string& text,
+                    bool unwound = false) {
+  if (auto* log = kstone::trace::current) {
+    log->texts.push_back(text);
+    log->add({Act::job_end, unwound, stripe, 0, log->texts.size() - 1,
+              static_cast<std::uint64_t>(kind)});
+  }
+}
+
+// -- One round ------------------------------------------------------------------------------------
+
+constexpr int requesters = 3;
+
+// What a caller writes before a request and the compaction reads: one plain cell for each caller
+// and stripe, written once, so that a request which publishes nothing is a race. A compaction reads
+// the cell if it is certain to be later than the request: its number is at least two above the
+// number of compactions that had begun when the call had returned. These numbers are relaxed, so it
+// is the request alone that publishes.
+struct Written {
+  int value = 0;
+  // The number of the first such compaction; 0 while there is none.
+  std::atomic<int> visible_from{0};
+};
+
+struct Totals {
+  std::uint64_t rounds = 0;
+  std::uint64_t requests = 0;
+  std::uint64_t compactions = 0;
+  std::uint64_t publications_checked = 0;
+  std::uint64_t transitions_replayed = 0;
+  std::uint64_t events_replayed = 0;
+  std::uint64_t holds_replayed = 0;
+  std::uint64_t tampered = 0;
+  std::uint64_t illegal = 0;
+};
+
+template <class Sync>
+class Round {
+ public:
+  using Worker = kstone::basic_background_worker<Sync>;
+  using Context = typename Worker::Context;
+
+  Round(Random& random, bool recorded, bool threads_stay)
+      : salt_(static_cast<unsigned>(random())),
+        stripes_(1 + static_cast<std::uint32_t>(random() % 12)),
+        written_(requesters * std::size_t{stripes_}),
+        compacted_(stripes_, 0),
+        begun_(stripes_) {
+    setting_.stripes = stripes_;
+    setting_.worker_threads = 1 + static_cast<std::uint32_t>(random() % 4);
+    setting_.enabled = random() % 16 != 0;
+    setting_.has_scan = random() % 2 != 0;
+    setting_.has_sink = random() % 2 != 0;
+    jobs_end_threads_ = random() % 8 == 0 && !threads_stay;
+    if (recorded) {
+      main_log_.emplace();
+      kstone::trace::current = &*main_log_;
+    }
+  }
+  ~Round() { kstone::trace::current = nullptr; }
+
+  void run(Random& random) {
+    typename Worker::Options options;
+    if (setting_.has_scan) {
+      options.scan = [this](Worker&) { scan(); };
+    }
+    if (setting_.has_sink) {
+      options.log = [this](kstone::LogLevel, std::string_view) { sink(); };
+    }
+    auto config = kstone::CompactionConfig().with_max_concurrent(setting_.worker_threads);
+    config.enabled = setting_.enabled;
+    typename Worker::StatsAtomic stats;
+    worker_.emplace(
+        config, stats, stripes_, [this](Context& context) { return job(context); }, options);
+    calls_.emplace(Calls<Worker>{*worker_});
+
+    if (random() % 2 == 0) {
+      start();
+    }
+    const auto requests = random() % 4 == 0 ? 2000 : 20 + random() % 400;
+    for (int i = 0; i < requesters; ++i) {
+      add_caller(random, [this, i, requests](Random& own) { request(own, i, requests); });
+    }
+    add_caller(random, [this, requests](Random& own) { control(own, own() % (requests / 4)); });
+    add_caller(random,
+               [this, requests](Random& own) { end(own, own() % (requests * requesters)); });
+    for (auto& caller : callers_) {
+      caller.join();
+    }
+    callers_.clear();
+    if (random() % 4 == 0) {
+      check_end(calls_->shutdown(ShutdownMode::drain), stats);
+    }
+    destroy(random);
+    check_counts(stats);
+  }
+
+  const kstone::trace::Setting& setting() const { return setting_; }
+  std::vector<Log*> logs() {
+    std::vector<Log*> all{&*main_log_};
+    for (auto& log : logs_) {
+      all.push_back(&log);
+    }
+    return all;
+  }
+  void add_to(Totals& totals) const {
+    ++totals.rounds;
+    for (const auto& count : answers_) {
+      totals.requests += count.load(std::memory_order_relaxed);
+    }
+    totals.compactions += ran_.load(std::memory_order_relaxed);
+    totals.publications_checked += checked_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  template <class Body>
+  void add_caller(Random& random, Body body) {
+    Log* log = main_log_ ? &logs_.emplace_back() : nullptr;
+    if (log != nullptr && random() % 8 == 0) {
+      // The threads that this caller starts, if it is the one that does.
+      log->refused_starts = random();
+    }
+    callers_.emplace_back([log, body, seed = random()] {
+      kstone::trace::current = log;
+      Random own(static_cast<Random::result_type>(seed));
+      body(own);
+      kstone::trace::current = nullptr;
+    });
+  }
+
+  Submission queue(std::uint32_t id) {
+    const auto answer = calls_->queue_compaction(id);
+    answers_[static_cast<std::size_t>(answer)].fetch_add(1, std::memory_order_relaxed);
+    return answer;
+  }
+
+  void request(Random& own, int requester, std::size_t requests) {
+    // A busy machine makes each yield a long one.
+    const auto pause = own() % 2 == 0 ? 0 : 8 + own() % 56;
+    for (std::size_t i = 0; i < requests; ++i) {
+      progress_.fetch_add(1, std::memory_order_relaxed);
+      if (pause != 0 && own() % pause == 0) {
+        std::this_thread::yield();
+      }
+      const auto id = static_cast<std::uint32_t>(own() % stripes_);
+      auto& cell = written_[static_cast<std::size_t>(requester) * stripes_ + id];
+      const bool first = cell.value == 0;
+      if (first) {
+        cell.value = 1;
+      }
+      const bool accepted = kstone::accepted(queue(id));
+      if (first && accepted) {
+        cell.visible_from.store(begun_[id].fetch_add(0, std::memory_order_relaxed) + 2,
+                                std::memory_order_relaxed);
+      }
+      if (own() % 64 == 0) {
+        any_call(own);
+      }
+    }
+  }
+
+  void control(Random& own, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      any_call(own);
+    }
+    start();
+    for (std::size_t i = 0; i < count; ++i) {
+      any_call(own);
+    }
+  }
+
+  // Whatever the others wait for ends here, so the wait for their progress is bounded.
+  void end(Random& own, std::size_t progress) {
+    const auto latest = std::chrono::steady_clock::now() + std::chrono::milliseconds(20);
+    while (progress_.load(std::memory_order_relaxed) < progress &&
+           std::chrono::steady_clock::now() < latest) {
+      std::this_thread::yield();
+    }
+    if (own() % 2 == 0 && start() != StartResult::no_threads && !jobs_end_threads_ &&
+        !fault_is_planted) {
+      calls_->wait_idle();  // and if it never ends, a wake-up was lost
+    }
+    if (own() % 2 == 0) {
+      calls_->shutdown(static_cast<ShutdownMode>(own() % 3),
+                       std::chrono::microseconds(own() % 100));
+    }
+    check_report(calls_->shutdown(static_cast<ShutdownMode>(own() % 3)));
+  }
+
+  StartResult start() {
+    const auto result = calls_->start();
+    if (!main_log_ && result == StartResult::no_threads) {
+      fail("no thread could be created");
+    }
+    return result;
+  }
+
+  void any_call(Random& own) {
+    switch (own() % 16) {
+      case 0:
+        calls_->wait_idle(std::chrono::microseconds(own() % 1000));
+        return;
+      case 1:
+        calls_->wait_idle(std::chrono::seconds(0));
+        return;
+      case 2:
+        calls_->is_running();
+        return;
+      case 3:
+        queue(stripes_ + static_cast<std::uint32_t>(own() % 3));
+        return;
+      case 4:
+        if (own() % 16 == 0) {
+          calls_->wait_idle();  // the start or the shutdown of another ends it
+        }
+        return;
+      case 5:
+        if (own() % 64 == 0) {
+          calls_->shutdown(static_cast<ShutdownMode>(own() % 3),
+                           std::chrono::microseconds(own() % 50));
+        }
+        return;
+      case 6:
+        if (own() % 16 == 0) {
+          start();
+        }
+        return;
+      case 7:
+      case 8:
+        check_snapshot();
+        return;
+      default:
+        calls_->queue_size();
+        return;
+    }
+  }
+
+  // On a thread of the worker: what would wait is refused.
+  void call_from_inside(unsigned choice) {
+    switch (choice % 8) {
+      case 0:
+        if (calls_->wait_idle() != IdleResult::refused) {
+          fail("a wait of the worker for itself was not refused");
+        }
+        return;
+      case 1:
+        if (!calls_->shutdown(ShutdownMode::cancel).refused) {
+          fail("a shutdown of the worker by itself was not refused");
+        }
+        return;
+      case 2:
+        check_snapshot();
+        return;
+      case 3:
+        calls_->queue_size();
+        calls_->is_running();
+        return;
+      default:
+        queue(choice % (stripes_ + 1));
+        return;
+    }
+  }
+
+  void scan() {
+    kstone::trace::add({Act::scan_begin});
+    for (unsigned i = 0; i < salt_ % 6; ++i) {
+      call_from_inside(salt_ + i);
+    }
+    calls_->start();
+    const bool throws = salt_ % 3 == 0;
+    kstone::trace::add({Act::scan_end, 0, 0, 0, 0, throws});
+    if (throws) {
+      throw 1;
+    }
+  }
+
+  void sink() {
+    kstone::trace::add({Act::sink_begin});
+    const auto line = lines_.fetch_add(1, std::memory_order_relaxed);
+    if (line % 4 == 0) {
+      call_from_inside(salt_ + line / 4);
+    }
+    kstone::trace::add({Act::sink_end});
+    if (line % 16 == 0) {
+      throw 1;
+    }
+  }
+
+  CompactionOutcome job(Context& context) {
+    const auto id = context.stripe_id();
+    kstone::trace::add({Act::job_begin, 0, id, 0, 0, context.attempt()});
+    try {
+      auto outcome = compact(context);
+      record_outcome(id, outcome.kind(), outcome.error());
+      return outcome;
+    } catch (const abi::__forced_unwind&) {
+      record_outcome(id, CompactionOutcome::Kind::failed, "thread ended", true);
+      throw;
+    } catch (const std::exception& exception) {
+      record_outcome(id, CompactionOutcome::Kind::failed, exception.what());
+      throw;
+    } catch (...) {
+      record_outcome(id, CompactionOutcome::Kind::failed,
+                     "an exception that is not a std::exception");
+      throw;
+    }
+  }
+
+  CompactionOutcome compact(Context& context) {
+    const auto id = context.stripe_id();
+    ran_.fetch_add(1, std::memory_order_relaxed);
+    ++compacted_[id];
+    const int number = 1 + begun_[id].fetch_add(1, std::memory_order_relaxed);
+    for (int requester = 0; requester < requesters; ++requester) {
+      const auto& cell = written_[static_cast<std::size_t>(requester) * stripes_ + id];
+      const int from = cell.visible_from.load(std::memory_order_relaxed);
+      if (from != 0 && number >= from) {
+        checked_.fetch_add(1, std::memory_order_relaxed);
+        if (cell.value == 0) {
+          fail("a compaction did not see what its requester wrote");
+        }
+      }
+    }
+    const auto choice = salt_ + id * 31 + static_cast<unsigned>(number) * 7 + context.attempt();
+    if (choice % 8 == 0) {
+      std::this_thread::yield();
+    }
+    if (jobs_end_threads_ && choice % 32 == 31) {
+      pthread_exit(nullptr);
+    }
+    switch (choice % 16) {
+      case 0:
+      case 1:
+        return context.attempt() < 3 ? CompactionOutcome::more_work() : CompactionOutcome::done();
+      case 2:
+        throw id;
+      case 3:
+        throw std::runtime_error("stripe " + std::to_string(id));
+      case 4:
+      case 5:
+        call_from_inside(choice / 16);
+        return CompactionOutcome::nothing_to_do();
+      case 6:
+        calls_->start();
+        return CompactionOutcome::failed("failed");
+      case 7:
+        return context.stop_requested() ? CompactionOutcome::stopped()
+                                        : CompactionOutcome::retry("later");
+      default:
+        return CompactionOutcome::done();
+    }
+  }
+
+  void destroy(Random& random) {
+    std::optional<std::thread> waiter;
+    if (random() % 4 == 0) {  // a wait that was entered before the destructor
+      add_caller(random, [this](Random&) {
+        calls_->wait_idle();
+        waited_.store(true, std::memory_order_relaxed);
+      });
+      while (!waited_.load(std::memory_order_relaxed) && calls_->snapshot().waiting_callers == 0) {
+        std::this_thread::yield();
+      }
+    }
+    begins(Call::destroy);
+    worker_.reset();
+    ends(Call::destroy, 0);
+    for (auto& caller : callers_) {
+      caller.join();
+    }
+  }
+
+  void check_snapshot() {
+    const auto s = calls_->snapshot();
+    if (s.episodes_opened != s.episodes_done + s.episodes_failed + s.episodes_cancelled +
+                                 s.episodes_discarded + s.episodes_alive ||
+        s.episodes_opened != s.queued + s.rerun_pending) {
+      fail("episodes are not conserved");
+    }
+  }
+
+  void check_report(const kstone::ShutdownReport& report) {
+    if (!report.complete || !report.still_running.empty()) {
+      fail("a shutdown without a limit is not complete");
+    }
+  }
+
+  void check_end(const kstone::ShutdownReport& report, const typename Worker::StatsAtomic& stats) {
+    check_report(report);
+    const auto s = calls_->snapshot();
+    check_snapshot();
+    if (s.episodes_alive != 0 || s.compactions_started != ran_ || s.running != 0 ||
+        s.queue_size != 0 || s.worker_threads != 0) {
+      fail("after shutdown something is left");
+    }
+    const std::uint64_t counted[] = {s.queued,
+                                     s.coalesced,
+                                     s.rerun_pending,
+                                     s.rejected_unknown_stripe,
+                                     s.rejected_disabled,
+                                     s.rejected_shutting_down};
+    for (std::size_t i = 0; i < std::size(counted); ++i) {
+      if (counted[i] != answers_[i].load(std::memory_order_relaxed)) {
+        fail(std::string(to_string(static_cast<Submission>(i))) + " is counted " +
+             std::to_string(counted[i]) + " times and was answered " +
+             std::to_string(answers_[i].load()));
+      }
+    }
+    if (stats.snapshot().total_compactions != s.outcomes_done + s.outcomes_more_work) {
+      fail("total_compactions is not the number of compactions that did something");
+    }
+  }
+
+  void check_counts(const typename Worker::StatsAtomic& stats) {
+    std::uint64_t compactions = 0;
+    for (const int count : compacted_) {
+      compactions += static_cast<std::uint64_t>(count);
+    }
+    if (compactions != ran_ || stats.snapshot().active_compactions != 0) {
+      fail("two compactions of a stripe overlapped, or one is active for ever");
+    }
+  }
+
+  const unsigned salt_;
+  const std::uint32_t stripes_;
+  bool jobs_end_threads_ = false;
+  kstone::trace::Setting setting_;
+  std::vector<Written> written_;
+  std::vector<int> compacted_;  // written by each compaction of a stripe: two at once would race
+  std::vector<std::atomic<int>> begun_;
+  std::atomic<std::uint64_t> ran_{0};
+  std::atomic<std::uint64_t> checked_{0};
+  std::atomic<std::uint64_t> answers_[6] = {};
+  std::atomic<std::uint64_t> progress_{0};  // requests
+  std::atomic<unsigned> lines_{0};
+  std::atomic<bool> waited_{false};
+  std::optional<Log> main_log_;
+  std::deque<Log> logs_;
+  std::optional<Worker> worker_;
+  std::optional<Calls<Worker>> calls_;
+  std::vector<std::thread> callers_;
+};
+
+}  // namespace kstone::stress
+
+#endif  // KSTONE_TSAN_STRESS_ROUND_H_
