@@ -10,11 +10,10 @@ import json
 import os
 import pathlib
 import shutil
-import signal
-import subprocess
 import sys
 import time
 
+import ending
 import evidence
 import model
 import mutation
@@ -246,14 +245,13 @@ def run_part(log, part, options, limit, usual, behind, results):
     """One part as a program of its own, its time bounded, with a word every minute about how long it will be."""
     started, told = time.monotonic(), time.monotonic()
     record(results, part, reused=False, cut=None)
-    process = subprocess.Popen([sys.executable, str(HERE / "verify.py"), part, *options], cwd=ROOT, start_new_session=True,
-                               env={**os.environ, ALONE: "no"})
+    process = ending.start([sys.executable, str(HERE / "verify.py"), part, *options], cwd=ROOT, env={**os.environ, ALONE: "no"})
     try:
         while process.poll() is None:
             time.sleep(0.2)
             spent = time.monotonic() - started
             if limit is not None and spent > limit:
-                end(process)
+                ending.end(process)
                 log(f"{part}: cut after {writers.duration(spent)}")
                 record(results, part, status=None, cut=f"cut after {writers.duration(spent)}", seconds=round(spent))
                 return
@@ -262,32 +260,8 @@ def run_part(log, part, options, limit, usual, behind, results):
                 late = "" if spent < usual else f", more than the usual {writers.duration(usual)}"
                 log(f"{part}: {writers.duration(spent)}{late}; about {writers.duration(max(0, usual - spent) + behind)} left in all")
     except BaseException:
-        end(process)
+        ending.end(process)
         raise
-
-
-def end(process):
-    """Ends a part and all that it started, compilers and suites, which are sessions of their own."""
-    for pid in [process.pid, *descendants(process.pid)]:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    process.wait()
-
-
-def descendants(pid):
-    children = collections.defaultdict(list)
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = stat.read_text().rsplit(")", 1)[1].split()[1]
-        except (OSError, IndexError):
-            continue
-        children[int(parent)].append(int(stat.parent.name))
-    found = [pid]
-    for one in found:
-        found += children[one]
-    return found[1:]
 
 
 # -- The report -------------------------------------------------------------------------------------------------------

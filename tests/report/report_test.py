@@ -16,6 +16,7 @@ import jsonschema
 
 from results import ROOT, Report, Results
 import coverage
+import ending
 import everything
 import evidence
 import findings
@@ -562,10 +563,10 @@ class ReportTest(unittest.TestCase):
 
     def test_what_a_part_started_ends_with_it(self):
         process = subprocess.Popen(["sh", "-c", "setsid sleep 60 & setsid sleep 60 & wait"], start_new_session=True)
-        while len(everything.descendants(process.pid)) < 2:
+        while len(ending.descendants(process.pid)) < 2:
             pass
-        started = everything.descendants(process.pid)
-        everything.end(process)
+        started = ending.descendants(process.pid)
+        ending.end(process)
         self.assertIsNotNone(process.returncode)
         deadline = time.monotonic() + 20
         while any(map(lives, started)):
