@@ -251,7 +251,7 @@ def everything(arguments):
             slowness = pace.measured(arguments.jobs)
             share = pace.Share(pace.shares({name: LEAST_AND_USUAL[name] for name in rest}, soft - time.monotonic(), slowness),
                                slowness)
-            left = min(left or float("inf"), share.seconds * HANGS + HANGS_AFTER)
+            left = min(deadline - time.monotonic() if deadline else float("inf"), share.seconds * HANGS + HANGS_AFTER)
             log(f"{part}: {writers.duration(share.seconds)} are its share, at a pace of {slowness:.1f}")
         if left is not None and left < 5:
             log(f"{part}: no time is left for it")

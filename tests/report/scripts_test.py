@@ -23,7 +23,7 @@ STAND_INS = {
     "dpkg-query": '#!/bin/sh\ntest -e "$CALLS.missing" || printf installed\n',
     # Who is hit by a signal notes no end.
     "apt-get": '#!/bin/sh\necho "apt-get $*" >>"$CALLS"\nsleep ${APT_SECONDS:-0}\necho "end of $*" >>"$CALLS"\n',
-    "ctest": '#!/bin/sh\necho "ctest $*" | tee -a "$CALLS"\n',
+    "ctest": '#!/bin/sh\necho "ctest $*" | tee -a "$CALLS"\ntest ! -e "$CALLS.testing" || { sleep 600 & wait; }\n',
 }
 PROGRAMS = {"build/run/tools/kstone-compact/kstone-compact", "build/soak/tsan/kstone_soak"}
 SCRIPTS = ["bench", "ci", "run", "soak", "test", "verify"]
@@ -233,6 +233,17 @@ class Scripts(unittest.TestCase):
                     process.communicate(timeout=60)
                     self.assertEqual(process.returncode, status)
                     self.assertEqual(self.children(), [])
+
+    def test_a_signal_ends_ctest_with_its_tests(self):
+        self.flag("testing")
+        for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)):
+            self.calls.write_text("")
+            process = self.start("test")
+            self.wait_for_call(process, "ctest --preset")
+            process.send_signal(number)
+            process.communicate(timeout=60)
+            self.assertEqual(process.returncode, status)
+            self.assertEqual(self.children(), [])
 
     def test_a_signal_waits_for_the_end_of_apt_get(self):
         self.flag("missing")
