@@ -200,6 +200,7 @@ class Scripts(unittest.TestCase):
         lines = [f"        Start   7: {name}", f"  1/468 Test   #7: {name} .......................   Passed    0.25 sec",
                  "  2/468 Test  #12: model.worker ..............................................***Timeout 300.01 sec",
                  "468/468 Test  #13: model.litmus ..............................................***Exception: SegFault  0.01 sec",
+                 "  3/468 Test  #15: a/b.c/d0  # GetParam() = 16-byte object <27-6C 61-44> ............   Passed    0.00 sec",
                  "468/468 Test  #14: model.kernels .............................................   Passed   40.01 sec",
                  "  what else it prints, 1/3 Test"]
         self.program(self.home / "tools" / "ctest", "#!/bin/sh\ncat <<'END'\n" + "\n".join(lines) + "\nEND\nexit 8\n")
@@ -209,7 +210,7 @@ class Scripts(unittest.TestCase):
         self.assertLessEqual(max(map(len, shown)), 100)
         self.assertEqual("".join(line.strip() for line in shown[:2]), f"1/468 0.25 s {name}")
         self.assertEqual(shown[2:], ["2/468 300.01 s ***Timeout model.worker", "468/468 0.01 s ***Exception: SegFault model.litmus",
-                                     "468/468 40.01 s model.kernels", "  what else it prints, 1/3 Test"])
+                                     "3/468 0.00 s a/b.c/d0", "468/468 40.01 s model.kernels", "  what else it prints, 1/3 Test"])
 
     def test_time_limits_are_those_against_hangs(self):
         for path in [ROOT / "CMakeLists.txt", *ROOT.glob("*/**/CMakeLists.txt")]:
