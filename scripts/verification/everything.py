@@ -35,8 +35,8 @@ GUESSES = {"model": (1500, 170), "mutants": (3000, 115), "props": (900, 85), "st
            "coverage": (400, 85)}
 # Of a quick run, in the unit of pace.py: the least that a part shows anything in, once everything is built that CMake builds, and
 # what it makes use of. The parts cut themselves, and say what they cut.
-LEAST_AND_USUAL = {"tests": (6, 6), "coverage": (20, 95), "props": (24, 24), "stress": (32, 80), "model": (45, 110),
-                   "mutants": (60, 85)}
+LEAST_AND_USUAL = {"tests": (12, 12), "coverage": (20, 95), "props": (24, 24), "stress": (32, 80), "model": (45, 110),
+                   "mutants": (75, 100)}
 # So much longer than that is a hang.
 HANGS, HANGS_AFTER = 4, 900
 # What a part is called with; mutants come last, since they may be cut.
@@ -235,11 +235,15 @@ def everything(arguments):
 
     if not waiting:
         return write_report(arguments, results)
-    slowness = pace.measured(arguments.jobs) if arguments.quick else 1
-    soft = deadline or started + max(QUICK_SECONDS, SLOW_SECONDS * slowness)
+    paces = [pace.measured(arguments.jobs)] if arguments.quick else []
+
+    def until():
+        """When a quick run should have ended."""
+        return deadline or started + max(QUICK_SECONDS, SLOW_SECONDS * sum(paces) / len(paces))
+
     if arguments.quick:
-        log(f"this machine takes {slowness:.1f} times as long as the one that sizes are written down for: "
-            f"about {writers.duration(soft - started)} for all parts")
+        log(f"this machine takes {paces[0]:.1f} times as long as the one that sizes are written down for: "
+            f"about {writers.duration(until() - started)} for all parts")
     build_for(arguments, log, waiting)
     for number, part in enumerate(waiting):
         rest = waiting[number:]
@@ -248,11 +252,11 @@ def everything(arguments):
         left = (deadline - time.monotonic()) * min(1, 1.5 * usual(part) / sum(map(usual, rest))) if deadline else None
         share = pace.Share()
         if arguments.quick:
-            slowness = pace.measured(arguments.jobs)
-            share = pace.Share(pace.shares({name: LEAST_AND_USUAL[name] for name in rest}, soft - time.monotonic(), slowness),
-                               slowness)
+            paces.append(pace.measured(arguments.jobs))
+            sizes = {name: LEAST_AND_USUAL[name] for name in rest}
+            share = pace.Share(pace.shares(sizes, until() - time.monotonic(), paces[-1]), paces[-1])
             left = min(deadline - time.monotonic() if deadline else float("inf"), share.seconds * HANGS + HANGS_AFTER)
-            log(f"{part}: {writers.duration(share.seconds)} are its share, at a pace of {slowness:.1f}")
+            log(f"{part}: {writers.duration(share.seconds)} are its share, at a pace of {paces[-1]:.1f}")
         if left is not None and left < 5:
             log(f"{part}: no time is left for it")
             record(results, part, status=None, cut="no time was left for it", digest=evidence.digest(part))

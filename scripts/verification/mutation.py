@@ -32,7 +32,7 @@ DRAW = ROOT / "proptests" / "programs" / "drawn_mutants.txt"
 DECLARED_SECONDS = 2
 # Of a quick run: so many mutants are tried at least, and a suite gets so long on the sources as they are; what it takes to ask the
 # compiler about one mutant (pace.py has the unit).
-LEAST_TRIED, BASELINE_SECONDS, ASKED_SECONDS = 6, 0.4, 3
+LEAST_TRIED, BASELINE_SECONDS, ASKED_SECONDS = 6, 0.3, 3
 
 
 def add_arguments(parts):
