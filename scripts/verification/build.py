@@ -12,6 +12,8 @@ import subprocess
 import tempfile
 import time
 
+import ending
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CXX = os.environ.get("CXX", "g++")
 MODEL_FLAGS = ["-std=c++20", "-fno-sized-deallocation", "-fno-lifetime-dse", "-w"]
@@ -40,8 +42,7 @@ class Failed(Exception):
 def run(command, cwd=None, env=None, timeout=None):
     """(status, output); status None after the time limit. The whole process group is ended then."""
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(command, cwd=cwd, env=env, stdout=output, stderr=subprocess.STDOUT,
-                                   start_new_session=True)
+        process = ending.start(command, cwd=cwd, env=env, stdout=output, stderr=subprocess.STDOUT)
         try:
             status = process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -54,7 +55,7 @@ def run(command, cwd=None, env=None, timeout=None):
 
 @contextlib.contextmanager
 def one_at_a_time(lock):
-    """Two at once in one folder would break each other's files: the second waits, and says so. As scripts/prologue.sh."""
+    """Two at once in one folder would break each other's files: the second waits, and says so. As scripts/lib/prologue.sh."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with open(lock, "a+") as file:
         try:

@@ -10,27 +10,35 @@ import json
 import os
 import pathlib
 import shutil
-import signal
-import subprocess
 import sys
 import time
 
+import ending
 import evidence
 import model
 import mutation
+import pace
+import props
 import replay
 import weakening
 import writers
-from build import ROOT, Failed, run
+from build import ROOT, Failed, last_line, run
 from mutation import Log
 
 HERE = pathlib.Path(__file__).resolve().parent
-OUTPUT = ROOT / "build" / "verify"
-QUICK_SECONDS = 600
+OUTPUT, BUILD = ROOT / "build" / "verify", ROOT / "build" / "test"
+# What a quick run may take; where the machine is slower, twelve minutes at half the speed, and in proportion below.
+QUICK_SECONDS, SLOW_SECONDS = 600, 360
 ALONE = "KSTONE_VERIFY_ALONE"  # set for a part of `all`, which reports at its end
 # How long a part takes where no earlier run tells, in seconds: full, quick.
 GUESSES = {"model": (1500, 170), "mutants": (3000, 115), "props": (900, 85), "stress": (1350, 80), "tests": (90, 35),
            "coverage": (400, 85)}
+# Of a quick run, in the unit of pace.py: the least that a part shows anything in, once everything is built that CMake builds, and
+# what it makes use of. The parts cut themselves, and say what they cut.
+LEAST_AND_USUAL = {"tests": (12, 12), "coverage": (20, 95), "props": (24, 24), "stress": (32, 80), "model": (45, 110),
+                   "mutants": (75, 100)}
+# So much longer than that is a hang.
+HANGS, HANGS_AFTER = 4, 900
 # What a part is called with; mutants come last, since they may be cut.
 FULL = {"tests": [], "coverage": [], "model": [], "props": [], "stress": [], "mutants": []}
 QUICK = {"tests": ["--quick"], "coverage": ["--quick"], "props": ["--quick"], "stress": ["--quick"],
@@ -61,12 +69,13 @@ def add_arguments(parts):
                     "the report: build/verify/index.html, summary.md, results.sarif, junit.xml, verification.json. Exit status: "
                     "0 all as it should be, 1 something failed, 3 nothing failed, but something did not run or was cut.")
     parser.add_argument("--quick", action="store_true",
-                        help="everything at reduced size, within ten minutes; what the budget cuts shows as cut")
+                        help="everything at reduced size, in ten minutes, or twelve where the machine is half as fast; what is "
+                             "cut shows as cut")
     parser.add_argument("--again", action="append", default=[], choices=list(FULL), metavar="PART",
                         help="repeat a part although its results are there")
     parser.add_argument("--parts", default=",".join(FULL), help="separated by commas; the others are not run (all)")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--minutes", type=float, help="end what still runs then; it shows as cut (--quick: 10)")
+    parser.add_argument("--minutes", type=float, help="end what still runs then; it shows as cut")
     add_output(parser)
     parser.set_defaults(run=everything)
     parser = parts.add_parser("report", help="the report of the results that are there",
@@ -84,6 +93,10 @@ def add_arguments(parts):
     parser.set_defaults(run=tests)
 
 
+def targets_of_tests(quick):
+    return ["kstone_contract_tests", *([] if quick else ["kstone_fault_tests", "kstone_database_fault_tests"])]
+
+
 def add_output(parser):
     parser.add_argument("--output", type=pathlib.Path, default=OUTPUT, help="folder (build/verify)")
 
@@ -94,8 +107,7 @@ def tests(arguments):
     path = (arguments.output / "tests.xml").resolve()
     path.unlink(missing_ok=True)
     try:
-        faults = [] if arguments.quick else ["kstone_fault_tests", "kstone_database_fault_tests"]
-        missing = model.build(arguments, log, ["kstone_contract_tests", *faults])
+        missing = model.build(arguments, log, targets_of_tests(arguments.quick))
     except Failed as failure:
         print(failure)
         return 1
@@ -192,8 +204,8 @@ def exists(part):
 def everything(arguments):
     log, plan = Log(), QUICK if arguments.quick else FULL
     results = arguments.output / "quick" if arguments.quick else arguments.output
-    minutes = arguments.minutes or (QUICK_SECONDS / 60 if arguments.quick else None)
-    deadline = time.monotonic() + minutes * 60 if minutes else None
+    started = time.monotonic()
+    deadline = started + arguments.minutes * 60 if arguments.minutes else None
     wanted = arguments.parts.split(",")
     unknown = [part for part in wanted if part not in plan]
     if unknown:
@@ -221,11 +233,30 @@ def everything(arguments):
     def usual(part):
         return records.get(part, {}).get("seconds") or GUESSES[part][arguments.quick]
 
+    if not waiting:
+        return write_report(arguments, results)
+    paces = [pace.measured(arguments.jobs)] if arguments.quick else []
+
+    def until():
+        """When a quick run should have ended."""
+        return deadline or started + max(QUICK_SECONDS, SLOW_SECONDS * sum(paces) / len(paces))
+
+    if arguments.quick:
+        log(f"this machine takes {paces[0]:.1f} times as long as the one that sizes are written down for: "
+            f"about {writers.duration(until() - started)} for all parts")
+    build_for(arguments, log, waiting)
     for number, part in enumerate(waiting):
         rest = waiting[number:]
         log(f"{part}: part {number + 1} of {len(waiting)}; about {writers.duration(sum(map(usual, rest)))} left in all")
         # One part that is late does not take all from those behind it.
         left = (deadline - time.monotonic()) * min(1, 1.5 * usual(part) / sum(map(usual, rest))) if deadline else None
+        share = pace.Share()
+        if arguments.quick:
+            paces.append(pace.measured(arguments.jobs))
+            sizes = {name: LEAST_AND_USUAL[name] for name in rest}
+            share = pace.Share(pace.shares(sizes, until() - time.monotonic(), paces[-1]), paces[-1])
+            left = min(deadline - time.monotonic() if deadline else float("inf"), share.seconds * HANGS + HANGS_AFTER)
+            log(f"{part}: {writers.duration(share.seconds)} are its share, at a pace of {paces[-1]:.1f}")
         if left is not None and left < 5:
             log(f"{part}: no time is left for it")
             record(results, part, status=None, cut="no time was left for it", digest=evidence.digest(part))
@@ -238,22 +269,35 @@ def everything(arguments):
                 options.append("--resume")
         else:
             options += ["--output", str(results)]
-        run_part(log, part, options + ["--jobs", str(arguments.jobs)], left, usual(part), sum(map(usual, rest[1:])), results)
+        run_part(log, part, options + ["--jobs", str(arguments.jobs)], left, usual(part), sum(map(usual, rest[1:])), results, share)
     return write_report(arguments, results)
 
 
-def run_part(log, part, options, limit, usual, behind, results):
+def build_for(arguments, log, parts):
+    """What CMake builds for all these parts, at once. What does not build is told by the part that needs it."""
+    wanted = {"tests": targets_of_tests(arguments.quick), "props": props.EXECUTABLES, "model": model.EXECUTABLES}
+    targets = [target for part in parts for target in wanted.get(part, [])]
+    if targets:
+        started = time.monotonic()
+        try:
+            model.build(argparse.Namespace(build=BUILD, jobs=arguments.jobs), log, targets)
+        except Failed as failure:
+            log(f"not everything builds: {last_line(str(failure))}")
+        log(f"built in {writers.duration(time.monotonic() - started)}")
+
+
+def run_part(log, part, options, limit, usual, behind, results, share):
     """One part as a program of its own, its time bounded, with a word every minute about how long it will be."""
     started, told = time.monotonic(), time.monotonic()
     record(results, part, reused=False, cut=None)
-    process = subprocess.Popen([sys.executable, str(HERE / "verify.py"), part, *options], cwd=ROOT, start_new_session=True,
-                               env={**os.environ, ALONE: "no"})
+    process = ending.start([sys.executable, str(HERE / "verify.py"), part, *options], cwd=ROOT,
+                           env={**os.environ, **(share.environment() if share.is_limited() else {}), ALONE: "no"})
     try:
         while process.poll() is None:
             time.sleep(0.2)
             spent = time.monotonic() - started
             if limit is not None and spent > limit:
-                end(process)
+                ending.end(process)
                 log(f"{part}: cut after {writers.duration(spent)}")
                 record(results, part, status=None, cut=f"cut after {writers.duration(spent)}", seconds=round(spent))
                 return
@@ -262,32 +306,8 @@ def run_part(log, part, options, limit, usual, behind, results):
                 late = "" if spent < usual else f", more than the usual {writers.duration(usual)}"
                 log(f"{part}: {writers.duration(spent)}{late}; about {writers.duration(max(0, usual - spent) + behind)} left in all")
     except BaseException:
-        end(process)
+        ending.end(process)
         raise
-
-
-def end(process):
-    """Ends a part and all that it started, compilers and suites, which are sessions of their own."""
-    for pid in [process.pid, *descendants(process.pid)]:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    process.wait()
-
-
-def descendants(pid):
-    children = collections.defaultdict(list)
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = stat.read_text().rsplit(")", 1)[1].split()[1]
-        except (OSError, IndexError):
-            continue
-        children[int(parent)].append(int(stat.parent.name))
-    found = [pid]
-    for one in found:
-        found += children[one]
-    return found[1:]
 
 
 # -- The report -------------------------------------------------------------------------------------------------------

@@ -230,7 +230,7 @@ class Collector:
         for problem in data["problems"]:
             self.check("model", "problem", problem[:80], "failed", problem)
         for row in data["list"]:
-            state = {"caught": "passed", "argued": "argued", "missed": "failed"}[row["verdict"]]
+            state = {"caught": "passed", "argued": "argued", "missed": "failed", "cut": "cut"}[row["verdict"]]
             check = self.check("model", "weakening", f"{row['label']} {row['from']} -> {row['to']}", state,
                                row.get("argument") or row["why"], label=row["label"], suite=row["suite"] or None,
                                weaker=row["to"], order=row["from"])

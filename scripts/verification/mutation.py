@@ -19,6 +19,7 @@ import lanes
 import operators
 import order
 from build import CORE, MUTATED, ROOT, SOURCES, Builder, Failed, Suites, Tree, in_parallel, last_line, run
+from pace import Share
 
 HERE = pathlib.Path(__file__).resolve().parent
 # What no operator makes: several lines at once, or a different idea.
@@ -30,6 +31,9 @@ QUICK_SECONDS = 0.25
 DRAW = ROOT / "proptests" / "programs" / "drawn_mutants.txt"
 # What is declared equivalent is searched by those that take no longer than this; every one of them to its end.
 DECLARED_SECONDS = 2
+# Of a quick run: so many mutants are tried at least, and a suite gets so long on the sources as they are; what it takes to ask the
+# compiler about one mutant (pace.py has the unit).
+LEAST_TRIED, BASELINE_SECONDS, ASKED_SECONDS = 6, 0.3, 3
 
 
 def add_arguments(parts):
@@ -134,6 +138,10 @@ def difference(texts, mutant):
 class Campaign:
     def __init__(self, arguments, log, extra=()):
         self.arguments, self.log = arguments, log
+        self.share, self.quick_seconds = Share.given(), QUICK_SECONDS
+        if self.share.is_limited():
+            arguments.seconds = min(arguments.seconds, max(BASELINE_SECONDS, BASELINE_SECONDS * self.share.pace))
+            self.quick_seconds *= max(1, self.share.pace)
         self.directory = arguments.build
         self.directory.mkdir(parents=True, exist_ok=True)
         for stale in ("rest", "all", "deep", "single"):
@@ -234,7 +242,7 @@ class Campaign:
                     failure=kill.get("failure", ""), message=kill["message"], history=f"histories/{path.name}")
 
     def quick(self, mutant):
-        names = [name for name in self.order if self.times[name] <= QUICK_SECONDS]
+        names = [name for name in self.order if self.times[name] <= self.quick_seconds]
         names.sort(key=lambda name: self.times[name] / (1 + self.kills[name]))
         kill, finished, cut_short = self.judge(self.suites, mutant.number, names, lambda name: 1 + 4 * self.times[name])
         if kill:
@@ -245,7 +253,7 @@ class Campaign:
     def deep(self, mutant):
         before = self.results[mutant.name]
         most = DECLARED_SECONDS if mutant.name in self.declared else self.arguments.seconds
-        names = before.get("cut_short", []) + [name for name in self.order if QUICK_SECONDS < self.times[name] <= most]
+        names = before.get("cut_short", []) + [name for name in self.order if self.quick_seconds < self.times[name] <= most]
         if mutant.name not in self.declared:
             names += self.unfinished  # searched in part: they can refute, not confirm
         kill, finished, cut_short = self.judge(self.suites, mutant.number, names, lambda name: self.arguments.seconds)
@@ -465,9 +473,12 @@ class Campaign:
             self.analysis(living)
             self.save()
         living = [m for m in living if self.results[m.name]["verdict"] == "survived"]
+        if self.share.is_limited() and not self.share.holds(ASKED_SECONDS * (1 + len(living)) / arguments.jobs):
+            log(f"{len(living)} live; no time is left to ask the compiler about them")
+            living = []
         log(f"{len(living)} live; asking the compiler which of them make no difference")
         self.plain = None
-        self.plain = self.same_code(None, "same")
+        self.plain = self.same_code(None, "same") if living else None
         counter = itertools.count(1)
 
         def same(mutant):
@@ -495,9 +506,12 @@ class Campaign:
 
     def in_turn(self, what, function, mutants):
         self.log(f"{len(mutants)} mutants against {what}")
-        done = [0, time.monotonic()]
+        done, left_out = [0, time.monotonic()], []
 
         def one(mutant):
+            if done[0] >= LEAST_TRIED and self.share.left() <= 0:
+                left_out.append(mutant)
+                return
             function(mutant)
             done[0] += 1
             if time.monotonic() - done[1] > 30:
@@ -507,6 +521,8 @@ class Campaign:
                 self.save()
 
         in_parallel(self.arguments.jobs, one, mutants)
+        if left_out:
+            self.log(f"{len(left_out)} of {len(mutants)} were not tried for want of time")
 
     def declare(self):
         """Applies equivalents.txt to what survived. An equivalent needs clean searches, too: those of the suites that end."""

@@ -19,7 +19,7 @@ CMAKE = ["CMakeLists.txt", "CMakePresets.json", "cmake"]
 
 
 def scripts(*names):
-    return [f"scripts/verification/{name}" for name in ("build.py", *names)]
+    return [f"scripts/verification/{name}" for name in ("build.py", "ending.py", "pace.py", *names)]
 
 
 PARTS = {

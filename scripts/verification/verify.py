@@ -1,7 +1,9 @@
 """scripts/verify: see there, and `--help` of each part."""
 
+import os
 import sys
 
+import ending
 import evidence
 import everything
 from build import one_at_a_time
@@ -9,12 +11,9 @@ from build import one_at_a_time
 
 def main():
     arguments = everything.program().parse_args()
-    try:
-        with one_at_a_time(everything.ROOT / "build" / "verify" / f"{arguments.part}.lock"):
-            return everything.recorded(arguments) if arguments.part in evidence.PARTS else arguments.run(arguments)
-    except KeyboardInterrupt:
-        print("interrupted")
-        return 130
+    ending.with_all_children("" if everything.ALONE in os.environ else "scripts/verify")
+    with one_at_a_time(everything.ROOT / "build" / "verify" / f"{arguments.part}.lock"):
+        return everything.recorded(arguments) if arguments.part in evidence.PARTS else arguments.run(arguments)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import shutil
 
 from build import ROOT, Builder, Failed, Suites, Tree, in_parallel, run
 from mutation import Log, merge_into_model_json
+from pace import Share
 import lanes
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -120,6 +121,7 @@ def weaken(suites, root, log, seconds, jobs, directory, tried):
             row["why"] = "no suite executes it"
             return row
         site, operation, data = labelled[label]
+        cut = 0
         for name in sorted(data["suites"], key=times.get):
             result = suites.run(name, seconds if times[name] > seconds / 2 else 2 + 4 * times[name],
                                 ["--demote", f"{site}={weaker}"], minimize=False)
@@ -133,20 +135,23 @@ def weaken(suites, root, log, seconds, jobs, directory, tried):
                 row.update(verdict="caught", suite=name, why=result.get("failure", result["outcome"]),
                            history=str(path.relative_to(directory.parent)))
                 return row
-        row["why"] = f"{len(data['suites'])} suites stay green"
+            cut += result["outcome"] == "unfinished"
+        row["why"] = f"{len(data['suites']) - cut} suites stay green, {cut} were cut"
+        if cut and Share.given().is_limited():
+            row["verdict"] = "cut"  # it may be noticed further on
         return row
 
     rows = in_parallel(jobs, one, steps)
     for row in rows:
         key = (row["label"], row["from"], row["to"])
-        if row["verdict"] == "missed" and key in declared:
+        if row["verdict"] in ("missed", "cut") and key in declared:
             row["verdict"], row["argument"] = "argued", declared[key]
         elif row["verdict"] == "caught" and key in declared:
             problems.append(f"argued for, but {row['suite']} notices it: {key[0]} {key[1]} -> {key[2]}")
     for key in declared:
         if key not in [(row["label"], row["from"], row["to"]) for row in rows]:
             problems.append(f"argued for, but there is no such step: {key[0]} {key[1]} -> {key[2]}")
-    count = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in ("caught", "argued", "missed")}
+    count = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in ("caught", "argued", "missed", "cut")}
     for row in rows:
         print(f"  {row['label']:4} {row['from']:8} -> {row['to']:8} {row['verdict']:7} {row['suite'] or row['why']}"
               + (f" ({row['why']})" if row["suite"] else ""), flush=True)

@@ -15,6 +15,7 @@ import types
 import jsonschema
 
 from results import ROOT, Report, Results
+import ending
 import model
 import replay
 from build import Builder, Suites, Tree, run
@@ -109,6 +110,7 @@ def check(holds, text):
 
 
 def main():
+    ending.with_all_children("planted_test")
     directory = pathlib.Path(sys.argv[1]).resolve()
     log = Log()
     tree = Tree(directory / "tree")

@@ -16,11 +16,16 @@ import jsonschema
 
 from results import ROOT, Report, Results
 import coverage
+import ending
 import everything
 import evidence
 import findings
 import lanes
+import model
+import mutation
+import pace
 import parts
+import stress
 import writers
 
 SCHEMAS = ROOT / "scripts" / "verification" / "schema"
@@ -511,7 +516,7 @@ class ReportTest(unittest.TestCase):
 
     # -- Coverage ---------------------------------------------------------------------------------------------------------
 
-    def covered(self, explained):
+    def covered(self, explained, quick=False):
         """The checks of a core of which line 1 is reached, line 2 is not, and the condition of line 3 is never false."""
         reached = coverage.Reached()
         file = "src/core/scheduling_core.cpp"
@@ -522,7 +527,7 @@ class ReportTest(unittest.TestCase):
         source = coverage.Source(file)
         source.lines = ["int x;", "return never;", "if (closed) {", "assert(a && b);"]
         source.assertions = {4}
-        result, checks = coverage.judged({"contract": reached}, reached, {file: source}, coverage.explanations(explained))
+        result, checks = coverage.judged({"contract": reached}, reached, {file: source}, coverage.explanations(explained), quick)
         return result, {check["name"]: check["message"] for check in checks if check["state"] == "failed"}
 
     def test_what_no_test_reaches_has_to_be_explained(self):
@@ -561,9 +566,94 @@ class ReportTest(unittest.TestCase):
         arguments = parser.parse_args(["all", "--output", str(self.results.directory), *options])
         with unittest.mock.patch.object(everything, "run_part", lambda log, part, *rest: ran.append(part)), \
              unittest.mock.patch.object(everything, "exists", lambda part: True), \
+             unittest.mock.patch.object(everything, "build_for"), \
              unittest.mock.patch("builtins.print"):
             status = everything.everything(arguments)
         return status, ran
+
+    def quick_shares(self, slowness, seconds_of_build):
+        """What each part of a quick run gets, in seconds, on a machine that takes so many times as long, where every part uses
+        up its share."""
+        clock, found = [0.0], {}
+
+        def run_part(log, part, options, limit, usual, behind, results, share):
+            self.assertGreater(limit, 4 * share.seconds)
+            found[part] = share.seconds
+            clock[0] += share.seconds
+
+        def build_for(*_):
+            clock[0] += seconds_of_build * slowness
+
+        parser = argparse.ArgumentParser()
+        everything.add_arguments(parser.add_subparsers(dest="part"))
+        with tempfile.TemporaryDirectory() as folder, \
+             unittest.mock.patch.object(everything, "run_part", run_part), \
+             unittest.mock.patch.object(everything, "build_for", build_for), \
+             unittest.mock.patch.object(everything, "write_report", lambda *_: 0), \
+             unittest.mock.patch.object(everything.pace, "measured", lambda jobs: slowness), \
+             unittest.mock.patch.object(everything.time, "monotonic", lambda: clock[0]), \
+             unittest.mock.patch("builtins.print"):
+            everything.everything(parser.parse_args(["all", "--quick", "--output", folder]))
+        return found, clock[0]
+
+    def test_each_part_of_a_quick_run_shows_something_and_all_are_done_in_time(self):
+        build = 140
+        for slowness, most in ((0.5, 600), (1, 600), (2, 720), (4, 1440)):
+            found, took = self.quick_shares(slowness, build)
+            self.assertEqual(list(found), list(everything.QUICK))
+            self.assertLessEqual(took, most + 1, slowness)
+            for part, seconds in found.items():
+                least, usual = everything.LEAST_AND_USUAL[part]
+                self.assertGreaterEqual(seconds, slowness * least - 0.01, (slowness, part))
+                self.assertLessEqual(seconds, slowness * (least + 1.5 * (usual - least)) + 0.01, (slowness, part))
+        # Where even the least takes longer, nothing is left out for it.
+        found, _ = self.quick_shares(2, 1000)
+        self.assertEqual(found, {part: 2 * everything.LEAST_AND_USUAL[part][0] for part in everything.QUICK})
+
+    def test_a_share_is_for_whoever_runs_in_all_alone(self):
+        self.assertFalse(pace.Share.given().is_limited())
+        self.assertTrue(pace.Share.given().holds(1e9))
+        with unittest.mock.patch.dict("os.environ", pace.Share(100, 2).environment()):
+            share = pace.Share.given()
+            self.assertTrue(share.is_limited() and share.holds(45) and not share.holds(55) and not share.holds(45, of=0.5))
+
+    def test_what_a_quick_run_has_cut_is_no_fault(self):
+        row = {"name": "a", "property": "P1", "must_fail": False, "verdict": "unknown", "failure": "none", "green": False,
+               "reason": "the budget is used up", "covers": []}
+        other = {**row, "must_fail": True}
+        self.assertEqual(model.without_event([row]), [])
+        self.assertEqual(model.without_neighbour([row, other]), [])
+        proved = {**row, "verdict": "proved", "green": True, "reason": ""}
+        self.assertIn("P1 is vacuous", " ".join(model.without_event([proved])))
+        self.assertIn("P1 has no neighbour", " ".join(model.without_neighbour([proved])))
+        checks = self.covered("", quick=True)[1]
+        self.assertIn("100 % of the branches are due", checks["coverage of the core"])  # and nothing was left out
+
+    def test_real_threads_show_something_whatever_the_time(self):
+        for seconds, passed, cut in ((1000, 13, 5), (0, 9, 9)):
+            with unittest.mock.patch.dict("os.environ", pace.Share(seconds, 1).environment()), \
+                 tempfile.TemporaryDirectory() as folder:
+                arguments = everything.program().parse_args(["stress", "--quick", "--output", folder])
+                tried = stress.Stress(arguments, lambda _: None)
+                with unittest.mock.patch.object(tried.programs, "build", lambda name: ""), \
+                     unittest.mock.patch.object(tried, "call", lambda name, build, options, seconds: (
+                         (1, dict((fault[0], fault[2]) for fault in stress.FAULTS).get(name.split(": ")[-1].split(",")[0], ""), {
+                             "seconds": 1, "numbers": {"seed": 1}, "replay": ""}) if name.startswith("must fail") else
+                         (0, "", {"seconds": 1, "replay": "", "numbers": {
+                             "seed": 1, "transitions_replayed": 1, "tampered_and_noticed": 1}}))):
+                    tried.everything()
+                states = [check["state"] for check in tried.checks]
+                self.assertEqual((states.count("passed"), states.count("cut")), (passed, cut), tried.checks)
+                self.assertEqual(len(states), len(stress.FAULTS) + len(stress.RUNS) + 1)
+
+    def test_mutants_are_tried_in_part_where_there_is_no_time(self):
+        campaign = object.__new__(mutation.Campaign)
+        campaign.log, campaign.results, campaign.share = mutation.Log(), {}, pace.Share(0, 1)
+        campaign.arguments, tried = argparse.Namespace(jobs=1), []
+        with unittest.mock.patch("builtins.print") as told:
+            campaign.in_turn("the quick suites", tried.append, range(10))
+        self.assertEqual(len(tried), mutation.LEAST_TRIED)
+        self.assertIn("4 of 10 were not tried", told.call_args[0][0])
 
     def test_what_is_there_is_not_repeated(self):
         self.assertEqual(self.run_all(), (0, []))
@@ -581,10 +671,10 @@ class ReportTest(unittest.TestCase):
 
     def test_what_a_part_started_ends_with_it(self):
         process = subprocess.Popen(["sh", "-c", "setsid sleep 60 & setsid sleep 60 & wait"], start_new_session=True)
-        while len(everything.descendants(process.pid)) < 2:
+        while len(ending.descendants(process.pid)) < 2:
             pass
-        started = everything.descendants(process.pid)
-        everything.end(process)
+        started = ending.descendants(process.pid)
+        ending.end(process)
         self.assertIsNotNone(process.returncode)
         deadline = time.monotonic() + 20
         while any(map(lives, started)):

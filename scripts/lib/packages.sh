@@ -2,8 +2,8 @@
 #
 #   need_packages [--no-install] PACKAGE...
 #
-# Prints what is missing and installs it, as root or with sudo. Without either, on other systems, or with --no-install, it
-# names what is missing and exits with status 3.
+# Prints what is missing and installs it, as root or with sudo. Without either, on other systems, or
+# with --no-install, it names what is missing and exits with status 3.
 
 need_packages() {
   local install=yes
@@ -35,15 +35,21 @@ need_packages() {
     exit 3
   fi
   if [[ $EUID -ne 0 ]] && ! command -v sudo >/dev/null; then
-    echo "Neither root nor sudo is at hand. Please have them installed: apt-get install ${missing[*]}" >&2
+    echo "Neither root nor sudo is at hand. Please have them installed:" \
+      "apt-get install ${missing[*]}" >&2
     exit 3
   fi
   echo "Installing them with apt-get."
+  if [[ $EUID -ne 0 ]]; then
+    sudo --validate  # it may ask for a password, and a signal may end that
+  fi
   local log
   log=$(mktemp)
-  # Another apt-get may be at work: it is waited for.
-  if ! { "${as_root[@]}" apt-get update -qq && DEBIAN_FRONTEND=noninteractive "${as_root[@]}" \
-    apt-get -o DPkg::Lock::Timeout=600 install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+  # Another apt-get may be at work: it is waited for. A signal would leave dpkg half done.
+  if ! { run_undisturbed "${as_root[@]}" apt-get update -qq &&
+    run_undisturbed "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get \
+      -o DPkg::Lock::Timeout=600 install -y -qq --no-install-recommends "${missing[@]}"; } \
+    >"$log" 2>&1 </dev/null; then
     cat "$log" >&2
     rm -f "$log"
     echo "apt-get failed (above)." >&2
