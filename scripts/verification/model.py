@@ -11,10 +11,10 @@ import time
 
 from build import MUTATED, ROOT, Builder, Failed, Suites, Tree, in_parallel, is_cut, last_line, one_at_a_time, run
 from evidence import property_sections
+import lanes
 from left_out import left_out
 from mutation import Log, merge_into_model_json
 from pace import Share
-import lanes
 import weakening
 
 PROGRAMS = 5000

@@ -8,9 +8,9 @@ import re
 import shutil
 
 from build import ROOT, Builder, Failed, Suites, Tree, in_parallel, run
+import lanes
 from mutation import Log, merge_into_model_json
 from pace import Share
-import lanes
 
 HERE = pathlib.Path(__file__).resolve().parent
 ORDERED = re.compile(r"memory_order_(acq_rel|acquire|release|seq_cst)")

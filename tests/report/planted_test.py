@@ -30,7 +30,7 @@ PLANTED = {
     "a weakened order": ("P4", "  ~ScopedLock() KSTONE_RELEASE() { mutex_.unlock(); }", "request_twice_then_idle_1_1",
                          [(INBOX, "exchange(StripeWord::running_bit, std::memory_order_acquire)",
                            "exchange(StripeWord::running_bit, std::memory_order_relaxed)")]),
-    "a duplicate dispatch": ("P3", "  auto& core = state_.write().core;", "job_requests_1_2",
+    "a duplicate dispatch": ("P3", "    state_.write().core.enqueue(*stripe_id);", "job_requests_1_2",
                              [(INBOX, "  if (before.running()) {\n    return Submission::rerun_pending;\n  }", "\n\n"),
                               (INBOX, "before.requests() != 0 && !before.running()", "before.requests() != 0")]),
     "undone": (None, None, None, []),
