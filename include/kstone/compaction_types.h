@@ -9,6 +9,7 @@
 #include "kstone/cxx20.h"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -57,6 +58,7 @@ class [[nodiscard]] CompactionOutcome {
     failed,   // failed
     stopped,  // gave up because it was asked to stop
   };
+  static constexpr std::size_t kind_count = 6;
 
   static CompactionOutcome done() { return CompactionOutcome(Kind::done); }
   static CompactionOutcome nothing_to_do() { return CompactionOutcome(Kind::nothing_to_do); }
@@ -81,6 +83,8 @@ class [[nodiscard]] CompactionOutcome {
   std::string error_;
 };
 
+static_assert(static_cast<std::size_t>(CompactionOutcome::Kind::stopped) + 1 ==
+              CompactionOutcome::kind_count);
 KSTONE_EXPORT std::string_view to_string(CompactionOutcome::Kind kind) noexcept;
 
 enum class StartResult : std::uint8_t {

@@ -1,7 +1,7 @@
 // P2 No lost wake-up, one layer below the worker: the semaphore of the production policy keeps what
-//    the policy promises of it. Each
-// wait() returns after it took a token, no token is lost or taken twice, and nobody sleeps on while
-// there is one. Covers: S1/S2, S3/S2.
+//    the policy promises of it. Each wait() returns after it took a token, no token is lost or
+//    taken twice, and nobody sleeps on while there is one.
+// Covers: S1/S2, S3/S2.
 //
 // The worker's scenarios run on a semaphore that keeps that promise by construction.
 

@@ -2,7 +2,7 @@
 // P12 A job that fails or throws harms nothing but its own episode.
 // P15 Cancelling asks running jobs to stop; a stopped job's episode ends as cancelled.
 // P1, P5 More work goes on as the same episode, and requests that race with its return are not
-// lost.
+//    lost.
 // P7 A shutdown that races with what a job leaves undone, or requests, loses nothing.
 // Covers: F1/Q1, I1, I6.
 

@@ -221,8 +221,8 @@ struct LimitPassesWhileAJobRuns : Scene<With<Requesters<1>, Workers<1>>, Sync> {
 
 // The limit of a drain passes while stripe 0 runs, its re-run is requested and stripe 1 is queued;
 // then somebody shuts down in mode `later`, up to a limit, too. A drain changes nothing; a stronger
-// mode discards the re-run and what is queued, and `cancel` asks the running job to stop. Where
-// With two callers, the drain and the later call come in any order.
+// mode discards the re-run and what is queued, and `cancel` asks the running job to stop. With two
+// callers, the drain and the later call come in any order.
 enum class By { one_caller, two_callers };
 
 template <By by, ShutdownMode later, class Sync = RelacySync>

@@ -52,7 +52,7 @@ class KSTONE_EXPORT SchedulingCore {
     std::uint64_t discarded = 0;
     // Compactions.
     std::uint64_t started = 0;
-    std::uint64_t outcomes[6] = {};  // by CompactionOutcome::Kind
+    std::uint64_t outcomes[CompactionOutcome::kind_count] = {};  // by CompactionOutcome::Kind
   };
 
   struct Taken {

@@ -81,9 +81,9 @@ class Inbox {
   // True if a sleeper was claimed; the caller owes it a token.
   bool claim_sleeper();
 
-  // Closes the inbox and empties it. Then the words have to be closed, each by `close_word`. In the
-  // other order a stripe could be claimed, its word then found closed, and nobody would know of it;
-  // who claims a stripe before its word closes finds the inbox closed and leaves it to us.
+  // Closes the inbox and empties it. Then the words have to be closed, each by `close_word`: who
+  // claims a stripe before its word closes finds the inbox closed and leaves it to us. In the other
+  // order a stripe could be taken over from its word and then come out of the inbox as well.
   Taken close();
 
   // How many requests stood in the word.
