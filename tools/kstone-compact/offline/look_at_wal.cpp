@@ -122,9 +122,9 @@ void Looker::note_wal(const Places& places) {
                " transactions that are prepared and not ended",
            "committing or rolling them back with its owner's program");
   }
-  if (wal_->has_transactions()) {
-    plan_.options.allow_2pc = true;
-  }
+  // With it, RocksDB writes the whole WAL to SSTs as it opens. A TransactionDB always sets it, also
+  // if none of its transactions was ever prepared.
+  plan_.options.allow_2pc = wal_->has_transactions();
   // RocksDB leaves a log, if an empty one, wherever its owner has it.
   const bool elsewhere = plan_.wal_dir != plan_.path;
   if ((elsewhere || places.wal_dir_is_gone) &&

@@ -327,8 +327,8 @@ void Offline::compare_records() {
   }
   for (const auto& [family, before] : records_before_) {
     const auto found = after.find(family);
-    if (found == after.end()) {
-      continue;  // interrupted
+    if (found == after.end() || !found->second.whole) {
+      continue;  // interrupted: what was not read to its end tells nothing
     }
     report_.records_verified += before.records;
     if (!before.is_kept_in(found->second)) {
@@ -372,6 +372,7 @@ int Offline::run() {
   }
   report_.seconds = seconds_since(started_);
   report_.interrupted = interrupted();
+  report_.interrupted_while_verifying = interrupted() && options_.verify == VerifyMode::full;
   options_.json ? report_.print_json() : report_.print_table();
   return end_status();
 }

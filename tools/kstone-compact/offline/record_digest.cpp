@@ -81,7 +81,7 @@ class FamilyReader {
     if (status.ok()) {
       status = family_.options.comparator->timestamp_size() == 0 ? read_newest("") : read_history();
     }
-    return {records_, hash_.text(), status.ok() ? "" : status.ToString()};
+    return {records_, hash_.text(), status.ok() ? "" : status.ToString(), !interrupted()};
   }
 
  private:

@@ -18,6 +18,7 @@ struct RecordDigest {
   std::uint64_t records = 0;
   std::string checksum;    // XXH3, 128 bits, of keys, timestamps, values and wide columns in order
   std::string error = {};  // what could not be read, or is damaged
+  bool whole = true;       // nobody has interrupted it
 
   bool is_kept_in(const RecordDigest& after) const;
   // "N records with checksum C", or the error.

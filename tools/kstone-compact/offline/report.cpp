@@ -107,6 +107,9 @@ void OfflineReport::print_table() const {
   if (verified_in_full && wrong.empty()) {
     std::printf("%llu records are as before\n", static_cast<unsigned long long>(records_verified));
   }
+  if (interrupted_while_verifying) {
+    std::printf("not verified: interrupted before every record was compared\n");
+  }
   for (const auto& what : wrong) {
     std::printf("WRONG: %s\n", what.c_str());
   }

@@ -46,6 +46,7 @@ struct OfflineReport {
   double seconds = 0;
   bool interrupted = false;
   bool verified_in_full = false;
+  bool interrupted_while_verifying = false;  // before every record was compared
   std::uint64_t records_verified = 0;
   std::uint64_t families_verified = 0;  // that were compacted, and whose entries were compared
   std::vector<std::string> wrong;       // what the verification found

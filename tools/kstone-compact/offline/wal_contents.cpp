@@ -90,6 +90,7 @@ class WalContents::Reader final : public ::rocksdb::WriteBatch::Handler {
     return Status::OK();
   }
   Status end(const Slice& id) {
+    contents_.has_transactions_ = true;
     contents_.open_transactions_.erase(id.ToString());
     return Status::OK();
   }
