@@ -391,6 +391,11 @@ void Looker::measure_named_merges() {
 
 void Looker::gather() {
   look_at_owner(plan_, accepted_.covers("owner"));
+  if (const auto backups = backups_of(plan_.path); !backups.empty()) {
+    object("it is one of the backups in " + escaped(backups) + ", which share their files",
+           "restoring it to a folder of its own, and compacting that");
+    return;
+  }
   if (!read_options_file() || !match_families()) {
     return;
   }
