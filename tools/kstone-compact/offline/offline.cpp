@@ -222,7 +222,9 @@ Stripes Offline::run_round(const Stripes& stripes) {
   OpenDatabase database;
   require_ok(database.open(look_.plan, options_.workers, {listener_, accounts_}),
              escaped(look_.plan.path));
+  look_.enclosure->watch_reads(true);
   work_on(database, stripes);
+  look_.enclosure->watch_reads(false);
   look_again(database);
   Stripes failures;
   std::copy_if(stripes.begin(), stripes.end(), std::back_inserter(failures),
@@ -294,7 +296,7 @@ void Offline::read_before() {
   std::map<std::string, std::string> errors;
   if (options_.verify == VerifyMode::full) {
     say("reading every record before");
-    records_before_ = digest_records(look_.plan);
+    records_before_ = digest_records(look_.plan, *look_.enclosure);
     for (const auto& [family, digest] : records_before_) {
       errors[family] = digest.error.empty() ? "" : digest.text();
     }
@@ -320,7 +322,7 @@ void Offline::compare_records() {
   say("reading every record afterwards");
   std::map<std::string, RecordDigest> after;
   try {
-    after = digest_records(look_.plan);
+    after = digest_records(look_.plan, *look_.enclosure);
   } catch (const BadInput& error) {
     report_.wrong.push_back(std::string("the database cannot be read afterwards: ") + error.what());
     return;
@@ -369,6 +371,11 @@ int Offline::run() {
     if (options_.verify == VerifyMode::full && !interrupted()) {
       compare_records();
     }
+  }
+  if (const auto undeleted = look_.enclosure->undeleted(); !undeleted.empty()) {
+    report_.notes.push_back("a file that is no longer needed could not be deleted: " +
+                            escaped(undeleted));
+    say(report_.notes.back());
   }
   report_.seconds = seconds_since(started_);
   report_.interrupted = interrupted();
