@@ -185,7 +185,7 @@ std::string name_or_number(Number number, Entry* entry, char* Entry::* name) {
 
 std::string require_database(const std::string& path) {
   std::error_code error;
-  const auto shown = escaped(path);
+  const auto shown = path.empty() ? "''" : escaped(path);
   const auto status = fs::status(path, error);
   if (path.empty() || status.type() == fs::file_type::not_found) {
     throw BadInput(shown + ": no such path");
