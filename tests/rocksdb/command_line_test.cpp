@@ -120,7 +120,7 @@ TEST_F(CommandLine, db_compacts_every_column_family_and_keeps_every_key) {
   ASSERT_EQ(report["column_families"].size(), 4U);
   for (const auto& family : report["column_families"]) {
     const bool empty = family["name"] == "default";
-    EXPECT_EQ(family["result"], empty ? "-" : "compacted");
+    EXPECT_EQ(family["result"], empty ? "left_alone" : "compacted");
     if (!empty) {
       EXPECT_EQ(family["ssts_before"], 6);
       EXPECT_EQ(family["ssts_after"], 1);
@@ -446,6 +446,15 @@ TEST_F(CommandLine, demo_reads_a_pipe) {
   EXPECT_EQ(nlohmann::json::parse(read_file(path("summary.json")))["keys_verified"], 100);
 }
 
+TEST_F(CommandLine, demo_reads_standard_input) {
+  const std::string program = KSTONE_COMPACT_PROGRAM;
+  const auto command = "cat " + input(100) + " | " + program +
+                       " demo --input - --seconds 0 --summary " + path("summary.json") + " >" +
+                       path("out");
+  EXPECT_EQ(std::system(command.c_str()), 0);
+  EXPECT_EQ(nlohmann::json::parse(read_file(path("summary.json")))["keys_verified"], 100);
+}
+
 TEST_F(CommandLine, demo_bad_input_file) {
   expect_complaint(run({"demo", "--input", path("none")}), "No such file");
   expect_complaint(run({"demo", "--input", write("bad", "no tab\n")}), "line 1 has no TAB");
@@ -469,6 +478,8 @@ TEST_F(CommandLine, demo_summary_that_cannot_be_written) {
     EXPECT_EQ(result.out, "");
   };
   expect_refused(folder_.path().string(), "cannot be written: Is a directory");
+  expect_refused(path("none/summary"), "cannot be written: No such file or directory");
+  EXPECT_FALSE(fs::exists(path("none")));
   expect_refused("/dev/full", "cannot be written: No space left on device");
   expect_refused(write("file", "") + "/summary", "cannot be written: Not a directory");
   expect_refused(path("input"), "is the file of --input");

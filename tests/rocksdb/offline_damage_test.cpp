@@ -20,7 +20,7 @@ std::string padded(int number) {
 class OfflineDamage : public OfflineTest {
  protected:
   // The path of an SST of the last level that is neither its first nor its last.
-  std::string make_several_ssts_in_a_level() {
+  std::string make_several_ssts_in_a_level(int keys = 2000) {
     ::rocksdb::Options options;
     options.create_if_missing = true;
     options.compression = ::rocksdb::kNoCompression;
@@ -32,13 +32,13 @@ class OfflineDamage : public OfflineTest {
     expect_ok(::rocksdb::DB::Open(options, db(), &opened));
     const std::unique_ptr<::rocksdb::DB> database(opened);
     for (int round = 0; round < 2; ++round) {
-      for (int key = 0; key < 2000; ++key) {
+      for (int key = 0; key < keys; ++key) {
         expect_ok(database->Put({}, padded(key), std::string(100, static_cast<char>('a' + round))));
       }
       expect_ok(database->Flush({}));
     }
     expect_ok(database->CompactRange({}, nullptr, nullptr));
-    for (int key = 0; key < 2000; key += 10) {
+    for (int key = 0; key < keys; key += 10) {
       expect_ok(database->Put({}, padded(key), "newer"));
     }
     expect_ok(database->Flush({}));
@@ -58,7 +58,134 @@ class OfflineDamage : public OfflineTest {
     file.seekp(at);
     file << "damaged damaged damaged";
   }
+  // Every key's value, by whoever opens it with RocksDB's own defaults; or the error.
+  Contents contents_of_default() const {
+    ::rocksdb::DB* opened = nullptr;
+    ::rocksdb::Options options;
+    options.num_levels = 3;
+    Contents found;
+    if (const auto status = ::rocksdb::DB::OpenForReadOnly(options, db(), &opened); !status.ok()) {
+      return {{"error", status.ToString()}};
+    }
+    const std::unique_ptr<::rocksdb::DB> database(opened);
+    const std::unique_ptr<::rocksdb::Iterator> at(database->NewIterator({}));
+    for (at->SeekToFirst(); at->Valid(); at->Next()) {
+      found[at->key().ToString()] = at->value().ToString();
+    }
+    expect_ok(at->status());
+    return found;
+  }
+  // An SST of the family, the first or the last of its first level.
+  static std::string sst_of(OwnedDatabase& database, std::size_t family) {
+    ::rocksdb::ColumnFamilyMetaData metadata;
+    database.db().GetColumnFamilyMetaData(database.handles()[family], &metadata);
+    return metadata.levels[0].files.at(0).db_path + metadata.levels[0].files.at(0).name;
+  }
 };
+
+// RocksDB 7.8 goes on without the records of an SST that it cannot open in the middle of a level.
+TEST_F(OfflineDamage, sst_that_cannot_be_opened_at_some_moment_loses_no_record) {
+  make_several_ssts_in_a_level();
+  const auto before = contents_of_default();
+  ASSERT_EQ(before.size(), 2000U);
+  const auto copy = folder_.path() / "copy";
+  fs::copy(work(), copy, fs::copy_options::recursive);
+  for (const std::string verify : {"properties", "full"}) {
+    std::uint64_t refused = 0;
+    for (std::uint64_t open = 1; open < 100; open += 9) {
+      SCOPED_TRACE(verify + ", at opening " + std::to_string(open));
+      fs::remove_all(work());
+      fs::copy(copy, work(), fs::copy_options::recursive);
+      Circumstances circumstances;
+      circumstances.refused_open = open;
+      const auto result = run({"db", db(), "--verify", verify}, circumstances);
+      refused += result.status == 0 ? 0 : 1;
+      EXPECT_EQ(result.status == 0, result.err.empty()) << result.err;
+      EXPECT_TRUE(contents_of_default() == before);
+    }
+    EXPECT_GT(refused, 2U);
+  }
+}
+
+TEST_F(OfflineDamage, comparison_with_few_open_files_skips_no_sst) {
+  make_several_ssts_in_a_level(6000);
+  for (rlim_t limit = 18; limit <= 26; limit += 2) {
+    Circumstances circumstances;
+    circumstances.open_files_limit = limit;
+    const auto result = run({"db", db(), "--verify", "full"}, circumstances);
+    EXPECT_EQ(result.status, 2) << limit << result.out;
+    EXPECT_EQ(count(result.out, "records are as before"),
+              count(result.out, "6000 records are as before"))
+        << limit << result.out;
+  }
+  EXPECT_EQ(contents_of_default().size(), 6000U);
+}
+
+TEST_F(OfflineDamage, sst_that_cannot_be_deleted_is_told) {
+  make_several_ssts_in_a_level();
+  Circumstances circumstances;
+  circumstances.keeps_ssts = true;
+  const auto result = run({"db", db(), "--json"}, circumstances);
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_NE(result.out.find("a file that is no longer needed could not be deleted"),
+            std::string::npos)
+      << result.out;
+}
+
+// What RocksDB opens along with the database is one or two SSTs of the first family.
+TEST_F(OfflineDamage, of_a_footer_costs_one_family) {
+  make_kind("plain");
+  std::string victim;
+  {
+    OwnedDatabase database(kind("plain").owner(work()), db());
+    victim = sst_of(database, 1);
+  }
+  damage(victim, static_cast<std::streamoff>(fs::file_size(victim)) - 23);
+  const auto result = run({"db", db(), "--json"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_NE(result.err.find("column family 'other'"), std::string::npos) << result.err;
+  const auto families = json::parse(result.out)["column_families"];
+  EXPECT_EQ(families[0]["result"], "compacted");
+  EXPECT_EQ(families[1]["result"], "refused");
+}
+
+TEST_F(OfflineDamage, beside_a_fifo_family_costs_one_family) {
+  auto mixed = kind("many_families");
+  mixed.owner = [](const fs::path& folder) {
+    auto owner = kind("many_families").owner(folder);
+    owner.families["fifo"] = kind("fifo").owner(folder).families["default"];
+    return owner;
+  };
+  make(mixed, work());
+  std::string victim;
+  {
+    OwnedDatabase database(mixed.owner(work()), db());
+    for (std::size_t at = 0; at < database.handles().size(); ++at) {
+      if (database.handles()[at]->GetName() == "other") {
+        victim = sst_of(database, at);
+      }
+    }
+  }
+  damage(victim, static_cast<std::streamoff>(fs::file_size(victim)) - 23);
+  const auto result = run({"db", db(), "--json", "--skip-family", "other"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  for (const auto& family : json::parse(result.out)["column_families"]) {
+    if (family["name"] == "family-7") {
+      EXPECT_EQ(family["result"], "compacted");
+    }
+  }
+}
+
+TEST_F(OfflineDamage, sst_that_is_gone_names_what_helps) {
+  make_kind("plain");
+  std::string victim;
+  {
+    OwnedDatabase database(kind("plain").owner(work()), db());
+    victim = sst_of(database, 1);
+  }
+  fs::remove(victim);
+  expect_refusal({"db", db()}, "if a file is lost: restoring it");
+}
 
 TEST_F(OfflineDamage, in_a_later_sst_of_a_level_is_refused_untouched) {
   const auto sst = make_several_ssts_in_a_level();

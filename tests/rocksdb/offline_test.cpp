@@ -4,6 +4,7 @@
 #include <leveldb/db.h>
 #include <rocksdb/comparator.h>
 #include <rocksdb/convenience.h>
+#include <rocksdb/utilities/backup_engine.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -413,7 +414,7 @@ TEST_F(Offline, nothing_to_do_writes_nothing) {
   make_kind("plain");
   const auto before = read_folder(work());
   EXPECT_EQ(run({"db", db(), "--min-ssts", "1000"}).status, 0);
-  EXPECT_EQ(run({"db", db(), "--column-family", "other", "--skip-family", "other"}).status, 0);
+  EXPECT_EQ(run({"db", db(), "--skip-family", "default", "--skip-family", "other"}).status, 0);
   EXPECT_TRUE(read_folder(work()) == before);
 }
 
@@ -492,6 +493,34 @@ TEST_F(Offline, lock_that_is_no_plain_file_is_refused) {
   EXPECT_EQ(result.status, 2);
   EXPECT_NE(result.err.find("LOCK is not a plain file"), std::string::npos) << result.err;
   EXPECT_FALSE(fs::exists(folder_.path() / "outside"));
+  EXPECT_NE(result.err.find("removing it, if nobody has"), std::string::npos) << result.err;
+  fs::remove(db() + "/LOCK");
+  write(folder_.path() / "other-lock", "");
+  fs::create_hard_link(folder_.path() / "other-lock", db() + "/LOCK");
+  expect_refusal({"db", db()}, "removing it, if nobody has");
+}
+
+TEST_F(Offline, backups_are_refused) {
+  make_kind("plain");
+  const auto backups = folder_.path() / "backups";
+  {
+    OwnedDatabase database(kind("plain").owner(work()), db());
+    for (const bool checksums : {false, true}) {
+      ::rocksdb::BackupEngineOptions options(backups.string());
+      options.share_files_with_checksum = checksums;
+      ::rocksdb::BackupEngine* opened = nullptr;
+      ASSERT_TRUE(::rocksdb::BackupEngine::Open(::rocksdb::Env::Default(), options, &opened).ok());
+      const std::unique_ptr<::rocksdb::BackupEngine> engine(opened);
+      ASSERT_TRUE(engine->CreateNewBackup(&database.db(), true).ok());
+    }
+  }
+  const auto backup = (backups / "private" / "1").string();
+  const auto shared = (backups / "shared").string();
+  expect_refusal({"db", backup}, "it is one of the backups in " + backups.string());
+  expect_refusal({"db", backup, "--db-path", shared}, "it is one of the backups in");
+  for (const auto& place : {shared, (backups / "shared_checksum").string(), backup}) {
+    expect_refusal({"db", db(), "--db-path", place}, "holds files of the backups in");
+  }
 }
 
 TEST_F(Offline, options_files_that_contradict_each_other_are_refused) {
@@ -585,6 +614,7 @@ TEST_F(Offline, options_that_name_nothing_are_told) {
   expect_refusal({"db", db(), "--merge-operator", "default"}, "expected FAMILY=VALUE");
   expect_refusal({"db", db(), "--merge-operator", "default=acme"}, "RocksDB has no 'acme'");
   expect_refusal({"db", db(), "--accept-loss", "data"}, "expected one of wal-records");
+  expect_refusal({"db", db(), "--accept-loss", "filters:"}, "expected the name");
   expect_refusal({"db", db(), "--accept-loss", "filters:none"}, "no column family 'none'");
   expect_refusal({"db", db(), "--verify", "some"}, "--verify");
 }

@@ -37,6 +37,34 @@ class OfflineVerify : public OfflineTest {
   }
 };
 
+// A flush makes a value that lay in the WAL the index of a blob.
+TEST_F(OfflineVerify, user_timestamps_and_blobs_are_compared) {
+  ::rocksdb::Options options;
+  options.create_if_missing = true;
+  options.enable_blob_files = true;
+  options.min_blob_size = 100;
+  expect_ok(::rocksdb::Comparator::CreateFromString(
+      ::rocksdb::ConfigOptions(), "leveldb.BytewiseComparator.u64ts", &options.comparator));
+  fs::create_directories(work());
+  ::rocksdb::DB* opened = nullptr;
+  expect_ok(::rocksdb::DB::Open(options, db(), &opened));
+  {
+    const std::unique_ptr<::rocksdb::DB> database(opened);
+    for (char version = 1; version <= 3; ++version) {
+      for (int key = 0; key < 50; ++key) {
+        const auto time = std::string(1, version) + std::string(7, '\0');
+        const auto value = std::string(key % 2 == 0 ? 200 : 10, version);
+        expect_ok(database->Put({}, std::to_string(key), time, value));
+      }
+      expect_ok(version == 3 ? ::rocksdb::Status::OK() : database->Flush({}));
+    }
+    expect_ok(database->Close());
+  }
+  const auto result = run({"db", db(), "--verify", "full"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_NE(result.out.find("150 records are as before"), std::string::npos) << result.out;
+}
+
 TEST_F(OfflineVerify, interrupted_while_it_compares_is_no_difference) {
   make_large();
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {

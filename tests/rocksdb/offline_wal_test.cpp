@@ -28,7 +28,95 @@ Kind of_transactions(Kind kind) {
   return kind;
 }
 
-class OfflineWal : public OfflineTest {};
+class OfflineWal : public OfflineTest {
+ protected:
+  // Three files, of which the second family keeps the first.
+  std::vector<fs::path> make_three_logs() {
+    auto owned = kind("plain");
+    owned.fill = [](OwnedDatabase& database) {
+      auto* const first = database.handles().front();
+      auto* const second = database.handles().back();
+      for (int log = 0; log < 3; ++log) {
+        for (int key = 0; key < 20; ++key) {
+          const auto name = std::to_string(log) + "-" + std::to_string(key);
+          expect_ok(database.db().Put({}, second, name, std::string(100, 'a')));
+        }
+        expect_ok(database.db().Put({}, first, "key", "value"));
+        if (log < 2) {
+          expect_ok(database.db().Flush({}, first));
+        }
+      }
+    };
+    make(owned, work());
+    std::vector<fs::path> logs;
+    for (const auto& entry : fs::directory_iterator(db())) {
+      if (entry.path().extension() == ".log") {
+        logs.push_back(entry.path());
+      }
+    }
+    std::sort(logs.begin(), logs.end());
+    return logs;
+  }
+  std::string notes() const { return plan()["notes"].dump(); }
+};
+
+TEST_F(OfflineWal, file_that_is_gone_is_told) {
+  const auto logs = make_three_logs();
+  ASSERT_EQ(logs.size(), 3U);
+  EXPECT_EQ(notes(), "[]");
+  fs::remove(logs[1]);
+  EXPECT_NE(notes().find("21 records are not in the WAL between " + logs[0].filename().string() +
+                         " and " + logs[2].filename().string()),
+            std::string::npos)
+      << notes();
+  EXPECT_NE(run({"db", db()}).out.find("21 records are not in the WAL"), std::string::npos);
+}
+
+TEST_F(OfflineWal, file_that_is_cut_between_two_records_is_told) {
+  const auto logs = make_three_logs();
+  ASSERT_EQ(logs.size(), 3U);
+  fs::resize_file(logs[1], 0);
+  EXPECT_NE(notes().find("21 records are not in the WAL"), std::string::npos) << notes();
+}
+
+TEST_F(OfflineWal, records_that_lack_before_its_first_are_told) {
+  auto owned = kind("plain");
+  owned.owner = [](const fs::path& folder) {
+    auto owner = kind("plain").owner(folder);
+    owner.database.avoid_flush_during_shutdown = true;
+    return owner;
+  };
+  owned.fill = [](OwnedDatabase& database) {
+    database.fill();
+    database.flush();
+    ::rocksdb::WriteOptions unlogged;
+    unlogged.disableWAL = true;
+    expect_ok(database.db().Put(unlogged, "one", "value"));
+    expect_ok(database.db().Put({}, "two", "value"));
+  };
+  make(owned, work());
+  EXPECT_NE(notes().find("1 records are not in the WAL between the SSTs and"), std::string::npos)
+      << notes();
+}
+
+TEST_F(OfflineWal, manifest_that_ends_in_a_record_is_told) {
+  make_kind("plain");
+  for (const auto& entry : fs::directory_iterator(db())) {
+    if (entry.path().filename().string().starts_with("MANIFEST")) {
+      std::ofstream(entry.path(), std::ios::binary | std::ios::app) << "torn";
+    }
+  }
+  EXPECT_NE(notes().find("ends in the middle of a record"), std::string::npos) << notes();
+  EXPECT_EQ(run({"db", db(), "--verify", "full"}).status, 0);
+}
+
+TEST_F(OfflineWal, archive_that_is_a_link_to_elsewhere_is_refused) {
+  make_kind("wal_archived");
+  fs::remove_all(db() + "/archive");
+  fs::create_directory(folder_.path() / "elsewhere");
+  fs::create_directory_symlink(folder_.path() / "elsewhere", db() + "/archive");
+  expect_refusal({"db", db()}, "the archive of its WAL is a link to");
+}
 
 TEST_F(OfflineWal, of_transactions_keeps_a_family_that_has_no_sst_where_its_owner_finds_it) {
   const auto owned = of_transactions(kind("cf_paths_of_a_family_in_the_log"));

@@ -59,6 +59,9 @@ struct Circumstances {
   std::string temporary_folder = {};           // TMPDIR, if there is any
   // Before which of its steps it gets a signal.
   std::optional<std::pair<int, std::uint64_t>> signal_at = {};
+  std::optional<std::uint64_t> refused_open = {};  // which opening of an SST to be read fails
+  std::optional<rlim_t> open_files_limit = {};
+  bool keeps_ssts = false;  // deleting one fails
 };
 
 // Where `kstone-compact db` may write: below its folder, and below those that its arguments name.
@@ -128,9 +131,19 @@ class Process {
         setenv("KSTONE_WATCH_SIGNAL", (std::to_string(signal) + " " + std::to_string(step)).c_str(),
                1);
       }
+      if (circumstances.refused_open) {
+        setenv("KSTONE_WATCH_REFUSE", std::to_string(*circumstances.refused_open).c_str(), 1);
+      }
+      if (circumstances.keeps_ssts) {
+        setenv("KSTONE_WATCH_KEEP", "1", 1);
+      }
       if (circumstances.file_size_limit) {
         const rlimit limit{*circumstances.file_size_limit, *circumstances.file_size_limit};
         setrlimit(RLIMIT_FSIZE, &limit);
+      }
+      if (circumstances.open_files_limit) {
+        const rlimit limit{*circumstances.open_files_limit, *circumstances.open_files_limit};
+        setrlimit(RLIMIT_NOFILE, &limit);
       }
       if (circumstances.memory_limit) {
         const rlimit limit{*circumstances.memory_limit, *circumstances.memory_limit};

@@ -5,6 +5,9 @@
 // It sees what a process asks of the C library, whichever library of the process asks. Each of
 // those calls, and each that writes to a file or brings it to the disk, is a step.
 // KSTONE_WATCH_SIGNAL, "SIGNAL STEP", sends the process that signal before that step.
+//
+// KSTONE_WATCH_REFUSE, "N", lets opening an SST to be read fail for the Nth time that it is asked
+// for, as if there were too many open files; KSTONE_WATCH_KEEP=1 lets no SST be deleted.
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -69,6 +72,20 @@ void note(const char* call, int folder, const char* path) {
   errno = saved;
 }
 
+bool is_sst(const char* path) {
+  const auto length = std::strlen(path);
+  return length > 4 && std::strcmp(path + length - 4, ".sst") == 0;
+}
+
+std::atomic<long> ssts{0};
+
+bool refuses(const char* path) {
+  const char* wanted = getenv("KSTONE_WATCH_REFUSE");
+  // Relaxed: a number for each.
+  return wanted != nullptr && is_sst(path) &&
+         ssts.fetch_add(1, std::memory_order_relaxed) + 1 == std::strtol(wanted, nullptr, 10);
+}
+
 bool writes(int flags) {
   return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0;
 }
@@ -87,7 +104,12 @@ extern "C" {
     va_start(arguments, flags);                                        \
     const mode_t mode = mode_of(flags, arguments);                     \
     va_end(arguments);                                                 \
-    if (writes(flags)) note("open", AT_FDCWD, path);                   \
+    if (writes(flags)) {                                               \
+      note("open", AT_FDCWD, path);                                    \
+    } else if (refuses(path)) {                                        \
+      errno = EMFILE;                                                  \
+      return -1;                                                       \
+    }                                                                  \
     return next<int(const char*, int, ...)>(#name)(path, flags, mode); \
   }
 WATCH_OPEN(open)
@@ -139,6 +161,10 @@ int creat(const char* path, mode_t mode) {
   return next<int(const char*, mode_t)>("creat")(path, mode);
 }
 int unlink(const char* path) noexcept {
+  if (getenv("KSTONE_WATCH_KEEP") != nullptr && is_sst(path)) {
+    errno = EPERM;
+    return -1;
+  }
   note("unlink", AT_FDCWD, path);
   return next<int(const char*)>("unlink")(path);
 }

@@ -57,8 +57,16 @@ template <typename Take>
 void add_choice(CLI::App& app, const char* name, const char* first, const char* second, Take take,
                 const char* what) {
   app.add_option_function<std::string>(
-         name, [take, first](const std::string& word) { take(word == first); }, what)
-      ->check(CLI::IsMember({first, second}))
+         name,
+         [=](const std::string& word) {
+           if (word != first && word != second) {
+             throw CLI::ValidationError(
+                 name, "'" + escaped(word) + "' is neither " + first + " nor " + second);
+           }
+           take(word == first);
+         },
+         what)
+      ->type_name(std::string(first) + "|" + second)
       ->default_str(first);
 }
 
@@ -74,11 +82,9 @@ CLI::App* add_offline(CLI::App& app, OfflineOptions& options) {
   family("--column-family", options.families, "Compact this column family only (may be repeated)");
   family("--skip-family", options.skip_families,
          "Leave this column family alone (may be repeated)");
-  offline->add_option("--min-ssts", options.min_ssts,
-                      "Compact column families of at least this many SSTs only");
-  offline->add_option("--workers", options.workers, "Compactions at a time")
-      ->check(CLI::Range(1, 4095))
-      ->capture_default_str();
+  add_number(*offline, "--min-ssts", options.min_ssts, {0, UINT32_MAX},
+             "Compact column families of at least this many SSTs only");
+  add_number(*offline, "--workers", options.workers, {1, 4095}, "Compactions at a time");
   add_choice(
       *offline, "--verify", "properties", "full",
       [&options](bool first) {
@@ -152,7 +158,8 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "kstone-compact " KSTONE_VERSION_STRING " (RocksDB " +
                                         ::rocksdb::GetRocksVersionAsString() + ")");
   app.footer(
-      "Exit status: 0 done; 1 a key is not as written; 2 bad input, a refusing machine, or a "
+      "Exit status: 0 done; 1 what was checked is not as it was or was written; 2 bad input, a "
+      "refusing machine, or a "
       "result that cannot be written; "
       "130, 143 or 129 interrupted by SIGINT, SIGTERM or SIGHUP.");
   DemoOptions demo_options;
@@ -169,6 +176,11 @@ int run(int argc, char** argv) {
     return status;
   } catch (const CLI::ExtrasError&) {
     return complain(unexpected_word(app));
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string said = error.what();
+    return complain(said.find("received") == std::string::npos
+                        ? said
+                        : said.substr(0, said.find(':')) + ": is given more than once");
   } catch (const CLI::ParseError& error) {
     return complain(error.what());
   }

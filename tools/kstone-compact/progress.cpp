@@ -33,6 +33,17 @@ std::string text(const char* format, ...) {
   return buffer;
 }
 
+std::string counted(std::uint64_t number, const std::string& singular) {
+  return std::to_string(number) + " " + singular + (number == 1 ? "" : "s");
+}
+
+std::string in_mib(std::uint64_t bytes) {
+  constexpr double mib = 1 << 20;
+  constexpr double gib = 1 << 30;
+  const auto size = static_cast<double>(bytes);
+  return bytes < 10ULL << 30 ? text("%.1f MiB", size / mib) : text("%.1f GiB", size / gib);
+}
+
 Progress::Progress(std::FILE* out) : out_(out), terminal_(is_terminal(out)) {}
 
 void Progress::show(const std::vector<std::string>& parts) {

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdarg>
+#include <cstdint>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -16,6 +17,11 @@ namespace kstone::compact {
 
 [[gnu::format(printf, 1, 2)]] std::string text(const char* format, ...);
 
+// "1 record", "2 records".
+std::string counted(std::uint64_t number, const std::string& singular);
+// In MiB, or GiB if there are many.
+std::string in_mib(std::uint64_t bytes);
+
 class Progress {
  public:
   explicit Progress(std::FILE* out);
@@ -23,6 +29,11 @@ class Progress {
   // How long to wait between two calls of `show`.
   std::chrono::milliseconds interval() const {
     return std::chrono::milliseconds(terminal_ ? 200 : 1000);
+  }
+
+  // The same where work takes hours.
+  std::chrono::milliseconds long_interval() const {
+    return std::chrono::milliseconds(terminal_ ? 200 : 10'000);
   }
 
   // The parts of one moment: lines on a terminal, joined elsewhere.

@@ -226,7 +226,8 @@ namespace {
 // A file, or a pipe that never ends: it is waited for, and an interrupt ends that.
 class Input {
  public:
-  explicit Input(const std::string& path) : name_("--input " + escaped(path)) {
+  explicit Input(const std::string& given) : name_("--input " + escaped(given)) {
+    const std::string path = given == "-" ? "/dev/stdin" : given;
     // Nonblocking: the open of a pipe that nobody writes to would wait for its writer.
     descriptor_ = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (descriptor_ < 0) {

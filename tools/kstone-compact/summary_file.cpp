@@ -6,7 +6,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <utility>
 
 #include "bad_input.h"
@@ -22,8 +21,6 @@ constexpr std::size_t trial_bytes = 8192;
 }  // namespace
 
 SummaryFile::SummaryFile(const std::string& path) : path_(path) {
-  std::error_code ignored;  // open says it better
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
   descriptor_ = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (descriptor_ >= 0) {
     const auto written = ::write(descriptor_, std::string(trial_bytes, ' ').data(), trial_bytes);

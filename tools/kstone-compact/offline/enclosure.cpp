@@ -65,6 +65,96 @@ class Descriptor {
 
 }  // namespace
 
+class Enclosure::WatchedReader final : public ::rocksdb::FSRandomAccessFileOwnerWrapper {
+ public:
+  WatchedReader(const Enclosure& enclosure, std::string path,
+                std::unique_ptr<::rocksdb::FSRandomAccessFile>&& file)
+      : FSRandomAccessFileOwnerWrapper(std::move(file)),
+        enclosure_(enclosure),
+        path_(std::move(path)) {}
+
+  IOStatus Read(std::uint64_t offset, std::size_t size, const Options& options,
+                ::rocksdb::Slice* result, char* scratch, Debug* debug) const override {
+    return enclosure_.note_read(
+        path_, FSRandomAccessFileOwnerWrapper::Read(offset, size, options, result, scratch, debug));
+  }
+  IOStatus MultiRead(::rocksdb::FSReadRequest* requests, std::size_t count, const Options& options,
+                     Debug* debug) override {
+    auto status = FSRandomAccessFileOwnerWrapper::MultiRead(requests, count, options, debug);
+    for (std::size_t at = 0; at < count; ++at) {
+      enclosure_.note_read(path_, requests[at].status).PermitUncheckedError();
+    }
+    return enclosure_.note_read(path_, std::move(status));
+  }
+
+ private:
+  const Enclosure& enclosure_;
+  const std::string path_;
+};
+
+class Enclosure::WatchedWriter final : public ::rocksdb::FSWritableFileOwnerWrapper {
+ public:
+  WatchedWriter(const Enclosure& enclosure, WritableFile&& file)
+      : FSWritableFileOwnerWrapper(std::move(file)), enclosure_(enclosure) {}
+
+  IOStatus Append(const ::rocksdb::Slice& data, const Options& options, Debug* debug) override {
+    auto status = enclosure_.may_write();
+    return status.ok() ? FSWritableFileOwnerWrapper::Append(data, options, debug) : status;
+  }
+  IOStatus Append(const ::rocksdb::Slice& data, const Options& options,
+                  const ::rocksdb::DataVerificationInfo& info, Debug* debug) override {
+    auto status = enclosure_.may_write();
+    return status.ok() ? FSWritableFileOwnerWrapper::Append(data, options, info, debug) : status;
+  }
+
+ private:
+  const Enclosure& enclosure_;
+};
+
+void Enclosure::watch_reads(bool stops_writes) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  unreadable_.clear();
+  stops_writes_ = stops_writes;
+}
+
+std::string Enclosure::unreadable() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return unreadable_;
+}
+
+std::string Enclosure::undeleted() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return undeleted_;
+}
+
+IOStatus Enclosure::note_read(const std::string& path, IOStatus status) const {
+  if (!status.ok() && (path.ends_with(".sst") || path.ends_with(".blob"))) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (unreadable_.empty()) {
+      unreadable_ = status.ToString();
+    }
+  }
+  return status;
+}
+
+IOStatus Enclosure::may_write() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return stops_writes_ && !unreadable_.empty()
+             ? IOStatus::IOError("nothing is written once an SST cannot be read", unreadable_)
+             : IOStatus::OK();
+}
+
+IOStatus Enclosure::NewRandomAccessFile(const std::string& path, const FileOptions& options,
+                                        std::unique_ptr<::rocksdb::FSRandomAccessFile>* result,
+                                        Debug* debug) {
+  auto status =
+      note_read(path, FileSystemWrapper::NewRandomAccessFile(path, options, result, debug));
+  if (status.ok()) {
+    *result = std::make_unique<WatchedReader>(*this, path, std::move(*result));
+  }
+  return status;
+}
+
 bool is_below(const fs::path& path, const fs::path& root) {
   const auto [in_root, in_path] = std::mismatch(root.begin(), root.end(), path.begin(), path.end());
   return in_root == root.end();
@@ -84,7 +174,10 @@ IOStatus Enclosure::lock() {
   const auto file = folder_ + "/LOCK";
   const bool is_new = !exists(file);
   if (!is_new && !is_plain(file)) {
-    return IOStatus::NotSupported(file + ": not a plain file");
+    return IOStatus::NotSupported(file +
+                                  ": not a plain file, or one with several names (removing "
+                                  "it, if nobody has the database open: the next to open "
+                                  "it makes another)");
   }
   if (is_new) {
     // Who closes a file that it has locked gives up the lock. So it is made and given away first.
@@ -198,7 +291,9 @@ IOStatus Enclosure::NewWritableFile(const std::string& path, const FileOptions& 
   }
   if (!status.ok()) {
     result->reset();
+    return status;
   }
+  *result = std::make_unique<WatchedWriter>(*this, std::move(*result));
   return status;
 }
 
@@ -244,7 +339,12 @@ IOStatus Enclosure::DeleteFile(const std::string& path, const Options& options, 
   if (!is_replaceable(where)) {
     return IOStatus::OK();  // it stays: RocksDB would only log that it could not be deleted
   }
-  return FileSystemWrapper::DeleteFile(path, options, debug);
+  auto status = FileSystemWrapper::DeleteFile(path, options, debug);
+  if (!status.ok() && exists(where)) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    undeleted_ = undeleted_.empty() ? status.ToString() : undeleted_;
+  }
+  return status;
 }
 
 IOStatus Enclosure::Truncate(const std::string& path, std::size_t, const Options&, Debug*) {

@@ -46,6 +46,14 @@ class Enclosure final : public ::rocksdb::FileSystemWrapper {
 
   // The first thing that was refused while working, or empty.
   std::string refused() const;
+  // The first file that RocksDB wanted to be deleted, and that could not be; or empty.
+  std::string undeleted() const;
+
+  // Forgets what could not be read, and if `stops_writes`, lets nothing be written once something
+  // cannot be. RocksDB 7.8 may go on without the records of an SST that it could not open or read.
+  void watch_reads(bool stops_writes);
+  // The first SST or blob file that could not be opened or read since then, and why; or empty.
+  std::string unreadable() const;
 
   static const char* kClassName() { return "kstone::compact::Enclosure"; }
   const char* Name() const override { return kClassName(); }
@@ -55,6 +63,9 @@ class Enclosure final : public ::rocksdb::FileSystemWrapper {
   using FileOptions = ::rocksdb::FileOptions;
   using WritableFile = std::unique_ptr<::rocksdb::FSWritableFile>;
 
+  ::rocksdb::IOStatus NewRandomAccessFile(const std::string& path, const FileOptions& options,
+                                          std::unique_ptr<::rocksdb::FSRandomAccessFile>* result,
+                                          Debug* debug) override;
   ::rocksdb::IOStatus NewWritableFile(const std::string& path, const FileOptions& options,
                                       WritableFile* result, Debug* debug) override;
   ::rocksdb::IOStatus ReopenWritableFile(const std::string& path, const FileOptions& options,
@@ -92,6 +103,10 @@ class Enclosure final : public ::rocksdb::FileSystemWrapper {
                                 std::shared_ptr<::rocksdb::Logger>* result, Debug* debug) override;
 
  private:
+  class WatchedReader;
+  class WatchedWriter;
+  ::rocksdb::IOStatus note_read(const std::string& path, ::rocksdb::IOStatus status) const;
+  ::rocksdb::IOStatus may_write() const;
   ::rocksdb::IOStatus refuse(const std::string& call, const std::string& path,
                              const std::string& why);
   // Where `path` leads, or an error if that is no place to change anything.
@@ -111,6 +126,9 @@ class Enclosure final : public ::rocksdb::FileSystemWrapper {
   mutable std::mutex mutex_;
   std::set<std::string> made_;  // what was made here, and may be written over
   std::string refused_;
+  std::string undeleted_;
+  mutable std::string unreadable_;
+  bool stops_writes_ = false;
 };
 
 // Whether `path` is `root` or lies below it. Both are canonical.

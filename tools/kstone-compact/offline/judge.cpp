@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "escape.h"
+#include "progress.h"
 
 namespace kstone::compact {
 namespace {
@@ -94,8 +95,13 @@ void Judge::judge_family(const FamilyEvidence& evidence, FamilyPlan& family) con
         {"compaction style none with one level: this program would need another", "", ""});
   }
   if (family.options.compaction_style == ::rocksdb::kCompactionStyleFIFO) {
-    family.chosen = false;
-    family.note = "FIFO: never merged, and compacting it would delete its oldest records";
+    const std::string why = "never merged, and compacting it would delete its oldest records";
+    if (family.chosen && !options_.families.empty()) {
+      family.objections.push_back({"its compaction style is FIFO: " + why, "", ""});
+    } else {
+      family.chosen = false;
+      family.note = why;
+    }
   } else if (family.chosen && family.ssts < options_.min_ssts) {
     family.chosen = false;
     family.note = "below " + std::to_string(options_.min_ssts) + " SSTs";
@@ -215,7 +221,6 @@ std::map<dev_t, Judge::Space> Judge::spaces() const {
 void Judge::judge_space() {
   plan_.needed_bytes = 0;
   plan_.free_bytes = UINT64_MAX;
-  const auto mib = [](std::uint64_t bytes) { return std::to_string((bytes >> 20) + 1) + " MiB"; };
   const bool works = std::any_of(plan_.families.begin(), plan_.families.end(),
                                  [](const auto& family) { return family.compacts(); });
   for (const auto& [device, space] : spaces()) {
@@ -223,8 +228,8 @@ void Judge::judge_space() {
     plan_.needed_bytes += needed;
     plan_.free_bytes = std::min(plan_.free_bytes, space.free);
     if (works && space.free < needed && !options_.ignore_free_space) {
-      object("it may need " + mib(needed) + " of free space, and " + mib(space.free) +
-                 " are free (No space left on device)",
+      object("it may take " + in_mib(needed) + " of free space on the way, and only " +
+                 in_mib(space.free) + " are free",
              options_.workers > 1 ? "--ignore-free-space, or --workers 1" : "--ignore-free-space");
     }
   }

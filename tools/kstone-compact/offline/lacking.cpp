@@ -119,6 +119,9 @@ AcceptedLosses::AcceptedLosses(const std::vector<std::string>& words) {
       throw BadInput("--accept-loss " + escaped(word) + ": expected one of " + known +
                      ", each with :FAMILY or for all");
     }
+    if (colon + 1 == word.size()) {
+      throw BadInput("--accept-loss " + escaped(word) + ": expected the name of a column family");
+    }
     losses_.emplace_back(kind, colon == std::string::npos ? "" : word.substr(colon + 1));
   }
 }

@@ -24,6 +24,18 @@ namespace kstone::compact {
 namespace fs = std::filesystem;
 using ::rocksdb::Status;
 
+namespace {
+
+std::string read_given(const std::string& options_file) {
+  try {
+    return read_text(options_file);
+  } catch (const BadInput& error) {
+    throw BadInput(std::string("--options-file ") + error.what());
+  }
+}
+
+}  // namespace
+
 // The options in the text and as objects; false if there is nothing to go on with.
 bool Looker::read_options_file() {
   const auto files = options_files(plan_.path);
@@ -39,7 +51,7 @@ bool Looker::read_options_file() {
     return false;
   }
   const auto shown = escaped(fs::path(plan_.options_file).filename().string());
-  const auto text = options_.options_file.empty() ? own_text : read_text(plan_.options_file);
+  const auto text = options_.options_file.empty() ? own_text : read_given(options_.options_file);
   std::string missing;
   try {
     text_ = parse_options(text);
@@ -133,9 +145,14 @@ void Looker::compare_options_files() {
     const auto difference =
         what_is_missing(other, text, true).empty() ? what_differs(other, text_) : "";
     if (!difference.empty()) {
-      object("its options file " + escaped(fs::path(own.back()).filename().string()) +
-                 " says otherwise: " + difference,
-             "--options-file FILE, one of the folder's");
+      const auto name = [](const std::string& file) {
+        return escaped(fs::path(file).filename().string());
+      };
+      object("its options file " + name(own.back()) + " says otherwise: " + difference + ", as " +
+                 (is_own ? name(plan_.options_file) + ", the newer one, has it"
+                         : "the one that was given has it"),
+             "--options-file FILE, one of the folder's: " + escaped(own.back()) +
+                 (is_own ? " or " + escaped(plan_.options_file) : ""));
     }
   } catch (const BadInput&) {
     // what is damaged contradicts nothing
@@ -189,6 +206,10 @@ void Looker::require_family(const std::string& option, const std::string& name) 
 void Looker::check_names() {
   for (const auto& name : options_.families) {
     require_family("--column-family", name);
+    const auto& skipped = options_.skip_families;
+    if (std::find(skipped.begin(), skipped.end(), name) != skipped.end()) {
+      throw BadInput("--column-family " + escaped(name) + ": --skip-family names it, too");
+    }
   }
   for (const auto& name : options_.skip_families) {
     require_family("--skip-family", name);
@@ -259,6 +280,7 @@ void Looker::read_family(const OpenDatabase& database, std::size_t at) {
     const auto canonical = fs::canonical(folder, ignored);
     return (canonical / fs::path(name).filename()).string();
   };
+  family.looked_at = true;
   family.level_bytes.clear();
   evidence.last_sequence = 0;
   family.ssts = 0;
@@ -391,6 +413,11 @@ void Looker::measure_named_merges() {
 
 void Looker::gather() {
   look_at_owner(plan_, accepted_.covers("owner"));
+  if (const auto backups = backups_of(plan_.path); !backups.empty()) {
+    object("it is one of the backups in " + escaped(backups) + ", which share their files",
+           "restoring it to a folder of its own, and compacting that");
+    return;
+  }
   if (!read_options_file() || !match_families()) {
     return;
   }

@@ -108,8 +108,67 @@ void Looker::object_to_opening(const Status& status) {
       "it cannot be opened: " + text,
       missing
           ? "if its SSTs lie in several folders: --db-path PATH for each of the owner's db_paths, "
-            "--cf-path FAMILY=PATH for each of its cf_paths"
-          : "");
+            "--cf-path FAMILY=PATH for each of its cf_paths; if a file is lost: restoring it, "
+            "since "
+            "RocksDB opens no database without it"
+      : status.IsCorruption() ? "restoring the file from a backup; RocksDB opens no database "
+                                "without it"
+                              : "");
+}
+
+// A file of the WAL that is gone, or cut short between two records, leaves no other trace.
+void Looker::note_holes() {
+  auto holes = wal_->holes();
+  const auto expected = evidence_.last_sequence + 1;
+  if (wal_->first_log() != 0 && wal_->first_sequence() > expected) {
+    holes.insert(holes.begin(), {0, wal_->first_log(), wal_->first_sequence() - expected});
+  }
+  const auto name = [](std::uint64_t number) { return log_path("", number).substr(1); };
+  for (const auto& hole : holes) {
+    if (wal_->has_transactions() || plan_.options.two_write_queues) {
+      break;  // which number otherwise
+    }
+    plan_.notes.push_back(std::to_string(hole.numbers) + " records are not in the WAL between " +
+                          (hole.before == 0 ? "the SSTs" : name(hole.before)) + " and " +
+                          name(hole.after) +
+                          ": they were written without it, or a WAL file, or the end of one, is "
+                          "gone");
+  }
+}
+
+// Where RocksDB keeps what it no longer needs of the WAL, if its owner wants that.
+void Looker::look_at_archive() {
+  if (plan_.options.WAL_ttl_seconds == 0 && plan_.options.WAL_size_limit_MB == 0) {
+    return;
+  }
+  std::error_code ignored;
+  const auto archive = fs::path(plan_.wal_dir) / "archive";
+  if (!fs::is_symlink(archive, ignored)) {
+    return;
+  }
+  const auto place = fs::weakly_canonical(archive, ignored);
+  if (std::none_of(plan_.places.begin(), plan_.places.end(),
+                   [&](const auto& root) { return is_below(place, root); })) {
+    object("the archive of its WAL is a link to " + escaped(place.string()) +
+               ", outside of the folder",
+           "a folder in place of the link, or mounting the other one there");
+  }
+}
+
+// How it ends, by its bytes.
+void Looker::look_at_manifest() {
+  auto name = plan_.current;
+  while (!name.empty() && name.back() == '\n') {
+    name.pop_back();
+  }
+  const auto end = end_of_log(plan_.path + "/" + name, 0);
+  if (end == WalEnd::torn) {
+    plan_.notes.push_back(escaped(name) +
+                          " ends in the middle of a record, as a crash leaves it; that is no more");
+  } else if (end == WalEnd::damaged) {
+    object("its " + escaped(name) + " is damaged: it has whole records behind bytes that are none",
+           "restoring a backup");
+  }
 }
 
 void Looker::note_wal(const Places& places) {
@@ -125,6 +184,9 @@ void Looker::note_wal(const Places& places) {
   // With it, RocksDB writes the whole WAL to SSTs as it opens. A TransactionDB always sets it, also
   // if none of its transactions was ever prepared.
   plan_.options.allow_2pc = wal_->has_transactions();
+  note_holes();
+  look_at_manifest();
+  look_at_archive();
   // RocksDB leaves a log, if an empty one, wherever its owner has it.
   const bool elsewhere = plan_.wal_dir != plan_.path;
   if ((elsewhere || places.wal_dir_is_gone) &&

@@ -57,6 +57,9 @@ class Looker {
   std::string damage_of_log();
   void object_to_opening(const ::rocksdb::Status& status);
   void note_wal(const Places& places);
+  void note_holes();
+  void look_at_archive();
+  void look_at_manifest();
 
   const OfflineOptions& options_;
   Look& look_;

@@ -77,6 +77,8 @@ class Offline {
   Wakeup& wakeup_;
   Look& look_;
   const Clock::time_point started_ = Clock::now();
+  Clock::time_point work_started_ = started_;
+  std::uint64_t bytes_max_ = 0;  // that compactions read and write
 
   mutable std::mutex
       mutex_;  // guards progress_, the fates in report_, and failed_ while the worker runs
@@ -90,12 +92,11 @@ class Offline {
 };
 
 void Offline::begin(std::size_t stripe) {
-  const auto& before = report_.families[stripe].before;
+  const auto before = report_.families[stripe].before;
   const std::lock_guard<std::mutex> lock(mutex_);
   report_.families[stripe].fate = Fate::running;
-  say("compaction of " + in_quotes(name(stripe)) + " starts: " +
-      text("%.1f MiB in %llu SSTs", static_cast<double>(before.bytes) / mib,
-           static_cast<unsigned long long>(before.files)));
+  say("compaction of " + in_quotes(name(stripe)) + " starts: " + in_mib(before.bytes) + " in " +
+      counted(before.files, "SST"));
 }
 
 CompactionOutcome Offline::end(std::size_t stripe, const ::rocksdb::Status& status,
@@ -116,7 +117,8 @@ CompactionOutcome Offline::end(std::size_t stripe, const ::rocksdb::Status& stat
     failed_ = true;
   }
   say("compaction of " + in_quotes(name(stripe)) + " ends" +
-      (status.ok() ? "" : std::string(": ") + to_string(family.fate)));
+      (status.ok() ? "" : std::string(": ") + to_string(family.fate)) +
+      (family.fate == Fate::failed ? ": " + printable(family.note) : ""));
   wakeup_.notify();
   return outcome;
 }
@@ -155,13 +157,13 @@ bool Offline::is_busy(const Stripes& stripes) const {
 
 void Offline::show(const BackgroundWorker& worker) {
   const auto now = worker.snapshot();
-  const double compacted =
-      static_cast<double>(now.stats.total_bytes_read + now.stats.total_bytes_written);
-  const double elapsed = seconds_since(started_);
+  const auto compacted = now.stats.total_bytes_read + now.stats.total_bytes_written;
+  const double seconds = seconds_since(work_started_);  // without what was read before
+  const double rate = static_cast<double>(compacted) / mib / std::max(seconds, 1e-3);
   const std::lock_guard<std::mutex> lock(mutex_);
   progress_.show(
-      {text("%7.3f s  compacted %.1f MiB, %.1f MB/s", elapsed, compacted / mib,
-            compacted / elapsed / 1e6),
+      {text("%7.3f s  read and written %s of at most %s, %.1f MiB/s", seconds_since(started_),
+            in_mib(compacted).c_str(), in_mib(bytes_max_).c_str(), rate),
        text("queue %llu  running %u (merging %u)  ended %llu",
             static_cast<unsigned long long>(now.queue_size), now.running, listener_->merging(),
             static_cast<unsigned long long>(now.episodes_opened - now.episodes_alive))});
@@ -180,8 +182,8 @@ void Offline::work_on(OpenDatabase& database, const Stripes& stripes) {
   }
   auto shown = Clock::now();
   while (!interrupted() && is_busy(stripes)) {
-    wakeup_.wait_for(progress_.interval());
-    if (Clock::now() - shown >= progress_.interval()) {
+    wakeup_.wait_for(progress_.long_interval());
+    if (Clock::now() - shown >= progress_.long_interval()) {
       show(worker);
       shown = Clock::now();
     }
@@ -222,7 +224,9 @@ Stripes Offline::run_round(const Stripes& stripes) {
   OpenDatabase database;
   require_ok(database.open(look_.plan, options_.workers, {listener_, accounts_}),
              escaped(look_.plan.path));
+  look_.enclosure->watch_reads(true);
   work_on(database, stripes);
+  look_.enclosure->watch_reads(false);
   look_again(database);
   Stripes failures;
   std::copy_if(stripes.begin(), stripes.end(), std::back_inserter(failures),
@@ -278,6 +282,10 @@ void Offline::compact_in_rounds() {
 
 void Offline::begin_work() {
   const auto& plan = look_.plan;
+  work_started_ = Clock::now();
+  for (const auto& family : plan.families) {
+    bytes_max_ += family.compacts() ? family.bytes_read_max() + family.bytes_written_max() : 0;
+  }
   look_.enclosure->work(plan.places, plan.files);
   if (!look_.enclosure
            ->locked()) {  // nobody had ever opened this copy, so there was nothing to lock
@@ -294,7 +302,7 @@ void Offline::read_before() {
   std::map<std::string, std::string> errors;
   if (options_.verify == VerifyMode::full) {
     say("reading every record before");
-    records_before_ = digest_records(look_.plan);
+    records_before_ = digest_records(look_.plan, *look_.enclosure);
     for (const auto& [family, digest] : records_before_) {
       errors[family] = digest.error.empty() ? "" : digest.text();
     }
@@ -312,6 +320,9 @@ void Offline::read_before() {
   }
   judge(options_, look_.evidence, look_.plan);
   if (look_.plan.refused()) {
+    if (options_.json) {
+      print_plan_json(look_.plan);
+    }
     throw BadInput(escaped(look_.plan.path) + ": refused: " + look_.plan.refusal());
   }
 }
@@ -320,7 +331,7 @@ void Offline::compare_records() {
   say("reading every record afterwards");
   std::map<std::string, RecordDigest> after;
   try {
-    after = digest_records(look_.plan);
+    after = digest_records(look_.plan, *look_.enclosure);
   } catch (const BadInput& error) {
     report_.wrong.push_back(std::string("the database cannot be read afterwards: ") + error.what());
     return;
@@ -334,6 +345,11 @@ void Offline::compare_records() {
     if (!before.is_kept_in(found->second)) {
       report_.wrong.push_back("column family " + in_quotes(family) + ": before " + before.text() +
                               ", after " + found->second.text());
+    }
+  }
+  for (const auto& family : look_.plan.families) {
+    if (!records_before_.contains(family.name)) {
+      report_.not_read.push_back(in_quotes(family.name));
     }
   }
   report_.verified_in_full = !interrupted() && !records_before_.empty();
@@ -370,6 +386,11 @@ int Offline::run() {
       compare_records();
     }
   }
+  if (const auto undeleted = look_.enclosure->undeleted(); !undeleted.empty()) {
+    report_.notes.push_back("a file that is no longer needed could not be deleted: " +
+                            escaped(undeleted));
+    say(report_.notes.back());
+  }
   report_.seconds = seconds_since(started_);
   report_.interrupted = interrupted();
   report_.interrupted_while_verifying = interrupted() && options_.verify == VerifyMode::full;
@@ -379,10 +400,25 @@ int Offline::run() {
 
 }  // namespace
 
+namespace {
+
+Look look_or_tell(const OfflineOptions& options) {
+  try {
+    return look_at(options);
+  } catch (const BadInput& error) {
+    if (options.json) {
+      print_refusal_json(options.path, error.what());
+    }
+    throw;
+  }
+}
+
+}  // namespace
+
 int run_offline(const OfflineOptions& options, Wakeup& wakeup) {
   umask(S_IRWXG |
         S_IRWXO);  // a file is made for nobody else, and then given the mode it shall have
-  auto look = look_at(options);
+  auto look = look_or_tell(options);
   if (options.plan) {
     options.json ? print_plan_json(look.plan) : print_plan(look.plan);
     return look.plan.refused() || look.plan.verdict() == "in part" ? exit_bad_input : exit_success;
@@ -394,6 +430,9 @@ int run_offline(const OfflineOptions& options, Wakeup& wakeup) {
     return exit_success;
   }
   if (look.plan.refused()) {
+    if (options.json) {
+      print_plan_json(look.plan);
+    }
     throw BadInput(escaped(look.plan.path) + ": refused: " + look.plan.refusal());
   }
   return Offline(options, wakeup, look).run();

@@ -2,7 +2,6 @@
 
 #include <rocksdb/convenience.h>
 #include <rocksdb/memtablerep.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <map>
@@ -18,14 +17,10 @@
 namespace kstone::compact {
 namespace {
 
-// Files that RocksDB may hold open, so that a database of any size needs few descriptors.
-int open_files_max() {
-  rlimit limit{};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  constexpr rlim_t others = 64;
-  constexpr rlim_t enough = 1000;
-  return static_cast<int>(limit.rlim_cur > others ? std::min(limit.rlim_cur - others, enough) : 20);
-}
+// SSTs that RocksDB keeps open, the fewest that it accepts. Each is read from its beginning to its
+// end, so it is of no use to keep more. And a quarter of ten fewer, up to 16, is what it opens
+// along with the database, where one that is damaged makes it give up all.
+constexpr int open_files_max = 20;
 
 // Of the owner's options those remain that matter to what is written, or to how the database is
 // read. What tells RocksDB to be lenient with damage, to work by itself, or to log, is ours.
@@ -45,7 +40,7 @@ int open_files_max() {
   options.persist_stats_to_disk = false;
   options.skip_stats_update_on_db_open =
       false;  // a compaction could not say how many records it reads
-  options.max_open_files = open_files_max();
+  options.max_open_files = open_files_max;
   options.max_file_opening_threads = 1;
   // Nobody writes, and a log is never written over: it may be a hard link of a backup's.
   options.recycle_log_file_num = 0;
@@ -83,6 +78,11 @@ int open_files_max() {
   options.write_buffer_size = std::min<std::size_t>(options.write_buffer_size, 256 << 20);
   options.force_consistency_checks = true;
   options.paranoid_file_checks = true;  // each new SST is read again, and compared
+  // Of a FIFO family nothing is to expire, and without that it asks for no SST to be open.
+  if (options.compaction_style == ::rocksdb::kCompactionStyleFIFO) {
+    options.ttl = 0;
+    options.periodic_compaction_seconds = 0;
+  }
   // The style of a database whose compactions belong to a worker; with it CompactRange answers OK
   // and does nothing.
   if (options.compaction_style == ::rocksdb::kCompactionStyleNone) {
@@ -143,12 +143,6 @@ void fill_up(std::vector<::rocksdb::DbPath>& paths, const std::string& folder) {
   options.max_background_compactions = static_cast<int>(compactions);
   options.max_background_flushes = 1;
   options.max_subcompactions = 1;
-  // RocksDB's own condition: the age of the oldest SST has to be at hand.
-  if (std::any_of(plan.families.begin(), plan.families.end(), [](const auto& family) {
-        return family.options.compaction_style == ::rocksdb::kCompactionStyleFIFO;
-      })) {
-    options.max_open_files = -1;
-  }
   auto families = descriptors(plan);
   if (plan.keeps_log) {
     options.avoid_flush_during_recovery = true;

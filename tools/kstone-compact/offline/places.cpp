@@ -74,8 +74,13 @@ std::string require_folder(const std::string& option, const std::string& path) {
   return place.string();
 }
 
-// A folder that somebody named, which must not be another database's.
+// A folder that somebody named, which must not be another database's, or a backup's.
 void refuse_other_database(const std::string& place, Plan& plan) {
+  if (const auto backups = backups_of(place); !backups.empty()) {
+    plan.objections.push_back({escaped(place) + " holds files of the backups in " +
+                                   escaped(backups) + ", which share them",
+                               "restoring a backup to a folder of its own"});
+  }
   if (place != plan.path && has_file(place, "CURRENT")) {
     plan.objections.push_back({escaped(place) + " holds another database", ""});
   }
@@ -180,7 +185,7 @@ std::string name_or_number(Number number, Entry* entry, char* Entry::* name) {
 
 std::string require_database(const std::string& path) {
   std::error_code error;
-  const auto shown = escaped(path);
+  const auto shown = path.empty() ? "''" : escaped(path);
   const auto status = fs::status(path, error);
   if (path.empty() || status.type() == fs::file_type::not_found) {
     throw BadInput(shown + ": no such path");
@@ -204,7 +209,9 @@ std::string require_database(const std::string& path) {
 void require_unlocked(const std::string& folder) {
   struct stat status{};
   if (lstat((folder + "/LOCK").c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
-    throw BadInput(escaped(folder) + ": its LOCK is not a plain file");
+    throw BadInput(escaped(folder) +
+                   ": its LOCK is not a plain file (removing it, if nobody has "
+                   "the database open: the next to open it makes another)");
   }
   const int file = open((folder + "/LOCK").c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) {
@@ -247,6 +254,28 @@ std::string other_engine(const std::string& folder, const std::string& options) 
              ? "a LevelDB database"
              : "a LevelDB database, or one of RocksDB that lacks its options file, "
                "IDENTITY and LOG";
+}
+
+std::string backups_of(const std::string& place) {
+  std::error_code ignored;
+  const auto is_root = [&](const fs::path& folder) {
+    return fs::is_directory(folder / "meta", ignored) &&
+           fs::is_directory(folder / "private", ignored);
+  };
+  const fs::path path(place);
+  const auto name = path.filename().string();
+  const auto parent = path.parent_path();
+  const auto root = parent.filename() == "private" ? parent.parent_path() : parent;
+  const bool is_backup = parent.filename() == "private" && number_of(name + ".", "", ".");
+  const bool is_shared =
+      name == "shared" || name == "shared_checksum" || name == "private" || name == "meta";
+  if ((is_backup || (is_shared && root == parent)) && is_root(root)) {
+    return root.string();
+  }
+  return is_root(path) && (fs::is_directory(path / "shared", ignored) ||
+                           fs::is_directory(path / "shared_checksum", ignored))
+             ? place
+             : "";
 }
 
 std::string read_text(const std::string& path) {

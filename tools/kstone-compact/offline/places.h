@@ -30,6 +30,10 @@ void require_unlocked(const std::string& folder);
 // `options` is the text of its own options file, empty if it has none.
 std::string other_engine(const std::string& folder, const std::string& options);
 
+// The BackupEngine's folder, if `place` is one of those in which it keeps the files of its backups;
+// else empty. Backups share their files, so one that is compacted takes them from the others.
+std::string backups_of(const std::string& place);
+
 // Throws BadInput.
 std::string read_text(const std::string& path);
 

@@ -11,12 +11,6 @@
 namespace kstone::compact {
 namespace {
 
-constexpr double mib = 1 << 20;
-
-std::string in_mib(std::uint64_t bytes) {
-  return text("%.1f MiB", static_cast<double>(bytes) / mib);
-}
-
 std::uint64_t grown(std::uint64_t bytes, double growth) {
   return static_cast<std::uint64_t>(static_cast<double>(bytes) * growth);
 }
@@ -27,6 +21,9 @@ std::string told(const Objection& objection) {
 }
 
 std::string doing(const FamilyPlan& family) {
+  if (!family.looked_at) {
+    return "not looked at";
+  }
   if (family.compacts()) {
     return "compact";
   }
@@ -64,6 +61,11 @@ nlohmann::ordered_json json_of(const FamilyPlan& family) {
   json["name"] = escaped(family.name);
   json["would"] = doing(family);
   json["note"] = doing(family) == "leave" ? why_left(family) : "";
+  json["objections"] = json_of(family.objections);
+  json["accepted"] = json_of(family.accepted);
+  if (!family.looked_at) {
+    return json;
+  }
   json["compaction_style"] = family.compaction_style;
   json["comparator"] = escaped(family.comparator);
   json["ssts"] = family.ssts;
@@ -78,19 +80,16 @@ nlohmann::ordered_json json_of(const FamilyPlan& family) {
   json["wal_bytes"] = family.wal_bytes;
   json["bytes_read_max"] = family.compacts() ? family.bytes_read_max() : 0;
   json["bytes_written_max"] = family.compacts() ? family.bytes_written_max() : 0;
-  json["objections"] = json_of(family.objections);
-  json["accepted"] = json_of(family.accepted);
   return json;
 }
 
-void print_family(const FamilyPlan& family) {
-  std::printf("  %-8s '%s': %s in %llu SSTs", doing(family).c_str(), escaped(family.name).c_str(),
-              in_mib(family.bytes()).c_str(), static_cast<unsigned long long>(family.ssts));
+void print_facts(const FamilyPlan& family) {
+  std::printf(": %s in %s", in_mib(family.bytes()).c_str(), counted(family.ssts, "SST").c_str());
   if (!family.compaction_style.empty()) {
     std::printf(", %s", family.compaction_style.c_str());
   }
   if (family.wal_records > 0) {
-    std::printf(", %llu records in the WAL", static_cast<unsigned long long>(family.wal_records));
+    std::printf(", %s in the WAL", counted(family.wal_records, "record").c_str());
   }
   if (family.compacts()) {
     std::printf("; reads %s and writes %s at most", in_mib(family.bytes_read_max()).c_str(),
@@ -98,12 +97,19 @@ void print_family(const FamilyPlan& family) {
   } else if (!family.chosen) {
     std::printf("; %s", why_left(family).c_str());
   }
+}
+
+void print_family(const FamilyPlan& family) {
+  std::printf("  %-8s '%s'", doing(family).c_str(), escaped(family.name).c_str());
+  if (family.looked_at) {
+    print_facts(family);
+  }
   std::printf("\n");
   for (const auto& objection : family.objections) {
-    std::printf("           %s\n", told(objection).c_str());
+    std::printf("           %s\n", printable(told(objection)).c_str());
   }
   for (const auto& objection : family.accepted) {
-    std::printf("           accepted: %s\n", objection.what.c_str());
+    std::printf("           accepted: %s\n", printable(objection.what).c_str());
   }
 }
 
@@ -215,22 +221,31 @@ void print_plan(const Plan& plan) {
     }
   }
   for (const auto& note : plan.notes) {
-    std::printf("  note: %s\n", note.c_str());
+    std::printf("  note: %s\n", printable(note).c_str());
   }
   for (const auto& family : plan.families) {
     print_family(family);
   }
   for (const auto& objection : plan.objections) {
-    std::printf("  refuse   all: %s\n", told(objection).c_str());
+    std::printf("  refuse   all: %s\n", printable(told(objection)).c_str());
   }
   if (!plan.refused()) {
     std::printf(
-        "  in all: reads %s and writes %s at most; needs %s of free space at most, %s are free\n",
+        "  in all: reads %s and writes %s at most; takes %s of free space on the way, at most, and "
+        "%s are free\n",
         in_mib(sum_of(plan, &FamilyPlan::bytes_read_max)).c_str(),
         in_mib(sum_of(plan, &FamilyPlan::bytes_written_max)).c_str(),
         in_mib(plan.needed_bytes).c_str(), in_mib(plan.free_bytes).c_str());
   }
   std::printf("verdict: %s\n", plan.verdict().c_str());
+}
+
+void print_refusal_json(const std::string& path, const std::string& why) {
+  nlohmann::ordered_json json;
+  json["path"] = escaped(path);
+  json["verdict"] = "refused";
+  json["objections"] = {{{"what", printable(why)}, {"accept", ""}}};
+  std::printf("%s\n", json.dump(2).c_str());
 }
 
 void print_plan_json(const Plan& plan) {

@@ -50,6 +50,7 @@ struct FamilyPlan {
   std::uint64_t wal_records = 0;  // not in an SST yet
   std::uint64_t wal_bytes = 0;
 
+  bool looked_at = false;             // its SSTs; what is said of them is true
   bool chosen = false;                // the user wants it compacted
   bool skipped = false;               // --skip-family
   std::string note;                   // why it is not compacted, although nothing is wrong
@@ -100,6 +101,8 @@ std::string text_of(::rocksdb::CompactionStyle style);
 
 void print_plan(const Plan& plan);
 void print_plan_json(const Plan& plan);
+// Where there is no plan.
+void print_refusal_json(const std::string& path, const std::string& why);
 
 }  // namespace kstone::compact
 

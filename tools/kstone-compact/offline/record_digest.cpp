@@ -137,14 +137,16 @@ std::string RecordDigest::text() const {
                        : "its records cannot be read: " + error;
 }
 
-std::map<std::string, RecordDigest> digest_records(const Plan& plan) {
+std::map<std::string, RecordDigest> digest_records(const Plan& plan, Enclosure& enclosure) {
   OpenDatabase database;
   require_ok(database.open_read_only(plan, plan.options),
              escaped(plan.path) + ": reading every record");
   std::map<std::string, RecordDigest> digests;
   for (const auto& family : plan.families) {
     if (family.readable && !interrupted()) {
-      digests[family.name] = FamilyReader(database, family).read();
+      enclosure.watch_reads(false);
+      auto& digest = digests[family.name] = FamilyReader(database, family).read();
+      digest.error = digest.error.empty() ? enclosure.unreadable() : digest.error;
     }
   }
   return digests;

@@ -9,6 +9,7 @@
 #include <map>
 #include <string>
 
+#include "enclosure.h"
 #include "open_database.h"
 #include "plan.h"
 
@@ -33,7 +34,7 @@ struct RecordDigest {
 // database is opened to be read and nothing else, its log replayed in memory. Stops early, with
 // what it has, when the process is interrupted. A family of which something cannot be read is said
 // so in `error`. Throws BadInput if the database cannot be opened.
-std::map<std::string, RecordDigest> digest_records(const Plan& plan);
+std::map<std::string, RecordDigest> digest_records(const Plan& plan, Enclosure& enclosure);
 
 // Only the SSTs of the families that are to be compacted: what is damaged, by family.
 std::map<std::string, std::string> damaged_families(const Plan& plan);

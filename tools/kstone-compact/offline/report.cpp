@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "escape.h"
+#include "progress.h"
 
 namespace kstone::compact {
 namespace {
@@ -13,10 +14,12 @@ constexpr double mib = 1 << 20;
 
 void print_row(std::size_t width, const std::string& name, OpenDatabase::Size was,
                OpenDatabase::Size is, const std::string& what) {
-  std::printf("%-*s  %9.1f MiB %4llu SSTs  ->  %9.1f MiB %4llu SSTs  %s\n", static_cast<int>(width),
+  std::printf("%-*s  %9.1f MiB %4llu %-4s  ->  %9.1f MiB %4llu %s%s\n", static_cast<int>(width),
               name.c_str(), static_cast<double>(was.bytes) / mib,
-              static_cast<unsigned long long>(was.files), static_cast<double>(is.bytes) / mib,
-              static_cast<unsigned long long>(is.files), what.c_str());
+              static_cast<unsigned long long>(was.files), was.files == 1 ? "SST" : "SSTs",
+              static_cast<double>(is.bytes) / mib, static_cast<unsigned long long>(is.files),
+              is.files == 1 ? "SST" : "SSTs",
+              what.empty() ? "" : ((is.files == 1 ? "   " : "  ") + what).c_str());
 }
 
 }  // namespace
@@ -24,7 +27,7 @@ void print_row(std::size_t width, const std::string& name, OpenDatabase::Size wa
 const char* to_string(Fate fate) {
   switch (fate) {
     case Fate::not_asked:
-      return "-";
+      return "left alone";
     case Fate::refused:
       return "refused";
     case Fate::not_started:
@@ -104,8 +107,19 @@ void OfflineReport::print_table() const {
       static_cast<double>(counters.total_bytes_written) / mib,
       static_cast<unsigned long long>(counters.total_records_deduplicated),
       static_cast<unsigned long long>(counters.total_tombstones_removed), merging_max, seconds);
+  if (families_verified > 0 && wrong.empty()) {
+    std::printf("the entries of %s are those that were there, written and taken away\n",
+                families_verified == 1
+                    ? "1 compacted column family"
+                    : (std::to_string(families_verified) + " compacted column families").c_str());
+  }
   if (verified_in_full && wrong.empty()) {
-    std::printf("%llu records are as before\n", static_cast<unsigned long long>(records_verified));
+    std::printf("%s as before\n", records_verified == 1
+                                      ? "1 record is"
+                                      : (counted(records_verified, "record") + " are").c_str());
+  }
+  for (const auto& family : not_read) {
+    std::printf("column family %s was not read, and not compared\n", family.c_str());
   }
   if (interrupted_while_verifying) {
     std::printf("not verified: interrupted before every record was compared\n");
@@ -135,18 +149,20 @@ void OfflineReport::print_json() const {
   json["families_verified"] = families_verified;
   json["verified_in_full"] = verified_in_full;
   json["records_verified"] = records_verified;
+  json["families_not_read"] = not_read;
   json["wrong"] = wrong;
   json["notes"] = notes;
   json["shutdown_ms"] = shutdown_ms;
   json["wall_seconds"] = seconds;
   for (const auto& family : families) {
-    json["column_families"].push_back({{"name", family.name},
-                                       {"result", to_string(family.fate)},
-                                       {"note", escaped(family.note)},
-                                       {"bytes_before", family.before.bytes},
-                                       {"ssts_before", family.before.files},
-                                       {"bytes_after", family.after.bytes},
-                                       {"ssts_after", family.after.files}});
+    json["column_families"].push_back(
+        {{"name", family.name},
+         {"result", family.fate == Fate::not_asked ? "left_alone" : to_string(family.fate)},
+         {"note", escaped(family.note)},
+         {"bytes_before", family.before.bytes},
+         {"ssts_before", family.before.files},
+         {"bytes_after", family.after.bytes},
+         {"ssts_after", family.after.files}});
   }
   std::printf("%s\n", json.dump(2).c_str());
 }

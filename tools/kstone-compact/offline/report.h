@@ -48,6 +48,7 @@ struct OfflineReport {
   bool verified_in_full = false;
   bool interrupted_while_verifying = false;  // before every record was compared
   std::uint64_t records_verified = 0;
+  std::vector<std::string> not_read;    // families that a full comparison left alone, quoted
   std::uint64_t families_verified = 0;  // that were compacted, and whose entries were compared
   std::vector<std::string> wrong;       // what the verification found
   std::string close_error;              // what RocksDB could not write in the end

@@ -109,7 +109,16 @@ void WalContents::ColumnFamilyLogNumberMap(const std::map<std::uint32_t, std::ui
 ::rocksdb::WalFilter::WalProcessingOption WalContents::LogRecordFound(
     unsigned long long log, const std::string&, const ::rocksdb::WriteBatch& batch,
     ::rocksdb::WriteBatch*, bool*) {
-  Reader reader(*this, log, sequence_of(batch));
+  const auto sequence = sequence_of(batch);
+  if (last_log_ == 0) {
+    first_log_ = log;
+    first_sequence_ = sequence;
+  } else if (last_log_ != log && sequence > next_sequence_) {
+    holes_.push_back({last_log_, log, sequence - next_sequence_});
+  }
+  last_log_ = log;
+  next_sequence_ = sequence + batch.Count();
+  Reader reader(*this, log, sequence);
   if (const auto status = batch.Iterate(&reader); !status.ok() && error_.empty()) {
     error_ = status.ToString();
   }

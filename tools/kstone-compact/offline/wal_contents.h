@@ -15,6 +15,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace kstone::compact {
 
@@ -34,6 +35,13 @@ struct WalFamily {
   OperandSizes operands;
 };
 
+// Numbers that no record of the log has, between the end of one file and the next.
+struct WalHole {
+  std::uint64_t before = 0;  // the file that ends; 0: what is in SSTs
+  std::uint64_t after = 0;   // the file that goes on
+  std::uint64_t numbers = 0;
+};
+
 class WalContents final : public ::rocksdb::WalFilter {
  public:
   static const char* kClassName() { return "kstone::compact::WalContents"; }
@@ -50,6 +58,12 @@ class WalContents final : public ::rocksdb::WalFilter {
   // Transactions that were prepared and neither committed nor rolled back.
   std::uint64_t open_transactions() const { return open_transactions_.size(); }
   bool has_transactions() const { return has_transactions_; }
+  // In the order of the files. Without meaning where there are transactions.
+  const std::vector<WalHole>& holes() const { return holes_; }
+  std::uint64_t first_log() const {
+    return first_log_;
+  }  // that has a record, and the record's number
+  std::uint64_t first_sequence() const { return first_sequence_; }
   // What could not be read of a batch, or empty.
   const std::string& error() const { return error_; }
 
@@ -61,6 +75,11 @@ class WalContents final : public ::rocksdb::WalFilter {
   std::map<std::uint32_t, WalFamily> families_;
   std::set<std::string> open_transactions_;
   bool has_transactions_ = false;
+  std::vector<WalHole> holes_;
+  std::uint64_t first_log_ = 0;
+  std::uint64_t first_sequence_ = 0;
+  std::uint64_t last_log_ = 0;
+  std::uint64_t next_sequence_ = 0;
   std::string error_;
 };
 
