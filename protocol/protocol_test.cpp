@@ -354,6 +354,10 @@ std::vector<int> values_of(const State<Number, Bool>& state) {
         w.mode, w.first_error, w.alive, w.running, w.running_max, w.asleep, w.owed, w.tokens}) {
     put(number);
   }
+  for (const auto& each : invariants_of_worker(w)) {
+    put(each.holds);
+  }
+  Number id(0);
   for (const auto& stripe : state.stripes) {
     for (const auto& number :
          {stripe.word.requests, stripe.attempts, stripe.started, stripe.told_opened(),
@@ -363,9 +367,14 @@ std::vector<int> values_of(const State<Number, Bool>& state) {
     for (const auto& each : invariants_inside(w, stripe)) {
       put(each.holds);
     }
-    for (const auto& each : invariants_outside(w, stripe)) {
+    for (const auto& each : invariants_outside(w, stripe, id)) {
       put(each.holds);
     }
+    for (const auto& sum : sums(w, stripe, w.head)) {
+      put(sum.total);
+      put(sum.of_stripe);
+    }
+    id = id + Number(1);
   }
   return values;
 }
