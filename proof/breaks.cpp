@@ -182,19 +182,20 @@ struct ByHand {
 };
 
 // As the patches among the mutants: other orders, parts left out.
-std::vector<ByHand> by_hand() {
-  const auto stripe = [](State& s) -> Stripe& { return s.stripes[of_step]; };
-  const auto error = [] { return any_number("error"); };
+Stripe& stripe(State& s) { return s.stripes[of_step]; }
+Number error() { return any_number("error"); }
+
+std::vector<ByHand> by_hand_of_waking() {
   return {
       {"push", "claims nobody",
-       [stripe](State& s) {
+       [](State& s) {
          const State before = s;
          s.worker.push(stripe(s), s.ids[of_step]);
          s.worker.control.sleepers = before.worker.control.sleepers;
          s.worker.owed = before.worker.owed;
        }},
       {"push", "owes a token and claims nobody",
-       [stripe](State& s) {
+       [](State& s) {
          const auto sleepers = s.worker.control.sleepers;
          s.worker.push(stripe(s), s.ids[of_step]);
          s.worker.control.sleepers = sleepers;
@@ -205,19 +206,19 @@ std::vector<ByHand> by_hand() {
          s.worker.tokens = s.worker.tokens + Number(1);
        }},
       {"post", "the token is lost", [](State& s) { s.worker.owed = s.worker.owed - Number(1); }},
-      {"take", "wakes nobody for the others", [stripe](State& s) { s.worker.take(stripe(s)); }},
+      {"take", "wakes nobody for the others", [](State& s) { s.worker.take(stripe(s)); }},
       {"take", "claims a sleeper whether or not anything is left",
-       [stripe](State& s) {
+       [](State& s) {
          s.worker.take(stripe(s));
          s.worker.claim_sleeper_if(Condition(true));
        }},
       {"take", "looks whether anything is left before it has taken",
-       [stripe](State& s) {
+       [](State& s) {
          s.worker.claim_sleeper_if(s.worker.wakes_another());
          s.worker.take(stripe(s));
        }},
       {"take", "leaves the stripe at the head",
-       [stripe](State& s) {
+       [](State& s) {
          const auto head = s.worker.head;
          s.take(stripe(s));
          s.worker.head = head;
@@ -228,45 +229,53 @@ std::vector<ByHand> by_hand() {
          s.take_inbox();
          s.worker.tail = s.worker.tail + length;
        }},
+  };
+}
+
+std::vector<ByHand> by_hand_of_ends() {
+  return {
       {"release retry", "forgets the requests that came meanwhile",
-       [stripe](State& s) {
+       [](State& s) {
          s.release(stripe(s), Kind::retry);
          stripe(s).requested = Condition(false);
        }},
       {"release done", "takes the requests with it",
-       [stripe](State& s) {
+       [](State& s) {
          s.release(stripe(s), Kind::done);
          stripe(s).word.requests = Number(0);
        }},
       {"release more work", "requests nothing for the rest",
-       [stripe](State& s) { s.release(stripe(s), Kind::done); }},
+       [](State& s) { s.release(stripe(s), Kind::done); }},
       {"release more work", "takes nothing back",
-       [stripe](State& s) { s.worker.release(stripe(s), Kind::more_work); }},
-      {"finish failed", "as done",
-       [stripe, error](State& s) { s.finish(stripe(s), Kind::done, error()); }},
+       [](State& s) { s.worker.release(stripe(s), Kind::more_work); }},
+      {"finish failed", "as done", [](State& s) { s.finish(stripe(s), Kind::done, error()); }},
       {"finish done", "as more work",
-       [stripe, error](State& s) { s.finish(stripe(s), Kind::more_work, error()); }},
-      {"finish more work", "as done",
-       [stripe, error](State& s) { s.finish(stripe(s), Kind::done, error()); }},
+       [](State& s) { s.finish(stripe(s), Kind::more_work, error()); }},
+      {"finish more work", "as done", [](State& s) { s.finish(stripe(s), Kind::done, error()); }},
       {"finish done", "without the inbox",
-       [stripe, error](State& s) { s.worker.finish(stripe(s), Kind::done, error()); }},
+       [](State& s) { s.worker.finish(stripe(s), Kind::done, error()); }},
       {"finish done", "to the head of the queue",
-       [stripe, error](State& s) {
+       [](State& s) {
          s.finish(stripe(s), Kind::done, error());
          stripe(s).queued_at = s.worker.head;
        }},
       {"finish unwound", "wakes nobody",
-       [stripe, error](State& s) {
+       [](State& s) {
          s.finish(stripe(s), Kind::failed, error());
          s.worker.leave();
        }},
       {"finish unwound", "leaves twice",
-       [stripe, error](State& s) {
+       [](State& s) {
          s.finish(stripe(s), Kind::failed, error());
          s.worker.claim_sleeper_if(s.worker.wakes_another());
          s.worker.leave();
          s.worker.leave();
        }},
+  };
+}
+
+std::vector<ByHand> by_hand_of_closing() {
+  return {
       {"close", "the inbox is dropped", [](State& s) { s.worker.close(); }},
       {"close", "the inbox is closed first, and taken then",
        [](State& s) {
@@ -274,18 +283,18 @@ std::vector<ByHand> by_hand() {
          s.take_inbox();
        }},
       {"close_stripe", "forgets claims",
-       [stripe](State& s) {
+       [](State& s) {
          stripe(s).claimed = Condition(false);
          stripe(s).word.close();
          s.worker.words_closed = s.worker.words_closed + Number(1);
        }},
       {"close_stripe", "the word first",
-       [stripe](State& s) {
+       [](State& s) {
          stripe(s).word.close();
          s.worker.close_stripe(stripe(s));
        }},
       {"close_stripe", "a re-run is owed whether or not anybody asked",
-       [stripe](State& s) {
+       [](State& s) {
          s.worker.close_stripe(stripe(s));
          stripe(s).rerun_owed = stripe(s).running;
        }},
@@ -319,12 +328,14 @@ std::vector<ByHand> by_hand() {
 
 std::vector<Break> breaks_of(const Step& step, const State& before) {
   auto result = Generator(step, before).all();
-  for (const auto& hand : by_hand()) {
-    if (step.name == hand.step) {
-      State after = before;
-      hand.perform(after);
-      result.push_back(
-          {step.name + ": by hand: " + hand.what, step.possible(before).term, std::move(after)});
+  for (const auto& by_hand : {by_hand_of_waking(), by_hand_of_ends(), by_hand_of_closing()}) {
+    for (const auto& hand : by_hand) {
+      if (step.name == hand.step) {
+        State after = before;
+        hand.perform(after);
+        result.push_back(
+            {step.name + ": by hand: " + hand.what, step.possible(before).term, std::move(after)});
+      }
     }
   }
   return result;

@@ -135,6 +135,68 @@ void add_never_back(Claims& claims, State before, State after) {
   add(claims, "what happened stays: counts, closing and its mode never go back", holds);
 }
 
+// What each step does to what it is not about.
+void add_of_steps(Claims& claims, const Step& step, const State& before, const State& after) {
+  using protocol::implies;
+  const auto& was = before.worker;
+  const auto& is = after.worker;
+  add(claims, "the most that have run at once is what it was, or what runs",
+      (is.running_max == was.running_max || is.running_max == is.running).term);
+  add(claims, "the first error stays",
+      implies(was.first_error != Number(0), is.first_error == was.first_error).term);
+  const bool is_request = step.name.rfind("request", 0) == 0;
+  for (std::size_t i = 0; i < before.stripes.size(); ++i) {
+    const auto& old = before.stripes[i];
+    const auto& now = after.stripes[i];
+    add(claims, "nobody is overtaken: who waits keeps its place until it is taken or discarded",
+        (implies(old.queued && now.queued, now.queued_at == old.queued_at) &&
+         implies(old.pushed && now.pushed, now.pushed_at == old.pushed_at) &&
+         implies(old.pushed && !now.pushed && now.queued,
+                 now.queued_at - was.tail == old.pushed_at - was.inbox_from))
+            .term);
+    if (!is_request) {
+      add(claims, "a closed word counts rejected requests, and nothing else",
+          implies(old.word.closed, now.word.requests == old.word.requests).term);
+    }
+    if (!step.from) {
+      const auto discarded = now.ends_as(protocol::End::discarded);
+      const Condition as_before = discarded == old.ends_as(protocol::End::discarded);
+      add(claims, "a drain discards nothing while there are threads",
+          (as_before || is.discards() || is.alive == Number(0)).term);
+      add(claims, "what is discarded is reported, and nothing else",
+          (choose(as_before, protocol::equal(old.discarded, now.discarded), now.discarded)).term);
+    }
+  }
+}
+
+// Once the mode is applied there is so much left to do: a number that is never negative, and that
+// each step of a thread or token lowers.
+Number left_to_do(const Worker& worker) {
+  return worker.owed + worker.owed + worker.tokens + worker.alive;
+}
+Number left_to_do(const Stripe& stripe) {
+  const auto one = [](const Condition& condition) { return protocol::one_if<Number>(condition); };
+  return one(stripe.queued) + one(stripe.queued) + one(stripe.running) + one(stripe.rerun_owed) +
+         one(stripe.rerun_owed);
+}
+
+void add_ranking(Claims& claims, const Step& step, const State& was, const State& is) {
+  Number before = left_to_do(was.worker), after = left_to_do(is.worker);
+  const auto apart = std::min(was.stripes.size(), told_apart - 1);
+  z3::expr others = context().bool_val(true);
+  for (std::size_t i = 0; i < was.stripes.size(); ++i) {
+    if (i < apart) {
+      before = before + left_to_do(was.stripes[i]);
+      after = after + left_to_do(is.stripes[i]);
+    } else {
+      others = left_to_do(is.stripes[i]).term <= left_to_do(was.stripes[i]).term;
+    }
+  }
+  const auto lower = step.of_threads ? after.term < before.term : after.term <= before.term;
+  add(claims, "once the mode is applied, each step of a thread or token leaves less to do",
+      z3::implies(was.worker.applied.term, lower && others && after.term >= 0));
+}
+
 }  // namespace
 
 Claims known_of(const State& state, const Middle& middle) {
@@ -185,6 +247,11 @@ Claims behind(const Step& step, const State& before, const State& after) {
     add(claims, "no compaction is in the middle of its end", one);
   }
   add_never_back(claims, before, after);
+  add_of_steps(claims, step, before, after);
+  add_ranking(claims, step, was, is);
+  if (step.keeps) {
+    add(claims, step.promise, step.keeps(before, after).term);
+  }
   return claims;
 }
 
@@ -257,20 +324,29 @@ void add_progress(Claims& claims, const State& state, const Some& some) {
       implies(w.looking() != Number(0) && !w.closing(),
               some({"take_inbox", "take", "sleep", "leave"})));
   put("closing goes on until the mode is applied",
-      implies(w.closing(), some({"close_stripe", "apply drain"})));
+      implies(w.closing(), some({"close_stripe", "apply drain"}) &&
+                               some({"close_stripe", "apply finish_running"}) &&
+                               some({"close_stripe", "apply cancel"})));
   put("once the mode is applied, threads go on until the last has left",
       implies(w.applied && threads, some({"post", "wake", "take", "leave", "release done"})));
   put("once the last thread has left, what is still queued is discarded",
       implies(w.applied && !threads && w.has_queued(), some({"discard_queue"})));
   put("a worker that is not closed can be closed; one that never started can be started",
       (w.closed || some({"close"})) && (w.closed || w.started || some({"start"})));
+  Condition ends(true);
+  for (int kind = 0; kind < kinds; ++kind) {
+    ends = ends && some({std::string("release ") + name_of(static_cast<Kind>(kind))});
+  }
+  put("a compaction can end, whatever its job returned",
+      implies(w.running != Number(0) && !w.closing(), ends));
   for (const auto& stripe : state.stripes) {
+    put("a request is possible in every state", some({"request"}));
     put("a stripe that was claimed is pushed, unless the worker closes",
         implies(stripe.claimed && !w.closed, some({"push"})));
   }
 }
 
-void add_of_stripe(Claims& claims, const State& state, const Stripe& stripe) {
+void add_of_stripe(Claims& claims, const State& state, const Stripe& stripe, const Number& id) {
   using protocol::implies;
   const auto& w = state.worker;
   const auto put = [&claims](const char* sentence, const Condition& holds) {
@@ -308,8 +384,10 @@ void add_of_stripe(Claims& claims, const State& state, const Stripe& stripe) {
           stripe.opened() == stripe.ended() + stripe.alive_inside() &&
           stripe.started == stripe.compactions_ended() + protocol::one_if<Number>(stripe.running) &&
           !(w.running_max < w.running) && !(w.alive < w.running));
-  put("the inbox's word: it names a stripe while it has one",
-      implies(stripe.pushed, w.control.newest != Number(0) && !w.closed));
+  put("the inbox is found by its newest stripe, which its word names",
+      implies(stripe.pushed, w.control.newest != Number(0) && !w.closed) &&
+          implies(stripe.pushed && stripe.pushed_at + Number(1) == w.inbox_from + w.control.length,
+                  w.control.newest == id + Number(1)));
 }
 
 }  // namespace
@@ -317,8 +395,8 @@ void add_of_stripe(Claims& claims, const State& state, const Stripe& stripe) {
 Claims properties(const State& state, const Possible& possible_step) {
   Claims claims;
   add_progress(claims, state, {state, possible_step});
-  for (const auto& stripe : state.stripes) {
-    add_of_stripe(claims, state, stripe);
+  for (std::size_t i = 0; i < state.stripes.size(); ++i) {
+    add_of_stripe(claims, state, state.stripes[i], state.ids[i]);
   }
   return claims;
 }

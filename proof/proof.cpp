@@ -165,7 +165,10 @@ void Proof::break_step(const Step& step) {
     Broken result{broken.name, {}, false, {}};
     Claims claims;
     if (broken.never) {
-      if (!step.from) {
+      if (step.from) {
+        claims = {{"a compaction that has begun to end goes on to its end",
+                   context().bool_val(step.to.has_value() || step.name == "finish unwound")}};
+      } else {
         claims = properties(before, [&](const State& state, const Step& each) {
           return each.name == step.name ? context().bool_val(false) : possible(state, each);
         });

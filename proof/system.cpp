@@ -1,7 +1,11 @@
 #include "system.h"
 
+#include <iterator>
 #include <map>
 #include <utility>
+
+#include "../protocol/callers.h"
+#include "../protocol/invariants.h"
 
 namespace kstone::proof {
 
@@ -139,15 +143,14 @@ Condition all_arrive(const State&, const State&) { return Condition(true); }
 
 Step step(std::string name, std::function<Condition(const State&)> possible,
           std::function<void(State&)> perform, bool needs_stripe = true) {
-  return {std::move(name),
-          {},
-          {},
-          of_step,
-          needs_stripe,
-          std::move(possible),
-          std::move(perform),
-          never,
-          none_discarded};
+  Step result;
+  result.name = std::move(name);
+  result.needs_stripe = needs_stripe;
+  result.possible = std::move(possible);
+  result.perform = std::move(perform);
+  result.arrives = never;
+  result.discards = none_discarded;
+  return result;
 }
 
 // What needs no mutex.
@@ -167,7 +170,7 @@ std::vector<Step> free_steps(std::size_t actor) {
 }
 
 std::vector<Step> token_steps() {
-  return {
+  std::vector<Step> result = {
       step(
           "post", [](const State& s) { return s.worker.may_post(); },
           [](State& s) { s.worker.post(); }, false),
@@ -175,6 +178,10 @@ std::vector<Step> token_steps() {
           "wake", [](const State& s) { return s.worker.may_wake(); },
           [](State& s) { s.worker.wake(); }, false),
   };
+  for (auto& each : result) {
+    each.of_threads = true;
+  }
+  return result;
 }
 
 std::vector<Step> thread_steps() {
@@ -200,7 +207,19 @@ std::vector<Step> thread_steps() {
           "leave", [](const State& s) { return s.worker.may_leave(); },
           [](State& s) { s.worker.leave(); }, false),
   };
+  result[0].promise = "start starts as many threads as the system gives, if it says so";
+  result[0].keeps = [](const State& before, const State& after) {
+    const auto answer = protocol::start_answer(before.worker, any_number("threads"));
+    const auto started = protocol::number_of<Number>(StartResult::started);
+    return !before.worker.closed && after.worker.alive == any_number("threads") &&
+           protocol::equal(after.worker.started, answer == started);
+  };
   result[1].arrives = all_arrive;
+  result[2].of_threads = result[4].of_threads = true;
+  result[4].promise = "no thread leaves by itself while something is queued";
+  result[4].keeps = [](const State& before, const State& after) {
+    return !after.worker.has_queued() && after.worker.alive == before.worker.alive - Number(1);
+  };
   return result;
 }
 
@@ -218,6 +237,10 @@ std::vector<Step> closing_steps() {
   };
   result[0].arrives = all_arrive;
   result[2].discards = [](const State&) { return Condition(true); };
+  result[1].promise = "a word closes with no request in it: those that come then are rejected";
+  result[1].keeps = [](const State&, const State& after) {
+    return after.stripes[of_step].word.requests == Number(0);
+  };
   for (const auto mode :
        {ShutdownMode::drain, ShutdownMode::finish_running, ShutdownMode::cancel}) {
     const char* const names[] = {"drain", "finish_running", "cancel"};
@@ -226,8 +249,25 @@ std::vector<Step> closing_steps() {
         [](const State& s) { return s.worker.may_apply(); }, [mode](State& s) { s.apply(mode); },
         false));
     result.back().discards = [](const State& s) { return s.worker.discards(); };
+    result.back().promise = "a shutdown's mode is applied, unless a stronger one was";
+    result.back().keeps = [mode](const State&, const State& after) {
+      return after.worker.applied && !(after.worker.mode < protocol::number_of<Number>(mode));
+    };
   }
   return result;
+}
+
+// What callers are told of a compaction's end: its outcome, the first error, and for the report of
+// a shutdown whether its work was finished.
+Condition counts_as(Kind kind, const State& before, const State& after) {
+  const auto i = static_cast<std::size_t>(kind);
+  const auto& was = before.stripes[of_step];
+  const auto& is = after.stripes[of_step];
+  const bool worked = kind == Kind::done || kind == Kind::nothing_to_do;
+  return is.outcomes[i] == was.outcomes[i] + Number(1) &&
+         (before.worker.first_error != Number(0) ||
+          after.worker.first_error == any_number("error")) &&
+         protocol::equal(is.unfinished, before.worker.closed && Condition(!worked));
 }
 
 // A compaction's end, with what may come between its halves.
@@ -244,7 +284,12 @@ std::vector<Step> ends_with(Kind kind) {
   result[0].arrives = [kind](const State&, const State& after) {
     return after.worker.puts_back(after.stripes[of_step], kind);
   };
+  result[0].of_threads = true;
   result[1].from = kind;
+  result[1].promise = "a compaction's end counts as what its job returned";
+  result[1].keeps = [kind](const State& before, const State& after) {
+    return counts_as(kind, before, after);
+  };
   if (kind == Kind::failed) {
     // The end of a thread that is unwound out of its job: it wakes another, and leaves.
     result.push_back(step("finish unwound", may_finish, [finish](State& s) {
@@ -253,6 +298,11 @@ std::vector<Step> ends_with(Kind kind) {
       s.worker.leave();
     }));
     result.back().from = kind;
+    result.back().promise = "a thread that is unwound is one thread less";
+    result.back().keeps = [kind](const State& before, const State& after) {
+      return counts_as(kind, before, after) &&
+             after.worker.alive == before.worker.alive - Number(1);
+    };
   }
   auto between = token_steps();
   for (const auto actor : {of_step, another}) {

@@ -68,6 +68,11 @@ struct Step {
   // discarded; of the state behind the step.
   std::function<Condition(const State& before, const State& after)> arrives;
   std::function<Condition(const State& after)> discards;
+  // What the contract says of it besides.
+  std::string promise;
+  std::function<Condition(const State& before, const State& after)> keeps;
+  // One that threads make, and whoever posts a token: such steps end.
+  bool of_threads = false;
 };
 
 std::vector<Step> steps();

@@ -35,13 +35,15 @@ Bool equal(const Bool& a, const Bool& b) {
 template <class Number, class Bool>
 auto invariants_of_worker(const Worker<Number, Bool>& worker) {
   const auto& control = worker.control;
+  const Number claims = control.sleepers + worker.owed + worker.tokens;
   const auto natural = [](const Number& number) { return !(number < Number(0)); };
   return std::array{
       // Where numbers are unsigned, that is nothing to look at.
       Invariant<Bool>{"no count has fallen below nothing",
                       natural(worker.asleep) && natural(worker.running) && natural(worker.owed) &&
                           natural(worker.tokens) && natural(worker.words_closed) &&
-                          natural(control.sleepers) && natural(control.length)},
+                          natural(worker.mode) && natural(control.sleepers) &&
+                          natural(control.length)},
       Invariant<Bool>{"the queue's head is not behind its tail", !(worker.tail < worker.head)},
       Invariant<Bool>{"the inbox names its newest stripe, unless it is empty",
                       equal(control.length == Number(0), control.newest == Number(0))},
@@ -66,9 +68,10 @@ auto invariants_of_worker(const Worker<Number, Bool>& worker) {
           "while a thread sleeps that nobody has claimed, one is on the way for each push",
           implies(control.wakes(), !(worker.looking() + worker.owed + worker.tokens <
                                      control.length + one_if<Number>(worker.has_queued())))},
-      Invariant<Bool>{"every thread that sleeps can still be claimed, or has a token coming",
-                      implies(!worker.closing(),
-                              !(control.sleepers + worker.owed + worker.tokens < worker.asleep))},
+      Invariant<Bool>{"each thread that sleeps can be claimed or has a token coming; no other has, "
+                      "unless the worker closes",
+                      implies(!worker.closing(), !(claims < worker.asleep)) &&
+                          implies(!worker.closed, !(worker.asleep < claims))},
       Invariant<Bool>{
           "a closed worker has nothing in its inbox, and counts no sleepers",
           implies(worker.closed, control.length == Number(0) && control.sleepers == Number(0))},
@@ -140,6 +143,10 @@ auto invariants_outside(const Worker<Number, Bool>& worker, const Stripe<Number,
               implies(stripe.asked(), stripe.claimed || stripe.pushed || !stripe.idle())},
       Invariant<Bool>{"a stripe in the inbox is neither queued nor runs",
                       implies(stripe.pushed, stripe.idle())},
+      Invariant<Bool>{"the inbox names the stripe that was pushed last",
+                      implies(stripe.pushed && stripe.pushed_at + Number(1) ==
+                                                   worker.inbox_from + worker.control.length,
+                              worker.control.newest == id + Number(1))},
       Invariant<Bool>{"a re-run is owed only behind a closed word",
                       implies(stripe.rerun_owed, word.closed)},
       Invariant<Bool>{"an open word says running while its stripe runs, a closed one never",
@@ -147,8 +154,6 @@ auto invariants_outside(const Worker<Number, Bool>& worker, const Stripe<Number,
                           implies(stripe.running && !word.closed, word.running)},
       Invariant<Bool>{"what waits in an open worker is wanted by its word",
                       implies(!word.closed && (stripe.pushed || stripe.queued), stripe.asked())},
-      Invariant<Bool>{"episodes that callers were told of are those that ended and those alive",
-                      stripe.told_opened() == stripe.ended() + stripe.alive()},
       Invariant<Bool>{"what callers were told is what the worker has learnt and the word holds",
                       answered(Submission::queued) && answered(Submission::coalesced) &&
                           answered(Submission::rerun_pending)},

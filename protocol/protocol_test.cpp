@@ -333,9 +333,10 @@ TEST(Protocol, what_an_invariant_is_for_breaks_it) {
   EXPECT_EQ(enumerate(2, 2, Fault::sleeps_without_a_look).broken,
             "while a thread sleeps that nobody has claimed, one is on the way for each push");
   EXPECT_EQ(enumerate(2, 2, Fault::token_is_lost).broken,
-            "every thread that sleeps can still be claimed, or has a token coming");
+            "each thread that sleeps can be claimed or has a token coming; no other has, "
+            "unless the worker closes");
   EXPECT_EQ(enumerate(2, 2, Fault::forgets_claims).broken,
-            "episodes that callers were told of are those that ended and those alive");
+            "what callers were told is what the worker has learnt and the word holds");
 }
 
 template <class Number, class Bool>
