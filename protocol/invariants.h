@@ -1,5 +1,7 @@
 // What is true of the worker in every state but in the middle of a compaction's end, each as a
-// sentence and a condition on the worker and any one of its stripes.
+// sentence and a condition: on the worker, on it and any one of its stripes, or a sum over all its
+// stripes. The initial state has them, each step keeps them: for small sizes protocol_test.cpp
+// looks at every state, for any sizes proof/ has them proven.
 //
 // Thread safety: values.
 
@@ -24,15 +26,89 @@ Bool implies(const Bool& a, const Bool& b) {
   return !a || b;
 }
 
+template <class Bool>
+Bool equal(const Bool& a, const Bool& b) {
+  return implies(a, b) && implies(b, a);
+}
+
+// Of the worker by itself.
+template <class Number, class Bool>
+auto invariants_of_worker(const Worker<Number, Bool>& worker) {
+  const auto& control = worker.control;
+  const Number claims = control.sleepers + worker.owed + worker.tokens;
+  const auto natural = [](const Number& number) { return !(number < Number(0)); };
+  return std::array{
+      // Where numbers are unsigned, that is nothing to look at.
+      Invariant<Bool>{"no count has fallen below nothing",
+                      natural(worker.asleep) && natural(worker.running) && natural(worker.owed) &&
+                          natural(worker.tokens) && natural(worker.words_closed) &&
+                          natural(worker.mode) && natural(control.sleepers) &&
+                          natural(control.length)},
+      Invariant<Bool>{"the queue's head is not behind its tail", !(worker.tail < worker.head)},
+      Invariant<Bool>{"the inbox names its newest stripe, unless it is empty",
+                      equal(control.length == Number(0), control.newest == Number(0))},
+      Invariant<Bool>{"the inbox is closed when the worker is",
+                      equal(Bool(worker.closed), Bool(control.closed))},
+      Invariant<Bool>{
+          "words close behind the worker, and before its mode is applied",
+          implies(!worker.closed, worker.words_closed == Number(0)) &&
+              !(worker.stripes < worker.words_closed) &&
+              implies(worker.applied, worker.closed && worker.words_closed == worker.stripes)},
+      Invariant<Bool>{
+          "the mode is one of three, and the weakest until one is applied",
+          !(number_of<Number>(ShutdownMode::cancel) < worker.mode) &&
+              implies(!worker.applied, worker.mode == number_of<Number>(ShutdownMode::drain))},
+      Invariant<Bool>{"threads are asleep, run a job, or look for one",
+                      !(worker.alive < worker.asleep + worker.running)},
+      Invariant<Bool>{"before the start there are no threads",
+                      implies(!worker.started, worker.alive == Number(0))},
+      // Each push claims a sleeper, and so does whoever takes a stripe and leaves others: so for
+      // the queue one is enough.
+      Invariant<Bool>{
+          "while a thread sleeps that nobody has claimed, one is on the way for each push",
+          implies(control.wakes(), !(worker.looking() + worker.owed + worker.tokens <
+                                     control.length + one_if<Number>(worker.has_queued())))},
+      Invariant<Bool>{"each thread that sleeps can be claimed or has a token coming; no other has, "
+                      "unless the worker closes",
+                      implies(!worker.closing(), !(claims < worker.asleep)) &&
+                          implies(!worker.closed, !(worker.asleep < claims))},
+      Invariant<Bool>{
+          "a closed worker has nothing in its inbox, and counts no sleepers",
+          implies(worker.closed, control.length == Number(0) && control.sleepers == Number(0))},
+  };
+}
+
+// A number of the worker that is the sum of what each stripe adds to it.
+template <class Number>
+struct Sum {
+  const char* sentence;
+  Number total;
+  Number of_stripe;
+};
+
+// The last two for any place.
+template <class Number, class Bool>
+auto sums(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& stripe,
+          const Number& place) {
+  const Number inbox_to = worker.inbox_from + worker.control.length;
+  return std::array{
+      Sum<Number>{"as many stripes run as the worker counts", worker.running,
+                  one_if<Number>(stripe.running)},
+      Sum<Number>{"each place of the queue has one stripe, and none is queued elsewhere",
+                  one_if<Number>(!(place < worker.head) && place < worker.tail),
+                  one_if<Number>(stripe.queued && stripe.queued_at == place)},
+      Sum<Number>{"each place of the inbox has one stripe, and none is pushed elsewhere",
+                  one_if<Number>(!(place < worker.inbox_from) && place < inbox_to),
+                  one_if<Number>(stripe.pushed && stripe.pushed_at == place)},
+  };
+}
+
 // Of what the mutex guards alone.
 template <class Number, class Bool>
 auto invariants_inside(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& stripe) {
   const Bool drains = worker.mode == number_of<Number>(ShutdownMode::drain);
   return std::array{
       Invariant<Bool>{"a stripe that is queued does not run", !(stripe.running && stripe.queued)},
-      Invariant<Bool>{"the queue has a place for each of its stripes",
-                      implies(stripe.queued,
-                              !(stripe.queued_at < worker.head) && stripe.queued_at < worker.tail)},
       Invariant<Bool>{"a re-run is owed only by a stripe that runs in a closed worker that drains",
                       implies(stripe.rerun_owed, stripe.running && worker.closed && drains)},
       Invariant<Bool>{"nothing is queued once another mode than drain is applied",
@@ -42,35 +118,35 @@ auto invariants_inside(const Worker<Number, Bool>& worker, const Stripe<Number, 
       Invariant<Bool>{
           "compactions started are those that ended and the one that runs",
           stripe.started == stripe.compactions_ended() + one_if<Number>(stripe.running)},
-      Invariant<Bool>{"threads are asleep, run a job, or look for one",
-                      !(worker.alive < worker.asleep + worker.running) &&
-                          !(worker.running_max < worker.running) &&
-                          implies(stripe.running, worker.running != Number(0))},
+      Invariant<Bool>{"no more have run at once than the worker says",
+                      !(worker.running_max < worker.running)},
   };
 }
 
 // ... and of the words, and of what callers were told.
 template <class Number, class Bool>
-auto invariants_outside(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& stripe) {
+auto invariants_outside(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& stripe,
+                        const Number& id) {
   const auto& word = stripe.word;
   const auto answered = [&](Submission answer) {
     return stripe.told[static_cast<int>(answer)] ==
            stripe.learnt_of(answer) + stripe.pending(answer);
   };
   return std::array{
+      Invariant<Bool>{"no compaction is in the middle of its end", !stripe.released},
+      Invariant<Bool>{
+          "words close in the order of their stripes, each with no request",
+          equal(Bool(word.closed), id < worker.words_closed) && !(word.requests < Number(0))},
       Invariant<Bool>{
           "a stripe that is wanted waits, runs, or is claimed",
           implies(stripe.claimed, stripe.idle() && !stripe.pushed && stripe.asked()) &&
               implies(stripe.asked(), stripe.claimed || stripe.pushed || !stripe.idle())},
       Invariant<Bool>{"a stripe in the inbox is neither queued nor runs",
                       implies(stripe.pushed, stripe.idle())},
-      Invariant<Bool>{
-          "the inbox has a place for each of its stripes",
-          implies(stripe.pushed, !(stripe.pushed_at < worker.inbox_from) &&
-                                     stripe.pushed_at < worker.inbox_from + worker.control.length)},
-      Invariant<Bool>{"a closed worker has nothing in its inbox, and counts no sleepers",
-                      implies(worker.closed, !stripe.pushed && worker.control.length == Number(0) &&
-                                                 worker.control.sleepers == Number(0))},
+      Invariant<Bool>{"the inbox names the stripe that was pushed last",
+                      implies(stripe.pushed && stripe.pushed_at + Number(1) ==
+                                                   worker.inbox_from + worker.control.length,
+                              worker.control.newest == id + Number(1))},
       Invariant<Bool>{"a re-run is owed only behind a closed word",
                       implies(stripe.rerun_owed, word.closed)},
       Invariant<Bool>{"an open word says running while its stripe runs, a closed one never",
@@ -78,22 +154,9 @@ auto invariants_outside(const Worker<Number, Bool>& worker, const Stripe<Number,
                           implies(stripe.running && !word.closed, word.running)},
       Invariant<Bool>{"what waits in an open worker is wanted by its word",
                       implies(!word.closed && (stripe.pushed || stripe.queued), stripe.asked())},
-      Invariant<Bool>{"episodes that callers were told of are those that ended and those alive",
-                      stripe.told_opened() == stripe.ended() + stripe.alive()},
       Invariant<Bool>{"what callers were told is what the worker has learnt and the word holds",
                       answered(Submission::queued) && answered(Submission::coalesced) &&
                           answered(Submission::rerun_pending)},
-      // Each push claims a sleeper, and so does whoever takes a stripe and leaves others: so for
-      // the queue one is enough.
-      Invariant<Bool>{
-          "while a thread sleeps that nobody has claimed, one is on the way for each push",
-          implies(worker.control.wakes(),
-                  !(worker.looking() + worker.owed + worker.tokens <
-                    worker.control.length + one_if<Number>(worker.has_queued())))},
-      Invariant<Bool>{
-          "every thread that sleeps can still be claimed, or has a token coming",
-          implies(!worker.closing(),
-                  !(worker.control.sleepers + worker.owed + worker.tokens < worker.asleep))},
   };
 }
 
@@ -109,13 +172,48 @@ const char* broken_inside(const State<Number, bool>& state) {
   }
   return nullptr;
 }
+// The first sum that is not what the stripes add up to at some place, or nullptr.
+template <class Number>
+const char* broken_sum(const State<Number, bool>& state, const Number& place) {
+  const auto totals = sums(state.worker, Stripe<Number, bool>(), place);
+  for (std::size_t i = 0; i < totals.size(); ++i) {
+    Number sum = 0;
+    for (const auto& stripe : state.stripes) {
+      sum += sums(state.worker, stripe, place)[i].of_stripe;
+    }
+    if (sum != totals[i].total) {
+      return totals[i].sentence;
+    }
+  }
+  return nullptr;
+}
 template <class Number>
 const char* broken(const State<Number, bool>& state) {
+  const auto& worker = state.worker;
+  for (const auto& each : invariants_of_worker(worker)) {
+    if (!each.holds) {
+      return each.sentence;
+    }
+  }
+  std::vector<Number> places;
+  for (Number place = worker.head; place != worker.tail; ++place) {
+    places.push_back(place);
+  }
+  for (Number i = 0; i != worker.control.length; ++i) {
+    places.push_back(worker.inbox_from + i);
+  }
+  Number id = 0;
   for (const auto& stripe : state.stripes) {
-    for (const auto& each : invariants_outside(state.worker, stripe)) {
+    places.insert(places.end(), {stripe.queued_at, stripe.pushed_at});
+    for (const auto& each : invariants_outside(worker, stripe, id++)) {
       if (!each.holds) {
         return each.sentence;
       }
+    }
+  }
+  for (const auto& place : places) {
+    if (const char* sentence = broken_sum(state, place)) {
+      return sentence;
     }
   }
   return broken_inside(state);

@@ -333,9 +333,10 @@ TEST(Protocol, what_an_invariant_is_for_breaks_it) {
   EXPECT_EQ(enumerate(2, 2, Fault::sleeps_without_a_look).broken,
             "while a thread sleeps that nobody has claimed, one is on the way for each push");
   EXPECT_EQ(enumerate(2, 2, Fault::token_is_lost).broken,
-            "every thread that sleeps can still be claimed, or has a token coming");
+            "each thread that sleeps can be claimed or has a token coming; no other has, "
+            "unless the worker closes");
   EXPECT_EQ(enumerate(2, 2, Fault::forgets_claims).broken,
-            "episodes that callers were told of are those that ended and those alive");
+            "what callers were told is what the worker has learnt and the word holds");
 }
 
 template <class Number, class Bool>
@@ -354,6 +355,10 @@ std::vector<int> values_of(const State<Number, Bool>& state) {
         w.mode, w.first_error, w.alive, w.running, w.running_max, w.asleep, w.owed, w.tokens}) {
     put(number);
   }
+  for (const auto& each : invariants_of_worker(w)) {
+    put(each.holds);
+  }
+  Number id(0);
   for (const auto& stripe : state.stripes) {
     for (const auto& number :
          {stripe.word.requests, stripe.attempts, stripe.started, stripe.told_opened(),
@@ -363,9 +368,14 @@ std::vector<int> values_of(const State<Number, Bool>& state) {
     for (const auto& each : invariants_inside(w, stripe)) {
       put(each.holds);
     }
-    for (const auto& each : invariants_outside(w, stripe)) {
+    for (const auto& each : invariants_outside(w, stripe, id)) {
       put(each.holds);
     }
+    for (const auto& sum : sums(w, stripe, w.head)) {
+      put(sum.total);
+      put(sum.of_stripe);
+    }
+    id = id + Number(1);
   }
   return values;
 }

@@ -1,0 +1,404 @@
+#include "claims.h"
+
+#include <algorithm>
+
+#include "../protocol/callers.h"
+#include "../protocol/invariants.h"
+
+namespace kstone::proof {
+namespace {
+
+void add(Claims& claims, const std::string& sentence, const z3::expr& holds) {
+  const auto same = [&](const Claim& claim) { return claim.sentence == sentence; };
+  const auto found = std::find_if(claims.begin(), claims.end(), same);
+  if (found == claims.end()) {
+    claims.push_back({sentence, holds});
+  } else {
+    found->holds = found->holds && holds;
+  }
+}
+
+template <class Invariants>
+void add_all(Claims& claims, const Invariants& invariants) {
+  for (const auto& each : invariants) {
+    add(claims, each.sentence, each.holds.term);
+  }
+}
+
+void add_inside(Claims& claims, const State& state) {
+  add_all(claims, protocol::invariants_of_worker(state.worker));
+  for (const auto& stripe : state.stripes) {
+    add_all(claims, protocol::invariants_inside(state.worker, stripe));
+  }
+}
+
+void add_all_but_sums(Claims& claims, const State& state) {
+  add_inside(claims, state);
+  for (std::size_t i = 0; i < state.stripes.size(); ++i) {
+    add_all(claims, protocol::invariants_outside(state.worker, state.stripes[i], state.ids[i]));
+  }
+}
+
+// A sum at a place, for the stripes that are told apart: what the worker says, less what they add.
+std::vector<protocol::Sum<Number>> less_stripes(const State& state, const Number& place,
+                                                std::size_t stripes) {
+  const auto nothing = protocol::sums(state.worker, Stripe(), place);
+  std::vector<protocol::Sum<Number>> result(nothing.begin(), nothing.end());
+  for (std::size_t i = 0; i < stripes; ++i) {
+    const auto shares = protocol::sums(state.worker, state.stripes[i], place);
+    for (std::size_t k = 0; k < result.size(); ++k) {
+      result[k].total = result[k].total - shares[k].of_stripe;
+    }
+  }
+  return result;
+}
+
+// Of the places that a step may be about, which is enough. Stripes that are not told apart add what
+// they add, and that is no less than nothing.
+void add_sums(Claims& claims, const State& state) {
+  const auto& worker = state.worker;
+  const Number moved = worker.tail - worker.inbox_from;
+  std::vector<Number> places = {any_number("place"), any_number("place") - moved, worker.head};
+  for (const auto& stripe : state.stripes) {
+    places.insert(places.end(), {stripe.queued_at, stripe.pushed_at, stripe.pushed_at + moved});
+  }
+  for (const auto& place : places) {
+    for (const auto& sum : less_stripes(state, place, state.stripes.size())) {
+      const bool all = state.stripes.size() < told_apart;
+      add(claims, sum.sentence, all ? sum.total.term == 0 : sum.total.term >= 0);
+    }
+  }
+}
+
+constexpr std::size_t sum_of_running = 0;
+constexpr std::size_t sum_of_queue = 1;
+constexpr std::size_t sum_of_inbox = 2;
+
+// What a step makes of each sum at any place: as it was, or, if the inbox arrives, those of the
+// inbox added to those of the queue, or nothing. It is the same for all stripes that are not told
+// apart, and the last of those that are stands for them.
+void add_sums_behind(Claims& claims, const State& before, const State& after,
+                     const Condition& arrives, const Condition& discards) {
+  const Number place = any_number("place");
+  const Number place_in_inbox = place - (before.worker.tail - before.worker.inbox_from);
+  const auto of = [&](const State& state, const Number& at, std::size_t stripes) {
+    return less_stripes(state, at, stripes);
+  };
+  const auto now = [&](std::size_t sum, const Number& is, const Number& was, const Number& moved) {
+    const Number nothing(0);
+    const Number queue = choose(discards, nothing, choose(arrives, was + moved, was));
+    const Number inbox = choose(arrives, nothing, was);
+    return is == (sum == sum_of_queue ? queue : sum == sum_of_inbox ? inbox : was);
+  };
+  const auto stripes = before.stripes.size();
+  const auto apart = std::min(stripes, told_apart - 1);
+  const auto was = of(before, place, apart);
+  const auto moved = of(before, place_in_inbox, apart);
+  const auto is = of(after, place, apart);
+  for (std::size_t k = 0; k < is.size(); ++k) {
+    add(claims, is[k].sentence, now(k, is[k].total, was[k].total, moved[sum_of_inbox].total).term);
+    if (stripes == told_apart) {
+      const auto share = [&](const State& state, const Number& at, std::size_t sum) {
+        return protocol::sums(state.worker, state.stripes.back(), at)[sum].of_stripe;
+      };
+      add(claims, is[k].sentence,
+          now(k, share(after, place, k), share(before, place, k),
+              share(before, place_in_inbox, sum_of_inbox))
+              .term);
+    }
+  }
+  static_assert(sum_of_running == 0);
+}
+
+// What goes one way only.
+void add_never_back(Claims& claims, State before, State after) {
+  const std::vector<std::string> ups = {
+      "head",        "tail",    "inbox_from", "closed", "applied", "words_closed", "mode",
+      "running_max", "started", "told",       "learnt", "ends",    "outcomes",     "compactions"};
+  z3::expr holds = context().bool_val(true);
+  const auto look = [&](const std::vector<Field>& was, const std::vector<Field>& is) {
+    for (std::size_t i = 0; i < was.size(); ++i) {
+      const auto name = was[i].name.substr(was[i].name.find('.') + 1);
+      const auto goes_up = [&](const std::string& up) {
+        return name == up || name.substr(0, name.find('_')) == up;
+      };
+      if (std::any_of(ups.begin(), ups.end(), goes_up)) {
+        holds = holds && (was[i].term->is_bool() ? z3::implies(*was[i].term, *is[i].term)
+                                                 : *was[i].term <= *is[i].term);
+      }
+    }
+  };
+  look(fields(before.worker), fields(after.worker));
+  for (std::size_t i = 0; i < before.stripes.size(); ++i) {
+    look(fields(before.stripes[i], ""), fields(after.stripes[i], ""));
+  }
+  add(claims, "what happened stays: counts, closing and its mode never go back", holds);
+}
+
+// What each step does to what it is not about.
+void add_of_steps(Claims& claims, const Step& step, const State& before, const State& after) {
+  using protocol::implies;
+  const auto& was = before.worker;
+  const auto& is = after.worker;
+  add(claims, "the most that have run at once is what it was, or what runs",
+      (is.running_max == was.running_max || is.running_max == is.running).term);
+  add(claims, "the first error stays",
+      implies(was.first_error != Number(0), is.first_error == was.first_error).term);
+  const bool is_request = step.name.rfind("request", 0) == 0;
+  for (std::size_t i = 0; i < before.stripes.size(); ++i) {
+    const auto& old = before.stripes[i];
+    const auto& now = after.stripes[i];
+    add(claims, "nobody is overtaken: who waits keeps its place until it is taken or discarded",
+        (implies(old.queued && now.queued, now.queued_at == old.queued_at) &&
+         implies(old.pushed && now.pushed, now.pushed_at == old.pushed_at) &&
+         implies(old.pushed && !now.pushed && now.queued,
+                 now.queued_at - was.tail == old.pushed_at - was.inbox_from))
+            .term);
+    if (!is_request) {
+      add(claims, "a closed word counts rejected requests, and nothing else",
+          implies(old.word.closed, now.word.requests == old.word.requests).term);
+    }
+    if (!step.from) {
+      const auto discarded = now.ends_as(protocol::End::discarded);
+      const Condition as_before = discarded == old.ends_as(protocol::End::discarded);
+      add(claims, "a drain discards nothing while there are threads",
+          (as_before || is.discards() || is.alive == Number(0)).term);
+      add(claims, "what is discarded is reported, and nothing else",
+          (choose(as_before, protocol::equal(old.discarded, now.discarded), now.discarded)).term);
+    }
+  }
+}
+
+// Once the mode is applied there is so much left to do: a number that is never negative, and that
+// each step of a thread or token lowers.
+Number left_to_do(const Worker& worker) {
+  return worker.owed + worker.owed + worker.tokens + worker.alive;
+}
+Number left_to_do(const Stripe& stripe) {
+  const auto one = [](const Condition& condition) { return protocol::one_if<Number>(condition); };
+  return one(stripe.queued) + one(stripe.queued) + one(stripe.running) + one(stripe.rerun_owed) +
+         one(stripe.rerun_owed);
+}
+
+void add_ranking(Claims& claims, const Step& step, const State& was, const State& is) {
+  Number before = left_to_do(was.worker), after = left_to_do(is.worker);
+  const auto apart = std::min(was.stripes.size(), told_apart - 1);
+  z3::expr others = context().bool_val(true);
+  for (std::size_t i = 0; i < was.stripes.size(); ++i) {
+    if (i < apart) {
+      before = before + left_to_do(was.stripes[i]);
+      after = after + left_to_do(is.stripes[i]);
+    } else {
+      others = left_to_do(is.stripes[i]).term <= left_to_do(was.stripes[i]).term;
+    }
+  }
+  const auto lower = step.of_threads ? after.term < before.term : after.term <= before.term;
+  add(claims, "once the mode is applied, each step of a thread or token leaves less to do",
+      z3::implies(was.worker.applied.term, lower && others && after.term >= 0));
+}
+
+}  // namespace
+
+Claims known_of(const State& state, const Middle& middle) {
+  Claims claims;
+  const auto then = seen(state, middle);
+  add_all_but_sums(claims, then);
+  add_sums(claims, then);
+  if (middle) {
+    add_inside(claims, state);
+    z3::expr one =
+        state.worker.may_finish(state.stripes[of_step]).term && !state.worker.closing().term;
+    for (std::size_t i = another; i < state.stripes.size(); ++i) {
+      one = one && !state.stripes[i].released.term;
+    }
+    add(claims, "no compaction is in the middle of its end", one);
+  }
+  return claims;
+}
+
+Claims of_the_beginning(const State& state) {
+  Claims claims;
+  add_all_but_sums(claims, state);
+  const auto place = any_number("place");
+  for (const auto& sum : less_stripes(state, place, 0)) {
+    add(claims, sum.sentence, sum.total.term == 0);
+  }
+  for (const auto& stripe : state.stripes) {
+    for (const auto& sum : protocol::sums(state.worker, stripe, place)) {
+      add(claims, sum.sentence, sum.of_stripe.term == 0);
+    }
+  }
+  return claims;
+}
+
+Claims behind(const Step& step, const State& before, const State& after) {
+  Claims claims;
+  const auto was = seen(before, step.from);
+  const auto is = seen(after, step.to);
+  add_all_but_sums(claims, is);
+  add_sums_behind(claims, was, is, step.arrives(before, after), step.discards(after));
+  if (step.to) {
+    add_inside(claims, after);
+    z3::expr one =
+        after.worker.may_finish(after.stripes[of_step]).term && !after.worker.closing().term;
+    for (std::size_t i = another; i < after.stripes.size(); ++i) {
+      one = one && !after.stripes[i].released.term;
+    }
+    add(claims, "no compaction is in the middle of its end", one);
+  }
+  add_never_back(claims, before, after);
+  add_of_steps(claims, step, before, after);
+  add_ranking(claims, step, was, is);
+  if (step.keeps) {
+    add(claims, step.promise, step.keeps(before, after).term);
+  }
+  return claims;
+}
+
+z3::expr possible(const State& state, const Step& step) { return step.possible(state).term; }
+
+Claims chosen(const State& state) {
+  Claims claims;
+  if (state.stripes.size() < told_apart) {
+    return claims;
+  }
+  const auto& worker = state.worker;
+  const auto names = protocol::sums(worker, Stripe(), worker.head);
+  Condition at_head = !worker.has_queued();
+  Condition one_runs = worker.running == Number(0);
+  Condition next_to_close = worker.words_closed == worker.stripes;
+  for (std::size_t i = 0; i < state.stripes.size(); ++i) {
+    const auto& stripe = state.stripes[i];
+    at_head = at_head || (stripe.queued && stripe.queued_at == worker.head);
+    one_runs = one_runs || stripe.running;
+    next_to_close = next_to_close || state.ids[i] == worker.words_closed;
+  }
+  add(claims, names[sum_of_queue].sentence, at_head.term);
+  add(claims, names[sum_of_running].sentence, one_runs.term);
+  add(claims, "words close behind the worker, and before its mode is applied", next_to_close.term);
+  return claims;
+}
+
+namespace {
+
+// Some of these steps are possible.
+struct Some {
+  const State& state;
+  const Possible& is_possible;
+
+  Condition operator()(const std::vector<std::string>& names) const {
+    Condition any(false);
+    for (const auto& step : steps()) {
+      if (std::find(names.begin(), names.end(), step.name) == names.end() ||
+          (step.needs_stripe && state.stripes.empty())) {
+        continue;
+      }
+      any = any || Condition(is_possible(state, step));
+      for (std::size_t i = another; step.needs_stripe && i < state.stripes.size(); ++i) {
+        State other = state;  // with another stripe in the step's place
+        std::swap(other.stripes[of_step], other.stripes[i]);
+        std::swap(other.ids[of_step], other.ids[i]);
+        any = any || Condition(is_possible(other, step));
+      }
+    }
+    return any;
+  }
+};
+
+void add_progress(Claims& claims, const State& state, const Some& some) {
+  using protocol::implies;
+  const auto& w = state.worker;
+  const Condition threads = w.alive != Number(0);
+  const Condition waits = w.has_queued() || w.control.length != Number(0);
+  const auto put = [&claims](const char* sentence, const Condition& holds) {
+    add(claims, sentence, holds.term);
+  };
+  put("no wake-up is lost: if all threads sleep and no token is coming, nothing waits",
+      implies(threads && w.alive == w.asleep && w.owed == Number(0) && w.tokens == Number(0) &&
+                  !w.closing(),
+              !waits));
+  put("while something waits and there are threads, the worker goes on by itself",
+      implies(waits && threads && !w.closing(),
+              some({"post", "wake", "take_inbox", "take", "release done"})));
+  put("a thread that looks for work takes, moves the inbox, sleeps or leaves",
+      implies(w.looking() != Number(0) && !w.closing(),
+              some({"take_inbox", "take", "sleep", "leave"})));
+  put("closing goes on until the mode is applied",
+      implies(w.closing(), some({"close_stripe", "apply drain"}) &&
+                               some({"close_stripe", "apply finish_running"}) &&
+                               some({"close_stripe", "apply cancel"})));
+  put("once the mode is applied, threads go on until the last has left",
+      implies(w.applied && threads, some({"post", "wake", "take", "leave", "release done"})));
+  put("once the last thread has left, what is still queued is discarded",
+      implies(w.applied && !threads && w.has_queued(), some({"discard_queue"})));
+  put("a worker that is not closed can be closed; one that never started can be started",
+      (w.closed || some({"close"})) && (w.closed || w.started || some({"start"})));
+  Condition ends(true);
+  for (int kind = 0; kind < kinds; ++kind) {
+    ends = ends && some({std::string("release ") + name_of(static_cast<Kind>(kind))});
+  }
+  put("a compaction can end, whatever its job returned",
+      implies(w.running != Number(0) && !w.closing(), ends));
+  for (const auto& stripe : state.stripes) {
+    put("a request is possible in every state", some({"request"}));
+    put("a stripe that was claimed is pushed, unless the worker closes",
+        implies(stripe.claimed && !w.closed, some({"push"})));
+  }
+}
+
+void add_of_stripe(Claims& claims, const State& state, const Stripe& stripe, const Number& id) {
+  using protocol::implies;
+  const auto& w = state.worker;
+  const auto put = [&claims](const char* sentence, const Condition& holds) {
+    add(claims, sentence, holds.term);
+  };
+  put("one at a time: what is taken does not run",
+      implies(w.may_take(stripe), !stripe.running && !stripe.word.running));
+  put("no request is lost: a stripe with requests waits, runs, or is about to be pushed",
+      implies(stripe.asked(), stripe.claimed || stripe.pushed || stripe.queued || stripe.running));
+  put("one node: a stripe is claimed, pushed or queued, and not two of these",
+      !(stripe.claimed && stripe.pushed) && !(stripe.claimed && stripe.queued) &&
+          !(stripe.pushed && stripe.queued));
+  put("whoever takes the queue's head finds its word as a taker wants it",
+      implies(stripe.queued && !w.closing(), stripe.word.may_take()));
+  put("a compaction can end: its word says running, or is closed",
+      implies(stripe.running && !w.closing(), stripe.word.may_release()));
+  Stripe released = stripe;
+  w.release(released, Kind::more_work);
+  put("whoever takes back a request of its own leaves one",
+      implies(stripe.running && !w.closing() && w.takes_back(released, Kind::more_work),
+              released.word.may_take_back()));
+  put("each episode that a caller was told of has one end, or is alive",
+      stripe.told_opened() == stripe.ended() + stripe.alive());
+  put("once all is over, every episode that a caller was told of has ended",
+      implies(w.applied && w.alive == Number(0) && !w.has_queued(),
+              stripe.told_opened() == stripe.ended()));
+  put("an end that a mode other than drain brings: nothing starts any more",
+      implies(w.applied && w.discards(), !w.may_take(stripe)));
+  const auto told = [&](Submission answer) {
+    return stripe.told[static_cast<int>(answer)] ==
+           stripe.learnt_of(answer) + stripe.pending(answer);
+  };
+  put("a snapshot adds up: answers, episodes, compactions, threads",
+      told(Submission::queued) && told(Submission::coalesced) && told(Submission::rerun_pending) &&
+          stripe.opened() == stripe.ended() + stripe.alive_inside() &&
+          stripe.started == stripe.compactions_ended() + protocol::one_if<Number>(stripe.running) &&
+          !(w.running_max < w.running) && !(w.alive < w.running));
+  put("the inbox is found by its newest stripe, which its word names",
+      implies(stripe.pushed, w.control.newest != Number(0) && !w.closed) &&
+          implies(stripe.pushed && stripe.pushed_at + Number(1) == w.inbox_from + w.control.length,
+                  w.control.newest == id + Number(1)));
+}
+
+}  // namespace
+
+Claims properties(const State& state, const Possible& possible_step) {
+  Claims claims;
+  add_progress(claims, state, {state, possible_step});
+  for (std::size_t i = 0; i < state.stripes.size(); ++i) {
+    add_of_stripe(claims, state, state.stripes[i], state.ids[i]);
+  }
+  return claims;
+}
+
+}  // namespace kstone::proof

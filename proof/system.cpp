@@ -1,0 +1,338 @@
+#include "system.h"
+
+#include <iterator>
+#include <map>
+#include <utility>
+
+#include "../protocol/callers.h"
+#include "../protocol/invariants.h"
+
+namespace kstone::proof {
+
+std::vector<Field> fields(Worker& worker) {
+  auto& w = worker;
+  std::vector<Field> result = {
+      {"stripes", &w.stripes.term},
+      {"enabled", &w.enabled.term},
+      {"newest", &w.control.newest.term},
+      {"length", &w.control.length.term},
+      {"sleepers", &w.control.sleepers.term},
+      {"inbox_closed", &w.control.closed.term},
+      {"inbox_from", &w.inbox_from.term},
+      {"head", &w.head.term},
+      {"tail", &w.tail.term},
+      {"closed", &w.closed.term},
+      {"words_closed", &w.words_closed.term},
+      {"applied", &w.applied.term},
+      {"mode", &w.mode.term},
+      {"first_error", &w.first_error.term},
+      {"started", &w.started.term},
+      {"alive", &w.alive.term},
+      {"running", &w.running.term},
+      {"running_max", &w.running_max.term},
+      {"asleep", &w.asleep.term},
+      {"owed", &w.owed.term},
+      {"tokens", &w.tokens.term},
+  };
+  // A field that is forgotten here would keep its initial value.
+  static_assert(sizeof(Worker) == 21 * sizeof(Number) && sizeof(Number) == sizeof(Condition));
+  return result;
+}
+
+std::vector<Field> fields(Stripe& stripe, const std::string& prefix) {
+  auto& s = stripe;
+  std::vector<Field> result = {
+      {"requests", &s.word.requests.term},  {"word_running", &s.word.running.term},
+      {"word_closed", &s.word.closed.term}, {"claimed", &s.claimed.term},
+      {"pushed", &s.pushed.term},           {"queued", &s.queued.term},
+      {"stripe_running", &s.running.term},  {"pushed_at", &s.pushed_at.term},
+      {"queued_at", &s.queued_at.term},     {"rerun_owed", &s.rerun_owed.term},
+      {"attempts", &s.attempts.term},       {"discarded", &s.discarded.term},
+      {"unfinished", &s.unfinished.term},   {"released", &s.released.term},
+      {"requested", &s.requested.term},     {"compactions_started", &s.started.term},
+  };
+  const auto add = [&result](const std::string& name, auto& numbers) {
+    int i = 0;
+    for (auto& number : numbers) {
+      result.push_back({name + "_" + std::to_string(i++), &number.term});
+    }
+  };
+  add("told", s.told);
+  add("learnt", s.learnt);
+  add("ends", s.ends);
+  add("outcomes", s.outcomes);
+  static_assert(sizeof(Stripe) == (16 + 3 + 3 + 4 + 6) * sizeof(Number));
+  for (auto& field : result) {
+    field.name = prefix + field.name;
+  }
+  return result;
+}
+
+namespace {
+
+std::map<std::string, z3::expr>& constants_by_name() {
+  static std::map<std::string, z3::expr> all;
+  return all;
+}
+z3::expr constant(const std::string& name, const z3::sort& sort) {
+  const auto made = context().constant(name.c_str(), sort);
+  return constants_by_name().emplace(name, made).first->second;
+}
+
+}  // namespace
+
+Number any_number(const std::string& name) { return Number(constant(name, context().int_sort())); }
+Condition any_condition(const std::string& name) {
+  return Condition(constant(name, context().bool_sort()));
+}
+std::vector<z3::expr> constants() {
+  std::vector<z3::expr> result;
+  for (const auto& [name, constant] : constants_by_name()) {
+    result.push_back(constant);
+  }
+  return result;
+}
+
+State any_state(std::size_t stripes) {
+  State state(static_cast<int>(stripes));
+  auto all = fields(state.worker);
+  for (std::size_t i = 0; i < stripes; ++i) {
+    const std::string prefix{static_cast<char>('a' + i), '.'};
+    state.ids.push_back(any_number(prefix + "id"));
+    const auto more = fields(state.stripes[i], prefix);
+    all.insert(all.end(), more.begin(), more.end());
+  }
+  for (const auto& field : all) {
+    *field.term =
+        field.term->is_bool() ? any_condition(field.name).term : any_number(field.name).term;
+  }
+  return state;
+}
+
+z3::expr given(const State& state) {
+  const auto& stripes = state.worker.stripes.term;
+  const auto count = context().int_val(static_cast<int>(state.stripes.size()));
+  z3::expr all = state.stripes.size() < told_apart ? stripes == count : stripes >= count;
+  for (std::size_t i = 0; i < state.ids.size(); ++i) {
+    all = all && state.ids[i].term >= 0 && state.ids[i].term < stripes;
+    for (std::size_t k = 0; k < i; ++k) {
+      all = all && state.ids[i].term != state.ids[k].term;
+    }
+  }
+  return all && any_number("threads").term >= 0 && any_number("error").term >= 0;
+}
+
+const char* name_of(Kind kind) {
+  const char* const names[] = {"done", "nothing to do", "more work", "retry", "failed", "stopped"};
+  return names[static_cast<int>(kind)];
+}
+
+State seen(const State& state, const Middle& middle) {
+  State result = state;
+  if (middle) {
+    result.finish(result.stripes[of_step], *middle, any_number("error"));
+  }
+  return result;
+}
+
+namespace {
+
+Condition never(const State&, const State&) { return Condition(false); }
+Condition none_discarded(const State&) { return Condition(false); }
+Condition all_arrive(const State&, const State&) { return Condition(true); }
+
+Step step(std::string name, std::function<Condition(const State&)> possible,
+          std::function<void(State&)> perform, bool needs_stripe = true) {
+  Step result;
+  result.name = std::move(name);
+  result.needs_stripe = needs_stripe;
+  result.possible = std::move(possible);
+  result.perform = std::move(perform);
+  result.arrives = never;
+  result.discards = none_discarded;
+  return result;
+}
+
+// What needs no mutex.
+std::vector<Step> free_steps(std::size_t actor) {
+  std::vector<Step> result = {
+      step(
+          "request", [](const State&) { return Condition(true); },
+          [actor](State& s) { Worker::request(s.stripes[actor]); }),
+      step(
+          "push", [actor](const State& s) { return s.worker.may_push(s.stripes[actor]); },
+          [actor](State& s) { s.worker.push(s.stripes[actor], s.ids[actor]); }),
+  };
+  for (auto& each : result) {
+    each.actor = actor;
+  }
+  return result;
+}
+
+std::vector<Step> token_steps() {
+  std::vector<Step> result = {
+      step(
+          "post", [](const State& s) { return s.worker.may_post(); },
+          [](State& s) { s.worker.post(); }, false),
+      step(
+          "wake", [](const State& s) { return s.worker.may_wake(); },
+          [](State& s) { s.worker.wake(); }, false),
+  };
+  for (auto& each : result) {
+    each.of_threads = true;
+  }
+  return result;
+}
+
+std::vector<Step> thread_steps() {
+  std::vector<Step> result = {
+      step(
+          "start", [](const State& s) { return s.worker.may_start(); },
+          [](State& s) { s.worker.start(any_number("threads")); }, false),
+      // The rule for when to do so is the worker's: when the queue is empty.
+      step(
+          "take_inbox",
+          [](const State& s) {
+            return s.worker.may_take_inbox() && !s.worker.has_queued() &&
+                   s.worker.looking() != Number(0);
+          },
+          [](State& s) { s.take_inbox(); }, false),
+      step(
+          "take", [](const State& s) { return s.worker.may_take(s.stripes[of_step]); },
+          [](State& s) { s.take(s.stripes[of_step]); }),
+      step(
+          "sleep", [](const State& s) { return s.worker.may_sleep(); },
+          [](State& s) { s.worker.sleep(); }, false),
+      step(
+          "leave", [](const State& s) { return s.worker.may_leave(); },
+          [](State& s) { s.worker.leave(); }, false),
+  };
+  result[0].promise = "start starts as many threads as the system gives, if it says so";
+  result[0].keeps = [](const State& before, const State& after) {
+    const auto answer = protocol::start_answer(before.worker, any_number("threads"));
+    const auto started = protocol::number_of<Number>(StartResult::started);
+    return !before.worker.closed && after.worker.alive == any_number("threads") &&
+           protocol::equal(after.worker.started, answer == started);
+  };
+  result[1].arrives = all_arrive;
+  result[2].of_threads = result[4].of_threads = true;
+  result[4].promise = "no thread leaves by itself while something is queued";
+  result[4].keeps = [](const State& before, const State& after) {
+    return !after.worker.has_queued() && after.worker.alive == before.worker.alive - Number(1);
+  };
+  return result;
+}
+
+std::vector<Step> closing_steps() {
+  std::vector<Step> result = {
+      step(
+          "close", [](const State& s) { return s.worker.may_close(); }, [](State& s) { s.close(); },
+          false),
+      step(
+          "close_stripe", [](const State& s) { return s.worker.may_close_stripe(s.ids[of_step]); },
+          [](State& s) { s.worker.close_stripe(s.stripes[of_step]); }),
+      step(
+          "discard_queue", [](const State& s) { return s.worker.may_discard_queue(); },
+          [](State& s) { s.discard_queue(); }, false),
+  };
+  result[0].arrives = all_arrive;
+  result[2].discards = [](const State&) { return Condition(true); };
+  result[1].promise = "a word closes with no request in it: those that come then are rejected";
+  result[1].keeps = [](const State&, const State& after) {
+    return after.stripes[of_step].word.requests == Number(0);
+  };
+  for (const auto mode :
+       {ShutdownMode::drain, ShutdownMode::finish_running, ShutdownMode::cancel}) {
+    const char* const names[] = {"drain", "finish_running", "cancel"};
+    result.push_back(step(
+        std::string("apply ") + names[static_cast<int>(mode)],
+        [](const State& s) { return s.worker.may_apply(); }, [mode](State& s) { s.apply(mode); },
+        false));
+    result.back().discards = [](const State& s) { return s.worker.discards(); };
+    result.back().promise = "a shutdown's mode is applied, unless a stronger one was";
+    result.back().keeps = [mode](const State&, const State& after) {
+      return after.worker.applied && !(after.worker.mode < protocol::number_of<Number>(mode));
+    };
+  }
+  return result;
+}
+
+// What callers are told of a compaction's end: its outcome, the first error, and for the report of
+// a shutdown whether its work was finished.
+Condition counts_as(Kind kind, const State& before, const State& after) {
+  const auto i = static_cast<std::size_t>(kind);
+  const auto& was = before.stripes[of_step];
+  const auto& is = after.stripes[of_step];
+  const bool worked = kind == Kind::done || kind == Kind::nothing_to_do;
+  return is.outcomes[i] == was.outcomes[i] + Number(1) &&
+         (before.worker.first_error != Number(0) ||
+          after.worker.first_error == any_number("error")) &&
+         protocol::equal(is.unfinished, before.worker.closed && Condition(!worked));
+}
+
+// A compaction's end, with what may come between its halves.
+std::vector<Step> ends_with(Kind kind) {
+  const std::string of = std::string(" ") + name_of(kind);
+  const auto may_finish = [](const State& s) { return s.worker.may_finish(s.stripes[of_step]); };
+  const auto finish = [kind](State& s) { s.finish(s.stripes[of_step], kind, any_number("error")); };
+  std::vector<Step> result = {
+      step(
+          "release" + of, [](const State& s) { return s.worker.may_release(s.stripes[of_step]); },
+          [kind](State& s) { s.release(s.stripes[of_step], kind); }),
+      step("finish" + of, may_finish, finish)};
+  result[0].to = kind;
+  result[0].arrives = [kind](const State&, const State& after) {
+    return after.worker.puts_back(after.stripes[of_step], kind);
+  };
+  result[0].of_threads = true;
+  result[1].from = kind;
+  result[1].promise = "a compaction's end counts as what its job returned";
+  result[1].keeps = [kind](const State& before, const State& after) {
+    return counts_as(kind, before, after);
+  };
+  if (kind == Kind::failed) {
+    // The end of a thread that is unwound out of its job: it wakes another, and leaves.
+    result.push_back(step("finish unwound", may_finish, [finish](State& s) {
+      finish(s);
+      s.worker.claim_sleeper_if(s.worker.wakes_another());
+      s.worker.leave();
+    }));
+    result.back().from = kind;
+    result.back().promise = "a thread that is unwound is one thread less";
+    result.back().keeps = [kind](const State& before, const State& after) {
+      return counts_as(kind, before, after) &&
+             after.worker.alive == before.worker.alive - Number(1);
+    };
+  }
+  auto between = token_steps();
+  for (const auto actor : {of_step, another}) {
+    for (auto& each : free_steps(actor)) {
+      each.name += actor == of_step ? " of it" : " of another";
+      between.push_back(std::move(each));
+    }
+  }
+  for (auto& each : between) {
+    each.name += " before finish" + of;
+    each.from = each.to = kind;
+    result.push_back(std::move(each));
+  }
+  return result;
+}
+
+}  // namespace
+
+std::vector<Step> steps() {
+  auto result = free_steps(of_step);
+  const auto add = [&result](std::vector<Step> more) {
+    std::move(more.begin(), more.end(), std::back_inserter(result));
+  };
+  add(token_steps());
+  add(thread_steps());
+  add(closing_steps());
+  for (int kind = 0; kind < kinds; ++kind) {
+    add(ends_with(static_cast<Kind>(kind)));
+  }
+  return result;
+}
+
+}  // namespace kstone::proof
