@@ -1,25 +1,18 @@
 #include "offline_kinds.h"
 
-#include <rocksdb/compaction_filter.h>
-#include <rocksdb/comparator.h>
 #include <rocksdb/convenience.h>
-#include <rocksdb/file_checksum.h>
-#include <rocksdb/filter_policy.h>
 #include <rocksdb/merge_operator.h>
 #include <rocksdb/slice_transform.h>
-#include <rocksdb/sst_partitioner.h>
 #include <rocksdb/table.h>
-#include <rocksdb/table_properties.h>
-#include <rocksdb/utilities/db_ttl.h>
-#include <rocksdb/utilities/transaction_db.h>
 
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
 #include <utility>
 
+#include "offline_kind_parts.h"
+
 namespace kstone::rocksdb::test {
-namespace {
 
 namespace fs = std::filesystem;
 using ::rocksdb::ColumnFamilyOptions;
@@ -31,6 +24,47 @@ void check(const ::rocksdb::Status& status) {
     throw std::runtime_error(status.ToString());
   }
 }
+
+void set_table(Owner& owner, const std::function<void(::rocksdb::BlockBasedTableOptions&)>& set) {
+  ::rocksdb::BlockBasedTableOptions table;
+  set(table);
+  owner.each([&](auto& family) {
+    family.table_factory.reset(::rocksdb::NewBlockBasedTableFactory(table));
+  });
+}
+
+Kind with(const std::string& name, const Set& set, const std::string& refusal,
+          std::vector<std::string> arguments) {
+  Kind kind;
+  kind.name = name;
+  kind.owner = [set](const fs::path& folder) {
+    Owner owner;
+    set(owner, folder);
+    return owner;
+  };
+  kind.refusal = refusal;
+  kind.arguments = std::move(arguments);
+  return kind;
+}
+
+Kind each(const std::string& name, const std::function<void(ColumnFamilyOptions&)>& set,
+          const std::string& refusal, std::vector<std::string> arguments) {
+  return with(
+      name, [set](Owner& owner, const fs::path&) { owner.each(set); }, refusal,
+      std::move(arguments));
+}
+
+Kind altered(Kind kind, const std::string& suffix,
+             const std::function<void(const fs::path&)>& alter, const std::string& refusal,
+             std::vector<std::string> arguments) {
+  kind.name += suffix;
+  kind.alter = alter;
+  kind.refusal = refusal;
+  kind.arguments = std::move(arguments);
+  return kind;
+}
+
+namespace {
 
 std::string read_text(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -69,104 +103,6 @@ std::shared_ptr<MergeOperator> string_append(const std::string& delimiter) {
   auto merge = of_rocksdb("StringAppendOperator");
   *merge->GetOptions<std::string>("Delimiter") = delimiter;
   return merge;
-}
-
-// Of other things that an engine brings along.
-
-class Backwards final : public ::rocksdb::Comparator {
- public:
-  const char* Name() const override { return "acme.Backwards"; }
-  int Compare(const Slice& a, const Slice& b) const override { return b.compare(a); }
-  void FindShortestSeparator(std::string*, const Slice&) const override {}
-  void FindShortSuccessor(std::string*) const override {}
-};
-
-class KeepsAll final : public ::rocksdb::CompactionFilter {
- public:
-  const char* Name() const override { return "acme.KeepsAll"; }
-};
-
-class FirstByte final : public ::rocksdb::SliceTransform {
- public:
-  const char* Name() const override { return "acme.FirstByte"; }
-  Slice Transform(const Slice& key) const override { return Slice(key.data(), 1); }
-  bool InDomain(const Slice& key) const override { return !key.empty(); }
-};
-
-class Collector final : public ::rocksdb::TablePropertiesCollector {
- public:
-  const char* Name() const override { return "acme.Collector"; }
-  ::rocksdb::Status Finish(::rocksdb::UserCollectedProperties* properties) override {
-    (*properties)["acme.rows"] = "many";
-    return ::rocksdb::Status::OK();
-  }
-  ::rocksdb::UserCollectedProperties GetReadableProperties() const override { return {}; }
-};
-
-class Collectors final : public ::rocksdb::TablePropertiesCollectorFactory {
- public:
-  const char* Name() const override { return "acme.Collectors"; }
-  ::rocksdb::TablePropertiesCollector* CreateTablePropertiesCollector(Context) override {
-    return new Collector;
-  }
-};
-
-class OwnFilterPolicy final : public ::rocksdb::FilterPolicy {
- public:
-  const char* Name() const override { return "acme.Filter"; }
-  const char* CompatibilityName() const override { return "acme.Filter"; }
-  ::rocksdb::FilterBitsBuilder* GetBuilderWithContext(
-      const ::rocksdb::FilterBuildingContext& context) const override {
-    return builtin_->GetBuilderWithContext(context);
-  }
-  ::rocksdb::FilterBitsReader* GetFilterBitsReader(const Slice& contents) const override {
-    return builtin_->GetFilterBitsReader(contents);
-  }
-
- private:
-  std::shared_ptr<const ::rocksdb::FilterPolicy> builtin_{::rocksdb::NewBloomFilterPolicy(10)};
-};
-
-void set_table(Owner& owner, const std::function<void(::rocksdb::BlockBasedTableOptions&)>& set) {
-  ::rocksdb::BlockBasedTableOptions table;
-  set(table);
-  owner.each([&](auto& family) {
-    family.table_factory.reset(::rocksdb::NewBlockBasedTableFactory(table));
-  });
-}
-
-// Shorthands for what most kinds are: an owner with something set.
-using Set = std::function<void(Owner&, const fs::path&)>;
-
-Kind with(const std::string& name, const Set& set, const std::string& refusal = "",
-          std::vector<std::string> arguments = {}) {
-  Kind kind;
-  kind.name = name;
-  kind.owner = [set](const fs::path& folder) {
-    Owner owner;
-    set(owner, folder);
-    return owner;
-  };
-  kind.refusal = refusal;
-  kind.arguments = std::move(arguments);
-  return kind;
-}
-
-Kind each(const std::string& name, const std::function<void(ColumnFamilyOptions&)>& set,
-          const std::string& refusal = "", std::vector<std::string> arguments = {}) {
-  return with(
-      name, [set](Owner& owner, const fs::path&) { owner.each(set); }, refusal,
-      std::move(arguments));
-}
-
-Kind altered(Kind kind, const std::string& suffix,
-             const std::function<void(const fs::path&)>& alter, const std::string& refusal,
-             std::vector<std::string> arguments = {}) {
-  kind.name += suffix;
-  kind.alter = alter;
-  kind.refusal = refusal;
-  kind.arguments = std::move(arguments);
-  return kind;
 }
 
 void fill_with_merges(OwnedDatabase& database, const std::string& operand, bool logged) {
@@ -262,102 +198,6 @@ void add_shapes(std::vector<Kind>& kinds) {
     }
   });
   kinds.push_back(odd);
-}
-
-void add_newer_releases(std::vector<Kind>& kinds) {
-  const auto written = [](const std::string& of_database, const std::string& of_family) {
-    return [=](const fs::path& folder) {
-      edit_options(folder / "db", "rocksdb_version=7.8.3", "rocksdb_version=9.10.0");
-      edit_options(folder / "db", "[DBOptions]\n", "[DBOptions]\n" + of_database);
-      edit_options(folder / "db", "[CFOptions \"other\"]\n", "[CFOptions \"other\"]\n" + of_family);
-    };
-  };
-  const auto newer = with("options_of_a_newer_release", [](auto&, auto&) {});
-  const auto harmless =
-      written("  follower_refresh_catchup_period_ms=10000\n", "  memtable_max_range_deletions=7\n");
-  kinds.push_back(altered(newer, "", harmless,
-                          "follower_refresh_catchup_period_ms=10000, "
-                          "memtable_max_range_deletions=7 ('other') (--accept-loss options"));
-  kinds.push_back(altered(newer, "_accepted", harmless, "", {"--accept-loss", "options"}));
-  kinds.push_back(altered(newer, "_that_keeps_no_timestamps",
-                          written("", "  persist_user_defined_timestamps=false\n"),
-                          "persist_user_defined_timestamps=false of column family 'other'",
-                          {"--accept-loss", "options"}));
-}
-
-void add_names(std::vector<Kind>& kinds) {
-  for (const std::string policy : {"bloomfilter:10:false", "ribbonfilter:10:-1"}) {
-    kinds.push_back(with(policy.substr(0, policy.find(':')), [policy](Owner& owner, auto&) {
-      set_table(owner, [&](auto& table) {
-        check(::rocksdb::FilterPolicy::CreateFromString(::rocksdb::ConfigOptions(), policy,
-                                                        &table.filter_policy));
-      });
-    }));
-  }
-  const auto bloom = with("filter", [](Owner& owner, auto&) {
-    set_table(owner,
-              [](auto& table) { table.filter_policy.reset(::rocksdb::NewBloomFilterPolicy(10)); });
-  });
-  const auto as_old_releases = [](const fs::path& folder) {
-    for (int family = 0; family < 2; ++family) {
-      edit_options(folder / "db", "filter_policy=bloomfilter:10:false",
-                   "filter_policy=rocksdb.BuiltinBloomFilter");
-    }
-  };
-  kinds.push_back(
-      altered(bloom, "_without_parameters", as_old_releases, "--accept-loss filters:default"));
-  kinds.push_back(altered(bloom, "_without_parameters_accepted", as_old_releases, "",
-                          {"--accept-loss", "filters"}));
-  kinds.push_back(with(
-      "filter_of_the_owner",
-      [](Owner& owner, auto&) {
-        set_table(owner,
-                  [](auto& table) { table.filter_policy = std::make_shared<OwnFilterPolicy>(); });
-      },
-      "filter policy 'acme.Filter' is not in this program"));
-  kinds.push_back(each("prefix_extractor", [](auto& family) {
-    family.prefix_extractor.reset(::rocksdb::NewFixedPrefixTransform(3));
-  }));
-  kinds.push_back(each(
-      "prefix_extractor_of_the_owner",
-      [](auto& family) { family.prefix_extractor = std::make_shared<FirstByte>(); },
-      "prefix extractor 'acme.FirstByte' is not in this program"));
-  kinds.push_back(each("comparator_reversed", [](auto& family) {
-    family.comparator = ::rocksdb::ReverseBytewiseComparator();
-  }));
-  kinds.push_back(each(
-      "comparator_of_the_owner",
-      [](auto& family) {
-        static const Backwards backwards;
-        family.comparator = &backwards;
-      },
-      "comparator 'acme.Backwards' is not in this program"));
-  kinds.push_back(each(
-      "compaction_filter",
-      [](auto& family) {
-        static const KeepsAll keeps_all;
-        family.compaction_filter = &keeps_all;
-      },
-      "--accept-loss compaction-filter:default"));
-  kinds.push_back(each(
-      "collected_properties",
-      [](auto& family) {
-        family.table_properties_collector_factories = {std::make_shared<Collectors>()};
-      },
-      "--accept-loss properties:default"));
-  kinds.push_back(with("file_checksums", [](Owner& owner, auto&) {
-    owner.database.file_checksum_gen_factory = ::rocksdb::GetFileChecksumGenCrc32cFactory();
-  }));
-  kinds.push_back(each("partitioner", [](auto& family) {
-    family.sst_partitioner_factory = ::rocksdb::NewSstPartitionerFixedPrefixFactory(4);
-  }));
-  auto old_options = with("options_of_an_older_release", [](auto&, auto&) {});
-  old_options.alter = [](const fs::path& folder) {
-    edit_options(folder / "db", "rocksdb_version=7.8.3", "rocksdb_version=6.2.2");
-    edit_options(folder / "db", "  memtable_protection_bytes_per_key=0\n", "");
-  };
-  kinds.push_back(old_options);
-  add_newer_releases(kinds);
 }
 
 void add_merges(std::vector<Kind>& kinds) {
@@ -472,133 +312,6 @@ void add_places(std::vector<Kind>& kinds) {
         fs::create_directory(folder / "db" / "wal");
       },
       "there is no WAL in"));
-}
-
-void add_logs(std::vector<Kind>& kinds) {
-  kinds.push_back(with("wal_tracked", [](Owner& owner, auto&) {
-    owner.database.track_and_verify_wals_in_manifest = true;
-  }));
-  kinds.push_back(with("wal_compressed", [](Owner& owner, auto&) {
-    owner.database.wal_compression = ::rocksdb::kZSTD;
-  }));
-  kinds.push_back(
-      with("wal_archived", [](Owner& owner, auto&) { owner.database.WAL_ttl_seconds = 3600; }));
-  kinds.push_back(with("stats_persisted",
-                       [](Owner& owner, auto&) { owner.database.persist_stats_to_disk = true; }));
-  kinds.push_back(
-      with("atomic_flush", [](Owner& owner, auto&) { owner.database.atomic_flush = true; }));
-
-  Kind ttl = with(
-      "ttl",
-      [](Owner& owner, auto&) {
-        owner.open = [](const Owner& self, const std::string& path, const auto& families,
-                        Handles* handles, ::rocksdb::DB** db) {
-          ::rocksdb::DBWithTTL* opened = nullptr;
-          auto status =
-              ::rocksdb::DBWithTTL::Open(self.database, path, families, handles, &opened,
-                                         std::vector<std::int32_t>(families.size(), 100'000));
-          *db = opened;
-          return status;
-        };
-      },
-      "--accept-loss compaction-filter:default");
-  kinds.push_back(ttl);
-  kinds.push_back(altered(ttl, "_accepted", {}, "", {"--accept-loss", "compaction-filter"}));
-
-  const auto transactions = [](Owner& owner, const fs::path&) {
-    owner.open = [](const Owner& self, const std::string& path, const auto& families,
-                    Handles* handles, ::rocksdb::DB** db) {
-      ::rocksdb::TransactionDB* opened = nullptr;
-      auto status =
-          ::rocksdb::TransactionDB::Open(self.database, {}, path, families, handles, &opened);
-      *db = opened;
-      return status;
-    };
-  };
-  const auto transact = [](OwnedDatabase& database, bool commit) {
-    database.fill();
-    auto& db = static_cast<::rocksdb::TransactionDB&>(database.db());
-    for (int each = 0; each < 3; ++each) {
-      auto* begun = db.BeginTransaction({});
-      check(begun->SetName("transaction-" + std::to_string(each)));
-      check(begun->Put("in-transaction-" + std::to_string(each), "value"));
-      check(begun->Prepare());
-      if (commit) {
-        check(begun->Commit());
-      }
-      delete begun;  // one that is prepared stays in the log, and is recovered
-    }
-  };
-  auto committed = with("transactions", transactions);
-  committed.fill = [transact](OwnedDatabase& database) { transact(database, true); };
-  kinds.push_back(committed);
-  auto prepared =
-      with("transactions_prepared", transactions, "transactions that are prepared and not ended");
-  prepared.fill = [transact](OwnedDatabase& database) { transact(database, false); };
-  kinds.push_back(prepared);
-
-  auto ranges = with("range_deletions", [](auto&, auto&) {});
-  ranges.fill = [](OwnedDatabase& database) {
-    database.fill();
-    for (auto* handle : database.handles()) {
-      check(database.db().DeleteRange({}, handle, "key-1", "key-3"));
-    }
-    database.flush();
-    check(database.db().DeleteRange({}, database.handles().front(), "key-4", "key-5"));
-  };
-  kinds.push_back(ranges);
-  auto wide = with("wide_columns", [](auto&, auto&) {});
-  wide.fill = [](OwnedDatabase& database) {
-    database.fill();
-    check(database.db().PutEntity({}, database.handles().front(), "entity",
-                                  {{"", "default column"}, {"second", "another"}}));
-    database.flush();
-    check(database.db().PutEntity({}, database.handles().front(), "entity-in-the-log",
-                                  {{"only", "one"}}));
-  };
-  kinds.push_back(wide);
-  const auto cut_log = [](const fs::path& folder) {
-    for (const auto& entry : fs::directory_iterator(folder / "db")) {
-      if (entry.path().extension() == ".log" && entry.file_size() > 100) {
-        fs::resize_file(entry.path(), entry.file_size() - 5);
-      }
-    }
-  };
-  kinds.push_back(altered(with("wal", [](auto&, auto&) {}), "_ends_in_a_record", cut_log, ""));
-  const auto damage_log = [](const fs::path& folder) {
-    for (const auto& entry : fs::directory_iterator(folder / "db")) {
-      if (entry.path().extension() == ".log" && entry.file_size() > 1000) {
-        std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
-        file.seekp(500);
-        file << "damaged";
-      }
-    }
-  };
-  kinds.push_back(altered(with("wal", [](auto&, auto&) {}), "_damaged", damage_log,
-                          "--accept-loss wal-records"));
-  const auto damaged_with = [](std::streamoff at, const std::string& bytes) {
-    return [at, bytes](const fs::path& folder) {
-      for (const auto& entry : fs::directory_iterator(folder / "db")) {
-        if (entry.path().extension() == ".log" && entry.file_size() > 1000) {
-          std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
-          file.seekp(at);
-          file << bytes;
-        }
-      }
-    };
-  };
-  // The length of the first record, and zeros over the third.
-  kinds.push_back(altered(with("wal", [](auto&, auto&) {}), "_with_a_wrong_length",
-                          damaged_with(5, "\x7f"), "whole records behind bytes that are none"));
-  kinds.push_back(altered(with("wal", [](auto&, auto&) {}), "_with_zeros_within",
-                          damaged_with(300, std::string(600, '\0')),
-                          "whole records behind bytes that are none"));
-  kinds.push_back(altered(
-      with("wal",
-           [](Owner& owner, auto&) {
-             owner.database.wal_recovery_mode = ::rocksdb::WALRecoveryMode::kAbsoluteConsistency;
-           }),
-      "_ends_in_a_record_and_its_owner_tolerates_none", cut_log, "--accept-loss wal-records"));
 }
 
 // A program with other options opens and closes the database.

@@ -73,6 +73,16 @@ TEST_F(OfflineWords, report_says_what_was_compared) {
   expect_in(run({"db", db(), "--skip-family", "other"}).out, "the entries of 1 compacted column");
 }
 
+TEST_F(OfflineWords, reading_says_how_much_it_read) {
+  make_kind("plain");
+  const auto out = run({"db", db(), "--verify", "full"}).out;
+  for (const std::string when : {"before", "afterwards"}) {
+    const auto at = out.find("reading every record " + when);
+    ASSERT_NE(at, std::string::npos) << out;
+    expect_in(out.substr(out.find('\n', at) + 1), "s  read 0.");
+  }
+}
+
 TEST_F(OfflineWords, report_names_what_a_full_comparison_left_alone) {
   make_kind("plain");
   std::string victim;

@@ -65,6 +65,8 @@ class Offline {
   CompactionOutcome end(std::size_t stripe, const ::rocksdb::Status& status, bool stop_requested);
   void look_again(OpenDatabase& database);
   void compare_records();
+  void begin_reading(const std::string& what);
+  void end_reading();
   bool is_busy(const Stripes& stripes) const;
   void show(const BackgroundWorker& worker);
   void say(const std::string& line) {
@@ -89,7 +91,31 @@ class Offline {
   const std::shared_ptr<rocksdb::DatabaseListener> listener_;
   const std::shared_ptr<EntryAccounts> accounts_;
   std::map<std::string, RecordDigest> records_before_;
+
+  Clock::time_point reading_since_;
+  Clock::time_point reading_shown_;
+  std::uint64_t bytes_read_ = 0;  // since then
+  const OpenDatabase::ReadSoFar tell_read_ = [this](std::uint64_t bytes) {
+    bytes_read_ += bytes;
+    if (Clock::now() - reading_shown_ >= progress_.long_interval()) {
+      reading_shown_ = Clock::now();
+      progress_.show({text("%7.3f s  ", seconds_since(started_)) + read_so_far()});
+    }
+  };
+  std::string read_so_far() const {
+    const auto rate = static_cast<double>(bytes_read_) / mib;
+    return "read " + in_mib(bytes_read_) +
+           text(", %.1f MiB/s", rate / std::max(seconds_since(reading_since_), 1e-3));
+  }
 };
+
+void Offline::begin_reading(const std::string& what) {
+  say(what);
+  reading_since_ = reading_shown_ = Clock::now();
+  bytes_read_ = 0;
+}
+
+void Offline::end_reading() { say(read_so_far()); }
 
 void Offline::begin(std::size_t stripe) {
   const auto before = report_.families[stripe].before;
@@ -301,17 +327,18 @@ void Offline::begin_work() {
 void Offline::read_before() {
   std::map<std::string, std::string> errors;
   if (options_.verify == VerifyMode::full) {
-    say("reading every record before");
-    records_before_ = digest_records(look_.plan, *look_.enclosure);
+    begin_reading("reading every record before");
+    records_before_ = digest_records(look_.plan, *look_.enclosure, tell_read_);
     for (const auto& [family, digest] : records_before_) {
       errors[family] = digest.error.empty() ? "" : digest.text();
     }
   } else {
-    say("reading every SST before");
-    for (const auto& [family, error] : damaged_families(look_.plan)) {
+    begin_reading("reading every SST before");
+    for (const auto& [family, error] : damaged_families(look_.plan, tell_read_)) {
       errors[family] = "an SST cannot be read: " + error;
     }
   }
+  end_reading();
   for (std::size_t stripe = 0; stripe < look_.plan.families.size(); ++stripe) {
     if (const auto& error = errors[name(stripe)]; !error.empty()) {
       look_.evidence.families[stripe].unreadable = error;
@@ -328,14 +355,15 @@ void Offline::read_before() {
 }
 
 void Offline::compare_records() {
-  say("reading every record afterwards");
+  begin_reading("reading every record afterwards");
   std::map<std::string, RecordDigest> after;
   try {
-    after = digest_records(look_.plan, *look_.enclosure);
+    after = digest_records(look_.plan, *look_.enclosure, tell_read_);
   } catch (const BadInput& error) {
     report_.wrong.push_back(std::string("the database cannot be read afterwards: ") + error.what());
     return;
   }
+  end_reading();
   for (const auto& [family, before] : records_before_) {
     const auto found = after.find(family);
     if (found == after.end() || !found->second.whole) {

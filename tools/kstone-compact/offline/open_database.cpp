@@ -237,7 +237,7 @@ std::string OpenDatabase::history_mark(const std::string& family) const {
   return mark;
 }
 
-::rocksdb::Status OpenDatabase::verify_ssts(const FamilyPlan& family) const {
+::rocksdb::Status OpenDatabase::verify_ssts(const FamilyPlan& family, const ReadSoFar& tell) const {
   auto* const found = handle(family.name);
   if (found == nullptr) {
     return ::rocksdb::Status::NotFound(family.name);
@@ -257,6 +257,7 @@ std::string OpenDatabase::history_mark(const std::string& family) const {
       if (!status.ok()) {
         return status;
       }
+      tell(sst.size);
     }
   }
   return ::rocksdb::Status::OK();

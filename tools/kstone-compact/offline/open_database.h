@@ -60,7 +60,8 @@ class OpenDatabase {
   std::string history_mark(const std::string& family) const;
   // Reads every block of each SST of a family, and compares its checksum; stops early when the
   // process is interrupted. RocksDB 7.8 may drop an error that an iterator or a compaction meets.
-  ::rocksdb::Status verify_ssts(const FamilyPlan& family) const;
+  using ReadSoFar = std::function<void(std::uint64_t bytes)>;  // since it was called last
+  ::rocksdb::Status verify_ssts(const FamilyPlan& family, const ReadSoFar& tell) const;
 
  private:
   ::rocksdb::ColumnFamilyHandle* handle(const std::string& family) const;  // null: there is none

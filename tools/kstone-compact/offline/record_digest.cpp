@@ -73,11 +73,12 @@ class Version {
 
 class FamilyReader {
  public:
-  FamilyReader(const OpenDatabase& database, const FamilyPlan& family)
-      : database_(database), family_(family) {}
+  FamilyReader(const OpenDatabase& database, const FamilyPlan& family,
+               const OpenDatabase::ReadSoFar& tell)
+      : database_(database), family_(family), tell_(tell) {}
 
   RecordDigest read() {
-    auto status = database_.verify_ssts(family_);
+    auto status = database_.verify_ssts(family_, tell_);
     if (status.ok()) {
       status = family_.options.comparator->timestamp_size() == 0 ? read_newest("") : read_history();
     }
@@ -91,8 +92,7 @@ class FamilyReader {
         [&](const ::rocksdb::Iterator& at) {
           hash_.add(at.key());
           add_value(hash_, at);
-          ++records_;
-          return !interrupted();
+          return go_on(at);
         },
         time);
   }
@@ -112,15 +112,27 @@ class FamilyReader {
           if (!version.is_deletion()) {
             add_value(hash_, at);
           }
-          ++records_;
-          return !interrupted();
+          return go_on(at);
         },
         mark);
     return status.ok() && !mark.empty() ? read_newest(mark) : status;
   }
 
+  bool go_on(const ::rocksdb::Iterator& at) {
+    constexpr std::uint64_t step = 1 << 20;
+    ++records_;
+    bytes_ += at.key().size() + at.value().size();
+    if (bytes_ >= step) {
+      tell_(bytes_);
+      bytes_ = 0;
+    }
+    return !interrupted();
+  }
+
   const OpenDatabase& database_;
   const FamilyPlan& family_;
+  const OpenDatabase::ReadSoFar& tell_;
+  std::uint64_t bytes_ = 0;  // that were not told yet
   Hash hash_;
   std::uint64_t records_ = 0;
 };
@@ -137,7 +149,8 @@ std::string RecordDigest::text() const {
                        : "its records cannot be read: " + error;
 }
 
-std::map<std::string, RecordDigest> digest_records(const Plan& plan, Enclosure& enclosure) {
+std::map<std::string, RecordDigest> digest_records(const Plan& plan, Enclosure& enclosure,
+                                                   const OpenDatabase::ReadSoFar& tell) {
   OpenDatabase database;
   require_ok(database.open_read_only(plan, plan.options),
              escaped(plan.path) + ": reading every record");
@@ -145,14 +158,15 @@ std::map<std::string, RecordDigest> digest_records(const Plan& plan, Enclosure& 
   for (const auto& family : plan.families) {
     if (family.readable && !interrupted()) {
       enclosure.watch_reads(false);
-      auto& digest = digests[family.name] = FamilyReader(database, family).read();
+      auto& digest = digests[family.name] = FamilyReader(database, family, tell).read();
       digest.error = digest.error.empty() ? enclosure.unreadable() : digest.error;
     }
   }
   return digests;
 }
 
-std::map<std::string, std::string> damaged_families(const Plan& plan) {
+std::map<std::string, std::string> damaged_families(const Plan& plan,
+                                                    const OpenDatabase::ReadSoFar& tell) {
   WalContents ignored;  // which keeps the log from being replayed
   auto options = plan.options;
   options.wal_filter = &ignored;
@@ -163,7 +177,7 @@ std::map<std::string, std::string> damaged_families(const Plan& plan) {
     if (!family.compacts() || interrupted()) {
       continue;
     }
-    if (const auto status = database.verify_ssts(family); !status.ok()) {
+    if (const auto status = database.verify_ssts(family, tell); !status.ok()) {
       damaged[family.name] = status.ToString();
     }
   }

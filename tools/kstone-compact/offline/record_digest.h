@@ -34,10 +34,12 @@ struct RecordDigest {
 // database is opened to be read and nothing else, its log replayed in memory. Stops early, with
 // what it has, when the process is interrupted. A family of which something cannot be read is said
 // so in `error`. Throws BadInput if the database cannot be opened.
-std::map<std::string, RecordDigest> digest_records(const Plan& plan, Enclosure& enclosure);
+std::map<std::string, RecordDigest> digest_records(const Plan& plan, Enclosure& enclosure,
+                                                   const OpenDatabase::ReadSoFar& tell);
 
 // Only the SSTs of the families that are to be compacted: what is damaged, by family.
-std::map<std::string, std::string> damaged_families(const Plan& plan);
+std::map<std::string, std::string> damaged_families(const Plan& plan,
+                                                    const OpenDatabase::ReadSoFar& tell);
 
 }  // namespace kstone::compact
 
