@@ -30,10 +30,10 @@ QUICK_SECONDS = 600
 ALONE = "KSTONE_VERIFY_ALONE"  # set for a part of `all`, which reports at its end
 # How long a part takes where no earlier run tells, in seconds: full, quick.
 GUESSES = {"model": (1500, 170), "mutants": (3000, 115), "props": (900, 85), "stress": (1350, 80), "tests": (90, 35),
-           "coverage": (400, 85)}
+           "coverage": (400, 85), "proof": (400, 40)}
 # What a part is called with; mutants come last, since they may be cut.
-FULL = {"tests": [], "coverage": [], "model": [], "props": [], "stress": [], "mutants": []}
-QUICK = {"tests": ["--quick"], "coverage": ["--quick"], "props": ["--quick"], "stress": ["--quick"],
+FULL = {"tests": [], "proof": [], "coverage": [], "model": [], "props": [], "stress": [], "mutants": []}
+QUICK = {"tests": ["--quick"], "proof": ["--quick"], "coverage": ["--quick"], "props": ["--quick"], "stress": ["--quick"],
          "model": ["--quick-seconds", "1", "--seconds", "0", "--programs", "300", "--walks", "10000"],
          # Some of those by hand, which share one executable: what needs one of its own costs half a minute.
          "mutants": ["--only", "by hand: a [!cfs]", "--only", "by hand: the [!t]", "--no-deep", "--no-second-line", "--seconds", "1"]}
@@ -47,7 +47,7 @@ def program():
     model.add_arguments(parts)
     mutation.add_arguments(parts)
     weakening.add_arguments(parts)
-    for name in ("props", "stress", "coverage"):
+    for name in ("props", "stress", "coverage", "proof"):
         if importlib.util.find_spec(name):
             importlib.import_module(name).add_arguments(parts)
     replay.add_arguments(parts)
