@@ -43,11 +43,11 @@ void conjuncts(const z3::expr& term, std::vector<z3::expr>& to) {
 }
 
 z3::expr all_of(const std::vector<z3::expr>& terms) {
-  z3::expr_vector all(context());
+  z3::expr all = context().bool_val(true);
   for (const auto& term : terms) {
-    all.push_back(term);
+    all = all && term;
   }
-  return z3::mk_and(all);
+  return all;
 }
 
 // Every term in it, each once.

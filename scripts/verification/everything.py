@@ -32,16 +32,16 @@ QUICK_SECONDS, SLOW_SECONDS = 600, 360
 ALONE = "KSTONE_VERIFY_ALONE"  # set for a part of `all`, which reports at its end
 # How long a part takes where no earlier run tells, in seconds: full, quick.
 GUESSES = {"model": (1500, 170), "mutants": (3000, 115), "props": (900, 85), "stress": (1350, 80), "tests": (90, 35),
-           "coverage": (400, 85)}
+           "coverage": (400, 85), "proof": (400, 40)}
 # Of a quick run, in the unit of pace.py: the least that a part shows anything in, once everything is built that CMake builds, and
 # what it makes use of. The parts cut themselves, and say what they cut.
-LEAST_AND_USUAL = {"tests": (12, 12), "coverage": (20, 95), "props": (24, 24), "stress": (32, 80), "model": (45, 110),
+LEAST_AND_USUAL = {"tests": (12, 12), "proof": (12, 40), "coverage": (20, 95), "props": (24, 24), "stress": (32, 80), "model": (45, 110),
                    "mutants": (75, 100)}
 # So much longer than that is a hang.
 HANGS, HANGS_AFTER = 4, 900
 # What a part is called with; mutants come last, since they may be cut.
-FULL = {"tests": [], "coverage": [], "model": [], "props": [], "stress": [], "mutants": []}
-QUICK = {"tests": ["--quick"], "coverage": ["--quick"], "props": ["--quick"], "stress": ["--quick"],
+FULL = {"tests": [], "proof": [], "coverage": [], "model": [], "props": [], "stress": [], "mutants": []}
+QUICK = {"tests": ["--quick"], "proof": ["--quick"], "coverage": ["--quick"], "props": ["--quick"], "stress": ["--quick"],
          "model": ["--quick-seconds", "1", "--seconds", "0", "--programs", "300", "--walks", "10000"],
          # Some of those by hand, which share one executable: what needs one of its own costs half a minute.
          "mutants": ["--only", "by hand: a [!cfs]", "--only", "by hand: the [!t]", "--no-deep", "--no-second-line", "--seconds", "1"]}
@@ -55,7 +55,7 @@ def program():
     model.add_arguments(parts)
     mutation.add_arguments(parts)
     weakening.add_arguments(parts)
-    for name in ("props", "stress", "coverage"):
+    for name in ("props", "stress", "coverage", "proof"):
         if importlib.util.find_spec(name):
             importlib.import_module(name).add_arguments(parts)
     replay.add_arguments(parts)

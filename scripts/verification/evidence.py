@@ -25,6 +25,7 @@ KINDS = {
     "scenario": "Scenarios: every interleaving within the limits that stand beside each",
     "program": "Generated programs: every interleaving of each, explained by a sequential reference",
     "core": "The sequential core against its reference: every state of small sizes, random sequences of larger ones",
+    "proof": "The protocol, proven for any number of requesters, threads and stripes, under sequential consistency",
     "stress": "Real threads, recorded and replayed, or under a sanitizer: tried, not explored",
     "test": "Contract tests on real threads",
 }
@@ -60,7 +61,7 @@ def environment():
              "machine": platform.machine(), "processors": os.cpu_count() or 1}
     for name, command in {"compiler": CXX, "clang": "clang++", "clang-19": "clang++-19", "cmake": "cmake", "python": "python3"}.items():
         found[name] = first_line(output_of(command, "--version"))
-    for package in ("relacy-dev", "librapidcheck-dev", "libgtest-dev", "nlohmann-json3-dev"):
+    for package in ("relacy-dev", "librapidcheck-dev", "libgtest-dev", "libz3-dev", "cvc5", "nlohmann-json3-dev"):
         found[package] = version_of_package(package)
     return {name: value for name, value in found.items() if value != ""}
 
@@ -399,6 +400,7 @@ class Collector:
         props = read_json(self.output / "props.json")
         self.collect_entries("props", ["program", "core"], props)
         self.collect_entries("stress", ["stress"], read_json(self.output / "stress.json"))
+        self.collect_entries("proof", ["proof"], read_json(self.output / "proof.json"))
         self.collect_tests()
         coverage = read_json(self.output / "coverage.json")
         self.collect_entries("coverage", ["coverage"], coverage)

@@ -36,6 +36,8 @@ PARTS = {
                                               "mutants")],
                   [ADAPTER, r"^model/worker/(?!.*\.h$)"], [CXX, "cmake"],
                   ["relacy-dev", "libcli11-dev", "nlohmann-json3-dev", "librapidcheck-dev", "libgtest-dev"]),
+    "proof": Part("For any number", ["include", "protocol", "proof", *CMAKE, *scripts("proof.py")],
+                  [ADAPTER], [CXX, "cmake"], ["libz3-dev", "cvc5", "libcli11-dev", "nlohmann-json3-dev"]),
     "stress": Part("Real threads", ["include", "src", "protocol", "tsan", "tools/kstone-compact", "tests/faults/faulty_file_system.h",
                                     *scripts("stress.py")], [], [CXX, "clang++-19"],
                    ["librocksdb-dev", "libcli11-dev", "libxxhash-dev", "nlohmann-json3-dev"]),

@@ -253,7 +253,7 @@ def numbers_of(evidence):
     return ", ".join(words[:2]) or time
 
 
-COLUMNS = [("scenario", "Scenarios"), ("program", "Generated programs"), ("core", "Core"), ("stress", "Real threads"),
+COLUMNS = [("scenario", "Scenarios"), ("program", "Generated programs"), ("core", "Core"), ("proof", "Any number"), ("stress", "Real threads"),
            ("test", "Contract tests")]
 
 
