@@ -169,32 +169,69 @@ void add_of_steps(Claims& claims, const Step& step, const State& before, const S
   }
 }
 
-// Once the mode is applied there is so much left to do: a number that is never negative, and that
-// each step of a thread or token lowers.
-Number left_to_do(const Worker& worker) {
-  return worker.owed + worker.owed + worker.tokens + worker.alive;
+// How much there is left to do: a number that is never negative. Once the mode is applied, each
+// step of a thread or token lowers it.
+Number times(int factor, const Number& number) { return Number(factor * number.term); }
+Number count(const Condition& condition) { return protocol::one_if<Number>(condition); }
+Number left_when_applied(const Worker& worker) {
+  return times(2, worker.owed) + worker.tokens + worker.alive;
 }
-Number left_to_do(const Stripe& stripe) {
-  const auto one = [](const Condition& condition) { return protocol::one_if<Number>(condition); };
-  return one(stripe.queued) + one(stripe.queued) + one(stripe.running) + one(stripe.rerun_owed) +
-         one(stripe.rerun_owed);
+Number left_when_applied(const Stripe& stripe) {
+  return times(2, count(stripe.queued)) + count(stripe.running) +
+         times(2, count(stripe.rerun_owed));
 }
 
-void add_ranking(Claims& claims, const Step& step, const State& was, const State& is) {
-  Number before = left_to_do(was.worker), after = left_to_do(is.worker);
-  const auto apart = std::min(was.stripes.size(), told_apart - 1);
-  z3::expr others = context().bool_val(true);
-  for (std::size_t i = 0; i < was.stripes.size(); ++i) {
-    if (i < apart) {
-      before = before + left_to_do(was.stripes[i]);
-      after = after + left_to_do(is.stripes[i]);
-    } else {
-      others = left_to_do(is.stripes[i]).term <= left_to_do(was.stripes[i]).term;
-    }
+// Before closing, each step that neither asks for more nor has more work lowers this one. A factor
+// is what is to come of the thing, and one.
+Number left_when_open(const Worker& worker) {
+  return times(8, worker.control.length) + times(7, worker.queued()) + times(3, worker.owed) +
+         times(2, worker.tokens) + worker.looking();
+}
+Number left_when_open(const Stripe& stripe) {
+  return times(12, count(stripe.claimed)) + times(4, count(stripe.running)) +
+         times(7, count(stripe.running && stripe.asked()));
+}
+
+struct Left {
+  Number known;   // of the worker, and of the stripes that a step may be on
+  Number others;  // of any other stripe
+};
+template <class Measure>
+Left left(const State& state, const Measure& measure) {
+  Left result{measure(state.worker), Number(0)};
+  for (std::size_t i = 0; i < state.stripes.size(); ++i) {
+    auto& sum = i < told_apart - 1 ? result.known : result.others;
+    sum = sum + measure(state.stripes[i]);
   }
-  const auto lower = step.of_threads ? after.term < before.term : after.term <= before.term;
+  return result;
+}
+
+bool begins(const std::string& text, const char* with) { return text.rfind(with, 0) == 0; }
+
+void add_ranking(Claims& claims, const Step& step, const State& was, const State& is) {
+  // By so much at least; a negative number says how much it may rise.
+  const auto falls = [&](const auto& measure, int by) {
+    const auto before = left(was, measure);
+    const auto after = left(is, measure);
+    return !(before.known < after.known + Number(by)) && !(before.others < after.others) &&
+           !(after.known < Number(0));
+  };
+  const auto when_applied = [](const auto& of) { return left_when_applied(of); };
+  const auto when_open = [](const auto& of) { return left_when_open(of); };
   add(claims, "once the mode is applied, each step of a thread or token leaves less to do",
-      z3::implies(was.worker.applied.term, lower && others && after.term >= 0));
+      protocol::implies(was.worker.applied, falls(when_applied, step.of_threads ? 1 : 0)).term);
+  const bool asks_for_more = begins(step.name, "request") || begins(step.name, "start") ||
+                             begins(step.name, "release more work");
+  if (!asks_for_more) {
+    // What finish does is seen with release already; a thread that is unwound wakes another, and
+    // both together lower it.
+    const int by = step.name == "finish unwound"  ? -2
+                   : begins(step.name, "finish")  ? 0
+                   : begins(step.name, "release") ? 3
+                                                  : 1;
+    add(claims, "an open worker comes to rest: what asks for no more leaves less to do",
+        (is.worker.closed || falls(when_open, by)).term);
+  }
 }
 
 }  // namespace

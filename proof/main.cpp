@@ -75,6 +75,7 @@ int main_of(int argc, char** argv) {
   app.add_flag("--quick", options.quick, "neither what each claim rests on, nor the broken steps");
   app.add_option("--scripts", options.scripts, "write each question as SMT-LIB into this folder");
   app.add_option("--argued", options.argued, "breaks that survive for a reason");
+  app.add_option("--without", options.without, "leave an invariant out");
   app.add_option("--json", json, "write what came of it into this file");
   CLI11_PARSE(app, argc, argv);
   const auto started = std::chrono::steady_clock::now();

@@ -103,6 +103,7 @@ void Proof::ask(const Question& question, bool is_property, std::size_t stripes)
   const auto name = sized(question.name, stripes);
   Asked asked(question);
   Script script(question);
+  const std::set<std::string> left_out = {options_.without};
   if (!asked.possible()) {
     const auto why = never.find(question.name);
     if (why == never.end()) {
@@ -122,7 +123,10 @@ void Proof::ask(const Question& question, bool is_property, std::size_t stripes)
     row.is_known =
         row.is_known || std::any_of(question.known.begin(), question.known.end(), in_known);
     script.expect(claim.holds, claim.sentence, true);
-    const auto answer = asked.follows(claim.holds);
+    if (claim.sentence == options_.without) {
+      continue;
+    }
+    const auto answer = asked.follows(claim.holds, left_out);
     if (answer == Answer::follows) {
       ++proven_;
       ++row.proven;

@@ -35,6 +35,7 @@ struct Options {
   bool quick = false;  // every proof, and neither what each rests on nor the broken steps
   std::string scripts;
   std::string argued;
+  std::string without;  // an invariant that is left out: then something must not be proven
 };
 
 class Proof {
