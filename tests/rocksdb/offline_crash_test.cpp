@@ -73,6 +73,24 @@ TEST_P(OfflineCrash, before_any_step_loses_nothing) {
   EXPECT_GE(ended_by_it, signal == SIGKILL ? rounds * 3 / 4 : 1U);
 }
 
+// RocksDB moves a WAL that is of no use any more into the archive; one that a killed run left is no
+// part of the database, and stays.
+TEST(OfflineCrash, kill_before_each_later_step_leaves_archived_logs_to_a_second_run) {
+  const auto& archived = kind("wal_archived");
+  const TemporaryFolder folder;
+  const auto steps = steps_of(archived, folder.path() / "whole");
+  for (auto step = steps / 2; step <= steps; ++step) {
+    SCOPED_TRACE(step);
+    const auto work = folder.path() / std::to_string(step);
+    make(archived, work);
+    Circumstances circumstances;
+    circumstances.signal_at = {SIGKILL, step};
+    run(arguments_of(archived, work), circumstances);
+    const auto again = run(arguments_of(archived, work));
+    EXPECT_EQ(again.status, 0) << again.err;
+  }
+}
+
 std::string name_of(const ::testing::TestParamInfo<int>& info) {
   return info.param == SIGKILL ? "kill" : "interrupt";
 }

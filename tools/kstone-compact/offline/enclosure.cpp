@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -379,6 +380,12 @@ IOStatus Enclosure::RenameFile(const std::string& from, const std::string& to,
   }
   if (auto status = place("rename to", to, target); !status.ok()) {
     return status;
+  }
+  if (!is_replaceable(source) &&
+      std::filesystem::path(target).parent_path().filename() == "archive") {
+    // A WAL that an earlier run left when it was killed: it stays, as in DeleteFile. RocksDB would
+    // move it only once it is of no use.
+    return IOStatus::OK();
   }
   const auto name = name_of(target);
   const bool replaces = name == "CURRENT" || name == "IDENTITY";
