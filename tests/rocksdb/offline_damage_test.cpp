@@ -53,11 +53,6 @@ class OfflineDamage : public OfflineTest {
     expect_ok(database->Close());
     return found;
   }
-  static void damage(const std::string& path, std::streamoff at) {
-    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(at);
-    file << "damaged damaged damaged";
-  }
   // Every key's value, by whoever opens it with RocksDB's own defaults; or the error.
   Contents contents_of_default() const {
     ::rocksdb::DB* opened = nullptr;
@@ -74,12 +69,6 @@ class OfflineDamage : public OfflineTest {
     }
     expect_ok(at->status());
     return found;
-  }
-  // An SST of the family, the first or the last of its first level.
-  static std::string sst_of(OwnedDatabase& database, std::size_t family) {
-    ::rocksdb::ColumnFamilyMetaData metadata;
-    database.db().GetColumnFamilyMetaData(database.handles()[family], &metadata);
-    return metadata.levels[0].files.at(0).db_path + metadata.levels[0].files.at(0).name;
   }
 };
 
@@ -138,7 +127,7 @@ TEST_F(OfflineDamage, of_a_footer_costs_one_family) {
   std::string victim;
   {
     OwnedDatabase database(kind("plain").owner(work()), db());
-    victim = sst_of(database, 1);
+    victim = sst_of(database, database.handles()[1]);
   }
   damage(victim, static_cast<std::streamoff>(fs::file_size(victim)) - 23);
   const auto result = run({"db", db(), "--json"});
@@ -162,7 +151,7 @@ TEST_F(OfflineDamage, beside_a_fifo_family_costs_one_family) {
     OwnedDatabase database(mixed.owner(work()), db());
     for (std::size_t at = 0; at < database.handles().size(); ++at) {
       if (database.handles()[at]->GetName() == "other") {
-        victim = sst_of(database, at);
+        victim = sst_of(database, database.handles()[at]);
       }
     }
   }
@@ -181,7 +170,7 @@ TEST_F(OfflineDamage, sst_that_is_gone_names_what_helps) {
   std::string victim;
   {
     OwnedDatabase database(kind("plain").owner(work()), db());
-    victim = sst_of(database, 1);
+    victim = sst_of(database, database.handles()[1]);
   }
   fs::remove(victim);
   expect_refusal({"db", db()}, "if a file is lost: restoring it");

@@ -5,7 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "offline_kinds.h"
 #include "process_support.h"
@@ -19,6 +21,20 @@ class OfflineTest : public ::testing::Test {
   void make_kind(const std::string& name) { make(kind(name), work()); }
   void write(const std::filesystem::path& path, const std::string& text) const {
     std::ofstream(path, std::ios::binary) << text;
+  }
+
+  // An SST of the family's first level.
+  static std::string sst_of(OwnedDatabase& database, ::rocksdb::ColumnFamilyHandle* family,
+                            std::size_t file = 0) {
+    ::rocksdb::ColumnFamilyMetaData metadata;
+    database.db().GetColumnFamilyMetaData(family, &metadata);
+    const auto& found = metadata.levels[0].files.at(file);
+    return found.db_path + found.name;
+  }
+  static void damage(const std::string& path, std::streamoff at) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(at);
+    file << "damaged damaged damaged";
   }
 
   // Refused in one line that says so, with no byte changed.

@@ -336,16 +336,11 @@ TEST_F(Offline, family_with_a_damaged_sst_costs_itself_alone) {
     OwnedDatabase database(owner, db());
     for (auto* handle : database.handles()) {
       if (handle->GetName() == "family-7") {
-        ::rocksdb::ColumnFamilyMetaData metadata;
-        database.db().GetColumnFamilyMetaData(handle, &metadata);
-        victim = db() + metadata.levels[0].files[1].name;
+        victim = sst_of(database, handle, 1);
       }
     }
   }
-  std::fstream file(victim, std::ios::in | std::ios::out | std::ios::binary);
-  file.seekp(3000);
-  file << "damaged damaged damaged";
-  file.close();
+  damage(victim, 3000);
   const auto result = run({"db", db(), "--json", "--workers", "3"});
   EXPECT_EQ(result.status, 2);
   EXPECT_NE(result.err.find("family-7"), std::string::npos) << result.err;
@@ -394,14 +389,9 @@ TEST_F(Offline, family_that_cannot_be_read_costs_itself_alone_in_a_full_comparis
   std::string victim;
   {
     OwnedDatabase database(kind("plain").owner(work()), db());
-    ::rocksdb::ColumnFamilyMetaData metadata;
-    database.db().GetColumnFamilyMetaData(database.handles().back(), &metadata);
-    victim = db() + metadata.levels[0].files[1].name;
+    victim = sst_of(database, database.handles().back(), 1);
   }
-  std::fstream file(victim, std::ios::in | std::ios::out | std::ios::binary);
-  file.seekp(3000);
-  file << "damaged damaged damaged";
-  file.close();
+  damage(victim, 3000);
   const auto result = run({"db", db(), "--json", "--verify", "full"});
   EXPECT_EQ(result.status, 2) << result.err;
   const auto families = json::parse(result.out)["column_families"];

@@ -88,15 +88,9 @@ TEST_F(OfflineWords, report_names_what_a_full_comparison_left_alone) {
   std::string victim;
   {
     OwnedDatabase database(kind("plain").owner(work()), db());
-    ::rocksdb::ColumnFamilyMetaData metadata;
-    database.db().GetColumnFamilyMetaData(database.handles().back(), &metadata);
-    victim = db() + metadata.levels[0].files[1].name;
+    victim = sst_of(database, database.handles().back(), 1);
   }
-  {
-    std::fstream file(victim, std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(3000);
-    file << "damaged damaged damaged";
-  }
+  damage(victim, 3000);
   const auto result = run({"db", db(), "--verify", "full", "--skip-family", "other"});
   EXPECT_EQ(result.status, 0) << result.err;
   expect_in(result.out, "column family 'other' was not read, and not compared");
