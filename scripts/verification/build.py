@@ -20,13 +20,14 @@ MODEL_FLAGS = ["-std=c++20", "-fno-sized-deallocation", "-fno-lifetime-dse", "-w
 MEMORY_KB = 4_000_000
 
 
-def listed(lists):
-    """The C++ sources that a CMakeLists.txt names, without their ending."""
-    return re.findall(r"^\s*(?:\$\{CMAKE_CURRENT_SOURCE_DIR\}/)?([\w/]+)\.cpp\s*$", lists.read_text(), re.M)
+def listed(folder, target, root=ROOT):
+    """The C++ sources that the CMakeLists.txt of a folder lists for a target or in a variable, without the ending .cpp."""
+    words = re.search(rf"^\w+\(\s*{target}\s([^)]*)\)", (root / folder / "CMakeLists.txt").read_text(), re.M)[1].split()
+    return [word.removeprefix("${CMAKE_CURRENT_SOURCE_DIR}/").removesuffix(".cpp") for word in words if word.endswith(".cpp")]
 
 
-# As CMake lists them: the library without its adapters.
-SOURCES = listed(ROOT / "src" / "CMakeLists.txt")
+# The library without its adapters.
+SOURCES = listed("src", "kstone_sources")
 # What the worker is made of: all that lies below detail/, the forwarding class, and the core. The others hold values, counters
 # for statistics, and the policy for real threads.
 CORE = [name for name in SOURCES if name.startswith("core/")]
@@ -76,9 +77,8 @@ def in_parallel(jobs, function, items):
 
 
 def model_sources(root=ROOT):
-    """The sources of the model checker, as CMake builds it."""
-    lists = (root / "model" / "CMakeLists.txt").read_text()
-    return [f"model/{name}" for name in re.search(r"add_library\(kstone_model STATIC\s([^)]*)\)", lists)[1].split()]
+    """The sources of the model checker."""
+    return [f"model/{name}.cpp" for name in listed("model", "kstone_model", root)]
 
 
 class Tree:
@@ -100,7 +100,7 @@ class Tree:
 
     def listed(self):
         """The scenario files that CMake builds."""
-        return {f"{name}.cpp" for name in listed(self.directory / "model" / "worker" / "CMakeLists.txt")}
+        return {f"{name}.cpp" for name in listed("model/worker", "model_worker", self.directory)}
 
 
 class Builder:

@@ -12,14 +12,15 @@ import sys
 import time
 
 import operators
-from build import MEMORY_KB, ROOT, Builder, Failed, Tree, in_parallel, last_line, run
+from build import MEMORY_KB, ROOT, Builder, Failed, Tree, in_parallel, last_line, listed, run
 from mutation import DRAW, Log, chosen_of, make_mutants, write_overlay, write_single
 
 SEED = 20261122  # of the draw: written down before the first run
 DRAWN = 20
 # An answer that the worker as it is gives in so many programs, and a mutant in none, tells.
 USUAL = 5
-SOURCES = [f"proptests/programs/{name}.cpp" for name in ("answers", "explanation", "generate", "main", "program", "relacy_policy")]
+SOURCES = [f"proptests/programs/{name}.cpp" for name in listed("proptests/programs", "kstone_programs")
+           if name != "broken_policies"]
 
 
 def draw(results):

@@ -11,7 +11,7 @@ import shlex
 import shutil
 import time
 
-from build import CXX, ROOT, SOURCES, in_parallel, run
+from build import CXX, ROOT, SOURCES, in_parallel, listed, run
 from mutation import Log
 from pace import Share
 
@@ -19,8 +19,7 @@ CLANG = "clang++-19"
 FLAGS = ["-std=c++20", "-O1", "-g", "-fno-omit-frame-pointer", "-w"]
 ADDRESS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 THREAD = ["-fsanitize=thread"]
-REPLAY = [f"tsan/{name}.cpp" for name in ("replay", "replay_calls", "replay_threads", "replay_words")]
-STRESS = ["tsan/stress.cpp", *REPLAY, *(f"src/{name}.cpp" for name in SOURCES)]
+STRESS = [*(f"tsan/{name}.cpp" for name in listed("tsan", "kstone_tsan_stress")), *(f"src/{name}.cpp" for name in SOURCES)]
 SOAK = ["tsan/soak.cpp", *(f"tools/kstone-compact/{name}.cpp" for name in ("demo_database", "ledger", "verifier")),
         *(f"src/rocksdb/{name}.cpp" for name in ("column_family_compactor", "database_listener", "leveled_picker")),
         *(f"src/{name}.cpp" for name in SOURCES)]
