@@ -12,6 +12,7 @@ sys.path.insert(0, str(MODEL.parent / "scripts" / "verification"))
 
 import build
 import model
+import order
 
 worker, soundness, refused = sys.argv[1:]
 SUITE = "request_then_idle_without_tokens"
@@ -146,9 +147,26 @@ with tempfile.TemporaryDirectory() as folder:
         expect(count <= 100, f"--jobs {jobs} --max-executions 100: {count} executions")
 
 # Scenario files that nobody builds.
-built = {f"{name}.cpp" for name in build.listed(MODEL / "worker" / "CMakeLists.txt")}
+built = {f"{name}.cpp" for name in build.listed("model/worker", "model_worker")}
 unlisted = {path.name for path in (MODEL / "worker").glob("*.cpp")} - built
 expect(not unlisted, "model/worker/CMakeLists.txt does not list " + ", ".join(sorted(unlisted)))
+
+# Swaps that mutants leave out, because nobody can see them, and those that they must not.
+FACTS = order.Facts.of(["std::condition_variable changed_;\n  condition_variable changed_;\n  Cell<State> state_ KSTONE_GUARDED_BY(mutex_);",
+                        "bool closed() const;"])
+BODY = "auto& core = state_.write().core;"
+for one, two, unseen in (
+        ("++state_.write().callers;", "state_.write().started = true;", True),
+        ("changed_.notify_all();", "++state_.write().callers;", True),
+        ("++state_.write().callers;", "const bool many = state_.read().callers > 1;", False),  # the second reads what the first writes
+        ("core.apply(mode);", "const bool late = state_.read().core.closed();", False),  # ... by another name
+        ("++state_.write().callers;", "mutex_.unlock();", False),                  # others look
+        ("++state_.write().callers;", "inbox_.wake(1);", False),
+        ("++state_.write().callers;", "leave(slot);", False),                     # not known what it does
+        ("++state_.write().callers;", "if (core.closed()) { return; }", False)):
+    scope = order.Scope.of(FACTS, "mutex_", BODY)
+    expect(order.unseen(scope, one, two) == unseen, f"'{one}' and '{two}': unseen is {not unseen}")
+    expect(order.unseen(scope, two, one) == unseen, f"'{two}' and '{one}': unseen is {not unseen}")
 
 for problem in problems:
     print(f"RED {problem}")
