@@ -203,6 +203,16 @@ heed_signals() {
   exit $((128 + $(kill -l "$signalled")))
 }
 
+# group_ends PROCESS: whether its process group is gone within three seconds.
+group_ends() {
+  local tenths
+  for ((tenths = 0; tenths < 30; ++tenths)); do
+    kill -0 -- "-$1" 2>/dev/null || return 0
+    sleep 0.1
+  done
+  return 1
+}
+
 # run_whole COMMAND...: runs it as a process group, which a signal of this script ends as a whole:
 # no compiler and no test is left behind.
 run_whole() {
@@ -216,13 +226,9 @@ run_whole() {
   hand_on=$process
   [[ -z $signalled ]] || note_signal "$signalled"  # it came before there was a group
   wait_for "$process" || status=$?
-  if [[ -n $signalled ]]; then
-    local tenths
-    for ((tenths = 0; tenths < 30; ++tenths)); do
-      kill -0 -- "-$process" 2>/dev/null || break
-      sleep 0.1
-    done
+  if [[ -n $signalled ]] && ! group_ends "$process"; then
     kill -KILL -- "-$process" 2>/dev/null || true  # what does not listen
+    group_ends "$process" || true  # killed is not yet gone
   fi
   hand_on=
   heed_signals
