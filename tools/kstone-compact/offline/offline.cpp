@@ -37,6 +37,16 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+void require_not_refused(const OfflineOptions& options, const Plan& plan) {
+  if (!plan.refused()) {
+    return;
+  }
+  if (options.json) {
+    print_plan_json(plan);
+  }
+  throw BadInput(escaped(plan.path) + ": refused: " + plan.refusal());
+}
+
 // Compacts what the plan says, on a worker, in rounds. RocksDB stops all work on a database when
 // one compaction fails, and hands the error of that family to all others. So a round ends at the
 // first failure, the database is opened anew, and each suspect gets a round of its own: what fails
@@ -82,8 +92,8 @@ class Offline {
   Clock::time_point work_started_ = started_;
   std::uint64_t bytes_max_ = 0;  // that compactions read and write
 
-  mutable std::mutex
-      mutex_;  // guards progress_, the fates in report_, and failed_ while the worker runs
+  // Guards progress_, the fates in report_, and failed_ while the worker runs.
+  mutable std::mutex mutex_;
   Progress progress_;
   OfflineReport report_;
   bool failed_ = false;  // in this round
@@ -313,8 +323,8 @@ void Offline::begin_work() {
     bytes_max_ += family.compacts() ? family.bytes_read_max() + family.bytes_written_max() : 0;
   }
   look_.enclosure->work(plan.places, plan.files);
-  if (!look_.enclosure
-           ->locked()) {  // nobody had ever opened this copy, so there was nothing to lock
+  // Nobody had ever opened this copy, so there was nothing to lock.
+  if (!look_.enclosure->locked()) {
     require_lock(*look_.enclosure, plan.path);
     if (read_text(plan.path + "/CURRENT") != plan.current) {
       throw BadInput(escaped(plan.path) + ": somebody has opened it meanwhile");
@@ -346,12 +356,7 @@ void Offline::read_before() {
     }
   }
   judge(options_, look_.evidence, look_.plan);
-  if (look_.plan.refused()) {
-    if (options_.json) {
-      print_plan_json(look_.plan);
-    }
-    throw BadInput(escaped(look_.plan.path) + ": refused: " + look_.plan.refusal());
-  }
+  require_not_refused(options_, look_.plan);
 }
 
 void Offline::compare_records() {
@@ -367,7 +372,10 @@ void Offline::compare_records() {
   for (const auto& [family, before] : records_before_) {
     const auto found = after.find(family);
     if (found == after.end() || !found->second.whole) {
-      continue;  // interrupted: what was not read to its end tells nothing
+      if (!interrupted()) {
+        report_.wrong.push_back("column family " + in_quotes(family) + ": was not read afterwards");
+      }
+      continue;  // what was not read to its end tells nothing
     }
     report_.records_verified += before.records;
     if (!before.is_kept_in(found->second)) {
@@ -444,8 +452,8 @@ Look look_or_tell(const OfflineOptions& options) {
 }  // namespace
 
 int run_offline(const OfflineOptions& options, Wakeup& wakeup) {
-  umask(S_IRWXG |
-        S_IRWXO);  // a file is made for nobody else, and then given the mode it shall have
+  // A file is made for nobody else, and then given the mode it shall have.
+  umask(S_IRWXG | S_IRWXO);
   auto look = look_or_tell(options);
   if (options.plan) {
     options.json ? print_plan_json(look.plan) : print_plan(look.plan);
@@ -457,12 +465,7 @@ int run_offline(const OfflineOptions& options, Wakeup& wakeup) {
     options.json ? report.print_json() : report.print_table();
     return exit_success;
   }
-  if (look.plan.refused()) {
-    if (options.json) {
-      print_plan_json(look.plan);
-    }
-    throw BadInput(escaped(look.plan.path) + ": refused: " + look.plan.refusal());
-  }
+  require_not_refused(options, look.plan);
   return Offline(options, wakeup, look).run();
 }
 
