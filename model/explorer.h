@@ -119,8 +119,8 @@ struct Limits {
   std::uint32_t stale_depth = 2;
   std::uint64_t max_executions = 0;  // 0: no limit
   double max_seconds = 0;            // 0: no limit
-  double step_seconds =
-      1;  // of one thread's own time between two steps; more is an error. 0: no limit
+  // Of one thread's own time between two steps; more is an error. 0: no limit.
+  double step_seconds = 1;
   std::uint64_t seed = 1;              // Mode::random, Mode::estimate
   std::uint32_t priority_changes = 2;  // Mode::random: the "depth" of PCT, less one
   ShardOf shard = {};

@@ -176,8 +176,8 @@ std::vector<std::vector<Place>> places_of(const std::vector<void*>& addresses) {
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     Dl_info info{};
     link_map* map = nullptr;
-    const auto address =
-        reinterpret_cast<std::uintptr_t>(addresses[i]) - 1;  // the call, not what comes after it
+    // The call, not what comes after it.
+    const auto address = reinterpret_cast<std::uintptr_t>(addresses[i]) - 1;
     if (dladdr1(reinterpret_cast<void*>(address), &info, reinterpret_cast<void**>(&map),
                 RTLD_DL_LINKMAP) != 0 &&
         map != nullptr) {

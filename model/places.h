@@ -23,8 +23,8 @@ std::vector<std::vector<Place>> places_of(const std::vector<void*>& addresses);
 // Whose a place is. What is neither is the engine's, or the scenario's.
 bool is_system(const std::string& file);  // the compiler's, the standard library's, the kernel's
 bool is_worker(const std::string& file);  // a header of the library
-bool is_explorer(
-    const Place& place);  // whoever calls the scenario: beyond it nothing is the engine's
+// Whoever calls the scenario: beyond it nothing is the engine's.
+bool is_explorer(const Place& place);
 bool is_modelled(const std::string& file);  // the modelled types and the explorer behind them
 
 // The innermost call in a file of the engine, the innermost first in `calls`; null without one. A

@@ -10,8 +10,8 @@
 namespace kstone::rocksdb::test {
 
 struct SampleShape {
-  std::uint32_t families =
-      3;  // besides the default one, which stays empty; named "family-0", "family-1", ...
+  // Besides the default one, which stays empty; named "family-0", "family-1", ...
+  std::uint32_t families = 3;
   std::uint32_t generations = 6;    // SSTs in L0 of each
   std::uint32_t keys = 200;         // that each generation writes or deletes
   std::uint32_t value_bytes = 500;  // of incompressible data

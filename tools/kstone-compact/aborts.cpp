@@ -29,8 +29,8 @@ void say(std::initializer_list<std::string_view> parts) {
 // Whoever comes first says why; a second thread that fails meanwhile waits for the end.
 [[noreturn]] void end(std::initializer_list<std::string_view> why) {
   static std::atomic_flag ending = ATOMIC_FLAG_INIT;
-  while (
-      ending.test_and_set(std::memory_order_relaxed)) {  // relaxed: nothing is read because of it
+  // Relaxed: nothing is read because of it.
+  while (ending.test_and_set(std::memory_order_relaxed)) {
     pause();
   }
   say(why);

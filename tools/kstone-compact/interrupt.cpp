@@ -135,8 +135,8 @@ void handle_signals(Wakeup& wakeup) {
 bool interrupted() noexcept { return was_interrupted.load(std::memory_order_relaxed); }
 
 int interrupt_status() noexcept {
-  const int signal =
-      first_signal.load(std::memory_order_relaxed);  // relaxed: `interrupted` may be all there is
+  // Relaxed: `interrupted` may be all there is.
+  const int signal = first_signal.load(std::memory_order_relaxed);
   return signal == 0 ? static_cast<int>(exit_interrupted) : 128 + signal;
 }
 

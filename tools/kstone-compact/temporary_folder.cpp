@@ -77,8 +77,8 @@ std::string make_temporary_folder() {
   pthread_sigmask(SIG_BLOCK, &all, &before);
   const bool made = mkdtemp(folder.data()) != nullptr;
   const int why = errno;
-  has_folder.store(
-      made);  // for a handler of this thread, which runs after it, or of one that is started later
+  // For a handler of this thread, which runs after it, or of one that is started later.
+  has_folder.store(made);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (!made) {
     throw BadInput("cannot make a temporary folder " + escaped(pattern) + ": " +

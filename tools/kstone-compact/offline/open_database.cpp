@@ -38,8 +38,8 @@ constexpr int open_files_max = 20;
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.persist_stats_to_disk = false;
-  options.skip_stats_update_on_db_open =
-      false;  // a compaction could not say how many records it reads
+  // Else a compaction could not say how many records it reads.
+  options.skip_stats_update_on_db_open = false;
   options.max_open_files = open_files_max;
   options.max_file_opening_threads = 1;
   // Nobody writes, and a log is never written over: it may be a hard link of a backup's.
