@@ -125,6 +125,7 @@ class Replay {
   void compact(Thread& thread);
   void claim_sleeper(Thread& thread);
   void finish(Thread& thread);
+  void tell_of_end(Thread& thread);
   void release(Thread& thread);
   void leave(Thread& thread);
   void scan(Thread& thread);

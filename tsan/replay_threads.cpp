@@ -20,6 +20,7 @@ void Replay::work(Thread& thread) {
       leave(thread);
       return;
     }
+    tell_of_end(thread);
   } else {
     require(thread.phase == Phase::begins || thread.phase == Phase::woke,
             "a worker thread takes the mutex out of turn");
@@ -122,6 +123,9 @@ void Replay::finish(Thread& thread) {
   }
   require(state_.worker.may_finish(stripe), "a compaction ends that does not run");
   state_.worker.finish(stripe, thread.outcome, error);
+}
+
+void Replay::tell_of_end(Thread& thread) {
   if (callers_.tells_of_end()) {
     notify(thread, Change::episode_ended, true);
   }
@@ -165,6 +169,10 @@ void Replay::leave(Thread& thread) {
   }
   thread.owed_tokens = 0;
   if (thread.unwound) {
+    // It tells of its compaction's end once it has left.
+    if (thread.role == Role::worker) {
+      tell_of_end(thread);
+    }
     claim_sleeper(thread);
   }
   unlock(thread);
@@ -204,9 +212,7 @@ void Replay::close(Thread& thread) {
     require_made(stripe.word, closing, "shutdown does not close a stripe's word");
   }
   notify(thread, Change::closed, false);
-  if (callers_.tells_of_end()) {
-    notify(thread, Change::episode_ended, true);
-  }
+  tell_of_end(thread);
 }
 
 }  // namespace kstone::trace
