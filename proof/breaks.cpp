@@ -244,14 +244,14 @@ std::vector<ByHand> by_hand_of_ends() {
          s.release(stripe(s), Kind::done);
          stripe(s).word.requests = Number(0);
        }},
-      {"release more work", "requests nothing for the rest",
+      {"release more_work", "requests nothing for the rest",
        [](State& s) { s.release(stripe(s), Kind::done); }},
-      {"release more work", "takes nothing back",
+      {"release more_work", "takes nothing back",
        [](State& s) { s.worker.release(stripe(s), Kind::more_work); }},
       {"finish failed", "as done", [](State& s) { s.finish(stripe(s), Kind::done, error()); }},
       {"finish done", "as more work",
        [](State& s) { s.finish(stripe(s), Kind::more_work, error()); }},
-      {"finish more work", "as done", [](State& s) { s.finish(stripe(s), Kind::done, error()); }},
+      {"finish more_work", "as done", [](State& s) { s.finish(stripe(s), Kind::done, error()); }},
       {"finish done", "without the inbox",
        [](State& s) { s.worker.finish(stripe(s), Kind::done, error()); }},
       {"finish done", "to the head of the queue",

@@ -221,7 +221,7 @@ void add_ranking(Claims& claims, const Step& step, const State& was, const State
   add(claims, "once the mode is applied, each step of a thread or token leaves less to do",
       protocol::implies(was.worker.applied, falls(when_applied, step.of_threads ? 1 : 0)).term);
   const bool asks_for_more = begins(step.name, "request") || begins(step.name, "start") ||
-                             begins(step.name, "release more work");
+                             begins(step.name, "release more_work");
   if (!asks_for_more) {
     // What finish does is seen with release already; a thread that is unwound wakes another, and
     // both together lower it.
@@ -372,7 +372,7 @@ void add_progress(Claims& claims, const State& state, const Some& some) {
       (w.closed || some({"close"})) && (w.closed || w.started || some({"start"})));
   Condition ends(true);
   for (int kind = 0; kind < kinds; ++kind) {
-    ends = ends && some({std::string("release ") + name_of(static_cast<Kind>(kind))});
+    ends = ends && some({"release " + std::string(to_string(static_cast<Kind>(kind)))});
   }
   put("a compaction can end, whatever its job returned",
       implies(w.running != Number(0) && !w.closing(), ends));

@@ -18,7 +18,7 @@ bool applies(const Step& step, std::size_t stripes) {
 
 // Steps that are never possible, and why.
 const std::map<std::string, std::string> never = {
-    {"push of it before finish more work",
+    {"push of it before finish more_work",
      "the worker's own request for the rest keeps the word above nothing, so that no call claims "
      "the stripe"}};
 

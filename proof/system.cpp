@@ -61,7 +61,7 @@ std::vector<Field> fields(Stripe& stripe, const std::string& prefix) {
   add("learnt", s.learnt);
   add("ends", s.ends);
   add("outcomes", s.outcomes);
-  static_assert(sizeof(Stripe) == (16 + 3 + 3 + 4 + 6) * sizeof(Number));
+  static_assert(sizeof(Stripe) == (16 + 3 + 3 + 4 + kinds) * sizeof(Number));
   for (auto& field : result) {
     field.name = prefix + field.name;
   }
@@ -120,11 +120,6 @@ z3::expr given(const State& state) {
     }
   }
   return all && any_number("threads").term >= 0 && any_number("error").term >= 0;
-}
-
-const char* name_of(Kind kind) {
-  const char* const names[] = {"done", "nothing to do", "more work", "retry", "failed", "stopped"};
-  return names[static_cast<int>(kind)];
 }
 
 State seen(const State& state, const Middle& middle) {
@@ -272,7 +267,7 @@ Condition counts_as(Kind kind, const State& before, const State& after) {
 
 // A compaction's end, with what may come between its halves.
 std::vector<Step> ends_with(Kind kind) {
-  const std::string of = std::string(" ") + name_of(kind);
+  const std::string of = " " + std::string(to_string(kind));
   const auto may_finish = [](const State& s) { return s.worker.may_finish(s.stripes[of_step]); };
   const auto finish = [kind](State& s) { s.finish(s.stripes[of_step], kind, any_number("error")); };
   std::vector<Step> result = {

@@ -76,8 +76,7 @@ struct Step {
 };
 
 std::vector<Step> steps();
-const char* name_of(Kind kind);
-inline constexpr int kinds = 6;
+inline constexpr int kinds = static_cast<int>(CompactionOutcome::kind_count);
 
 }  // namespace kstone::proof
 

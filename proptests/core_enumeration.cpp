@@ -120,8 +120,8 @@ std::vector<Step> steps(const Size& size) {
   for (std::uint32_t id = 0; id < size.stripes; ++id) {
     result.push_back({.call = Call::request, .stripe = id});
     result.push_back({.call = Call::list, .stripe = id});
-    for (int ending = 0; ending <= static_cast<int>(last_ending); ++ending) {
-      result.push_back({.call = Call::finish, .stripe = id, .ending = static_cast<Ending>(ending)});
+    for (std::uint32_t ending = 0; ending < std::size(endings); ++ending) {
+      result.push_back({.call = Call::finish, .stripe = id, .ending = ending});
     }
   }
   for (std::uint32_t threads = 1; threads <= size.threads; ++threads) {
@@ -162,7 +162,7 @@ struct Result {
   std::uint64_t final_states = 0;  // closed, and no thread is left
   std::uint32_t depth = 0;
   std::uint64_t calls[static_cast<std::size_t>(last_call) + 1] = {};
-  std::uint64_t endings[static_cast<std::size_t>(last_ending) + 1] = {};
+  std::uint64_t ended_as[std::size(endings)] = {};
   bool complete = false;   // no state is left to be looked at
   std::string difference;  // empty if none was found
   std::vector<Step> path;  // the shortest to it
@@ -228,7 +228,7 @@ class Enumeration {
       }
       ++result_.transitions;
       ++result_.calls[static_cast<std::size_t>(step.call)];
-      result_.endings[static_cast<std::size_t>(step.ending)] += step.call == Call::finish;
+      result_.ended_as[step.ending] += step.call == Call::finish;
       if (found != nullptr) {
         result_.difference = found;
         result_.path = path();
@@ -310,9 +310,9 @@ std::string vacuous(const Result& result) {
       return "call " + std::to_string(call) + " never came";
     }
   }
-  for (std::size_t ending = 0; ending <= static_cast<std::size_t>(last_ending); ++ending) {
-    if (result.endings[ending] == 0) {
-      return "ending " + std::to_string(ending) + " never came";
+  for (std::uint32_t ending = 0; ending < std::size(endings); ++ending) {
+    if (result.ended_as[ending] == 0) {
+      return std::string("the ending \"") + endings[ending].name + "\" never came";
     }
   }
   return result.final_states == 0 ? "no final state was reached" : "";

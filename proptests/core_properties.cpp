@@ -92,7 +92,7 @@ Step any_step(const Shell& shell) {
     case Call::finish:
       step.stripe = any_of(stripes_for(shell, step.call));
       if (step.call == Call::finish) {
-        step.ending = static_cast<Ending>(any_of(static_cast<int>(last_ending) + 1));
+        step.ending = static_cast<std::uint32_t>(any_of(static_cast<int>(std::size(endings))));
       }
       break;
     case Call::start:

@@ -112,45 +112,29 @@ enum class Call : std::uint8_t {
 constexpr Call last_call = Call::discard_queue;
 
 // How a compaction ends.
-enum class Ending : std::uint8_t {
-  done,
-  nothing_to_do,
-  more_work,
-  retry,
-  failed,
-  failed_without_text,
-  stopped,
-  thread_ended,  // the job has ended its thread
+struct Ending {
+  const char* name;
+  CompactionOutcome::Kind kind;
+  const char* error = nullptr;
+  bool thread_ends = false;
 };
-constexpr Ending last_ending = Ending::thread_ended;
-
-inline CompactionOutcome::Kind kind_of(Ending ending) {
-  using Kind = CompactionOutcome::Kind;
-  constexpr Kind kinds[] = {Kind::done,   Kind::nothing_to_do, Kind::more_work, Kind::retry,
-                            Kind::failed, Kind::failed,        Kind::stopped,   Kind::failed};
-  return kinds[static_cast<std::size_t>(ending)];
-}
-inline std::optional<std::string> error_of(Ending ending) {
-  switch (ending) {
-    case Ending::retry:
-      return "disk full";
-    case Ending::failed:
-      return "bad block";
-    case Ending::failed_without_text:
-      return "";
-    case Ending::thread_ended:
-      return "thread ended";
-    default:
-      return std::nullopt;
-  }
-}
+inline constexpr Ending endings[] = {
+    {"done", CompactionOutcome::Kind::done},
+    {"nothing_to_do", CompactionOutcome::Kind::nothing_to_do},
+    {"more_work", CompactionOutcome::Kind::more_work},
+    {"retry", CompactionOutcome::Kind::retry, "disk full"},
+    {"failed", CompactionOutcome::Kind::failed, "bad block"},
+    {"failed, without text", CompactionOutcome::Kind::failed, ""},
+    {"stopped", CompactionOutcome::Kind::stopped},
+    {"failed, its thread ends", CompactionOutcome::Kind::failed, "thread ended", true},
+};
 
 struct Step {
   Call call{};
   std::uint32_t stripe = 0;  // request, list, finish
   // Start: threads. take, close_stripe: that many more requests have just come.
   std::uint32_t count = 0;
-  Ending ending = Ending::done;             // finish
+  std::uint32_t ending = 0;                 // finish: of `endings`
   ShutdownMode mode = ShutdownMode::drain;  // apply
 };
 
@@ -158,9 +142,6 @@ inline std::string to_string(const Step& step) {
   const auto stripe = std::to_string(step.stripe);
   const auto more =
       step.count == 0 ? std::string() : ", after " + std::to_string(step.count) + " more requests";
-  constexpr const char* endings[] = {
-      "done",   "nothing_to_do",        "more_work", "retry",
-      "failed", "failed, without text", "stopped",   "failed, its thread ends"};
   switch (step.call) {
     case Call::request:
       return "request(" + stripe + ")";
@@ -173,7 +154,7 @@ inline std::string to_string(const Step& step) {
     case Call::take:
       return "take()" + more;
     case Call::finish:
-      return "finish(" + stripe + ", " + endings[static_cast<std::size_t>(step.ending)] + ")";
+      return "finish(" + stripe + ", " + endings[step.ending].name + ")";
     case Call::leave:
       return "a thread leaves";
     case Call::close:
@@ -194,11 +175,11 @@ struct Size {
 };
 
 // Numbers of errors, for the protocol.
-inline std::uint32_t number_of_error(Ending ending) {
-  return error_of(ending) ? static_cast<std::uint32_t>(ending) + 1 : 0;
+inline std::uint32_t number_of_error(std::uint32_t ending) {
+  return endings[ending].error != nullptr ? ending + 1 : 0;
 }
 inline std::string error_of_number(std::uint32_t number) {
-  const auto text = number == 0 ? "" : *error_of(static_cast<Ending>(number - 1));
+  const std::string text = number == 0 ? "" : endings[number - 1].error;
   return number != 0 && text.empty() ? "no text" : text;
 }
 
@@ -282,11 +263,11 @@ struct Shell : protocol::State<std::uint32_t, bool> {
     }
   }
   // Both halves: to the core, a request in between is one before.
-  void finish(Stripe& stripe, Ending ending) {
-    const auto kind = kind_of(ending);
+  void finish(Stripe& stripe, std::uint32_t ending) {
+    const auto kind = endings[ending].kind;
     release(stripe, kind);
     State::finish(stripe, kind, number_of_error(ending));
-    if (ending == Ending::thread_ended) {
+    if (endings[ending].thread_ends) {
       worker.leave();
     }
   }
@@ -323,15 +304,15 @@ inline bool perform(System& system, const Shell& before, const Step& step) {
       return same;
     }
     case Call::finish: {
-      const auto kind = kind_of(step.ending);
+      const auto& ending = endings[step.ending];
       const bool requested =
           core.closed() ? core.rerun_owed(step.stripe) : before.stripes[step.stripe].asked();
-      if (requested || kind == CompactionOutcome::Kind::more_work) {
+      if (requested || ending.kind == CompactionOutcome::Kind::more_work) {
         admit();
       }
-      system.finish(step.stripe, kind, requested);
-      if (auto error = error_of(step.ending)) {
-        system.record_error(std::move(*error));
+      system.finish(step.stripe, ending.kind, requested);
+      if (ending.error != nullptr) {
+        system.record_error(ending.error);
       }
       return true;
     }
@@ -368,35 +349,29 @@ inline const char* difference_of_worker(const Shell& expected, const SchedulingC
   KSTONE_MUST(core.running_max() == worker.running_max);
   KSTONE_MUST(core.first_error() == error_of_number(worker.first_error));
 
-  SchedulingCore::Counters sum;
+  WorkerCounters sum;
   std::uint32_t running = 0;
   for (const auto& stripe : expected.stripes) {
     sum.queued += stripe.learnt_of(Submission::queued);
     sum.coalesced += stripe.learnt_of(Submission::coalesced);
     sum.rerun_pending += stripe.learnt_of(Submission::rerun_pending);
-    sum.opened += stripe.opened();
-    sum.done += stripe.ends_as(protocol::End::done);
-    sum.failed += stripe.ends_as(protocol::End::failed);
-    sum.cancelled += stripe.ends_as(protocol::End::cancelled);
-    sum.discarded += stripe.ends_as(protocol::End::discarded);
-    sum.started += stripe.started;
-    std::transform(stripe.outcomes, stripe.outcomes + 6, sum.outcomes, sum.outcomes, std::plus{});
+    sum.episodes_opened += stripe.opened();
+    sum.episodes_done += stripe.ends_as(protocol::End::done);
+    sum.episodes_failed += stripe.ends_as(protocol::End::failed);
+    sum.episodes_cancelled += stripe.ends_as(protocol::End::cancelled);
+    sum.episodes_discarded += stripe.ends_as(protocol::End::discarded);
+    sum.compactions_started += stripe.started;
+    for (std::size_t kind = 0; kind < CompactionOutcome::kind_count; ++kind) {
+      sum.outcomes[static_cast<CompactionOutcome::Kind>(kind)] += stripe.outcomes[kind];
+    }
     running += stripe.running;
   }
   const auto& counters = core.counters();
   KSTONE_MUST(core.running() == running);  // C2
-  KSTONE_MUST(counters.queued == sum.queued);
-  KSTONE_MUST(counters.coalesced == sum.coalesced);
-  KSTONE_MUST(counters.rerun_pending == sum.rerun_pending);
-  KSTONE_MUST(counters.opened == sum.opened);
-  KSTONE_MUST(counters.done == sum.done);
-  KSTONE_MUST(counters.failed == sum.failed);
-  KSTONE_MUST(counters.cancelled == sum.cancelled);
-  KSTONE_MUST(counters.discarded == sum.discarded);
-  KSTONE_MUST(counters.started == sum.started);
-  KSTONE_MUST(std::equal(sum.outcomes, sum.outcomes + 6, counters.outcomes));
-  const auto all_ended = counters.done + counters.failed + counters.cancelled + counters.discarded;
-  KSTONE_MUST(counters.opened == all_ended + core.alive());                                 // C3
+  KSTONE_MUST(counters == sum);
+  const auto all_ended = counters.episodes_done + counters.episodes_failed +
+                         counters.episodes_cancelled + counters.episodes_discarded;
+  KSTONE_MUST(counters.episodes_opened == all_ended + core.alive());                        // C3
   KSTONE_MUST(!core.closed() || core.mode() == ShutdownMode::drain || core.queued() == 0);  // C5
   return nullptr;
 }
@@ -427,13 +402,8 @@ inline const char* difference_of_stripes(const Shell& expected, const Scheduling
 // What callers were told against what a snapshot says of them, and what wait_idle waits for. Only
 // while the mutex can be free: not in the middle of closing.
 inline const char* difference_of_answers(const Shell& expected, const SchedulingCore& core) {
-  const auto& counters = core.counters();
   WorkerSnapshot snapshot;
-  snapshot.queued = counters.queued;
-  snapshot.coalesced = counters.coalesced;
-  snapshot.rerun_pending = counters.rerun_pending;
-  snapshot.episodes_opened = counters.opened;
-  snapshot.episodes_alive = core.alive();
+  core.fill(snapshot);
   const std::uint64_t rejected = core.closed() ? 3 : 0;  // in each closed word
   std::uint64_t told[3] = {};                            // by Submission
   std::uint64_t alive = 0;

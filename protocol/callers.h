@@ -114,9 +114,6 @@ WorkerSnapshot snapshot_of(const State<Number, bool>& state) {
   const auto answered = [](const auto& stripe, Submission answer) {
     return stripe.learnt_of(answer) + stripe.pending(answer);
   };
-  std::uint64_t* const outcomes[] = {&result.outcomes_done,      &result.outcomes_nothing_to_do,
-                                     &result.outcomes_more_work, &result.outcomes_retry,
-                                     &result.outcomes_failed,    &result.outcomes_stopped};
   for (const auto& stripe : state.stripes) {
     result.queued += answered(stripe, Submission::queued);
     result.coalesced += answered(stripe, Submission::coalesced);
@@ -128,8 +125,8 @@ WorkerSnapshot snapshot_of(const State<Number, bool>& state) {
     result.episodes_discarded += stripe.ends_as(End::discarded);
     result.episodes_alive += stripe.alive();
     result.compactions_started += stripe.started;
-    for (int kind = 0; kind < 6; ++kind) {
-      *outcomes[kind] += stripe.outcomes[kind];
+    for (std::size_t kind = 0; kind < CompactionOutcome::kind_count; ++kind) {
+      result.outcomes[static_cast<CompactionOutcome::Kind>(kind)] += stripe.outcomes[kind];
     }
   }
   result.episodes_opened = result.queued + result.rerun_pending;

@@ -19,6 +19,8 @@
 #define KSTONE_PROTOCOL_PROTOCOL_H_
 
 #include <cstdint>
+#include <iterator>
+#include <numeric>
 #include <vector>
 
 #include "words.h"
@@ -56,7 +58,7 @@ struct Stripe {
   Number told[3] = {Number(0), Number(0), Number(0)};
   Number learnt[3] = {Number(0), Number(0), Number(0)};
   Number ends[4] = {Number(0), Number(0), Number(0), Number(0)};
-  Number outcomes[6] = {Number(0), Number(0), Number(0), Number(0), Number(0), Number(0)};
+  Number outcomes[CompactionOutcome::kind_count] = {};
   Number started{0};
 
   Bool idle() const { return !queued && !running; }
@@ -88,7 +90,7 @@ struct Stripe {
   }
 
   Number compactions_ended() const {
-    return outcomes[0] + outcomes[1] + outcomes[2] + outcomes[3] + outcomes[4] + outcomes[5];
+    return std::accumulate(std::begin(outcomes), std::end(outcomes), Number(0));
   }
   Number learnt_of(Submission answer) const { return learnt[static_cast<int>(answer)]; }
   Number ends_as(End how) const { return ends[static_cast<int>(how)]; }

@@ -229,7 +229,8 @@ std::vector<Step> steps(std::uint32_t stripes, std::uint32_t threads) {
                          : move == Move::start ? threads + 1
                                                : 1;
     for (std::uint32_t detail = 0; detail < details; ++detail) {
-      for (int kind = 0; kind < (ends ? 6 : 1); ++kind) {
+      for (int kind = 0; kind < (ends ? static_cast<int>(CompactionOutcome::kind_count) : 1);
+           ++kind) {
         result.push_back({move, detail, static_cast<Kind>(kind)});
       }
     }

@@ -55,7 +55,9 @@ TEST(Jobs, done_and_nothing_to_do_end_the_episode) {
     EXPECT_EQ(played.snapshot.episodes_done, 1U);
     EXPECT_EQ(played.snapshot.first_error, "");
   }
-  EXPECT_EQ(play({CompactionOutcome::nothing_to_do()}, false).snapshot.outcomes_nothing_to_do, 1U);
+  EXPECT_EQ(play({CompactionOutcome::nothing_to_do()}, false)
+                .snapshot.outcomes[CompactionOutcome::Kind::nothing_to_do],
+            1U);
   EXPECT_EQ(play({CompactionOutcome::done()}, false).snapshot.stats.total_compactions, 1U);
   EXPECT_EQ(play({CompactionOutcome::nothing_to_do()}, false).snapshot.stats.total_compactions, 0U);
 }
@@ -72,7 +74,7 @@ TEST(Jobs, more_work_goes_on_as_the_same_episode) {
   EXPECT_EQ(played.runs, (std::vector<Started>{{0, 1}, {0, 2}, {0, 3}}));
   EXPECT_EQ(played.snapshot.episodes_opened, 1U);
   EXPECT_EQ(played.snapshot.episodes_done, 1U);
-  EXPECT_EQ(played.snapshot.outcomes_more_work, 2U);
+  EXPECT_EQ(played.snapshot.outcomes[CompactionOutcome::Kind::more_work], 2U);
   EXPECT_EQ(played.snapshot.stats.total_compactions, 3U);
 }
 

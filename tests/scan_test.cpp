@@ -126,7 +126,7 @@ TEST(Scan, that_ends_its_thread_harms_nobody) {
   EXPECT_TRUE(report.complete);
   EXPECT_EQ(report.first_error, "");
   EXPECT_EQ(worker.snapshot().episodes_done, 2U);
-  EXPECT_EQ(worker.snapshot().outcomes_failed, 0U);
+  EXPECT_EQ(worker.snapshot().outcomes[CompactionOutcome::Kind::failed], 0U);
 }
 
 TEST(Scan, may_not_wait_for_its_own_worker) {

@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <set>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "test_support.h"
 
@@ -56,6 +59,27 @@ TEST(Snapshot, counts_what_the_core_has_not_learnt_of_yet) {
   EXPECT_EQ(snapshot.episodes_alive, 2U);
   EXPECT_EQ(snapshot.queue_size, 2U);
   EXPECT_EQ(broken_law(snapshot), "");
+}
+
+TEST(Snapshot, each_counter_has_a_name_and_is_visited_once) {
+  WorkerCounters counters;
+  auto* const words = reinterpret_cast<std::uint64_t*>(&counters);
+  constexpr std::size_t count = sizeof(WorkerCounters) / sizeof(std::uint64_t);
+  for (std::size_t i = 0; i < count; ++i) {
+    words[i] = i + 1;
+  }
+  std::vector<std::uint64_t> values;
+  std::set<std::string> names;
+  counters.for_each([&](std::string_view name, std::uint64_t value) {
+    names.emplace(name);
+    values.push_back(value);
+  });
+  ASSERT_EQ(values.size(), count);
+  EXPECT_EQ(names.size(), count);
+  for (std::size_t i = 0; i < count; ++i) {
+    EXPECT_EQ(values[i], i + 1);
+  }
+  EXPECT_TRUE(names.contains("outcomes_more_work"));
 }
 
 TEST(Snapshot, the_laws_hold_at_every_moment_of_a_busy_worker) {

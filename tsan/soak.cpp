@@ -50,6 +50,7 @@ namespace {
 
 using kstone::BackgroundWorker;
 using kstone::CompactionConfig;
+using kstone::CompactionOutcome;
 using kstone::ShutdownMode;
 using kstone::WorkerSnapshot;
 using kstone::compact::DemoDatabase;
@@ -308,13 +309,15 @@ class Life {
                           s.stats.active_compactions == 0,
                       "after shutdown something is left");
     problems_.require(s.compactions_started == jobs_, "compactions and jobs are not as many");
-    problems_.require(s.stats.total_compactions == s.outcomes_done + s.outcomes_more_work,
-                      "total_compactions is not the number of compactions that did something");
-    problems_.require(s.outcomes_failed == thrown_,
+    problems_.require(
+        s.stats.total_compactions == s.outcomes[CompactionOutcome::Kind::done] +
+                                         s.outcomes[CompactionOutcome::Kind::more_work],
+        "total_compactions is not the number of compactions that did something");
+    problems_.require(s.outcomes[CompactionOutcome::Kind::failed] == thrown_,
                       "jobs that failed and that threw are not as many: " + s.first_error);
     totals_.requests += s.requests();
     totals_.compactions += s.compactions_started;
-    totals_.compactions_failed += s.outcomes_retry;
+    totals_.compactions_failed += s.outcomes[CompactionOutcome::Kind::retry];
     totals_.episodes += s.episodes_opened;
     totals_.bytes_compacted += s.stats.total_bytes_read + s.stats.total_bytes_written;
     ++totals_.lives;

@@ -517,7 +517,8 @@ class Round {
              std::to_string(answers_[i].load()));
       }
     }
-    if (stats.snapshot().total_compactions != s.outcomes_done + s.outcomes_more_work) {
+    if (stats.snapshot().total_compactions != s.outcomes[CompactionOutcome::Kind::done] +
+                                                  s.outcomes[CompactionOutcome::Kind::more_work]) {
       fail("total_compactions is not the number of compactions that did something");
     }
   }

@@ -8,6 +8,7 @@
 
 #include "kstone/cxx20.h"
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -58,7 +59,7 @@ class [[nodiscard]] CompactionOutcome {
     failed,   // failed
     stopped,  // gave up because it was asked to stop
   };
-  static constexpr std::size_t kind_count = 6;
+  static constexpr std::size_t kind_count = static_cast<std::size_t>(Kind::stopped) + 1;
 
   static CompactionOutcome done() { return CompactionOutcome(Kind::done); }
   static CompactionOutcome nothing_to_do() { return CompactionOutcome(Kind::nothing_to_do); }
@@ -83,9 +84,30 @@ class [[nodiscard]] CompactionOutcome {
   std::string error_;
 };
 
-static_assert(static_cast<std::size_t>(CompactionOutcome::Kind::stopped) + 1 ==
-              CompactionOutcome::kind_count);
 KSTONE_EXPORT std::string_view to_string(CompactionOutcome::Kind kind) noexcept;
+
+// A number for each kind of outcome: `counts[CompactionOutcome::Kind::done]`.
+class OutcomeCounts {
+ public:
+  std::uint64_t& operator[](CompactionOutcome::Kind kind) {
+    return counts_[static_cast<std::size_t>(kind)];
+  }
+  std::uint64_t operator[](CompactionOutcome::Kind kind) const {
+    return counts_[static_cast<std::size_t>(kind)];
+  }
+  std::uint64_t sum() const noexcept {
+    std::uint64_t result = 0;
+    for (const auto count : counts_) {
+      result += count;
+    }
+    return result;
+  }
+
+  friend bool operator==(const OutcomeCounts&, const OutcomeCounts&) = default;
+
+ private:
+  std::array<std::uint64_t, CompactionOutcome::kind_count> counts_{};
+};
 
 enum class StartResult : std::uint8_t {
   // At least one worker thread runs, or the configuration is disabled and none is needed.
@@ -181,13 +203,8 @@ KSTONE_EXPORT std::string_view to_string(LogLevel level) noexcept;
 // Never called from `queue_compaction`. The text lives for the call only.
 using LogSink = std::function<void(LogLevel, std::string_view)>;
 
-// One moment of the worker. Of everything but `stats`, which jobs change while the snapshot is
-// taken, two laws hold in every snapshot:
-//   episodes_opened = done + failed + cancelled + discarded + alive
-//   episodes_opened = queued + rerun_pending
-struct WorkerSnapshot {
-  CompactionStats stats;
-
+// What the worker has counted since it was made. No counter goes back.
+struct WorkerCounters {
   // Answers given by `queue_compaction`. Exact once the callers have returned.
   std::uint64_t queued = 0;
   std::uint64_t coalesced = 0;
@@ -202,28 +219,55 @@ struct WorkerSnapshot {
   std::uint64_t episodes_failed = 0;
   std::uint64_t episodes_cancelled = 0;
   std::uint64_t episodes_discarded = 0;
-  std::uint64_t episodes_alive = 0;
 
   // Compactions started, and those that ended, by outcome.
   std::uint64_t compactions_started = 0;
-  std::uint64_t outcomes_done = 0;
-  std::uint64_t outcomes_nothing_to_do = 0;
-  std::uint64_t outcomes_more_work = 0;
-  std::uint64_t outcomes_retry = 0;
-  std::uint64_t outcomes_failed = 0;
-  std::uint64_t outcomes_stopped = 0;
+  OutcomeCounts outcomes;
 
+  std::uint64_t requests() const noexcept {
+    return queued + coalesced + rerun_pending + rejected_unknown_stripe + rejected_disabled +
+           rejected_shutting_down;
+  }
+
+  // Calls `visit` with the name and the value of each counter, in the order above; those of
+  // outcomes are named `outcomes_done`, and so on. The name lives for the call only.
+  template <class Visit>
+  void for_each(const Visit& visit) const {
+    visit(std::string_view("queued"), queued);
+    visit(std::string_view("coalesced"), coalesced);
+    visit(std::string_view("rerun_pending"), rerun_pending);
+    visit(std::string_view("rejected_unknown_stripe"), rejected_unknown_stripe);
+    visit(std::string_view("rejected_disabled"), rejected_disabled);
+    visit(std::string_view("rejected_shutting_down"), rejected_shutting_down);
+    visit(std::string_view("episodes_opened"), episodes_opened);
+    visit(std::string_view("episodes_done"), episodes_done);
+    visit(std::string_view("episodes_failed"), episodes_failed);
+    visit(std::string_view("episodes_cancelled"), episodes_cancelled);
+    visit(std::string_view("episodes_discarded"), episodes_discarded);
+    visit(std::string_view("compactions_started"), compactions_started);
+    for (std::size_t kind = 0; kind < CompactionOutcome::kind_count; ++kind) {
+      const auto each = static_cast<CompactionOutcome::Kind>(kind);
+      visit(std::string_view("outcomes_" + std::string(to_string(each))), outcomes[each]);
+    }
+  }
+
+  friend bool operator==(const WorkerCounters&, const WorkerCounters&) = default;
+};
+
+// One moment of the worker. Of everything but `stats`, which jobs change while the snapshot is
+// taken, two laws hold in every snapshot:
+//   episodes_opened = done + failed + cancelled + discarded + alive
+//   episodes_opened = queued + rerun_pending
+struct WorkerSnapshot : WorkerCounters {
+  CompactionStats stats;
+
+  std::uint64_t episodes_alive = 0;   // opened and not ended
   std::uint64_t queue_size = 0;       // stripes accepted and not running
   std::uint32_t running = 0;          // stripes being compacted
   std::uint32_t running_max = 0;      // the most there ever were at once
   std::uint32_t worker_threads = 0;   // threads alive
   std::uint32_t waiting_callers = 0;  // threads in `wait_idle` or `shutdown`
   std::string first_error;            // the error of the first job that failed
-
-  std::uint64_t requests() const noexcept {
-    return queued + coalesced + rerun_pending + rejected_unknown_stripe + rejected_disabled +
-           rejected_shutting_down;
-  }
 };
 
 }  // namespace kstone

@@ -89,7 +89,8 @@ struct FirstJob : Scene<Size, Sync> {
     const auto s = this->worker->snapshot();
     if constexpr (first == First::more_work) {
       check(this->compactions[0].read() >= 2, "more work is done");
-      check(s.episodes_failed == 0 && s.outcomes_more_work == 1 && s.first_error.empty(),
+      check(s.episodes_failed == 0 && s.outcomes[CompactionOutcome::Kind::more_work] == 1 &&
+                s.first_error.empty(),
             "more work is no failure");
       this->cover_if(this->compactions[0].read() > 2,
                      "more work and a request were two compactions");
@@ -286,7 +287,8 @@ struct AttemptsOfEachEpisode : Scene<With<Requesters<1>, Workers<1>>, Sync> {
   }
   void after() {
     const auto s = this->worker->snapshot();
-    check(s.episodes_failed == 2 && s.episodes_done == 1 && s.outcomes_retry == 1,
+    check(s.episodes_failed == 2 && s.episodes_done == 1 &&
+              s.outcomes[CompactionOutcome::Kind::retry] == 1,
           "each episode has its end");
     check(this->compactions[0].read() == 4, "two requests, more work and a re-run");
     this->check_complete(this->worker->shutdown());

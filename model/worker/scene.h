@@ -209,12 +209,10 @@ struct Scene {
     }
     check(s.compactions_started == static_cast<std::uint64_t>(started),
           "every started compaction was counted");
-    check(s.compactions_started == s.outcomes_done + s.outcomes_nothing_to_do +
-                                       s.outcomes_more_work + s.outcomes_retry + s.outcomes_failed +
-                                       s.outcomes_stopped,
-          "every compaction has one outcome");
+    check(s.compactions_started == s.outcomes.sum(), "every compaction has one outcome");
     check(s.stats.active_compactions == 0, "no compaction is active after the end");
-    check(s.stats.total_compactions == s.outcomes_done + s.outcomes_more_work,
+    using Kind = CompactionOutcome::Kind;
+    check(s.stats.total_compactions == s.outcomes[Kind::done] + s.outcomes[Kind::more_work],
           "compactions that did work are counted");
   }
 

@@ -176,30 +176,26 @@ struct Execution : model::Scene<Size, Sync> {
     if (stopped) {
       this->check_quiet(s);
     }
-    const std::uint64_t numbers[] = {s.queued,
-                                     s.coalesced,
-                                     s.rerun_pending,
-                                     s.rejected_unknown_stripe,
-                                     s.rejected_shutting_down,
-                                     s.episodes_done,
-                                     s.episodes_failed,
-                                     s.episodes_cancelled,
-                                     s.episodes_discarded,
-                                     s.compactions_started,
-                                     s.outcomes_done,
-                                     s.outcomes_nothing_to_do,
-                                     s.outcomes_more_work,
-                                     s.outcomes_retry,
-                                     s.outcomes_failed,
-                                     s.outcomes_stopped,
-                                     s.running,
-                                     s.running_max,
-                                     s.queue_size,
-                                     error_number(s.first_error)};
-    static_assert(std::size(numbers) == number_count);
-    for (int i = 0; i < number_count; ++i) {
-      record.numbers[i] = static_cast<std::uint8_t>(numbers[i]);
+    const auto note = [&record](int number, std::uint64_t value) {
+      record.numbers[number] = static_cast<std::uint8_t>(value);
+    };
+    note(queued, s.queued);
+    note(coalesced, s.coalesced);
+    note(rerun_pending, s.rerun_pending);
+    note(rejected_unknown, s.rejected_unknown_stripe);
+    note(rejected_shutting_down, s.rejected_shutting_down);
+    note(ended_done, s.episodes_done);
+    note(ended_failed, s.episodes_failed);
+    note(ended_cancelled, s.episodes_cancelled);
+    note(ended_discarded, s.episodes_discarded);
+    note(started, s.compactions_started);
+    for (int kind = 0; kind < static_cast<int>(CompactionOutcome::kind_count); ++kind) {
+      note(outcomes + kind, s.outcomes[static_cast<CompactionOutcome::Kind>(kind)]);
     }
+    note(running, s.running);
+    note(running_max, s.running_max);
+    note(waiting, s.queue_size);
+    note(first_error, error_number(s.first_error));
   }
 
   CompactionOutcome compact(Context& context) {
@@ -226,21 +222,11 @@ struct Execution : model::Scene<Size, Sync> {
     if (record.stopped != 0) {
       return CompactionOutcome::stopped();
     }
-    switch (script.end) {
-      case End::done:
-        break;
-      case End::nothing_to_do:
-        return CompactionOutcome::nothing_to_do();
-      case End::more_work:
-        return CompactionOutcome::more_work();
-      case End::retry:
-        return CompactionOutcome::retry(error_text(stripe, number));
-      case End::failed:
-        return CompactionOutcome::failed(error_text(stripe, number));
-      case End::throws:
-        throw std::runtime_error(error_text(stripe, number));
+    const auto& end = ends[script.end];
+    if (end.outcome == nullptr) {
+      throw std::runtime_error(error_text(stripe, number));
     }
-    return CompactionOutcome::done();
+    return end.outcome(error_text(stripe, number));
   }
 
   // Who knew of what, once everything has ended.

@@ -435,9 +435,11 @@ class Explanation {
                     [answer](const Request& each) { return each.answer == answer; });
     };
     const auto exact = protocol::snapshot_of(s);
-    const std::uint64_t outcomes[] = {exact.outcomes_done,      exact.outcomes_nothing_to_do,
-                                      exact.outcomes_more_work, exact.outcomes_retry,
-                                      exact.outcomes_failed,    exact.outcomes_stopped};
+    for (int kind = 0; kind < static_cast<int>(CompactionOutcome::kind_count); ++kind) {
+      if (n[outcomes + kind] != exact.outcomes[static_cast<Kind>(kind)]) {
+        return false;
+      }
+    }
     return answered(Submission::queued, n[queued]) &&
            answered(Submission::coalesced, n[coalesced]) &&
            answered(Submission::rerun_pending, n[rerun_pending]) &&
@@ -448,8 +450,7 @@ class Explanation {
            n[ended_discarded] == exact.episodes_discarded &&
            n[started] == exact.compactions_started && n[running] == exact.running &&
            n[running_max] == exact.running_max && n[first_error] == s.worker.first_error &&
-           is_queue_size(s, thread, record, n[waiting]) &&
-           std::equal(outcomes, outcomes + 6, n + outcome_done);
+           is_queue_size(s, thread, record, n[waiting]);
   }
 
   // A compaction: the thread takes the mutex and the list, takes the stripe's requests, and runs
@@ -496,11 +497,9 @@ class Explanation {
   }
 
   Kind kind_of(int thread, int compaction) const {
-    static constexpr Kind kinds[] = {Kind::done,  Kind::nothing_to_do, Kind::more_work,
-                                     Kind::retry, Kind::failed,        Kind::failed};
     return history_.threads[thread].compactions[compaction].stopped != 0
                ? Kind::stopped
-               : kinds[static_cast<int>(script_of(thread, compaction).end)];
+               : ends[script_of(thread, compaction).end].kind;
   }
 
   void finish(State& s, int thread, std::uint32_t id) {
@@ -518,8 +517,8 @@ class Explanation {
         s.take_inbox();
       }
     }
-    const bool failed = kind == Kind::failed || kind == Kind::retry;
     const auto number = history_.threads[thread].compactions[at.compaction].number;
+    const bool failed = kind == Kind::failed || kind == Kind::retry;
     const auto error = failed ? error_number(error_text(id, number)) : std::uint8_t{0};
     worker.finish(stripe, kind, error);
     s.finished[id].push_back(Finished{stripe.ended(), thread, at.compaction});

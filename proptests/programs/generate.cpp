@@ -45,15 +45,15 @@ const std::vector<int> at_the_end{   4, 2,  1,  1,   2,  12,     1,    1, 2, 1, 
 const std::vector<int> of_waiter{    0, 0,  0,  0,   0,   6,     1,    1, 1, 1,  1, 0, 0,   0,  0};
 // clang-format on
 
+// Of `ends`; twice what makes more of a program.
+constexpr int any_end[] = {0, 0, 0, 1, 2, 2, 3, 4, 5};
+
 rc::Gen<Compaction> any_compaction(std::uint32_t stripes) {
   return rc::gen::exec([stripes] {
     Compaction compaction;
     compaction.calls = some({35}, any_call(of_job, stripes));
     compaction.looks = chance(15);
-    static constexpr End ends[] = {End::done,          End::done,      End::done,
-                                   End::nothing_to_do, End::more_work, End::more_work,
-                                   End::retry,         End::failed,    End::throws};
-    compaction.end = ends[*below(std::size(ends))];
+    compaction.end = any_end[*below(std::size(any_end))];
     return compaction;
   });
 }

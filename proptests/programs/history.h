@@ -12,6 +12,8 @@
 #include <cstring>
 #include <string>
 
+#include "kstone/compaction_types.h"
+
 namespace kstone::programs {
 
 // Main, the application threads, the worker threads; numbered as the explorer does.
@@ -36,13 +38,8 @@ enum Number {
   ended_cancelled,
   ended_discarded,
   started,
-  outcome_done,
-  outcome_nothing_to_do,
-  outcome_more_work,
-  outcome_retry,
-  outcome_failed,
-  outcome_stopped,
-  running,
+  outcomes,  // by CompactionOutcome::Kind
+  running = outcomes + CompactionOutcome::kind_count,
   running_max,
   waiting,
   first_error,

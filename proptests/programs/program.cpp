@@ -70,8 +70,7 @@ std::string Program::text() const {
       for (const auto& call : compaction.calls) {
         out << " " << call.name;
       }
-      out << (compaction.looks ? " stop?" : "") << " "
-          << end_names[static_cast<int>(compaction.end)];
+      out << (compaction.looks ? " stop?" : "") << " " << ends[compaction.end].name;
     }
   }
   return out.str();
@@ -84,7 +83,8 @@ std::optional<Program> Program::parse(const std::string& text) {
   std::vector<Compaction>* job = nullptr;
   Compaction next;
   for (std::string word; in >> word;) {
-    const auto* const end = std::find(std::begin(end_names), std::end(end_names), word);
+    const auto* const end = std::find_if(std::begin(ends), std::end(ends),
+                                         [&](const End& each) { return word == each.name; });
     const auto* const call = std::find_if(std::begin(calls), std::end(calls),
                                           [&](const Call& c) { return word == c.name; });
     if (word.back() == ':') {
@@ -107,8 +107,8 @@ std::optional<Program> Program::parse(const std::string& text) {
       sequence->push_back(*call);
     } else if (job != nullptr && word == "stop?") {
       next.looks = true;
-    } else if (job != nullptr && end != std::end(end_names)) {
-      next.end = static_cast<End>(end - std::begin(end_names));
+    } else if (job != nullptr && end != std::end(ends)) {
+      next.end = static_cast<int>(end - std::begin(ends));
       job->push_back(std::exchange(next, {}));
     } else if (word == "workers") {
       in >> program.workers;

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "explorer.h"
@@ -63,15 +64,27 @@ inline constexpr Call calls[] = {
     {"request(unknown)", Operation::request, 9},
 };
 
-// How a compaction ends. `stop?` before it: it looks whether it shall stop, and does.
-enum class End { done, nothing_to_do, more_work, retry, failed, throws };
-inline constexpr const char* end_names[] = {"done",  "nothing_to_do", "more_work",
-                                            "retry", "failed",        "throws"};
+// How a compaction may end. `stop?` before it: it looks whether it shall stop, and does.
+struct End {
+  std::string_view name;
+  CompactionOutcome::Kind kind;                         // as the worker takes it
+  CompactionOutcome (*outcome)(std::string) = nullptr;  // null: it throws
+};
+inline const End ends[] = {
+    {"done", CompactionOutcome::Kind::done, [](std::string) { return CompactionOutcome::done(); }},
+    {"nothing_to_do", CompactionOutcome::Kind::nothing_to_do,
+     [](std::string) { return CompactionOutcome::nothing_to_do(); }},
+    {"more_work", CompactionOutcome::Kind::more_work,
+     [](std::string) { return CompactionOutcome::more_work(); }},
+    {"retry", CompactionOutcome::Kind::retry, &CompactionOutcome::retry},
+    {"failed", CompactionOutcome::Kind::failed, &CompactionOutcome::failed},
+    {"throws", CompactionOutcome::Kind::failed},
+};
 
 struct Compaction {
   std::vector<Call> calls;
   bool looks = false;
-  End end = End::done;
+  int end = 0;  // of `ends`
 };
 
 struct Program {

@@ -4,6 +4,8 @@
 #include <cassert>
 #include <utility>
 
+#include "kstone/detail/core/outcome_rule.h"
+
 namespace kstone::detail {
 
 void SchedulingCore::enqueue(std::uint32_t id) {
@@ -20,18 +22,18 @@ SchedulingCore::Taken SchedulingCore::take() {
   ++stripe.attempts;
   ++running_;
   running_max_ = std::max(running_max_, running_);
-  ++counters_.started;
+  ++counters_.compactions_started;
   const auto wake = has_queued() ? Effects::Wake::one_more : Effects::Wake::nobody;
   return Taken{id, stripe.attempts, Effects{.wake = wake}};
 }
 
 Effects SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, bool requested) {
-  using Kind = CompactionOutcome::Kind;
+  using Episode = OutcomeRule::Episode;
   auto& stripe = stripes_[id];
   assert(stripe.state == State::running && "SchedulingCore::finish: the stripe is not running");
   stripe.state = State::idle;
   --running_;
-  ++counters_.outcomes[static_cast<std::size_t>(kind)];
+  ++counters_.outcomes[kind];
   if (stripe.rerun_owed) {
     assert(requested && "SchedulingCore::finish: a re-run is owed");
     stripe.rerun_owed = false;
@@ -40,17 +42,27 @@ Effects SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, b
     open_episode();
   }
 
-  const bool worked = kind == Kind::done || kind == Kind::nothing_to_do;
+  const auto rule = rule_of(kind);
   // Of the last compaction: a re-run may still make it good.
-  stripe.unfinished = closed() && !worked;
-  if (worked || (kind == Kind::more_work && requested)) {
-    end_episode(stripe, counters_.done);
-  } else if (kind == Kind::more_work && !closed()) {
-    append(id);  // the same episode goes on
-  } else if (kind == Kind::more_work) {
-    end_episode(stripe, counters_.discarded);
-  } else {
-    end_episode(stripe, kind == Kind::stopped ? counters_.cancelled : counters_.failed);
+  stripe.unfinished = closed() && rule.leaves_work();
+  switch (rule.episode) {
+    case Episode::done:
+      end_episode(stripe, counters_.episodes_done);
+      break;
+    case Episode::failed:
+      end_episode(stripe, counters_.episodes_failed);
+      break;
+    case Episode::cancelled:
+      end_episode(stripe, counters_.episodes_cancelled);
+      break;
+    case Episode::goes_on:
+      if (requested) {
+        end_episode(stripe, counters_.episodes_done);
+      } else if (closed()) {
+        end_episode(stripe, counters_.episodes_discarded);
+      } else {
+        append(id);
+      }
   }
   if (requested) {
     stripe.attempts = 0;
@@ -98,7 +110,7 @@ void SchedulingCore::apply(ShutdownMode mode) {
     if (stripe.rerun_owed) {
       stripe.rerun_owed = false;
       stripe.discarded = true;
-      end_episode(stripe, counters_.discarded);
+      end_episode(stripe, counters_.episodes_discarded);
     }
   }
 }
@@ -114,7 +126,7 @@ void SchedulingCore::discard_queue() {
     auto& stripe = stripes_[lane_.pop_front(stripes_)];
     stripe.state = State::idle;
     stripe.discarded = true;
-    end_episode(stripe, counters_.discarded);
+    end_episode(stripe, counters_.episodes_discarded);
   }
 }
 
@@ -182,22 +194,8 @@ ShutdownReport SchedulingCore::report(Time now) const {
 }
 
 void SchedulingCore::fill(WorkerSnapshot& snapshot) const {
-  snapshot.queued = counters_.queued;
-  snapshot.coalesced = counters_.coalesced;
-  snapshot.rerun_pending = counters_.rerun_pending;
-  snapshot.episodes_opened = counters_.opened;
-  snapshot.episodes_done = counters_.done;
-  snapshot.episodes_failed = counters_.failed;
-  snapshot.episodes_cancelled = counters_.cancelled;
-  snapshot.episodes_discarded = counters_.discarded;
+  static_cast<WorkerCounters&>(snapshot) = counters_;
   snapshot.episodes_alive = alive_;
-  snapshot.compactions_started = counters_.started;
-  snapshot.outcomes_done = counters_.outcomes[0];
-  snapshot.outcomes_nothing_to_do = counters_.outcomes[1];
-  snapshot.outcomes_more_work = counters_.outcomes[2];
-  snapshot.outcomes_retry = counters_.outcomes[3];
-  snapshot.outcomes_failed = counters_.outcomes[4];
-  snapshot.outcomes_stopped = counters_.outcomes[5];
   snapshot.running = running_;
   snapshot.running_max = running_max_;
   snapshot.first_error = first_error_;

@@ -75,7 +75,7 @@ class Scene {
   void expect_failure(Fault fault, const std::string& text) {
     disk().set(fault);
     const auto failed = compact();
-    EXPECT_EQ(failed.outcomes_retry, 1U);
+    EXPECT_EQ(failed.outcomes[CompactionOutcome::Kind::retry], 1U);
     EXPECT_EQ(failed.episodes_failed, 1U);
     EXPECT_NE(failed.first_error.find(text), std::string::npos) << failed.first_error;
     EXPECT_GT(disk().refused(), 0U);
@@ -86,7 +86,7 @@ class Scene {
   void expect_success() {
     const auto done = compact();
     EXPECT_EQ(done.first_error, "");
-    EXPECT_GE(done.outcomes_done, 1U);
+    EXPECT_GE(done.outcomes[CompactionOutcome::Kind::done], 1U);
     EXPECT_LT(database_->l0_files(0), 4U);
     expect_every_key();
   }

@@ -124,7 +124,7 @@ TEST(ColumnFamilyCompactor, a_level_over_its_target_is_more_work_until_none_is) 
   const auto snapshot = worker.snapshot();
   worker.shutdown();
   database.listener->detach();
-  EXPECT_GT(snapshot.outcomes_more_work, 0U);
+  EXPECT_GT(snapshot.outcomes[CompactionOutcome::Kind::more_work], 0U);
   EXPECT_GT(database.files(0, 2), 0U);
   EXPECT_FALSE(pick_step(compactor.levels(0),
                          {4, 150'000, 2, ColumnFamilyCompactor::default_max_step_bytes},
@@ -255,7 +255,7 @@ TEST(ColumnFamilyCompactor, left_alone_the_same_stripe_takes_all_its_steps) {
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   // Ten files, due down to four: the first alone, then as many as share the overlap in L1.
   EXPECT_EQ(worker.snapshot().stats.total_compactions, 4U);
-  EXPECT_EQ(worker.snapshot().outcomes_more_work, 3U);
+  EXPECT_EQ(worker.snapshot().outcomes[CompactionOutcome::Kind::more_work], 3U);
   EXPECT_LT(database.files(0, 0), 4U);
   database.expect_contents();
 }
@@ -287,8 +287,8 @@ TEST(ColumnFamilyCompactor, dropping_a_column_family_while_it_is_merged_is_no_er
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   const auto snapshot = worker.snapshot();
   EXPECT_EQ(snapshot.first_error, "");
-  EXPECT_EQ(snapshot.outcomes_nothing_to_do, 2U);
-  EXPECT_EQ(snapshot.outcomes_done, 1U);
+  EXPECT_EQ(snapshot.outcomes[CompactionOutcome::Kind::nothing_to_do], 2U);
+  EXPECT_EQ(snapshot.outcomes[CompactionOutcome::Kind::done], 1U);
   database.put(0, "still", "writable");
   worker.shutdown();
   database.expect_contents();
@@ -313,7 +313,7 @@ TEST(ColumnFamilyCompactor, a_database_that_closes_stops_the_compaction_without_
   ::rocksdb::CancelAllBackgroundWork(database.db.get(), false);
   closing.open();
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
-  EXPECT_EQ(worker.snapshot().outcomes_stopped, 1U);
+  EXPECT_EQ(worker.snapshot().outcomes[CompactionOutcome::Kind::stopped], 1U);
   EXPECT_EQ(worker.snapshot().first_error, "");
   worker.shutdown();
   EXPECT_EQ(database.files(0, 0), 4U);
@@ -415,7 +415,7 @@ TEST(ColumnFamilyCompactor, disabled_manual_compactions_hold_the_worker_until_th
   const auto before = live_ssts(database);
   worker.queue_compaction(0);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
-  EXPECT_EQ(worker.snapshot().outcomes_retry, 1U);
+  EXPECT_EQ(worker.snapshot().outcomes[CompactionOutcome::Kind::retry], 1U);
   EXPECT_EQ(live_ssts(database), before);
   database.db->EnableManualCompaction();
   compactor.scan()(worker);
@@ -563,7 +563,7 @@ TEST(ColumnFamilyCompactor, ssts_that_somebody_else_compacts_are_a_retry) {
   worker.queue_compaction(0);
   EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
-  EXPECT_EQ(worker.snapshot().outcomes_retry, 1U);
+  EXPECT_EQ(worker.snapshot().outcomes[CompactionOutcome::Kind::retry], 1U);
   EXPECT_NE(worker.snapshot().first_error.find("being compacted"), std::string::npos)
       << worker.snapshot().first_error;
   go_on.open();

@@ -432,8 +432,8 @@ nlohmann::ordered_json Demo::summary() const {
   json["coalesced"] = snapshot_.coalesced;
   json["rerun_pending"] = snapshot_.rerun_pending;
   json["compactions"] = snapshot_.compactions_started;
-  json["more_work"] = snapshot_.outcomes_more_work;
-  json["nothing_to_do"] = snapshot_.outcomes_nothing_to_do;
+  json["more_work"] = snapshot_.outcomes[CompactionOutcome::Kind::more_work];
+  json["nothing_to_do"] = snapshot_.outcomes[CompactionOutcome::Kind::nothing_to_do];
   json["discarded"] = shutdown_.discarded.size();
   json["unfinished"] = shutdown_.unfinished.size();
   json["max_concurrent_seen"] = merging_max_;

@@ -39,22 +39,6 @@ class KSTONE_EXPORT SchedulingCore {
   using State = Stripe::State;
   using Time = std::chrono::nanoseconds;  // since some fixed point
 
-  struct Counters {
-    // Requests by their answer, as far as the core has learnt of them.
-    std::uint64_t queued = 0;
-    std::uint64_t coalesced = 0;
-    std::uint64_t rerun_pending = 0;
-    // Episodes by their end.
-    std::uint64_t opened = 0;
-    std::uint64_t done = 0;
-    std::uint64_t failed = 0;
-    std::uint64_t cancelled = 0;
-    std::uint64_t discarded = 0;
-    // Compactions.
-    std::uint64_t started = 0;
-    std::uint64_t outcomes[CompactionOutcome::kind_count] = {};  // by CompactionOutcome::Kind
-  };
-
   struct Taken {
     std::uint32_t stripe_id;
     std::uint32_t attempt;
@@ -110,7 +94,7 @@ class KSTONE_EXPORT SchedulingCore {
   std::uint32_t running_max() const noexcept { return running_max_; }
   std::uint64_t alive() const noexcept { return alive_; }
   const std::string& first_error() const noexcept { return first_error_; }
-  const Counters& counters() const noexcept { return counters_; }
+  const WorkerCounters& counters() const noexcept { return counters_; }
   const Stripe& stripe(std::uint32_t id) const { return stripes_[id]; }
 
   // Episodes of `stripe` that have not ended, when its word holds `requests` calls that the core
@@ -129,7 +113,7 @@ class KSTONE_EXPORT SchedulingCore {
 
  private:
   void open_episode() {
-    ++counters_.opened;
+    ++counters_.episodes_opened;
     ++alive_;
   }
   void end_episode(Stripe& stripe, std::uint64_t& counter) {
@@ -146,7 +130,8 @@ class KSTONE_EXPORT SchedulingCore {
   std::uint32_t running_ = 0;
   std::uint32_t running_max_ = 0;
   std::uint64_t alive_ = 0;
-  Counters counters_;
+  // Requests as far as the core has learnt of them; it never learns of unknown stripes.
+  WorkerCounters counters_;
   std::optional<Time> closed_at_;
   std::optional<Time> stopped_at_;
   ShutdownMode mode_ = ShutdownMode::drain;

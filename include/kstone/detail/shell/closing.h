@@ -102,11 +102,11 @@ void Shell<Sync>::log_end() {
   log_on_caller(
       LogLevel::info,
       "shut down; of %llu episodes %llu were done, %llu failed, %llu cancelled, %llu discarded",
-      static_cast<unsigned long long>(counters.opened),
-      static_cast<unsigned long long>(counters.done),
-      static_cast<unsigned long long>(counters.failed),
-      static_cast<unsigned long long>(counters.cancelled),
-      static_cast<unsigned long long>(counters.discarded));
+      static_cast<unsigned long long>(counters.episodes_opened),
+      static_cast<unsigned long long>(counters.episodes_done),
+      static_cast<unsigned long long>(counters.episodes_failed),
+      static_cast<unsigned long long>(counters.episodes_cancelled),
+      static_cast<unsigned long long>(counters.episodes_discarded));
   mutex_.lock();
 }
 

@@ -13,6 +13,7 @@
 #include <string>
 #include <utility>
 
+#include "kstone/detail/core/outcome_rule.h"
 #include "kstone/detail/shell/shell.h"
 
 namespace kstone::detail {
@@ -84,7 +85,6 @@ void Shell<Sync>::compact(Slot<Sync>& slot) {
 template <class Sync>
 CompactionOutcome Shell<Sync>::run_job(Slot<Sync>& slot, std::uint32_t stripe_id,
                                        std::uint32_t attempt) {
-  using Kind = CompactionOutcome::Kind;
   log(LogLevel::debug, "compaction of stripe %u starts", stripe_id);
   Context context(CompactionRequest{stripe_id}, attempt, slot.stop_flag, stats_);
   auto outcome = CompactionOutcome::failed({});
@@ -92,7 +92,7 @@ CompactionOutcome Shell<Sync>::run_job(Slot<Sync>& slot, std::uint32_t stripe_id
   if (!contained(slot, stripe_id, error, [&] { outcome = calls_.job(context); })) {
     outcome = CompactionOutcome::failed(std::move(error));
   }
-  if (outcome.kind() == Kind::failed || outcome.kind() == Kind::retry) {
+  if (rule_of(outcome.kind()).is_failure()) {
     log(LogLevel::warn, "compaction of stripe %u failed: %s", stripe_id, outcome.error().c_str());
   } else {
     log(LogLevel::debug, "compaction of stripe %u ends: %s", stripe_id,
@@ -131,19 +131,20 @@ bool Shell<Sync>::contained([[maybe_unused]] Slot<Sync>& slot,
 
 template <class Sync>
 Effects Shell<Sync>::finish(std::uint32_t stripe_id, CompactionOutcome&& outcome) {
-  using Kind = CompactionOutcome::Kind;
   const auto kind = outcome.kind();
+  const auto rule = rule_of(kind);
   const bool requested = state_.read().core.closed() ? state_.read().core.rerun_owed(stripe_id)
                                                      : end_in_word(stripe_id, kind);
-  if (requested || kind == Kind::more_work) {
+  if (requested || rule.goes_on()) {
     // The tail of the queue is behind every stripe that was pushed before.
     enqueue(inbox_.take());
   }
   auto& core = state_.write().core;
   const auto effects = core.finish(stripe_id, kind, requested);
-  if (kind == Kind::done || kind == Kind::more_work) {
+  if (rule.did_work) {
     stats_.record_compaction();
-  } else if (kind == Kind::failed || kind == Kind::retry) {
+  }
+  if (rule.is_failure()) {
     core.record_error(outcome.take_error());
   }
   return effects;
@@ -152,8 +153,7 @@ Effects Shell<Sync>::finish(std::uint32_t stripe_id, CompactionOutcome&& outcome
 // True if requests came meanwhile.
 template <class Sync>
 bool Shell<Sync>::end_in_word(std::uint32_t stripe_id, CompactionOutcome::Kind kind) {
-  return kind == CompactionOutcome::Kind::more_work ? inbox_.end_with_more_work(stripe_id)
-                                                    : inbox_.end(stripe_id);
+  return rule_of(kind).goes_on() ? inbox_.end_with_more_work(stripe_id) : inbox_.end(stripe_id);
 }
 
 template <class Sync>
