@@ -1,5 +1,7 @@
 // Kinds of databases by their write-ahead logs, and by what is in them: see offline_kinds.h.
 
+#include <rocksdb/sst_file_writer.h>
+#include <rocksdb/table.h>
 #include <rocksdb/utilities/db_ttl.h>
 #include <rocksdb/utilities/transaction_db.h>
 
@@ -101,6 +103,30 @@ void add_records(std::vector<Kind>& kinds) {
                                   {{"only", "one"}}));
   };
   kinds.push_back(wide);
+  // As RocksDB 7.8 does it by default: the number of its records is written into the SST.
+  auto ingested = with("ingested", [](auto&, auto&) {});
+  ingested.fill = [](OwnedDatabase& database) {
+    database.fill();
+    const auto path = fs::path(database.db().GetName()).parent_path() / "new.sst";
+    ::rocksdb::SstFileWriter writer({}, {});
+    check(writer.Open(path.string()));
+    check(writer.Put("key-2", "ingested"));
+    check(writer.Put("key-3", "ingested"));
+    check(writer.Finish());
+    ::rocksdb::IngestExternalFileOptions options;
+    options.write_global_seqno = true;
+    check(database.db().IngestExternalFile(database.handles().front(), {path.string()}, options));
+    fs::remove(path);
+  };
+  kinds.push_back(ingested);
+  kinds.push_back(with("plain_tables", [](Owner& owner, auto&) {
+    owner.database.allow_mmap_reads = true;
+    owner.each([](auto& family) {
+      ::rocksdb::PlainTableOptions options;
+      options.hash_table_ratio = 0;
+      family.table_factory.reset(::rocksdb::NewPlainTableFactory(options));
+    });
+  }));
 }
 
 void add_damaged_logs(std::vector<Kind>& kinds) {

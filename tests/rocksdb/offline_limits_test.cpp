@@ -5,12 +5,14 @@
 #include <random>
 #include <thread>
 
+#include "offline/enclosure.h"
 #include "offline_support.h"
 
 namespace kstone::rocksdb::test {
 namespace {
 
 namespace fs = std::filesystem;
+using compact::Enclosure;
 using nlohmann::json;
 
 class OfflineLimits : public OfflineTest {
@@ -240,6 +242,61 @@ TEST_F(OfflineLimits, root_does_not_work_where_others_can_change_names) {
   fs::permissions(db(), fs::perms(0755));
   ASSERT_EQ(chown(db().c_str(), 65534, 65534), 0);
   expect_refusal({"db", db()}, "can be changed by others than root");
+}
+
+TEST_F(OfflineLimits, root_does_not_work_below_what_others_can_change) {
+  if (geteuid() != 0) {
+    GTEST_SKIP() << "needs root";
+  }
+  make_kind("plain");
+  ASSERT_EQ(chown(work().c_str(), 65534, 65534), 0);
+  expect_refusal({"db", db()}, work().string() + " can be changed by others than root");
+}
+
+// CURRENT is made anew at each open, whatever the umask was when the SSTs were made.
+TEST_F(OfflineLimits, new_files_have_the_mode_of_the_old_ones_of_their_kind) {
+  make_kind("plain");
+  for (const auto& entry : fs::directory_iterator(db())) {
+    const bool current = entry.path().filename() == "CURRENT";
+    fs::permissions(entry.path(), fs::perms(current ? 0644 : 0600));
+  }
+  const auto before = read_folder(db());
+  ASSERT_EQ(run({"db", db()}).status, 0);
+  for (const auto& entry : fs::directory_iterator(db())) {
+    const bool current = entry.path().filename() == "CURRENT";
+    EXPECT_EQ(entry.status().permissions(), fs::perms(current ? 0644 : 0600)) << entry.path();
+  }
+  EXPECT_FALSE(read_folder(db()) == before);
+}
+
+TEST_F(OfflineLimits, folder_in_the_place_of_the_database_s_is_left_alone) {
+  make_kind("plain");
+  const auto file = db() + "/CURRENT";
+  Enclosure enclosure(::rocksdb::FileSystem::Default(), db(), true);
+  enclosure.work({db()}, {file});
+  const auto moved = work() / "moved";
+  fs::rename(db(), moved);
+  fs::copy(moved, db());
+  const auto before = read_folder(db());
+  EXPECT_FALSE(enclosure.DeleteFile(file, {}, nullptr).ok());
+  std::unique_ptr<::rocksdb::FSWritableFile> made;
+  EXPECT_FALSE(enclosure.NewWritableFile(db() + "/new.sst", {}, &made, nullptr).ok());
+  EXPECT_NE(enclosure.refused().find("another folder has taken the place"), std::string::npos);
+  EXPECT_TRUE(read_folder(db()) == before);
+  // The folder again, and another file in the place of the one.
+  fs::remove_all(db());
+  fs::rename(moved, db());
+  fs::copy_file(file, work() / "copy");
+  fs::rename(work() / "copy", file);
+  EXPECT_TRUE(enclosure.DeleteFile(file, {}, nullptr).ok());
+  EXPECT_TRUE(fs::exists(file));
+}
+
+TEST_F(OfflineLimits, lock_that_cannot_be_taken_is_in_the_plan) {
+  make_kind("plain");
+  fs::create_hard_link(db() + "/LOCK", work() / "another");
+  EXPECT_EQ(plan()["verdict"], "refused");
+  expect_refusal({"db", db()}, "LOCK");
 }
 
 // Killed before each of its steps: at no moment there is a file that others may read.

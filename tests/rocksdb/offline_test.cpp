@@ -81,7 +81,7 @@ TEST_F(Offline, plan_lists_every_objection_with_what_accepts_it) {
   EXPECT_EQ(plan({"--accept-loss", "compaction-filter"})["verdict"], "would be compacted");
 }
 
-TEST_F(Offline, plan_needs_no_write_permission) {
+TEST_F(Offline, plan_needs_no_write_permission_and_tells_of_it) {
   make_kind("plain");
   for (const auto& entry : fs::directory_iterator(db())) {
     fs::permissions(entry.path(), fs::perms(0444));
@@ -97,7 +97,10 @@ TEST_F(Offline, plan_needs_no_write_permission) {
     }
   }
   const auto result = run({"db", db(), "--plan", "--accept-loss", "owner"}, circumstances);
-  EXPECT_EQ(result.status, 0) << result.err << result.out;
+  EXPECT_EQ(result.status, 2) << result.err << result.out;
+  EXPECT_NE(result.out.find("no file can be made in " + db()), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("its LOCK cannot be locked"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("compact  'default'"), std::string::npos) << result.out;
   for (const auto& folder : {folder_.path(), work(), fs::path(db())}) {
     fs::permissions(folder, fs::perms::owner_all);
   }

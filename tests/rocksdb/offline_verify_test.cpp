@@ -7,6 +7,7 @@
 #include <random>
 #include <thread>
 
+#include "offline/entry_accounts.h"
 #include "offline_support.h"
 
 namespace kstone::rocksdb::test {
@@ -36,6 +37,25 @@ class OfflineVerify : public OfflineTest {
     make(large, work());
   }
 };
+
+// After an error RocksDB may have done something twice, or have done what it says that it could
+// not.
+TEST(EntryAccounts, an_error_is_a_doubt_and_is_not_recovered_from) {
+  compact::EntryAccounts accounts{CompactionStatsAtomic()};
+  compact::FamilyContents before;
+  before.entries = 10;
+  auto after = before;
+  EXPECT_EQ(accounts.wrong("default", before, after), "");
+  EXPECT_EQ(accounts.doubt(), "");
+  after.entries = 9;
+  EXPECT_EQ(accounts.wrong("default", before, after), "its SSTs hold 9 entries, not 10");
+  auto error = ::rocksdb::Status::NoSpace("full");
+  accounts.OnBackgroundError(::rocksdb::BackgroundErrorReason::kFlush, &error);
+  EXPECT_NE(accounts.doubt().find("full"), std::string::npos);
+  bool recovers = true;
+  accounts.OnErrorRecoveryBegin(::rocksdb::BackgroundErrorReason::kFlush, error, &recovers);
+  EXPECT_FALSE(recovers);
+}
 
 // A flush makes a value that lay in the WAL the index of a blob.
 TEST_F(OfflineVerify, user_timestamps_and_blobs_are_compared) {

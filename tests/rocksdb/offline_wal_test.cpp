@@ -72,6 +72,43 @@ TEST_F(OfflineWal, file_that_is_gone_is_told) {
   EXPECT_NE(run({"db", db()}).out.find("21 records are not in the WAL"), std::string::npos);
 }
 
+// As a restore of the wrong file leaves it. RocksDB would open it.
+TEST_F(OfflineWal, old_copy_in_the_place_of_a_newer_file_is_refused) {
+  const auto logs = make_three_logs();
+  ASSERT_EQ(logs.size(), 3U);
+  fs::copy_file(logs[0], logs[2], fs::copy_options::overwrite_existing);
+  expect_refusal({"db", db()}, "its WAL goes back in " + logs[2].filename().string());
+}
+
+TEST_F(OfflineWal, records_that_an_sst_holds_already_are_refused) {
+  const auto old = folder_.path() / "old.log";
+  auto owned = kind("plain");
+  owned.fill = [&](OwnedDatabase& database) {
+    const auto write = [&](const char* value) {
+      for (int key = 0; key < 20; ++key) {
+        expect_ok(database.db().Put({}, "key-" + std::to_string(key), value));
+      }
+    };
+    write("old");
+    for (const auto& entry : fs::directory_iterator(db())) {
+      if (entry.path().extension() == ".log") {
+        fs::copy_file(entry.path(), old);
+      }
+    }
+    write("newer");
+    database.flush();
+    write("newest");
+  };
+  make(owned, work());
+  EXPECT_EQ(plan()["verdict"], "would be compacted");
+  for (const auto& entry : fs::directory_iterator(db())) {
+    if (entry.path().extension() == ".log") {
+      fs::copy_file(old, entry.path(), fs::copy_options::overwrite_existing);
+    }
+  }
+  expect_refusal({"db", db()}, "a WAL file is an old copy");
+}
+
 TEST_F(OfflineWal, file_that_is_cut_between_two_records_is_told) {
   const auto logs = make_three_logs();
   ASSERT_EQ(logs.size(), 3U);
@@ -95,7 +132,7 @@ TEST_F(OfflineWal, records_that_lack_before_its_first_are_told) {
     expect_ok(database.db().Put({}, "two", "value"));
   };
   make(owned, work());
-  EXPECT_NE(notes().find("1 records are not in the WAL between the SSTs and"), std::string::npos)
+  EXPECT_NE(notes().find("1 record is not in the WAL between the SSTs and"), std::string::npos)
       << notes();
 }
 

@@ -40,6 +40,16 @@ bool is_leftover(const std::string& place) {
   return name.ends_with(".dbtmp") || name.ends_with(".log") || name.starts_with("MANIFEST-");
 }
 
+// As files of the same kind are named. CURRENT is made under another name.
+std::string kind_of(const std::string& place) {
+  const auto name = name_of(place);
+  const auto ending = fs::path(name).extension().string();
+  return name.starts_with("MANIFEST-") ? "MANIFEST"
+         : ending == ".dbtmp"          ? "CURRENT"
+         : ending.empty()              ? name
+                                       : ending;
+}
+
 bool belongs_to_the_owner(const std::string& place) {
   const auto name = name_of(place);
   return name.starts_with("OPTIONS-") || name.starts_with("LOG");
@@ -194,10 +204,51 @@ IOStatus Enclosure::lock() {
   return target()->LockFile(file, {}, &lock_, nullptr);
 }
 
+Enclosure::Identity Enclosure::identity_of(const std::string& place) {
+  struct stat status{};
+  return lstat(place.c_str(), &status) == 0 ? Identity{status.st_dev, status.st_ino} : Identity{};
+}
+
 void Enclosure::work(const std::vector<std::string>& roots, const std::set<std::string>& database) {
-  roots_ = roots;
-  database_ = database;
+  for (const auto& root : roots) {
+    roots_[root] = identity_of(root);
+  }
+  struct stat current{};
+  const bool known = stat((folder_ + "/CURRENT").c_str(), &current) == 0;
+  for (const auto& file : database) {
+    struct stat status{};
+    if (lstat(file.c_str(), &status) != 0) {
+      continue;
+    }
+    database_[file] = Identity{status.st_dev, status.st_ino};
+    // Those of a link are its target's.
+    if (stat(file.c_str(), &status) == 0) {
+      const bool same_group = known && status.st_gid == current.st_gid;
+      const auto mode = status.st_mode & (same_group ? 0666U : 0606U);
+      const auto [at, is_first] = modes_.try_emplace(kind_of(file), mode);
+      at->second &= mode;
+    }
+  }
   working_ = true;
+}
+
+// Of what replaces a file of the same kind; the first of a kind may be read by those alone who can
+// read all others.
+mode_t Enclosure::mode_of_new(const std::string& place) const {
+  struct stat root{};
+  struct stat current{};
+  if (stat(folder_.c_str(), &root) != 0 || stat((folder_ + "/CURRENT").c_str(), &current) != 0) {
+    return 0;
+  }
+  mode_t mode = current.st_mode;
+  if (const auto found = modes_.find(kind_of(place)); found != modes_.end()) {
+    mode = found->second;
+  } else {
+    for (const auto& [kind, of_kind] : modes_) {
+      mode &= of_kind;
+    }
+  }
+  return mode & root.st_mode & 0666U;
 }
 
 std::string Enclosure::refused() const {
@@ -229,11 +280,14 @@ IOStatus Enclosure::place(const std::string& call, const std::string& path, std:
   }
   const auto whole = name.empty() ? folder : folder / name;
   result = whole.string();
-  if (std::none_of(roots_.begin(), roots_.end(),
-                   [&](const auto& root) { return is_below(whole, root); })) {
-    return refuse(call, path, "lies outside of the database's folder");
+  for (const auto& [root, identity] : roots_) {
+    if (is_below(whole, root)) {
+      return identity_of(root) == identity
+                 ? IOStatus::OK()
+                 : refuse(call, path, "another folder has taken the place of " + root);
+    }
   }
-  return IOStatus::OK();
+  return refuse(call, path, "lies outside of the database's folder");
 }
 
 bool Enclosure::is_made(const std::string& place) const {
@@ -242,7 +296,8 @@ bool Enclosure::is_made(const std::string& place) const {
 }
 
 bool Enclosure::is_replaceable(const std::string& place) const {
-  return database_.contains(place) || is_made(place);
+  const auto found = database_.find(place);
+  return (found != database_.end() && identity_of(place) == found->second) || is_made(place);
 }
 
 IOStatus Enclosure::adopt(const std::string& place, bool folder) {
@@ -255,7 +310,7 @@ IOStatus Enclosure::adopt(const std::string& place, bool folder) {
   if (stat(folder_.c_str(), &root) != 0 || stat((folder_ + "/CURRENT").c_str(), &current) != 0) {
     return IOStatus::IOError(folder_, std::strerror(errno));
   }
-  const mode_t mode = folder ? root.st_mode & 07777U : current.st_mode & root.st_mode & 0666U;
+  const mode_t mode = folder ? root.st_mode & 07777U : mode_of_new(place);
   const Descriptor file(place, folder ? O_DIRECTORY : O_NONBLOCK);
   struct stat made{};
   const bool open = file.number() >= 0 && fstat(file.number(), &made) == 0 &&

@@ -10,8 +10,12 @@
 //             of when it was looked at, and what was created since. The owner's options files and
 //             logs stay, as does whatever else lies in the folder.
 //
-// New files get the owner and the group of the database's file CURRENT, and of its mode what the
-// folder's mode has too: nobody may read or write them who may not do so with the old ones.
+// New files get the owner and the group of the database's file CURRENT, and of the old files' mode,
+// those of the same kind, what all of them and the folder have: nobody may read or write them who
+// may not do so with the old ones.
+//
+// A folder that takes the place of one of the roots meanwhile, as when a backup is restored, is
+// another's: nothing is changed in it.
 //
 // Thread safety: as RocksDB's file systems; `work` is called while no other call is under way.
 
@@ -20,7 +24,10 @@
 
 #include <rocksdb/file_system.h>
 
+#include <sys/types.h>
+
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -111,6 +118,14 @@ class Enclosure final : public ::rocksdb::FileSystemWrapper {
                              const std::string& why);
   // Where `path` leads, or an error if that is no place to change anything.
   ::rocksdb::IOStatus place(const std::string& call, const std::string& path, std::string& result);
+  // Which file or folder stands at a place.
+  struct Identity {
+    dev_t device = 0;
+    ino_t number = 0;
+    friend bool operator==(const Identity&, const Identity&) = default;
+  };
+  static Identity identity_of(const std::string& place);
+  mode_t mode_of_new(const std::string& place) const;
   bool is_made(const std::string& place) const;
   bool is_replaceable(const std::string& place) const;
   // Notes it as made here, and gives it to the owner; deletes it again if that cannot be.
@@ -118,10 +133,11 @@ class Enclosure final : public ::rocksdb::FileSystemWrapper {
 
   const std::string folder_;
   const bool any_owner_;
-  std::vector<std::string> roots_;
+  std::map<std::string, Identity> roots_;
   ::rocksdb::FileLock* lock_ = nullptr;
   bool working_ = false;
-  std::set<std::string> database_;  // what may be deleted, once RocksDB has replaced it
+  std::map<std::string, Identity> database_;  // what may be deleted, once RocksDB has replaced it
+  std::map<std::string, mode_t> modes_;       // of new files, by kind
 
   mutable std::mutex mutex_;
   std::set<std::string> made_;  // what was made here, and may be written over

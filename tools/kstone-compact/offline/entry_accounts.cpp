@@ -1,6 +1,7 @@
 #include "entry_accounts.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -11,12 +12,16 @@ namespace {
 
 std::int64_t signed_of(std::uint64_t count) { return static_cast<std::int64_t>(count); }
 
-std::int64_t entries_of(const std::vector<std::string>& files,
-                        const ::rocksdb::CompactionJobInfo& info) {
+// Nothing if the properties of one of them could not be read.
+std::optional<std::int64_t> entries_of(const std::vector<std::string>& files,
+                                       const ::rocksdb::CompactionJobInfo& info) {
   std::int64_t sum = 0;
   for (const auto& file : files) {
     const auto found = info.table_properties.find(file);
-    sum += found == info.table_properties.end() ? 0 : signed_of(found->second->num_entries);
+    if (found == info.table_properties.end()) {
+      return std::nullopt;
+    }
+    sum += signed_of(found->second->num_entries);
   }
   return sum;
 }
@@ -32,23 +37,57 @@ bool only_moved(const ::rocksdb::CompactionJobInfo& info) {
 EntryAccounts::EntryAccounts(CompactionStatsAtomic stats) : stats_(std::move(stats)) {}
 
 void EntryAccounts::OnTableFileCreated(const ::rocksdb::TableFileCreationInfo& info) {
-  if (!info.status.ok() || info.reason == ::rocksdb::TableFileCreationReason::kCompaction) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!info.status.ok()) {
+    note_error(info.status.ToString());
     return;
   }
-  const std::lock_guard<std::mutex> lock(mutex_);
+  if (info.reason == ::rocksdb::TableFileCreationReason::kCompaction) {
+    return;
+  }
   changes_[info.cf_name] += signed_of(info.table_properties.num_entries);
 }
 
 void EntryAccounts::OnCompactionCompleted(::rocksdb::DB*,
                                           const ::rocksdb::CompactionJobInfo& info) {
-  if (!info.status.ok() || only_moved(info)) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!info.status.ok()) {
+    note_error(info.status.ToString());
+    return;
+  }
+  if (only_moved(info)) {
     return;
   }
   rocksdb::record_job_stats(stats_, info.stats);
-  const std::lock_guard<std::mutex> lock(mutex_);
   merged_.insert(info.cf_name);
-  changes_[info.cf_name] +=
-      entries_of(info.output_files, info) - entries_of(info.input_files, info);
+  const auto written = entries_of(info.output_files, info);
+  const auto read = entries_of(info.input_files, info);
+  if (!written || !read) {
+    note_error("the properties of an SST could not be read");
+    return;
+  }
+  changes_[info.cf_name] += *written - *read;
+}
+
+void EntryAccounts::OnBackgroundError(::rocksdb::BackgroundErrorReason, ::rocksdb::Status* status) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  note_error(status->ToString());
+}
+
+void EntryAccounts::OnErrorRecoveryBegin(::rocksdb::BackgroundErrorReason, ::rocksdb::Status,
+                                         bool* recover_by_itself) {
+  *recover_by_itself = false;
+}
+
+void EntryAccounts::note_error(const std::string& why) {
+  if (doubt_.empty()) {
+    doubt_ = why;
+  }
+}
+
+std::string EntryAccounts::doubt() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return doubt_;
 }
 
 bool EntryAccounts::has_merged(const std::string& family) const {

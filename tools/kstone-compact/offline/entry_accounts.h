@@ -28,9 +28,17 @@ class EntryAccounts final : public ::rocksdb::EventListener {
 
   void OnTableFileCreated(const ::rocksdb::TableFileCreationInfo& info) override;
   void OnCompactionCompleted(::rocksdb::DB* db, const ::rocksdb::CompactionJobInfo& info) override;
+  void OnBackgroundError(::rocksdb::BackgroundErrorReason reason,
+                         ::rocksdb::Status* status) override;
+  // RocksDB 7.8 may wait for its own recovery from a full disk for ever as the database is closed.
+  void OnErrorRecoveryBegin(::rocksdb::BackgroundErrorReason reason, ::rocksdb::Status status,
+                            bool* recover_by_itself) override;
 
   // Whether a compaction has rewritten an SST of the family.
   bool has_merged(const std::string& family) const;
+  // Why what does not add up may be right nevertheless, or empty: after an error RocksDB may have
+  // done something twice, or have done what it says that it could not.
+  std::string doubt() const;
   // What does not add up for the family, or empty.
   std::string wrong(const std::string& family, const FamilyContents& before,
                     const FamilyContents& after) const;
@@ -38,8 +46,11 @@ class EntryAccounts final : public ::rocksdb::EventListener {
  private:
   const CompactionStatsAtomic stats_;
   mutable std::mutex mutex_;
+  void note_error(const std::string& why);
+
   std::map<std::string, std::int64_t> changes_;  // in entries, by family
   std::set<std::string> merged_;                 // families
+  std::string doubt_;
 };
 
 }  // namespace kstone::compact

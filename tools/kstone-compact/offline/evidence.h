@@ -29,6 +29,9 @@ struct FamilyEvidence {
 
   std::string unreadable;           // what could not be read of it, or is damaged
   std::uint64_t last_sequence = 0;  // the highest number of a record in an SST
+  // The same, without SSTs of one number: one that was ingested is newer than what is in memory.
+  std::uint64_t last_flushed = 0;
+  bool wal_is_older = false;  // the WAL has records that are no newer than that
   WalFamily wal;
 };
 

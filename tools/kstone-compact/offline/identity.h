@@ -21,6 +21,10 @@ void become_owner(const std::string& folder);
 // this is not root.
 std::string danger_to_root(const std::string& folder);
 
+// Why the file LOCK of `folder` cannot be locked by anybody, or by this user; empty if it can, or
+// if there is none.
+std::string not_lockable(const std::string& folder);
+
 // Why files cannot be made in `folder`, or empty.
 std::string not_writable(const std::string& folder);
 

@@ -88,6 +88,14 @@ void Judge::judge_family(const FamilyEvidence& evidence, FamilyPlan& family) con
   if (!family.readable) {
     family.objections.push_back({evidence.unreadable, "", ""});
   }
+  if (evidence.wal_is_older) {
+    family.readable = false;
+    family.objections.push_back(
+        {"the WAL begins with record " + std::to_string(evidence.wal.first_sequence) +
+             " of it, and its SSTs reach to " + std::to_string(evidence.last_flushed) +
+             ": a WAL file is an old copy, or another database's",
+         "a flush by its owner's program, if SSTs were ingested and compacted", ""});
+  }
   judge_merges(evidence, family);
   if (family.options.compaction_style == ::rocksdb::kCompactionStyleNone &&
       family.options.num_levels < 2) {
@@ -173,7 +181,7 @@ void Judge::judge_log(const WalFamily& wal, FamilyPlan& family) {
   }
   if (wal.records > 0 && !family.objections.empty() && !plan_.keeps_log) {
     const auto& first = family.objections.front();
-    object("the WAL holds " + std::to_string(wal.records) + " records of column family '" +
+    object("the WAL holds " + counted(wal.records, "record") + " of column family '" +
                escaped(family.name) + "', which would be written to an SST: " + first.what,
            first.accept);
   }

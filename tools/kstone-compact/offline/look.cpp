@@ -283,6 +283,7 @@ void Looker::read_family(const OpenDatabase& database, std::size_t at) {
   family.looked_at = true;
   family.level_bytes.clear();
   evidence.last_sequence = 0;
+  evidence.last_flushed = 0;
   family.ssts = 0;
   for (const auto& level : metadata.levels) {
     family.level_bytes.push_back(level.size);
@@ -293,6 +294,9 @@ void Looker::read_family(const OpenDatabase& database, std::size_t at) {
       evidence_.has_links =
           evidence_.has_links || fs::hard_link_count(place(sst.db_path, sst.name), ignored) > 1;
       evidence.last_sequence = std::max(evidence.last_sequence, sst.largest_seqno);
+      if (sst.smallest_seqno != sst.largest_seqno) {
+        evidence.last_flushed = std::max(evidence.last_flushed, sst.largest_seqno);
+      }
     }
   }
   family.blob_bytes = metadata.blob_file_size;
@@ -427,18 +431,26 @@ void Looker::gather() {
   for (const auto& place : plan_.places) {
     if (const auto danger = danger_to_root(place); !danger.empty()) {
       object(danger, "running this as the owner of the folder, or chown and chmod go-w");
-    } else if (const auto why = not_writable(place); !why.empty() && !options_.plan) {
-      object(why);
     }
   }
   if (!plan_.objections.empty() || !read_wal(places)) {
     return;
   }
   for (std::size_t at = 0; at < plan_.families.size(); ++at) {
-    evidence_.families[at].wal = wal_->of(plan_.families[at].name);
+    auto& evidence = evidence_.families[at];
+    evidence.wal = wal_->of(plan_.families[at].name);
+    evidence.wal_is_older = numbers_tell() && evidence.wal.first_sequence <= evidence.last_flushed;
   }
   take_merge_operators();
   measure_named_merges();
+  for (const auto& place : plan_.places) {
+    if (const auto why = not_writable(place); !why.empty()) {
+      object(why);
+    }
+  }
+  if (const auto why = not_lockable(plan_.path); !why.empty()) {
+    object(why);
+  }
 }
 
 void Looker::run() {

@@ -4,6 +4,7 @@
 
 #include "escape.h"
 #include "looker.h"
+#include "progress.h"
 #include "wal_tail.h"
 
 namespace kstone::compact {
@@ -124,15 +125,21 @@ void Looker::note_holes() {
     holes.insert(holes.begin(), {0, wal_->first_log(), wal_->first_sequence() - expected});
   }
   const auto name = [](std::uint64_t number) { return log_path("", number).substr(1); };
+  if (!numbers_tell()) {
+    return;
+  }
+  if (const auto log = wal_->goes_back(); log != 0) {
+    object(
+        "its WAL goes back in " + escaped(name(log)) +
+            ": that file has records which are no newer than those of the file before it, so one "
+            "of the two is an old copy, or another database's",
+        "restoring the file that belongs there");
+  }
   for (const auto& hole : holes) {
-    if (wal_->has_transactions() || plan_.options.two_write_queues) {
-      break;  // which number otherwise
-    }
-    plan_.notes.push_back(std::to_string(hole.numbers) + " records are not in the WAL between " +
-                          (hole.before == 0 ? "the SSTs" : name(hole.before)) + " and " +
-                          name(hole.after) +
-                          ": they were written without it, or a WAL file, or the end of one, is "
-                          "gone");
+    plan_.notes.push_back(
+        counted(hole.numbers, "record") + (hole.numbers == 1 ? " is" : " are") +
+        " not in the WAL between " + (hole.before == 0 ? "the SSTs" : name(hole.before)) + " and " +
+        name(hole.after) + ": written without it, or a WAL file, or the end of one, is gone");
   }
 }
 

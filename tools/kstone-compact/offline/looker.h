@@ -57,6 +57,8 @@ class Looker {
   std::string damage_of_log();
   void object_to_opening(const ::rocksdb::Status& status);
   void note_wal(const Places& places);
+  // Whether the numbers of records grow from one to the next, as far as RocksDB writes them.
+  bool numbers_tell() const { return !wal_->has_transactions() && !plan_.options.two_write_queues; }
   void note_holes();
   void look_at_archive();
   void look_at_manifest();

@@ -232,6 +232,7 @@ void Offline::work_on(OpenDatabase& database, const Stripes& stripes) {
 // Sizes afterwards, and whether the entries add up.
 void Offline::look_again(OpenDatabase& database) {
   report_.wrong.clear();
+  report_.uncertain.clear();
   report_.families_verified = 0;
   for (std::size_t stripe = 0; stripe < report_.families.size(); ++stripe) {
     auto& family = report_.families[stripe];
@@ -248,6 +249,12 @@ void Offline::look_again(OpenDatabase& database) {
     }
     const auto wrong = status.ok() ? accounts_->wrong(plan.name, plan.contents, contents_of(ssts))
                                    : "its SSTs cannot be read any more: " + status.ToString();
+    if (!wrong.empty() && status.ok() && !accounts_->doubt().empty()) {
+      report_.uncertain = "column family " + in_quotes(name(stripe)) + ": " + wrong +
+                          "; an error on the way may explain it (" + accounts_->doubt() +
+                          "), and only --verify full could tell, which compares every record";
+      continue;
+    }
     if (!wrong.empty()) {
       report_.wrong.push_back("column family " + in_quotes(name(stripe)) + ": " + wrong);
     }
@@ -399,6 +406,9 @@ int Offline::end_status() const {
   }
   if (const auto failures = report_.failures(); !failures.empty()) {
     throw BadInput(escaped(look_.plan.path) + ": " + failures);
+  }
+  if (!report_.uncertain.empty() && !report_.verified_in_full) {
+    throw BadInput(escaped(look_.plan.path) + ": " + report_.uncertain);
   }
   if (!report_.close_error.empty()) {
     throw BadInput(escaped(look_.plan.path) + ": " + report_.close_error);

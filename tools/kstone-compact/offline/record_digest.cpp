@@ -8,6 +8,7 @@
 #include "bad_input.h"
 #include "escape.h"
 #include "interrupt.h"
+#include "progress.h"
 #include "wal_contents.h"
 
 namespace kstone::compact {
@@ -145,7 +146,7 @@ bool RecordDigest::is_kept_in(const RecordDigest& after) const {
 }
 
 std::string RecordDigest::text() const {
-  return error.empty() ? std::to_string(records) + " records with checksum " + checksum
+  return error.empty() ? counted(records, "record") + " with checksum " + checksum
                        : "its records cannot be read: " + error;
 }
 

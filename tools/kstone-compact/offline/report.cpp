@@ -107,7 +107,7 @@ void OfflineReport::print_table() const {
       static_cast<double>(counters.total_bytes_written) / mib,
       static_cast<unsigned long long>(counters.total_records_deduplicated),
       static_cast<unsigned long long>(counters.total_tombstones_removed), merging_max, seconds);
-  if (families_verified > 0 && wrong.empty()) {
+  if (families_verified > 0 && wrong.empty() && uncertain.empty()) {
     std::printf("the entries of %s are those that were there, written and taken away\n",
                 families_verified == 1
                     ? "1 compacted column family"
@@ -145,12 +145,13 @@ void OfflineReport::print_json() const {
   json["total_records_deduplicated"] = counters.total_records_deduplicated;
   json["total_tombstones_removed"] = counters.total_tombstones_removed;
   json["active_compactions"] = counters.active_compactions;
-  json["verified"] = families_verified > 0 && wrong.empty();
+  json["verified"] = families_verified > 0 && wrong.empty() && uncertain.empty();
   json["families_verified"] = families_verified;
   json["verified_in_full"] = verified_in_full;
   json["records_verified"] = records_verified;
   json["families_not_read"] = not_read;
   json["wrong"] = wrong;
+  json["uncertain"] = uncertain;
   json["notes"] = notes;
   json["shutdown_ms"] = shutdown_ms;
   json["wall_seconds"] = seconds;

@@ -51,6 +51,7 @@ struct OfflineReport {
   std::vector<std::string> not_read;    // families that a full comparison left alone, quoted
   std::uint64_t families_verified = 0;  // that were compacted, and whose entries were compared
   std::vector<std::string> wrong;       // what the verification found
+  std::string uncertain;                // why the entries of a family cannot be compared
   std::string close_error;              // what RocksDB could not write in the end
 
   void begin(const Plan& plan);

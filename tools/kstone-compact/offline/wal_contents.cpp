@@ -116,6 +116,9 @@ void WalContents::ColumnFamilyLogNumberMap(const std::map<std::uint32_t, std::ui
   } else if (last_log_ != log && sequence > next_sequence_) {
     holes_.push_back({last_log_, log, sequence - next_sequence_});
   }
+  if (last_log_ != 0 && sequence < next_sequence_ && goes_back_ == 0) {
+    goes_back_ = log;
+  }
   last_log_ = log;
   next_sequence_ = sequence + batch.Count();
   Reader reader(*this, log, sequence);

@@ -64,6 +64,9 @@ class WalContents final : public ::rocksdb::WalFilter {
     return first_log_;
   }  // that has a record, and the record's number
   std::uint64_t first_sequence() const { return first_sequence_; }
+  // The first file that does not go on where the one before it ended, but has older records; 0 if
+  // there is none. Without meaning where there are transactions.
+  std::uint64_t goes_back() const { return goes_back_; }
   // What could not be read of a batch, or empty.
   const std::string& error() const { return error_; }
 
@@ -79,6 +82,7 @@ class WalContents final : public ::rocksdb::WalFilter {
   std::uint64_t first_log_ = 0;
   std::uint64_t first_sequence_ = 0;
   std::uint64_t last_log_ = 0;
+  std::uint64_t goes_back_ = 0;
   std::uint64_t next_sequence_ = 0;
   std::string error_;
 };
