@@ -12,9 +12,11 @@ import pathlib
 import re
 import shutil
 import sys
+import tempfile
 import threading
 import time
 
+import enumerations
 import lanes
 import operators
 import order
@@ -68,9 +70,13 @@ def make_mutants(tree, extra=()):
     texts = {file: tree.text(file) for file in MUTATED}
     sources = {file: operators.Source(file, texts[file]) for file in MUTATED}
     facts = order.Facts.of(texts.values())
+    try:
+        found = enumerations.exchanged(tree.directory, MUTATED)
+    except enumerations.Unreadable as failure:
+        raise SystemExit(str(failure)) from failure
     mutants = []
     for file in MUTATED:
-        mutants += operators.mutants_of(sources[file], facts)
+        mutants += operators.mutants_of(sources[file], facts, found)
     by_hand, stale = operators.handwritten([*operators.read_patches(PATCHES), *extra], texts)
     mutants += by_hand
     names = collections.Counter(mutant.name for mutant in mutants)
@@ -666,9 +672,22 @@ def patch_of(name, before, after, file="include/kstone/detail/shell/working.h"):
     return "\n".join([name, "", *lines, ""])
 
 
+def unread(*headers):
+    """What is said of headers that enumerations cannot be read from; nothing if they can."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+        for index, text in enumerate(headers):
+            (root / f"{index}.h").write_text(text)
+        try:
+            enumerations.of(root, [f"{index}.h" for index in range(len(headers))])
+        except enumerations.Unreadable as failure:
+            return str(failure)
+    return ""
+
+
 def self_test(arguments, log):
     """Plants what must make this program say no: a change that changes nothing, a declaration that is stale, one that is
-    wrong; and a patch that no longer matches."""
+    wrong; a patch that no longer matches; and headers that enumerations cannot be read from."""
     lock = "    mutex_.unlock();\n    inbox_.sleep();\n    mutex_.lock();\n"
     nothing = "    mutex_.unlock();\n    (inbox_.sleep)();\n    mutex_.lock();\n"
     broken = "    mutex_.unlock();\n    mutex_.lock();\n    return;\n"
@@ -693,7 +712,13 @@ def self_test(arguments, log):
         problems.append(f"declarations: {campaign.problems}")
     if not operators.handwritten([patch_of("stale", lock, nothing).replace("inbox_", "inbox")], campaign.texts)[1]:
         problems.append("a stale patch was not noticed")
+    one, two = "struct One { enum class Kind { a, b }; };", "struct Two { enum class Kind { b, a }; };"
+    for word, headers in (("", [one]), ("two enumerations are called Kind", [one, two]), ("cannot read", ["enum class"])):
+        said = unread(*headers)
+        if bool(said) != bool(word) or word not in said:
+            problems.append(f"of headers {headers}: '{said}' instead of '{word}'")
     for problem in problems:
         print(f"SELF-TEST FAILED: {problem}")
-    log("self-test: " + ("failed" if problems else "a survivor, a wrong and a stale declaration, and a stale patch are noticed"))
+    log("self-test: " + ("failed" if problems else "a survivor, a wrong and a stale declaration, a stale patch, and headers "
+                         "that cannot be read are noticed"))
     return 1 if problems else 0

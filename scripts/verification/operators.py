@@ -29,17 +29,6 @@ TOKEN = re.compile(
     re.X | re.S | re.M,
 )
 
-ENUMS = {
-    "State": ["idle", "queued", "running"],
-    "Kind": ["done", "nothing_to_do", "more_work", "retry", "failed", "stopped"],
-    "ShutdownMode": ["drain", "finish_running", "cancel"],
-    "Submission": ["queued", "coalesced", "rerun_pending", "rejected_unknown_stripe", "rejected_disabled",
-                   "rejected_shutting_down"],
-    "IdleResult": ["idle", "timed_out", "shut_down", "refused"],
-    "StartResult": ["started", "already_running", "shut_down", "no_threads"],
-}
-
-
 @dataclass
 class Token:
     kind: str
@@ -267,8 +256,8 @@ def one_line(text):
 
 
 class Engine:
-    def __init__(self, source, facts):
-        self.source, self.facts = source, facts
+    def __init__(self, source, facts, enumerations):
+        self.source, self.facts, self.enumerations = source, facts, enumerations
         self.found = []
         self.function, self.scope = "", None
 
@@ -404,8 +393,8 @@ class Engine:
                 self.around("drop not", index, "", first, last)
             elif token.kind == "number" and re.fullmatch(r"\d+", text):
                 self.number(index, first, last)
-            elif token.kind == "word" and source.at(index - 1) == "::" and source.at(index - 2) in ENUMS:
-                values = ENUMS[source.at(index - 2)]
+            elif token.kind == "word" and source.at(index - 1) == "::" and source.at(index - 2) in self.enumerations:
+                values = self.enumerations[source.at(index - 2)]
                 if text in values:
                     self.around("enumerator", index, values[(values.index(text) + 1) % len(values)], first, last)
 
@@ -538,9 +527,10 @@ def is_check(text):
     return text.startswith(("Sync::check(", "Sync::name(", "assert(", "static_assert"))
 
 
-def mutants_of(source, facts):
+def mutants_of(source, facts, enumerations):
+    """`enumerations`: name -> enumerators, as enumerations.py reads them."""
     file, text = source.file, source.text
-    found = Engine(source, facts).run()
+    found = Engine(source, facts, enumerations).run()
     unique, seen = [], {}
     texts = set()
     for mutant in found:
