@@ -140,7 +140,7 @@ class Collector:
         """`purpose`: defect (nobody wanted it), must_fail, mutant or weakening (a suite had to find it). `entry` has lanes and
         steps; `text` is what there is of a failure without them."""
         found = lanes.counterexample(entry, self.path_of)
-        culprit = lanes.culprit(found, lambda file: not file.startswith("model/"))
+        culprit = lanes.culprit(found, lambda file: not file.startswith(("model/", "proptests/")))
         found.update(file=culprit[0], line=culprit[1])
         found.update({key: value for key, value in more.items() if value is not None})
         entry = {"id": f"c{len(self.counterexamples) + 1}", "check": check["id"], "purpose": purpose, "replay": replay,

@@ -36,7 +36,7 @@ def found_in(data, size="full", asked=None):
         yield enough_programs(data, size, asked)
         for failed in data["failed"]:
             yield entry("program", failed["program"] or "a share of the programs", "failed", failed["message"],
-                        failure=failed["failure"], history=failed.get("history", ""),
+                        failure=failed["failure"],
                         **{key: failed[key] for key in ("lanes", "steps", "standing", "preemptions", "file", "line") if key in failed},
                         replay=shlex.join(["kstone_programs", "--program", failed["program"], "--replay", failed["replay"]])
                         if failed.get("replay") else "")

@@ -35,10 +35,15 @@ def culprit(found, is_own):
 def told(entry, width=120):
     """What failed, and how, for a terminal."""
     lines = [f"{entry['failure']}: {entry['message']}"]
-    lines += [f"  {entry['lanes'][each['lane']]} {each['text']}" for each in entry.get("standing", [])]
+    lines += standing(entry)
     if entry.get("steps"):
         lines += [f"{entry['preemptions']} preemptions", "", render(entry["lanes"], entry["steps"], width)]
     return "\n".join(lines)
+
+
+def standing(entry):
+    """Where each thread stands, or what its calls answered: a line for each."""
+    return [f"  {entry['lanes'][each['lane']]} {each['text']}" for each in entry.get("standing", [])]
 
 
 def render(lanes, steps, width=120):

@@ -11,6 +11,7 @@ import shutil
 import sys
 import time
 
+import lanes
 import operators
 from build import MEMORY_KB, ROOT, Builder, Failed, Tree, in_parallel, last_line, listed, run
 from mutation import DRAW, Log, chosen_of, make_mutants, write_overlay, write_single
@@ -92,8 +93,8 @@ def try_mutants(names, folder, jobs, programs, budget, seed, seconds, log):
         elif found["failed"]:
             failed = found["failed"][0]
             entry.update(found=True, programs=failed.get("programs_until", found["programs"]), program=failed["program"],
-                         failure=failed["failure"], message=failed["message"],
-                         history=re.sub(r"mutant/\d+/", "", failed.get("history", "")), replay=failed.get("replay", ""))
+                         failure=failed["failure"], message=failed["message"], replay=failed.get("replay", ""),
+                         counterexample=lanes.counterexample(failed, lambda path: re.sub(r"mutant/\d+/", "", path)))
         elif missing := sorted(answer for answer, count in plain["answers"].items() if count >= USUAL and answer not in found["answers"]):
             entry.update(found=True, message=f"never: {', '.join(missing)}")
         else:

@@ -65,7 +65,7 @@ def story(document, check, width=120, steps=True):
         preemptions = counterexample["preemptions"]
         lines += ["", f"{preemptions} preemptions" + (", and with fewer nothing fails" if counterexample.get("fewest_preemptions")
                                                      and preemptions else ""),
-                  lanes.render(counterexample["lanes"], counterexample["steps"], width)]
+                  *lanes.standing(counterexample), lanes.render(counterexample["lanes"], counterexample["steps"], width)]
     elif counterexample and counterexample.get("text") and steps:
         lines += ["", counterexample["text"]]
     if counterexample and counterexample["replay"]:

@@ -221,10 +221,30 @@ class ReportTest(unittest.TestCase):
         self.check_red(*self.results.write(), "tests/requests_test.cpp", "31", "Expected equality")
 
     def test_a_failed_program(self):
-        failed = {"program": "2 stripes; q0 | q0", "failure": "check failed", "message": "no order explains it",
-                  "history": "", "replay": "12a"}
+        shown = next(row for row in self.results.load("model")["scenarios"]
+                     if row["name"] == "request_then_idle_without_order")
+        failed = {"program": "2 stripes; q0 | q0", "failure": "check failed",
+                  "message": "no order explains it", "replay": "12a",
+                  **{key: shown[key] for key in ("lanes", "steps", "preemptions")},
+                  "file": "../proptests/programs/execution.h", "line": 85,
+                  "standing": [{"lane": 1, "text": "answers: request(0) -> queued;"}]}
         self.results.change("props", lambda props: props["generated"]["failed"].append(failed))
-        self.check_red(*self.results.write(), "no order explains it", "kstone_programs --program '2 stripes; q0 | q0' --replay 12a")
+        document, report = self.results.write()
+        self.check_red(document, report, "no order explains it",
+                       "kstone_programs --program '2 stripes; q0 | q0' --replay 12a")
+        counterexample = next(entry for entry in report.json["counterexamples"]
+                              if entry["failure"] == "check failed" and entry["purpose"] == "defect")
+        self.assertEqual([step["text"] for step in counterexample["steps"]],
+                         [step["text"] for step in shown["steps"]])
+        self.assertEqual(counterexample["standing"], failed["standing"])
+        # The last step in the worker, not the check in the program.
+        self.assertTrue(counterexample["file"].startswith("include/"), counterexample["file"])
+        flows = next(result["codeFlows"][0]["threadFlows"]
+                     for result in report.sarif["runs"][0]["results"] if "codeFlows" in result)
+        self.assertEqual(len(flows), len({step["lane"] for step in shown["steps"]}))
+        for form in (report.junit, writers.terminal(document)):
+            for word in (shown["steps"][0]["text"], "t0 answers: request(0) -> queued;"):
+                self.assertIn(html.escape(word, quote=False) if form is report.junit else word, form)
 
     def test_a_part_that_ends_badly_although_its_results_do_not_say_why(self):
         self.results.change("parts", lambda parts: parts["stress"].update(status=1))
