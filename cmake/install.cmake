@@ -1,5 +1,5 @@
-# Installs the library and the components that were built, for find_package(kstone [COMPONENTS model rocksdb]) and for
-# pkg-config.
+# Installs the library and the components that were built, for find_package(kstone [COMPONENTS model
+# rocksdb]) and for pkg-config.
 
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
@@ -21,7 +21,8 @@ function(kstone_install_component target export)
   )
 endfunction()
 
-# The paths of a pkg-config file count from the file itself: the prefix is known only when installing, and may be moved.
+# The paths of a pkg-config file count from the file itself: the prefix is known only when
+# installing, and may be moved.
 function(kstone_install_pkg_config name)
   if(IS_ABSOLUTE ${CMAKE_INSTALL_LIBDIR})
     set(prefix ${CMAKE_INSTALL_PREFIX})
@@ -53,7 +54,8 @@ if(TARGET kstone_model)
   kstone_install_component(kstone_model kstone-model-targets)
   set(scripts ${PROJECT_SOURCE_DIR}/scripts/verification)
   install(FILES ${CMAKE_CURRENT_LIST_DIR}/kstone-model.cmake DESTINATION ${kstone_config_dir})
-  install(FILES ${scripts}/gate_report.py ${scripts}/lanes.py ${scripts}/writers.py DESTINATION ${kstone_data_dir})
+  install(FILES ${scripts}/gate_report.py ${scripts}/lanes.py ${scripts}/writers.py
+    DESTINATION ${kstone_data_dir})
 endif()
 if(TARGET kstone-compact)
   if(NOT IS_ABSOLUTE ${CMAKE_INSTALL_BINDIR} AND NOT IS_ABSOLUTE ${CMAKE_INSTALL_LIBDIR})
@@ -68,8 +70,10 @@ configure_package_config_file(
   INSTALL_DESTINATION ${kstone_config_dir}
   PATH_VARS kstone_data_dir
 )
-write_basic_package_version_file(${PROJECT_BINARY_DIR}/kstone-config-version.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${PROJECT_BINARY_DIR}/kstone-config.cmake ${PROJECT_BINARY_DIR}/kstone-config-version.cmake
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/kstone-config-version.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/kstone-config.cmake
+  ${PROJECT_BINARY_DIR}/kstone-config-version.cmake
         DESTINATION ${kstone_config_dir}
 )
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/licenses/kstone)

@@ -1,5 +1,5 @@
-# Looks for all that the options need, so that whoever lacks something is told of it at once and in one
-# line, and not of one package after the other by the folders that use them.
+# Looks for all that the options need, so that whoever lacks something is told of it at once and in
+# one line, and not of one package after the other by the folders that use them.
 
 set(kstone_packages) # Debian's names of those that are missing
 set(kstone_options) # which need them
@@ -31,7 +31,8 @@ kstone_need_package(
   CLI11 libcli11-dev KSTONE_BUILD_TOOLS KSTONE_BUILD_MODEL KSTONE_BUILD_PROPTESTS KSTONE_BUILD_BENCH
 )
 kstone_need_package(
-  nlohmann_json nlohmann-json3-dev KSTONE_BUILD_TOOLS KSTONE_BUILD_MODEL KSTONE_BUILD_PROPTESTS KSTONE_BUILD_BENCH
+  nlohmann_json nlohmann-json3-dev KSTONE_BUILD_TOOLS KSTONE_BUILD_MODEL KSTONE_BUILD_PROPTESTS
+  KSTONE_BUILD_BENCH
 )
 kstone_need_package(GTest libgtest-dev KSTONE_BUILD_TESTS KSTONE_BUILD_PROPTESTS)
 kstone_need_package(rapidcheck librapidcheck-dev KSTONE_BUILD_PROPTESTS)
@@ -65,7 +66,8 @@ if(kstone_packages)
   list(TRANSFORM kstone_options REPLACE "(.+)" "-D\\1=OFF")
   list(JOIN kstone_options " " options)
   # It begins with a space, since CMake would break the line otherwise.
-  string(CONCAT message " kstone: packages are missing; apt-get install ${packages} (as Debian calls them), "
+  string(CONCAT message
+    " kstone: packages are missing; apt-get install ${packages} (as Debian calls them), "
                 "or leave out what needs them: ${options}"
   )
   if(PROJECT_IS_TOP_LEVEL)

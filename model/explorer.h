@@ -173,7 +173,8 @@ struct HistoryStep {
   std::string call;  // the function of the worker that was called there
 };
 
-// Where a thread stands that cannot step, and what it holds.
+// Where a thread stands that cannot step, and what it holds; or of a history that cannot be
+// explained, what the thread's calls answered.
 struct Standing {
   int thread = 0;  // in Result::threads
   std::string text;
@@ -188,7 +189,6 @@ struct Counterexample {
   std::vector<std::string> threads;  // that took part in it,
   std::vector<HistoryStep> steps;    // ... what they did,
   std::vector<Standing> standing;    // ... and of a deadlock, where each of them stands
-  std::string history;               // all of that, drawn
 };
 
 struct Result : Counterexample {

@@ -20,8 +20,8 @@ import sys
 COLUMNS = 100
 DECISIONS, CONTRACT = "docs/decisions.md", "docs/contract.md"
 
-# Pages that are being rewritten: lines are longer, or the page is not there yet. An entry that is no
-# longer needed is an error.
+# Pages that are being rewritten: lines are longer, or the page is not there yet. An entry that is
+# no longer needed is an error.
 WIDE = {"docs/building.md", "docs/gate.md", "model/README.md"}
 NOT_THERE_YET = set()
 
@@ -146,7 +146,8 @@ def unnoticed(files):
                ("docs/faults.md", "`kstone/none.h`", "there is no include/kstone/none.h"),
                ("docs/faults.md", "`contract.Start.none`", "there is no test contract.Start.none"),
                ("docs/faults.md", "`faults.None.*`", "there is no test faults.None.*"),
-               ("src/core/scheduling_core.cpp", f"// {decision}", f"there is no decision {decision}"),
+               ("src/core/scheduling_core.cpp", f"// {decision}",
+                f"there is no decision {decision}"),
                ("src/core/scheduling_core.cpp", f"// {section}", "the contract has no section 97"),
                (DECISIONS, "### D1 Twice", "not D1, D2, D3, ... each once")]
     replaced = {**dict.fromkeys(WIDE, "take it out of WIDE"),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Holds docs/memory-orders.md against the labels in the code:
-#   - every label "[X1] order" in include/ and src/ stands there once, and has a row with that order,
+#   - every label "[X1] order" in include/ and src/ stands there once, and has a row of that order,
 #   - every row has a label,
 #   - the partners that a label names in the code are in its row, and name it back in theirs,
 #   - the first operation after a label has the order that the label says,
@@ -21,7 +21,8 @@ for line in (root / "docs/memory-orders.md").read_text().splitlines():
         rows[cells[0]] = (cells[2], set(re.findall(r"[A-Z]\d+", cells[3])))
 
 labels = {}
-files = sorted(p for folder in ("include", "src") for p in (root / folder).rglob("*") if p.suffix in (".h", ".cpp"))
+files = sorted(p for folder in ("include", "src") for p in (root / folder).rglob("*")
+               if p.suffix in (".h", ".cpp"))
 for path in files:
     lines = path.read_text().splitlines()
     code = [line.split("//", 1)[0] for line in lines]
@@ -31,14 +32,18 @@ for path in files:
             if match[1] in labels:
                 problems.append(f"{path}:{number}: label {match[1]} is used twice")
             sentence = " ".join(lines[number - 1:number + 4])
-            labels[match[1]] = (match[2], set(re.findall(r"\[([A-Z]\d+)\]", sentence.split("pairs with", 1)[-1].split(".", 1)[0])))
-            operation = next((n for n in range(number, min(number + 9, len(code))) if "memory_order_" in code[n]), None)
+            partners = sentence.split("pairs with", 1)[-1].split(".", 1)[0]
+            labels[match[1]] = (match[2], set(re.findall(r"\[([A-Z]\d+)\]", partners)))
+            operation = next((n for n in range(number, min(number + 9, len(code)))
+                              if "memory_order_" in code[n]), None)
             order = operation is not None and re.search(r"memory_order_(\w+)", code[operation])[1]
             if order != match[2]:
-                problems.append(f"{path}:{number}: the operation after label {match[1]}, {match[2]}, is {order or 'not there'}")
+                problems.append(f"{path}:{number}: the operation after label {match[1]}, "
+                                f"{match[2]}, is {order or 'not there'}")
             labelled.add(operation)
     for number, line in enumerate(code):
-        if re.search(r"memory_order_(acq_rel|acquire|release|seq_cst)", line) and number not in labelled:
+        ordered = re.search(r"memory_order_(acq_rel|acquire|release|seq_cst)", line)
+        if ordered and number not in labelled:
             problems.append(f"{path}:{number + 1}: an ordered operation without a label")
 
 for label, (order, partners) in sorted(labels.items()):
@@ -86,4 +91,5 @@ plant docs/memory-orders.md 's/^| T1 \(.*\)| acquire |/| T1 \1| relaxed |/'
 plant docs/memory-orders.md 's/T1, C2, F1/T1, C2/'
 plant include/kstone/detail/shell/inbox.h 's/\[L1\] release/release/'
 plant include/kstone/detail/shell/inbox.h 's/\[T2\] acquire/[T1] acquire/'
-plant include/kstone/detail/shell/inbox.h 's/fetch_sub(StripeWord::running_bit, std::memory_order_release)/fetch_sub(StripeWord::running_bit, std::memory_order_relaxed)/'
+plant include/kstone/detail/shell/inbox.h \
+  's/\(fetch_sub(StripeWord::running_bit, std::memory_order_\)release)/\1relaxed)/'

@@ -7,7 +7,6 @@
 #include "explorer/counterexample.h"
 #include "explorer/exploration.h"
 #include "explorer/relacy.h"
-#include "report/table.h"
 #include "watchdog.h"
 
 namespace kstone::model {
@@ -134,9 +133,6 @@ Result explore(const ScenarioTable& scenario, const Limits& limits) {
   Result result = explorer::explore_once(scenario, limits);
   if (result.verdict == Verdict::refuted && limits.minimize && limits.replay.empty()) {
     explorer::minimize(scenario, limits, result);
-  }
-  if (result.failure != Failure::none) {
-    result.history = report_table(result, true);
   }
   return result;
 }

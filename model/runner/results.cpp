@@ -130,6 +130,17 @@ json step_json(const Result& result, std::size_t index) {
   return object;
 }
 
+json shown_steps(const json& steps) {
+  constexpr std::size_t shown_first = 200, shown_last = 50;
+  if (steps.size() <= shown_first + shown_last) {
+    return steps;
+  }
+  json shown(steps.begin(), steps.begin() + shown_first);
+  shown.push_back({{"left_out", steps.size() - shown_first - shown_last}});
+  shown.insert(shown.end(), steps.end() - shown_last, steps.end());
+  return shown;
+}
+
 json to_json(const Result& result) {
   json steps = json::array();
   for (std::size_t i = 0; i < result.steps.size(); ++i) {

@@ -15,6 +15,10 @@ Result result_from(const nlohmann::json& object);
 // The step `index` of a counter-example, with the same in words.
 nlohmann::json step_json(const Result& result, std::size_t index);
 
+// The steps of a counter-example without the middle of a long one, for who shows them. A livelock
+// is long and repeats itself: its beginning and its end tell.
+nlohmann::json shown_steps(const nlohmann::json& steps);
+
 }  // namespace kstone::model
 
 #endif  // KSTONE_MODEL_RUNNER_RESULTS_H_

@@ -40,25 +40,13 @@ struct Run {
   std::string why;  // it is not green
 };
 
-// A livelock is long and repeats itself: its beginning and its end tell.
-json shortened(const json& steps) {
-  constexpr std::size_t shown_first = 200, shown_last = 50;
-  if (steps.size() <= shown_first + shown_last) {
-    return steps;
-  }
-  json shown(steps.begin(), steps.begin() + shown_first);
-  shown.push_back({{"left_out", steps.size() - shown_first - shown_last}});
-  shown.insert(shown.end(), steps.end() - shown_last, steps.end());
-  return shown;
-}
-
 json run_json(const Run& run, const Command& command) {
   json entry = to_json(run.result);
   entry.update(suite_json(run.suite));
   const Limits& limits = run.limits;
   const bool bounded = limits.mode == Mode::bounded;
   const bool failed = run.result.failure != Failure::none;
-  entry["steps"] = shortened(entry["steps"]);
+  entry["steps"] = shown_steps(entry["steps"]);
   entry["mode"] = mode_name(limits.mode);
   // A search that refutes ends there.
   entry["exhaustive"] = run.result.verdict == Verdict::proved && !bounded;

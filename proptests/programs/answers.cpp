@@ -1,8 +1,10 @@
 #include "answers.h"
 
+#include <algorithm>
 #include <sstream>
 
 #include "explanation.h"
+#include "report/names.h"
 
 namespace kstone::programs {
 namespace {
@@ -68,21 +70,19 @@ void collect(const Call& call, const CallRecord& record, const std::string& wher
 
 }  // namespace
 
-std::string in_words(const Program& program, const History& history) {
-  std::ostringstream out;
+std::vector<model::Standing> answered(const Program& program, const History& history,
+                                      const std::vector<std::string>& lanes) {
+  std::vector<model::Standing> result;
   for (int thread = 0; thread < thread_limit; ++thread) {
     const auto& records = history.threads[thread];
-    const int application_threads = static_cast<int>(program.threads.size());
-    if (records.call_count == 0 && records.compaction_count == 0) {
+    const std::string name =
+        model::report_thread_name(thread, static_cast<int>(program.threads.size())).text;
+    const auto lane = std::find(lanes.begin(), lanes.end(), name);
+    if (lane == lanes.end() || (records.call_count == 0 && records.compaction_count == 0)) {
       continue;
     }
-    out << "     "
-        << (thread == 0                     ? "main"
-            : thread <= application_threads ? "t" + std::to_string(thread - 1)
-            : thread == scan_thread(program)
-                ? "scan"
-                : "w" + std::to_string(thread - 1 - application_threads))
-        << ":";
+    std::ostringstream out;
+    out << (thread == scan_thread(program) ? "scans:" : "answers:");
     const auto calls = calls_of(program, history, thread);
     for (int i = 0; i < records.compaction_count; ++i) {
       const auto& each = records.compactions[i];
@@ -93,9 +93,9 @@ std::string in_words(const Program& program, const History& history) {
       out << " " << calls[static_cast<std::size_t>(i)].name << " -> "
           << answer_in_words(calls[static_cast<std::size_t>(i)], records.calls[i]) << ";";
     }
-    out << "\n";
+    result.push_back(model::Standing{static_cast<int>(lane - lanes.begin()), out.str()});
   }
-  return out.str();
+  return result;
 }
 
 const std::set<std::string>& all_answers() {

@@ -5,14 +5,18 @@
 
 #include <set>
 #include <string>
+#include <vector>
 
+#include "explorer.h"
 #include "history.h"
 #include "program.h"
 
 namespace kstone::programs {
 
-// One line for each thread: its calls and compactions, with what they answered and saw.
-std::string in_words(const Program& program, const History& history);
+// For each thread that did anything, in its lane: its calls and compactions, with what they
+// answered and saw.
+std::vector<model::Standing> answered(const Program& program, const History& history,
+                                      const std::vector<std::string>& lanes);
 
 // Everything that a large enough run should have seen.
 const std::set<std::string>& all_answers();

@@ -18,6 +18,8 @@
 #include "execution.h"
 #include "explanation.h"
 #include "generate.h"
+#include "report/table.h"
+#include "runner/results.h"
 
 namespace rc {
 template <>
@@ -58,29 +60,27 @@ json judge(const Program& program, const Policy& policy, model::Limits limits) {
   const auto histories = result.outcomes.size();
   const bool complete = result.verdict == model::Verdict::proved;
   std::set<std::string> answers;
-  std::string words;
   if (result.failure == model::Failure::none) {
     const auto outcomes = std::move(result.outcomes);
     for (const auto& text : outcomes) {
       const auto history = decode(text);
       add_answers(program, history, answers);
       if (!is_explained(program, history)) {
-        words = in_words(program, history);
         forbidden_ = &text;
         result = model::explore(table, limits);  // for its interleaving
+        result.standing = answered(program, history, result.threads);
         break;
       }
     }
   }
-  return {{"complete", complete},
-          {"failed", result.failure != model::Failure::none},
-          {"failure", model::failure_name(result.failure)},
-          {"message", result.message},
-          {"executions", executions},
-          {"histories", histories},
-          {"answers", answers},
-          {"history", words + result.history},
-          {"replay", result.replay}};
+  result.outcomes.clear();  // there may be many, and no text
+  json found = model::to_json(result);
+  found.update({{"complete", complete},
+                {"failed", result.failure != model::Failure::none},
+                {"executions", executions},
+                {"histories", histories},
+                {"answers", answers}});
+  return found;
 }
 
 // In a process of its own: what Relacy loses goes with it, and a worker that crashes or never ends
@@ -127,7 +127,6 @@ json judge_apart(const Program& program, const Policy& policy, const model::Limi
               {"executions", 0},
               {"histories", 0},
               {"answers", json::array()},
-              {"history", ""},
               {"replay", ""}};
   }
   return result;
@@ -182,14 +181,32 @@ model::Limits limits_of(const Program& program, const Options& options) {
   return limits;
 }
 
+// A process that ended badly has no counter-example.
+bool has_steps(const json& result) { return result.contains("steps"); }
+
 void print_failure(const Program& program, const json& result) {
-  std::printf("RED  %s\n     %s: %s\n%sreplay: --program '%s' --replay '%s'%s\n",
-              program.text().c_str(), result["failure"].get<std::string>().c_str(),
-              result["message"].get<std::string>().c_str(),
-              result["history"].get<std::string>().c_str(), program.text().c_str(),
-              result["replay"].get<std::string>().c_str(),
-              result.value("replayed", true) ? "" : " (which does not fail)");
+  std::printf(
+      "RED  %s\n     %s: %s\n%sreplay: --program '%s' --replay '%s'%s\n", program.text().c_str(),
+      result["failure"].get<std::string>().c_str(), result["message"].get<std::string>().c_str(),
+      has_steps(result) ? model::report_table(model::result_from(result), true).c_str() : "",
+      program.text().c_str(), result["replay"].get<std::string>().c_str(),
+      result.value("replayed", true) ? "" : " (which does not fail)");
   std::fflush(stdout);
+}
+
+// What the results keep of a failure: its counter-example as model/README.md has it.
+json failure_json(const Program& program, const json& result) {
+  json entry = {{"program", program.text()}};
+  for (const auto* const key :
+       {"failure", "message", "file", "line", "lanes", "standing", "preemptions", "replay"}) {
+    if (result.contains(key)) {
+      entry[key] = result[key];
+    }
+  }
+  if (has_steps(result)) {
+    entry["steps"] = model::shown_steps(result["steps"]);
+  }
+  return entry;
 }
 
 // Whether the replay line, read as a user would give it, leads to the same failure.
@@ -238,9 +255,10 @@ json run_share(const Options& options, const Policy& policy, std::uint64_t progr
     }
     shown["replayed"] = replays(smallest, policy, limits, options, shown);
     print_failure(smallest, shown);
-    shown["program"] = smallest.text();
-    shown["programs_until"] = total["programs"];
-    total["failed"].push_back(shown);
+    json entry = failure_json(smallest, shown);
+    entry["replayed"] = shown["replayed"];
+    entry["programs_until"] = total["programs"];
+    total["failed"].push_back(entry);
   } else if (!outcome.is<rc::detail::SuccessResult>()) {
     std::ostringstream text;
     rc::detail::printResultMessage(outcome, text);

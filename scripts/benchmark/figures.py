@@ -12,7 +12,8 @@ def interval(values, seed=1):
     if len(values) < 2:
         return values[0], values[0]
     source = random.Random(seed)
-    medians = sorted(statistics.median(source.choices(values, k=len(values))) for _ in range(RESAMPLES))
+    medians = sorted(
+        statistics.median(source.choices(values, k=len(values))) for _ in range(RESAMPLES))
     return medians[int(0.025 * RESAMPLES)], medians[int(0.975 * RESAMPLES) - 1]
 
 
@@ -31,7 +32,10 @@ def subjects(workload):
 
 
 def peers(workload):
-    return [name for name in subjects(workload) if name not in ("kstone", "floor") and not name.startswith(("origin", "kstone"))]
+    return [
+        name for name in subjects(workload)
+        if name not in ("kstone", "floor") and not name.startswith(("origin", "kstone"))
+    ]
 
 
 def best_peer(workload):
@@ -40,7 +44,8 @@ def best_peer(workload):
 
 
 def values_of(goal, workloads):
-    """The goal's ratios, round by round, and whom it was compared with; None if this run has not measured it."""
+    """The goal's ratios, round by round, and whom it was compared with; None if this run has not
+    measured it."""
     if goal.workload not in workloads or (goal.base and goal.base not in workloads):
         return None
     figures = subjects(workloads[goal.workload])
@@ -56,8 +61,9 @@ def values_of(goal, workloads):
 
 
 def judged(goal, workloads):
-    """A goal is met if the upper end of the interval is at most a tenth above the limit; an exact one, if no value is above it. It
-    has regressed if even the lower end is above that, and above what was accepted."""
+    """A goal is met if the upper end of the interval is at most a tenth above the limit; an exact
+    one, if no value is above it. It has regressed if even the lower end is above that, and above
+    what was accepted."""
     measured = values_of(goal, workloads)
     if measured is None:
         return None
@@ -65,14 +71,21 @@ def judged(goal, workloads):
     low, high = (min(values), max(values)) if goal.exact else interval(values)
     tolerated = goal.limit * (1 if goal.exact else 1.1)
     bound = max(goal.limit, goal.accepted)
-    return {"name": goal.title, "workload": goal.workload, "against": against, "ratio": statistics.median(values), "low": low,
-            "high": high, "limit": goal.limit, "met": high <= tolerated, "accepted": goal.accepted or None,
-            # Worse by more than the noise: even the lower end of the interval is above.
-            "regressed": low > (bound if goal.exact else bound * 1.1), "reason": goal.reason, "pairs": len(values)}
+    return {
+        "name": goal.title, "workload": goal.workload, "against": against,
+        "ratio": statistics.median(values), "low": low, "high": high, "limit": goal.limit,
+        "met": high <= tolerated, "accepted": goal.accepted or None,
+        # Worse by more than the noise: even the lower end of the interval is above.
+        "regressed": low > (bound if goal.exact else bound * 1.1), "reason": goal.reason,
+        "pairs": len(values)
+    }
 
 
 def summary(figures):
-    return {"median": statistics.median(figures), "min": min(figures), "max": max(figures), "repetitions": len(figures)}
+    return {
+        "median": statistics.median(figures), "min": min(figures), "max": max(figures),
+        "repetitions": len(figures)
+    }
 
 
 def table(workload):

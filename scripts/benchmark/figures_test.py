@@ -7,8 +7,11 @@ from goals import GOALS, Goal
 
 
 def workload(name, **subjects):
-    return {"name": name, "title": name, "unit": "ns",
-            "subjects": [{"name": subject.replace("_", " "), "lacks": "", "figures": values} for subject, values in subjects.items()]}
+    return {
+        "name": name, "title": name, "unit": "ns",
+        "subjects": [{"name": subject.replace("_", " "), "lacks": "", "figures": values}
+                     for subject, values in subjects.items()]
+    }
 
 
 def judge(goal, *measured):
@@ -20,7 +23,8 @@ class Ratios(unittest.TestCase):
 
     def test_are_taken_round_by_round(self):
         # A machine that is ten times slower for a while says nothing.
-        judged = judge(self.GOAL, workload("W", kstone=[1.2, 12.0, 1.2, 12.0], floor=[1.0, 10.0, 1.0, 10.0]))
+        judged = judge(self.GOAL,
+                       workload("W", kstone=[1.2, 12.0, 1.2, 12.0], floor=[1.0, 10.0, 1.0, 10.0]))
         self.assertAlmostEqual(judged["ratio"], 1.2)
         self.assertTrue(judged["met"])
 
@@ -37,7 +41,8 @@ class Ratios(unittest.TestCase):
         noisy = judge(self.GOAL, workload("W", kstone=[1.4, 1.4, 3.0, 3.0, 3.0], floor=[1.0] * 5))
         self.assertFalse(noisy["met"])
         self.assertFalse(noisy["regressed"])
-        self.assertTrue(judge(self.GOAL, workload("W", kstone=[1.7, 1.8, 1.7], floor=[1.0] * 3))["regressed"])
+        self.assertTrue(
+            judge(self.GOAL, workload("W", kstone=[1.7, 1.8, 1.7], floor=[1.0] * 3))["regressed"])
 
     def test_what_was_accepted_is_not_met_and_does_not_regress(self):
         goal = Goal("a", "W", "floor", 0.5, accepted=1.5, reason="out of reach")
@@ -48,7 +53,8 @@ class Ratios(unittest.TestCase):
 
     def test_growth_is_a_ratio_of_ratios(self):
         goal = Goal("a", "W/2", "floor", 1.25, base="W/1")
-        judged = judge(goal, workload("W/1", kstone=[2.0], floor=[1.0]), workload("W/2", kstone=[6.0], floor=[2.0]))
+        judged = judge(goal, workload("W/1", kstone=[2.0], floor=[1.0]),
+                       workload("W/2", kstone=[6.0], floor=[2.0]))
         self.assertAlmostEqual(judged["ratio"], 1.5)
 
     def test_the_best_peer_is_neither_floor_nor_origin(self):
@@ -67,7 +73,8 @@ class Ratios(unittest.TestCase):
 
     def test_something_beside_nothing_is_worse_than_any_limit(self):
         self.assertEqual(figures.ratios([0, 0, 2], [0, 1, 0]), [1.0, 0.0, float("inf")])
-        self.assertFalse(judge(self.GOAL, workload("W", kstone=[5, 5, 5, 5, 5], floor=[0, 0, 0, 0, 5]))["met"])
+        self.assertFalse(
+            judge(self.GOAL, workload("W", kstone=[5, 5, 5, 5, 5], floor=[0, 0, 0, 0, 5]))["met"])
         self.assertTrue(judge(self.GOAL, workload("W", kstone=[5] * 5, floor=[0] * 5))["regressed"])
 
     def test_every_accepted_goal_has_a_reason(self):

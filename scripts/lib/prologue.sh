@@ -1,5 +1,5 @@
-# Sourced first by the scripts: where they are, what each of them takes, what a signal ends, one at a
-# time.
+# Sourced first by the scripts: where they are, what each of them takes, what a signal ends, one at
+# a time.
 #
 #   caller      the folder that the script was called in
 #   install     --no-install, or nothing; it may stand anywhere

@@ -1,4 +1,5 @@
-"""Compiles the suites against a copy of the sources, mutated or not, and runs one suite at a time."""
+"""Compiles the suites against a copy of the sources, mutated or not, and runs one suite at a
+time."""
 
 import concurrent.futures
 import contextlib
@@ -21,19 +22,27 @@ MEMORY_KB = 4_000_000
 
 
 def listed(folder, target, root=ROOT):
-    """The C++ sources that the CMakeLists.txt of a folder lists for a target or in a variable, without the ending .cpp."""
-    words = re.search(rf"^\w+\(\s*{target}\s([^)]*)\)", (root / folder / "CMakeLists.txt").read_text(), re.M)[1].split()
-    return [word.removeprefix("${CMAKE_CURRENT_SOURCE_DIR}/").removesuffix(".cpp") for word in words if word.endswith(".cpp")]
+    """The C++ sources that the CMakeLists.txt of a folder lists for a target or in a variable,
+    without the ending .cpp."""
+    words = re.search(rf"^\w+\(\s*{target}\s([^)]*)\)",
+                      (root / folder / "CMakeLists.txt").read_text(), re.M)[1].split()
+    return [
+        word.removeprefix("${CMAKE_CURRENT_SOURCE_DIR}/").removesuffix(".cpp")
+        for word in words if word.endswith(".cpp")
+    ]
 
 
 # The library without its adapters.
 SOURCES = listed("src", "kstone_sources")
-# What the worker is made of: all that lies below detail/, the forwarding class, and the core. The others hold values, counters
-# for statistics, and the policy for real threads.
+# What the worker is made of: all that lies below detail/, the forwarding class, and the core. The
+# others hold values, counters for statistics, and the policy for real threads.
 CORE = [name for name in SOURCES if name.startswith("core/")]
 REST = [name for name in SOURCES if name not in CORE]
-MUTATED = sorted([*(str(path.relative_to(ROOT)) for path in (ROOT / "include" / "kstone" / "detail").rglob("*.h")),
-                  "include/kstone/background_worker_impl.h", *(f"src/{name}.cpp" for name in CORE)])
+MUTATED = sorted([
+    *(str(path.relative_to(ROOT))
+      for path in (ROOT / "include" / "kstone" / "detail").rglob("*.h")),
+    "include/kstone/background_worker_impl.h", *(f"src/{name}.cpp" for name in CORE)
+])
 
 
 class Failed(Exception):
@@ -56,14 +65,18 @@ def run(command, cwd=None, env=None, timeout=None):
 
 @contextlib.contextmanager
 def one_at_a_time(lock):
-    """Two at once in one folder would break each other's files: the second waits, and says so. As scripts/lib/prologue.sh."""
+    """Two at once in one folder would break each other's files: the second waits, and says so. As
+    scripts/lib/prologue.sh."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with open(lock, "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            print(f"{lock.parent} is in use by another run (process {file.read().strip()}). Waiting for its end.", flush=True)
+            print(
+                f"{lock.parent} is in use by another run (process {file.read().strip()}). Waiting "
+                f"for its end.",
+                flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
@@ -89,7 +102,8 @@ class Tree:
         if directory.exists():
             shutil.rmtree(directory)
         for folder in ("include", "src", "model", "proptests", "protocol", "tests"):
-            shutil.copytree(ROOT / folder, directory / folder, ignore=shutil.ignore_patterns("rocksdb", "consumer*"))
+            shutil.copytree(ROOT / folder, directory / folder,
+                            ignore=shutil.ignore_patterns("rocksdb", "consumer*"))
 
     def text(self, file):
         return (self.directory / file).read_text()
@@ -109,8 +123,13 @@ class Builder:
         directory.mkdir(parents=True, exist_ok=True)
 
     def compile(self, source, target, includes=(), flags=()):
-        """The compiler's errors, or nothing. Files are named as in the project, wherever they lie."""
-        command = [CXX, *flags, *(f"-I{folder}" for folder in includes), "-c", str(source), "-o", str(target)]
+        """The compiler's errors, or nothing. Files are named as in the project, wherever they
+        lie."""
+        command = [
+            CXX, *flags, *(f"-I{folder}" for folder in includes), "-c",
+            str(source), "-o",
+            str(target)
+        ]
         status, output = run(command, cwd=self.tree.directory)
         return "" if status == 0 else output or "the compiler was killed"
 
@@ -119,7 +138,10 @@ class Builder:
         folder = self.directory / "model"
         folder.mkdir(exist_ok=True)
 
-        objects = {source: folder / (source.replace("/", "_") + ".o") for source in model_sources(self.tree.directory)}
+        objects = {
+            source: folder / (source.replace("/", "_") + ".o")
+            for source in model_sources(self.tree.directory)
+        }
 
         def one(source):
             return self.compile(source, objects[source], ["model"], [*MODEL_FLAGS, "-O2"])
@@ -129,13 +151,19 @@ class Builder:
             raise Failed("the model checker does not compile:\n" + "\n".join(errors)[:4000])
         return list(objects.values())
 
-    def executable(self, name, overlay=None, level="-O1", files=None, sources=None, libraries=(), options=()):
-        """The suites of model/worker, or of some files of it, or a program of `sources` of its own, against the worker's
-        sources, those in `overlay` first. (path, errors)"""
+    def executable(self, name, overlay=None, level="-O1", files=None, sources=None, libraries=(),
+                   options=()):
+        """The suites of model/worker, or of some files of it, or a program of `sources` of its own,
+        against the worker's sources, those in `overlay` first. (path, errors)"""
         folder = self.directory / name
         folder.mkdir(exist_ok=True)
-        scenarios = [str(path.relative_to(self.tree.directory)) for path in files or self.tree.scenarios()]
-        sources = [*(sources or ["model/worker/main.cpp", *scenarios]), *(f"src/{name}.cpp" for name in CORE)]
+        scenarios = [
+            str(path.relative_to(self.tree.directory)) for path in files or self.tree.scenarios()
+        ]
+        sources = [
+            *(sources or ["model/worker/main.cpp", *scenarios]),
+            *(f"src/{name}.cpp" for name in CORE)
+        ]
         includes = [overlay / "include"] if overlay else []
         includes += ["include", "model", "model/worker"]
         flags = [*MODEL_FLAGS, level, *options]
@@ -150,17 +178,22 @@ class Builder:
         if errors:
             return None, errors
         objects = [folder / (pathlib.Path(source).stem + ".o") for source in sources]
-        # Behind the others: the inline functions that it brings along are those of the sources as they are.
+        # Behind the others: the inline functions that it brings along are those of the sources as
+        # they are.
         rest = self.directory / "rest"
         if not rest.exists():
             rest.mkdir()
             for source in REST:
-                problem = self.compile(f"src/{source}.cpp", rest / f"{source}.o", ["include"], [*MODEL_FLAGS, "-O1"])
+                problem = self.compile(f"src/{source}.cpp", rest / f"{source}.o", ["include"],
+                                       [*MODEL_FLAGS, "-O1"])
                 if problem:
                     raise Failed(problem)
         path = folder / "suites"
-        status, output = run([CXX, "-o", str(path), *map(str, objects), *map(str, self.objects),
-                              *(str(rest / f"{source}.o") for source in REST), *libraries, "-pthread"])
+        status, output = run([
+            CXX, "-o",
+            str(path), *map(str, objects), *map(str, self.objects),
+            *(str(rest / f"{source}.o") for source in REST), *libraries, "-pthread"
+        ])
         return (path, "") if status == 0 else (None, output)
 
 
@@ -183,29 +216,37 @@ class Suites:
         return [(entry["name"], entry["property"], entry["must_fail"]) for entry in self.list()]
 
     def run(self, suite, seconds, options=(), mutant=0, minimize=False):
-        """What one suite says; `outcome` is one of green, refuted, vacuous, unfinished, red, crash, hang. `output`: where it
-        could say nothing itself."""
+        """What one suite says; `outcome` is one of green, refuted, vacuous, unfinished, red, crash,
+        hang. `output`: where it could say nothing itself."""
         handle, name = tempfile.mkstemp(suffix=".json", dir=self.directory)
         os.close(handle)
         env = dict(os.environ, KSTONE_MUTANT=str(mutant))
         # A mutant may loop and allocate: without a limit it would take the machine along.
         # --step-seconds 0: a mutant that loops is a hang, whatever the model says of it.
-        command = ["sh", "-c", f'ulimit -v {MEMORY_KB}; exec "$@"', "suites", str(self.path), suite, "--json", name,
-                   "--max-seconds", str(seconds), "--step-seconds", "0", "--quiet", *options]
+        command = [
+            "sh", "-c", f'ulimit -v {MEMORY_KB}; exec "$@"', "suites",
+            str(self.path), suite, "--json", name, "--max-seconds",
+            str(seconds), "--step-seconds", "0", "--quiet", *options
+        ]
         if not minimize:
             command.append("--no-minimize")
         started = time.monotonic()
         status, output = run(command, env=env, timeout=seconds * 2 + 20 + (60 if minimize else 0))
-        result = {"suite": suite, "seconds": round(time.monotonic() - started, 2), "message": "", "output": "", "replay": ""}
+        result = {
+            "suite": suite, "seconds": round(time.monotonic() - started, 2), "message": "",
+            "output": "", "replay": ""
+        }
         try:
             entry = json.loads(pathlib.Path(name).read_text())["scenarios"][0]
         except (ValueError, KeyError, IndexError):
             entry = None
         os.unlink(name)
         if status is None:
-            result.update(outcome="hang", message="no step of the model within the time limit", output=output[-2000:])
+            result.update(outcome="hang", message="no step of the model within the time limit",
+                          output=output[-2000:])
         elif entry is None:
-            result.update(outcome="crash", message=last_line(output) or f"status {status}", output=output[-4000:])
+            result.update(outcome="crash", message=last_line(output) or f"status {status}",
+                          output=output[-4000:])
         else:
             result["entry"] = entry
             result["message"] = entry["message"] or entry["why"]
@@ -226,8 +267,8 @@ class Suites:
 
 
 def is_cut(row):
-    """Whether a suite is unknown since its search was cut short, or is at random; anything else says that the scenario or the
-    checker is at fault."""
+    """Whether a suite is unknown since its search was cut short, or is at random; anything else
+    says that the scenario or the checker is at fault."""
     return row["verdict"] == "unknown" and row.get("failure") == "none" and row["reason"] in (
         "the budget is used up", "a random search proves nothing")
 

@@ -1,5 +1,5 @@
-"""A signal that ends this process ends all that it has started as well: compilers, suites and tests, which are sessions
-of their own, so that the terminal's signals do not come to them."""
+"""A signal that ends this process ends all that it has started as well: compilers, suites and
+tests, which are sessions of their own, so that the terminal's signals do not come to them."""
 
 import collections
 import contextlib
@@ -50,14 +50,15 @@ def send(pids, number):
 
 def is_running(pid):
     try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+        after_name = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1]
+        return after_name.split()[0] not in "ZX"
     except (OSError, IndexError):
         return False
 
 
 def end(process, grace=GRACE):
-    """Ends a child with all that it has started, which nobody would find once it is gone. They are asked to first, so that
-    compilers take their temporary files along."""
+    """Ends a child with all that it has started, which nobody would find once it is gone. They are
+    asked to first, so that compilers take their temporary files along."""
     pids = [process.pid, *descendants(process.pid)]
     send(pids, signal.SIGTERM)
     until = time.monotonic() + grace
@@ -80,7 +81,8 @@ def end_all(grace=GRACE):
 
 
 def with_all_children(program):
-    """From here on a signal ends this process with its children, and the exit status says which it was."""
+    """From here on a signal ends this process with its children, and the exit status says which it
+    was."""
     def handle(number, _):
         for one in SIGNALS:
             signal.signal(one, signal.SIG_IGN)

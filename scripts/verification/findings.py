@@ -3,43 +3,54 @@
 import collections
 import shlex
 
-# How many programs have to be explored, and how many of these to their end that are not trivial, and that keep real time
-# (proptests/programs/README.md), for the generated programs to count as passed; and how many random sequences the core must have
-# been driven through. With less they say too little, whether or not one failed.
+# How many programs have to be explored, and how many of these to their end that are not trivial,
+# and that keep real time (proptests/programs/README.md), for the generated programs to count as
+# passed; and how many random sequences the core must have been driven through. With less they say
+# too little, whether or not one failed.
 Least = collections.namedtuple("Least", "programs nontrivial real_time sequences")
 LEAST = {"full": Least(2000, 300, 150, 100_000), "quick": Least(100, 5, 1, 2000)}
 
 
 def found_in(data, size="full", asked=None):
-    """Checks of the results of kstone_core_enumeration, kstone_core_properties and kstone_programs, wherever they stand. `asked`:
-    so many programs were asked for, where that is known."""
+    """Checks of the results of kstone_core_enumeration, kstone_core_properties and kstone_programs,
+    wherever they stand. `asked`: so many programs were asked for, where that is known."""
     def entry(kind, name, state, message="", **more):
         return {"kind": kind, "name": name, "state": state, "message": message, **more}
 
     if not isinstance(data, dict):
         return
     for part in data.get("slices", []):
-        state = "failed" if part["difference"] else "cut" if not part["complete"] else "passed" if part["passed"] else "failed"
-        yield entry("core", f"every state: {part['name']}", state, part["difference"], seconds=part.get("seconds"),
+        state = ("failed" if part["difference"] else "cut" if not part["complete"] else
+                 "passed" if part["passed"] else "failed")
+        yield entry("core", f"every state: {part['name']}", state, part["difference"],
+                    seconds=part.get("seconds"),
                     numbers={"states": part["states"], "transitions": part["transitions"]})
     if "sequences" in data:
         properties = data.get("programs", {}).get("properties", data)
         wrong, due = properties.get("difference", ""), LEAST[size].sequences
-        state = "failed" if wrong or not data.get("passed", True) else "cut" if data["sequences"] < due else "passed"
-        yield entry("core", "random sequences", state, wrong or (f"at least {due:,} are due" if state == "cut" else ""),
-                    numbers={key: data[key] for key in ("sequences", "sequence_steps") if key in data})
+        state = ("failed" if wrong or not data.get("passed", True) else
+                 "cut" if data["sequences"] < due else "passed")
+        yield entry(
+            "core", "random sequences", state, wrong
+            or (f"at least {due:,} are due" if state == "cut" else ""),
+            numbers={key: data[key] for key in ("sequences", "sequence_steps") if key in data})
     if "planted_caught" in data and ("slices" in data or "sequences" in data):
-        yield entry("core", "planted faults", "passed" if data["planted_caught"] == data["planted"] else "failed",
+        yield entry("core", "planted faults",
+                    "passed" if data["planted_caught"] == data["planted"] else "failed",
                     f"{data['planted_caught']} of {data['planted']} noticed",
                     numbers={key: data[key] for key in ("planted", "planted_caught")})
     if "programs_complete" in data:
         yield enough_programs(data, size, asked)
         for failed in data["failed"]:
-            yield entry("program", failed["program"] or "a share of the programs", "failed", failed["message"],
-                        failure=failed["failure"], history=failed.get("history", ""),
-                        **{key: failed[key] for key in ("lanes", "steps", "standing", "preemptions", "file", "line") if key in failed},
-                        replay=shlex.join(["kstone_programs", "--program", failed["program"], "--replay", failed["replay"]])
-                        if failed.get("replay") else "")
+            yield entry(
+                "program", failed["program"] or "a share of the programs", "failed",
+                failed["message"], failure=failed["failure"], **{
+                    key: failed[key]
+                    for key in ("lanes", "steps", "standing", "preemptions", "file", "line")
+                    if key in failed
+                }, replay=shlex.join([
+                    "kstone_programs", "--program", failed["program"], "--replay", failed["replay"]
+                ]) if failed.get("replay") else "")
     if not data.keys() & {"slices", "sequences"}:
         for value in data.values():
             yield from found_in(value, size, asked)
@@ -48,19 +59,26 @@ def found_in(data, size="full", asked=None):
 def enough_programs(data, size, asked):
     """One check for all programs of a run. Those that the budget cut do not count."""
     least = LEAST[size]
-    complete, nontrivial, cut = data["programs_complete"], data["programs_nontrivial"], data["programs"] - data["programs_complete"]
-    real_time = data["programs_real_time"]
-    message = (f"{complete:,} of {data['programs']:,} programs explored to the end, {nontrivial:,} of them not trivial, {real_time:,} "
-               f"keep real time; {cut:,} cut by their budget; at least {least.programs:,}, {least.nontrivial:,} and "
-               f"{least.real_time:,} are due"
-               f"{' at reduced size' if size == 'quick' else ''}")
+    complete, nontrivial = data["programs_complete"], data["programs_nontrivial"]
+    cut, real_time = data["programs"] - complete, data["programs_real_time"]
+    message = (
+        f"{complete:,} of {data['programs']:,} programs explored to the end, {nontrivial:,} of "
+        f"them not trivial, {real_time:,} keep real time; {cut:,} cut by their budget; at least "
+        f"{least.programs:,}, {least.nontrivial:,} and {least.real_time:,} are due"
+        f"{' at reduced size' if size == 'quick' else ''}")
     state, verdict = "passed", "proved"
     if data["failed"]:
         state, verdict = "failed", "refuted"
-    elif data["programs"] < least.programs or nontrivial < least.nontrivial or real_time < least.real_time:
+    elif (data["programs"] < least.programs or nontrivial < least.nontrivial
+          or real_time < least.real_time):
         # Whoever asks for fewer than are due gets what he asked for, and no tick.
         fewer = asked is not None and asked < least.programs
         state, verdict, message = "cut" if fewer else "failed", "unknown", f"unknown: {message}"
-    return {"kind": "program", "name": data.get("name", "generated programs"), "state": state, "verdict": verdict, "message": message,
-            "numbers": {"programs": complete, "programs_nontrivial": nontrivial, "programs_real_time": real_time, "programs_cut": cut,
-                        "executions": data["executions"], "histories": data["histories"]}}
+    return {
+        "kind": "program", "name": data.get("name", "generated programs"), "state": state,
+        "verdict": verdict, "message": message, "numbers": {
+            "programs": complete, "programs_nontrivial": nontrivial,
+            "programs_real_time": real_time, "programs_cut": cut, "executions": data["executions"],
+            "histories": data["histories"]
+        }
+    }

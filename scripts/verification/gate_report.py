@@ -1,9 +1,10 @@
-"""What the gate of an engine found (docs/gate.md), for code scanning and for people: gate.sarif and gate.md beside its results.
+"""What the gate of an engine found (docs/gate.md), for code scanning and for people: gate.sarif and
+gate.md beside its results.
 
   gate_report.py gate.json [--root DIRECTORY]
 
-Needs Python alone, and the two files beside it. The exit status is 0 if the report was written, be the gate green or red, and 2
-if there are no results, as of a gate that did not end."""
+Needs Python alone, and the two files beside it. The exit status is 0 if the report was written, be
+the gate green or red, and 2 if there are no results, as of a gate that did not end."""
 
 import argparse
 import datetime
@@ -18,7 +19,10 @@ import writers
 SUFFIXES = {".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".hxx", ".inc", ".ipp"}
 
 # The rules of what has no counter-example; the others are called as the failure is.
-KINDS = {"unknown": "a search that did not end", "unexpected": "a suite that passes although it must not, or misses its events"}
+KINDS = {
+    "unknown": "a search that did not end",
+    "unexpected": "a suite that passes although it must not, or misses its events"
+}
 
 
 class Sources:
@@ -28,8 +32,8 @@ class Sources:
         self.root, self.files, by_name = root.resolve(), set(), {}
         for folder, folders, names in os.walk(root):
             here = pathlib.Path(folder)
-            folders[:] = sorted(name for name in folders if not name.startswith(".") and
-                                not any((here / name / mark).exists() for mark in (".git", "CMakeCache.txt")))
+            folders[:] = sorted(name for name in folders if not name.startswith(".") and not any(
+                (here / name / mark).exists() for mark in (".git", "CMakeCache.txt")))
             for path in (here / name for name in names if pathlib.Path(name).suffix in SUFFIXES):
                 file = path.relative_to(root).as_posix()
                 self.files.add(file)
@@ -37,7 +41,8 @@ class Sources:
         self.paths = {name: files[0] for name, files in by_name.items() if len(files) == 1}
 
     def path_of(self, path):
-        """From the root, of a file that the compiler was given; else by its name, unless two files have it."""
+        """From the root, of a file that the compiler was given; else by its name, unless two files
+        have it."""
         if pathlib.Path(path).is_absolute() and pathlib.Path(path).is_relative_to(self.root):
             path = pathlib.Path(path).relative_to(self.root).as_posix()
         name = pathlib.PurePath(path).name
@@ -53,11 +58,15 @@ def document_of(suites, sources):
     for suite in suites:
         why = suite["why"] or suite["message"] or suite.get("reason", "")
         fails = suite["failure"] != "none"
-        kind = (suite["failure"] if fails else "unknown" if suite["verdict"] == "unknown" else "unexpected").replace(" ", "-")
+        kind = (suite["failure"] if fails else
+                "unknown" if suite["verdict"] == "unknown" else "unexpected").replace(" ", "-")
         kinds.setdefault(kind, suite["failure"])
         found = lanes.counterexample(suite, sources.path_of)
-        check = {"id": suite["name"], "name": suite["name"], "kind": kind, "state": "passed" if suite["green"] else "failed",
-                 "message": why, "properties": suite.get("property", "").split()}
+        check = {
+            "id": suite["name"], "name": suite["name"], "kind": kind,
+            "state": "passed" if suite["green"] else "failed", "message": why,
+            "properties": suite.get("property", "").split()
+        }
         place = lanes.culprit(found, sources.is_own)
         if not sources.is_own(place[0]):  # a result has to stand somewhere: where the suite is made
             place = sources.path_of(suite["suite_file"]), suite["suite_line"]
@@ -67,32 +76,45 @@ def document_of(suites, sources):
         if fails:
             check["counterexample"] = suite["name"]
             found["table"] = suite.get("table", "")
-            counterexamples.append({**found, "id": suite["name"], "failure": suite["failure"], "message": suite["message"] or why,
-                                    "file": place[0], "line": place[1], "replay": f"--replay '{suite['replay']}'",
-                                    "fewest_preemptions": suite.get("fewest_preemptions")})
+            counterexamples.append({
+                **found, "id": suite["name"], "failure": suite["failure"],
+                "message": suite["message"] or why, "file": place[0], "line": place[1],
+                "replay": f"--replay '{suite['replay']}'",
+                "fewest_preemptions": suite.get("fewest_preemptions")
+            })
         checks.append(check)
-    return {"verdict": "passed" if all(suite["green"] for suite in suites) else "failed", "size": "full",
-            "project": {"version": ""}, "generated": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "kinds": kinds, "properties": [], "coverage": {}, "checks": checks, "counterexamples": counterexamples}
+    return {
+        "verdict": "passed" if all(suite["green"] for suite in suites) else "failed",
+        "size": "full", "project": {"version": ""},
+        "generated": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "kinds": kinds, "properties": [], "coverage": {}, "checks": checks,
+        "counterexamples": counterexamples
+    }
 
 
 def markdown(document, suites):
     red = sum(not suite["green"] for suite in suites)
     words = f"{red} of {len(suites)} suites red" if red else "every suite green"
-    lines = [f"# {writers.MARKS[document['verdict']]} Gate: {words}", "", *writers.unfolded(document)]
+    lines = [
+        f"# {writers.MARKS[document['verdict']]} Gate: {words}", "", *writers.unfolded(document)
+    ]
     lines += ["| Suite | | Result | Executions | Time |", "|---|---|---|---|---|"]
     for suite in suites:
         result = suite["verdict"] + (f": {suite['failure']}" if suite["failure"] != "none" else "")
-        lines.append(f"| {suite['name']} | {writers.MARKS['passed' if suite['green'] else 'failed']} | {result}"
-                     f"{', as it must be' if suite.get('must_fail') and suite['green'] else ''} | "
-                     f"{suite['executions_complete']:,} + {suite['executions_redundant']:,} | {suite['seconds']:.2f} s |")
+        lines.append(
+            f"| {suite['name']} | {writers.MARKS['passed' if suite['green'] else 'failed']} | "
+            f"{result}{', as it must be' if suite.get('must_fail') and suite['green'] else ''} | "
+            f"{suite['executions_complete']:,} + {suite['executions_redundant']:,} | "
+            f"{suite['seconds']:.2f} s |")
     return writers.fitted("\n".join(lines) + "\n", "gate.json")
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Writes SARIF and Markdown of the results of a gate beside them.")
+    parser = argparse.ArgumentParser(
+        description="Writes SARIF and Markdown of the results of a gate beside them.")
     parser.add_argument("results", type=pathlib.Path, help="what the gate wrote with --json")
-    parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(), help="of the engine's repository (here)")
+    parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(),
+                        help="of the engine's repository (here)")
     arguments = parser.parse_args()
     try:
         suites = json.loads(arguments.results.read_text())["scenarios"]
@@ -100,8 +122,10 @@ def main():
         print(f"no results of a gate: {arguments.results}: {problem}", file=sys.stderr)
         return 2
     document = document_of(suites, Sources(arguments.root))
-    texts = {".sarif": json.dumps(writers.sarif(document, "kstone gate"), indent=1, ensure_ascii=False) + "\n",
-             ".md": markdown(document, suites)}
+    texts = {
+        ".sarif": json.dumps(writers.sarif(document, "kstone gate"), indent=1, ensure_ascii=False) +
+                  "\n", ".md": markdown(document, suites)
+    }
     for suffix, text in texts.items():
         arguments.results.with_suffix(suffix).write_text(text)
     return 0

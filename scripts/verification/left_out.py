@@ -11,4 +11,7 @@ def left_out(root=ROOT):
     """The sentences, without their full stops."""
     text = (root / "docs" / "verification.md").read_text()
     section = text.partition(HEADING + "\n")[2].partition("\n## ")[0]
-    return [" ".join(item.split()).rstrip(".") for item in re.findall(r"^- (.*?)(?=^- |^$|\Z)", section, re.M | re.S)]
+    return [
+        " ".join(item.split()).rstrip(".")
+        for item in re.findall(r"^- (.*?)(?=^- |^$|\Z)", section, re.M | re.S)
+    ]

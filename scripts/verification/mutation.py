@@ -1,4 +1,5 @@
-"""scripts/verify mutants: every mutant of the worker must be noticed by a suite, or be declared equivalent with a reason."""
+"""scripts/verify mutants: every mutant of the worker must be noticed by a suite, or be declared
+equivalent with a reason."""
 
 import collections
 import concurrent.futures
@@ -12,13 +13,16 @@ import pathlib
 import re
 import shutil
 import sys
+import tempfile
 import threading
 import time
 
+import enumerations
 import lanes
 import operators
 import order
-from build import CORE, MUTATED, ROOT, SOURCES, Builder, Failed, Suites, Tree, in_parallel, last_line, run
+from build import (CORE, MUTATED, ROOT, SOURCES, Builder, Failed, Suites, Tree, in_parallel,
+                   last_line, run)
 from pace import Share
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -29,28 +33,34 @@ PATCHES = HERE / "mutants"
 QUICK_SECONDS = 0.25
 # Those that generated programs are tried on (programs.py draws them).
 DRAW = ROOT / "proptests" / "programs" / "drawn_mutants.txt"
-# What is declared equivalent is searched by those that take no longer than this; every one of them to its end.
+# What is declared equivalent is searched by those that take no longer than this; every one of them
+# to its end.
 DECLARED_SECONDS = 2
-# Of a quick run: so many mutants are tried at least, and a suite gets so long on the sources as they are; what it takes to ask the
-# compiler about one mutant (pace.py has the unit).
+# Of a quick run: so many mutants are tried at least, and a suite gets so long on the sources as
+# they are; what it takes to ask the compiler about one mutant (pace.py has the unit).
 LEAST_TRIED, BASELINE_SECONDS, ASKED_SECONDS = 6, 0.3, 3
 
 
 def add_arguments(parts):
     parser = parts.add_parser(
         "mutants", help="changes to the worker that a suite must notice",
-        description="Changes the worker in every way that scripts/verification/operators.py knows and in those of "
-                    "the patches in scripts/verification/mutants, and runs the suites against each until one is red.")
+        description="Changes the worker in every way that scripts/verification/operators.py knows "
+                    "and in those of the patches in scripts/verification/mutants, and runs the "
+                    "suites against each until one is red.")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "verify" / "mutants")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--only", action="append", default=[], metavar="PATTERN",
-                        help="mutants whose name matches (* and ?); the results are not kept in model.json")
-    parser.add_argument("--resume", action="store_true", help="keep the kills of the last run; try the others again")
-    parser.add_argument("--seconds", type=float, default=5, help="for one suite; a longer one is searched in part (5)")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="PATTERN",
+        help="mutants whose name matches (* and ?); the results are not kept in model.json")
+    parser.add_argument("--resume", action="store_true",
+                        help="keep the kills of the last run; try the others again")
+    parser.add_argument("--seconds", type=float, default=5,
+                        help="for one suite; a longer one is searched in part (5)")
     parser.add_argument("--no-second-line", action="store_true", help="the models alone")
     parser.add_argument("--no-deep", action="store_true", help="leave out the long suites")
     parser.add_argument("--list", action="store_true", help="list the mutants")
-    parser.add_argument("--self-test", action="store_true", help="show that this program can say no")
+    parser.add_argument("--self-test", action="store_true",
+                        help="show that this program can say no")
     parser.set_defaults(run=main)
 
 
@@ -68,9 +78,13 @@ def make_mutants(tree, extra=()):
     texts = {file: tree.text(file) for file in MUTATED}
     sources = {file: operators.Source(file, texts[file]) for file in MUTATED}
     facts = order.Facts.of(texts.values())
+    try:
+        found = enumerations.exchanged(tree.directory, MUTATED)
+    except enumerations.Unreadable as failure:
+        raise SystemExit(str(failure)) from failure
     mutants = []
     for file in MUTATED:
-        mutants += operators.mutants_of(sources[file], facts)
+        mutants += operators.mutants_of(sources[file], facts, found)
     by_hand, stale = operators.handwritten([*operators.read_patches(PATCHES), *extra], texts)
     mutants += by_hand
     names = collections.Counter(mutant.name for mutant in mutants)
@@ -83,7 +97,8 @@ def make_mutants(tree, extra=()):
 
 
 def declarations(text):
-    """equivalents.txt: an unindented paragraph is an argument, the indented lines below it the mutants that it is for."""
+    """equivalents.txt: an unindented paragraph is an argument, the indented lines below it the
+    mutants that it is for."""
     found, argument, closed = {}, "", True
     for line in text.splitlines():
         if line.startswith("#") or not line.strip():
@@ -130,8 +145,9 @@ def difference(texts, mutant):
     for file, start, end, after in mutant.edits:
         by_file[file].append((start, end, after))
     for file, edits in by_file.items():
-        lines += difflib.unified_diff(texts[file].splitlines(), operators.applied(texts[file], edits).splitlines(), file, file,
-                                      lineterm="", n=2)
+        lines += difflib.unified_diff(texts[file].splitlines(),
+                                      operators.applied(texts[file], edits).splitlines(), file,
+                                      file, lineterm="", n=2)
     return "\n".join(lines)
 
 
@@ -140,7 +156,8 @@ class Campaign:
         self.arguments, self.log = arguments, log
         self.share, self.quick_seconds = Share.given(), QUICK_SECONDS
         if self.share.is_limited():
-            arguments.seconds = min(arguments.seconds, max(BASELINE_SECONDS, BASELINE_SECONDS * self.share.pace))
+            arguments.seconds = min(arguments.seconds,
+                                    max(BASELINE_SECONDS, BASELINE_SECONDS * self.share.pace))
             self.quick_seconds *= max(1, self.share.pace)
         self.directory = arguments.build
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -161,10 +178,11 @@ class Campaign:
     def selectable(self):
         return [m for m in self.mutants if operators.is_selectable(m, self.sources)]
 
-    # -- Building -----------------------------------------------------------------------------------------------------
+    # -- Building ----------------------------------------------------------------------------------
 
     def build(self, chosen):
-        """One executable with all mutants that can share one; those that do not compile drop out."""
+        """One executable with all mutants that can share one; those that do not compile drop
+        out."""
         self.builder.objects = self.builder.model_objects()
         together = [m for m in self.selectable() if m in chosen]
         for attempt in range(20):
@@ -172,15 +190,21 @@ class Campaign:
             path, errors = self.builder.executable("all", self.directory / "overlay", "-O0")
             if path:
                 break
-            guilty = {int(number) for number in re.findall(r"\bmutant/(\d+)/\S+:\d+:\d+: (?:fatal )?error", errors)}
-            if not guilty:  # an error in a template of the standard library that a mutant instantiates
+            guilty = {
+                int(number)
+                for number in re.findall(r"\bmutant/(\d+)/\S+:\d+:\d+: (?:fatal )?error", errors)
+            }
+            # an error in a template of the standard library that a mutant instantiates
+            if not guilty:
                 guilty = {int(number) for number in re.findall(r"\bmutant/(\d+)/", errors)[:1]}
             if not guilty:
                 raise Failed(f"the suites do not compile:\n{errors[:6000]}")
             for mutant in together:
                 if mutant.number in guilty:
-                    self.result(mutant, verdict="stillborn", message=next(
-                        line for line in errors.splitlines() if f"mutant/{mutant.number}/" in line)[:300])
+                    self.result(
+                        mutant, verdict="stillborn",
+                        message=next(line for line in errors.splitlines()
+                                     if f"mutant/{mutant.number}/" in line)[:300])
             together = [m for m in together if m.number not in guilty]
         else:
             raise Failed("the suites do not compile")
@@ -188,11 +212,14 @@ class Campaign:
         self.together = together
 
     def result(self, mutant, **values):
-        self.results[mutant.name] = {"name": mutant.name, "file": mutant.file, "line": mutant.line, "operator": mutant.operator,
-                                     **values}
+        self.results[mutant.name] = {
+            "name": mutant.name, "file": mutant.file, "line": mutant.line,
+            "operator": mutant.operator, **values
+        }
 
     def baseline(self):
-        """How long each suite takes on the sources as they are. Suites that must fail are not asked about mutants."""
+        """How long each suite takes on the sources as they are. Suites that must fail are not asked
+        about mutants."""
         self.times, self.unfinished, red = {}, [], []
         names = [name for name, _, must_fail in self.suites.names() if not must_fail]
 
@@ -208,16 +235,20 @@ class Campaign:
                 red.append(f"{result['suite']}: {result['outcome']}, {result['message']}")
         self.red = red
         self.order = sorted(self.times, key=self.times.get)
-        (self.directory / "baseline.json").write_text(json.dumps({**self.times, **{n: None for n in self.unfinished}}, indent=1))
-        self.log(f"{len(self.order)} suites are green on the sources as they are, {len(self.unfinished)} take longer than "
-                 f"{self.arguments.seconds:g} s, {len(red)} are red")
+        (self.directory / "baseline.json").write_text(
+            json.dumps({**self.times, **{n: None for n in self.unfinished}}, indent=1))
+        self.log(
+            f"{len(self.order)} suites are green on the sources as they are, "
+            f"{len(self.unfinished)} take longer than {self.arguments.seconds:g} s, {len(red)} are "
+            f"red")
         for line in red:
             self.log(f"RED on the sources as they are, and so no judge: {line}")
 
-    # -- Judging ------------------------------------------------------------------------------------------------------
+    # -- Judging -----------------------------------------------------------------------------------
 
     def judge(self, suites, number, names, seconds):
-        """The first suite of `names` that notices; how many were searched to the end; those that were not."""
+        """The first suite of `names` that notices; how many were searched to the end; those that
+        were not."""
         finished, cut_short = 0, []
         for name in names:
             result = suites.run(name, seconds(name), mutant=number)
@@ -233,18 +264,24 @@ class Campaign:
         self.kills[kill["suite"]] += 1
         digest = hashlib.sha1(mutant.name.encode()).hexdigest()[:12]
         path = self.histories / f"{digest}.json"
-        path.write_text(json.dumps({
-            "mutant": mutant.name, "file": mutant.file, "line": mutant.line, "suite": kill["suite"], "outcome": kill["outcome"],
-            "failure": kill.get("failure", ""), "message": kill["message"], "change": difference(self.texts, mutant),
-            "replay": kill["replay"], "output": kill["output"],
-            "counterexample": lanes.counterexample(kill.get("entry", {}))}, indent=1, ensure_ascii=False) + "\n")
+        path.write_text(
+            json.dumps(
+                {
+                    "mutant": mutant.name, "file": mutant.file, "line": mutant.line,
+                    "suite": kill["suite"], "outcome": kill["outcome"], "failure": kill.get(
+                        "failure", ""), "message": kill["message"], "change": difference(
+                            self.texts, mutant), "replay": kill["replay"], "output": kill["output"],
+                    "counterexample": lanes.counterexample(kill.get("entry", {}))
+                }, indent=1, ensure_ascii=False) + "\n")
         self.result(mutant, verdict="killed", by=kind, suite=kill["suite"], how=kill["outcome"],
-                    failure=kill.get("failure", ""), message=kill["message"], history=f"histories/{path.name}")
+                    failure=kill.get("failure",
+                                     ""), message=kill["message"], history=f"histories/{path.name}")
 
     def quick(self, mutant):
         names = [name for name in self.order if self.times[name] <= self.quick_seconds]
         names.sort(key=lambda name: self.times[name] / (1 + self.kills[name]))
-        kill, finished, cut_short = self.judge(self.suites, mutant.number, names, lambda name: 1 + 4 * self.times[name])
+        kill, finished, cut_short = self.judge(self.suites, mutant.number, names,
+                                               lambda name: 1 + 4 * self.times[name])
         if kill:
             self.keep(mutant, kill, "model")
         else:
@@ -253,20 +290,25 @@ class Campaign:
     def deep(self, mutant):
         before = self.results[mutant.name]
         most = DECLARED_SECONDS if mutant.name in self.declared else self.arguments.seconds
-        names = before.get("cut_short", []) + [name for name in self.order if self.quick_seconds < self.times[name] <= most]
+        names = before.get("cut_short", []) + [
+            name for name in self.order if self.quick_seconds < self.times[name] <= most
+        ]
         if mutant.name not in self.declared:
             names += self.unfinished  # searched in part: they can refute, not confirm
-        kill, finished, cut_short = self.judge(self.suites, mutant.number, names, lambda name: self.arguments.seconds)
+        kill, finished, cut_short = self.judge(self.suites, mutant.number, names,
+                                               lambda name: self.arguments.seconds)
         if kill:
             self.keep(mutant, kill, "model")
         else:
-            before.update(deep=True, finished=before.get("finished", 0) + finished, cut_short=cut_short)
+            before.update(deep=True, finished=before.get("finished", 0) + finished,
+                          cut_short=cut_short)
 
     def alone(self, mutant):
         """A mutant that cannot share an executable."""
         folder = self.directory / "single"
         write_single(folder, self.texts, mutant)
-        scenarios = sorted(self.tree.scenarios(), key=lambda path: path.name != "no_lost_wake_up.cpp")
+        scenarios = sorted(self.tree.scenarios(),
+                           key=lambda path: path.name != "no_lost_wake_up.cpp")
         number, shared = mutant.number, self.suites
         # One file kills most of these; all of them are compiled for what lives.
         for files in (scenarios[:1], scenarios):
@@ -277,24 +319,31 @@ class Campaign:
                 break
             self.suites = Suites(path, self.directory)
             present = {name for name, _, _ in self.suites.names()}
-            times, self.times = self.times, {name: time for name, time in self.times.items() if name in present}
+            times, self.times = self.times, {
+                name: time for name, time in self.times.items() if name in present
+            }
             order, self.order = self.order, [name for name in self.order if name in present]
-            unfinished, self.unfinished = self.unfinished, [name for name in self.unfinished if name in present]
+            unfinished, self.unfinished = self.unfinished, [
+                name for name in self.unfinished if name in present
+            ]
             try:
                 mutant.number = 0
                 self.quick(mutant)
-                if self.results[mutant.name]["verdict"] == "survived" and files is scenarios and not self.arguments.no_deep:
+                survived = self.results[mutant.name]["verdict"] == "survived"
+                if survived and files is scenarios and not self.arguments.no_deep:
                     self.deep(mutant)
             finally:
-                mutant.number, self.suites, self.times, self.order, self.unfinished = number, shared, times, order, unfinished
+                mutant.number, self.suites, self.times = number, shared, times
+                self.order, self.unfinished = order, unfinished
             if self.results[mutant.name]["verdict"] == "killed":
                 break
         shutil.rmtree(self.directory / f"single-{number}", ignore_errors=True)
 
-    # -- The compiler's opinion ---------------------------------------------------------------------------------------
+    # -- The compiler's opinion --------------------------------------------------------------------
 
     def same_code(self, mutant, folder_name):
-        """Whether an optimizing compiler makes the same code of the mutant: then nobody can tell the difference."""
+        """Whether an optimizing compiler makes the same code of the mutant: then nobody can tell
+        the difference."""
         folder = self.directory / folder_name
         if mutant:
             write_single(folder, self.texts, mutant)
@@ -303,24 +352,29 @@ class Campaign:
             folder.mkdir()
         codes = []
         for source in [*CORE, "background_worker"]:
-            if mutant and source not in CORE and all(edit[0].startswith("src/core/") for edit in mutant.edits):
+            if mutant and source not in CORE and all(edit[0].startswith("src/core/")
+                                                     for edit in mutant.edits):
                 break
             path = folder / f"src/{source}.cpp"
             target = folder / f"{pathlib.Path(source).name}.s"
             problem = self.builder.compile(path if path.exists() else f"src/{source}.cpp", target,
-                                           [folder / "include", "include"], ["-std=c++20", "-O2", "-DNDEBUG", "-w", "-S"])
+                                           [folder / "include", "include"],
+                                           ["-std=c++20", "-O2", "-DNDEBUG", "-w", "-S"])
             if problem:
                 return None
-            codes.append(hashlib.sha1(re.sub(r"^\s*\.(file|ident).*$", "", target.read_text(), flags=re.M).encode()).hexdigest())
+            codes.append(
+                hashlib.sha1(
+                    re.sub(r"^\s*\.(file|ident).*$", "", target.read_text(),
+                           flags=re.M).encode()).hexdigest())
             if self.plain and codes != self.plain[:len(codes)]:
                 break
         return codes
 
-    # -- Tests as a second line ---------------------------------------------------------------------------------------
+    # -- Tests as a second line --------------------------------------------------------------------
 
     def second_line(self, survivors):
-        """The property tests of the core and the contract tests, each compiled once with all survivors, or with one that
-        cannot share an executable."""
+        """The property tests of the core and the contract tests, each compiled once with all
+        survivors, or with one that cannot share an executable."""
         overlay = self.directory / "overlay2"
         alone = len(survivors) == 1 and not operators.is_selectable(survivors[0], self.sources)
         if alone:
@@ -330,7 +384,10 @@ class Campaign:
         folder = self.directory / "tests"
         folder.mkdir(exist_ok=True)
         tests = sorted(path.name for path in (self.tree.directory / "tests").glob("*_test.cpp"))
-        programs = {"properties": ["proptests/core_properties.cpp"], "contract": [f"tests/{name}" for name in tests]}
+        programs = {
+            "properties": ["proptests/core_properties.cpp"],
+            "contract": [f"tests/{name}" for name in tests]
+        }
         flags = ["-std=c++20", "-O1", "-w", "-D_GLIBCXX_ASSERTIONS"]
         if not alone:
             flags += ["-Wno-narrowing", "-include", str(overlay / "selector.h")]
@@ -339,21 +396,30 @@ class Campaign:
 
         def one(source):
             path = overlay / source if (overlay / source).exists() else source
-            return self.builder.compile(path, folder / (pathlib.Path(source).stem + ".o"), includes, flags)
+            return self.builder.compile(path, folder / (pathlib.Path(source).stem + ".o"), includes,
+                                        flags)
 
-        errors = in_parallel(self.arguments.jobs, one, library + programs["properties"] + programs["contract"])
+        errors = in_parallel(self.arguments.jobs, one,
+                             library + programs["properties"] + programs["contract"])
         if any(errors):
             if alone:
-                self.keep(survivors[0], {"suite": "contract:compilation", "outcome": "failed", "replay": "",
-                                         "message": "the tests do not compile", "output": next(filter(None, errors))[:2000]},
-                          "contract")
+                self.keep(
+                    survivors[0], {
+                        "suite": "contract:compilation", "outcome": "failed",
+                        "replay": "", "message": "the tests do not compile", "output": next(
+                            filter(None, errors))[:2000]
+                    }, "contract")
             else:
                 self.log("the second line does not compile: " + next(filter(None, errors))[:2000])
             return
-        libraries = {"properties": ["-lrapidcheck", "-lgtest"], "contract": ["-lgtest", "-lgtest_main"]}
+        libraries = {
+            "properties": ["-lrapidcheck", "-lgtest"], "contract": ["-lgtest", "-lgtest_main"]
+        }
         commands = {}
         for kind, sources in programs.items():
-            objects = [str(folder / (pathlib.Path(source).stem + ".o")) for source in sources + library]
+            objects = [
+                str(folder / (pathlib.Path(source).stem + ".o")) for source in sources + library
+            ]
             path = folder / kind
             status, output = run(["g++", "-o", str(path), *objects, *libraries[kind], "-pthread"])
             if status != 0:
@@ -362,9 +428,12 @@ class Campaign:
             env = {"RC_PARAMS": "seed=20260101 max_success=500 max_size=60 noshrink=1"}
             options = ["--gtest_fail_fast", "--gtest_brief=1"] if kind == "contract" else []
             started = time.monotonic()
-            status, output = run([str(path), *options], env=dict(os.environ, KSTONE_MUTANT="0", **env), timeout=300)
+            status, output = run([str(path), *options], env=dict(os.environ, KSTONE_MUTANT="0",
+                                                                 **env), timeout=300)
             if status != 0 and not alone:
-                self.log(f"the {kind} tests fail on the sources as they are, and so are no judge: {last_line(output)}")
+                self.log(
+                    f"the {kind} tests fail on the sources as they are, and so are no judge: "
+                    f"{last_line(output)}")
                 continue
             commands[kind] = ([str(path), *options], env, time.monotonic() - started)
             if not alone:
@@ -375,41 +444,51 @@ class Campaign:
                 if kind == "properties" and "/core/" not in mutant.file:
                     continue
                 def tried():
-                    return run(command, env=dict(os.environ, KSTONE_MUTANT=str(mutant.number), **env), timeout=10 + 4 * seconds)
+                    return run(command, env=dict(os.environ, KSTONE_MUTANT=str(mutant.number),
+                                                 **env), timeout=10 + 4 * seconds)
 
                 status, output = tried()
                 if status == 0:
                     continue
                 failed = re.search(r"\[  FAILED  \] (\S+)", output)
-                # Real threads: what fails once and not again may be the test's own race. Where nobody else notices the mutant
-                # either, that is to be explained.
+                # Real threads: what fails once and not again may be the test's own race. Where
+                # nobody else notices the mutant either, that is to be explained.
                 if kind == "contract" and tried()[0] == 0:
-                    self.unsteady[mutant.name] = f"{failed[1] if failed else 'a contract test'} fails in one of two runs"
+                    self.unsteady[mutant.name] = (f"{failed[1] if failed else 'a contract test'} "
+                                                  f"fails in one of two runs")
                     continue
-                self.keep(mutant, {"suite": f"{kind}:{failed[1] if failed else 'core' if kind == 'properties' else 'program'}",
-                                   "outcome": "hang" if status is None else "failed" if status == 1 else "crash",
-                                   "message": "does not end" if status is None else last_line(output), "replay": "",
-                                   "output": output[-4000:]}, kind)
+                program = "core" if kind == "properties" else "program"
+                self.keep(mutant, {
+                    "suite": f"{kind}:{failed[1] if failed else program}",
+                    "outcome": "hang" if status is None else "failed" if status == 1 else "crash",
+                    "message": "does not end" if status is None else last_line(output),
+                    "replay": "", "output": output[-4000:]}, kind)
                 return
             self.results[mutant.name]["tested"] = True
 
         in_parallel(self.arguments.jobs, judge, survivors)
 
-    # -- The analysis of locks as a third line -------------------------------------------------------------------------
+    # -- The analysis of locks as a third line -----------------------------------------------------
 
     def analysis(self, survivors):
-        """clang's thread-safety analysis, as tests/check_thread_safety.sh has it: what it refuses does not get into the tree."""
+        """clang's thread-safety analysis, as tests/check_thread_safety.sh has it: what it refuses
+        does not get into the tree."""
         if not shutil.which("clang++"):
             self.log("clang++ is missing: its analysis judges nothing")
             return
 
         def refused(folder):
-            return run(["clang++", "-std=c++20", "-fsyntax-only", "-Wthread-safety", "-Werror=thread-safety", "-I", str(folder / "include"), "-I", "include", "src/background_worker.cpp"],
-                       cwd=self.tree.directory, timeout=120)
+            return run([
+                "clang++", "-std=c++20", "-fsyntax-only", "-Wthread-safety",
+                "-Werror=thread-safety", "-I",
+                str(folder / "include"), "-I", "include", "src/background_worker.cpp"
+            ], cwd=self.tree.directory, timeout=120)
 
         status, output = refused(self.directory / "none")
         if status != 0:
-            self.log(f"the analysis refuses the sources as they are, and so is no judge: {last_line(output)}")
+            self.log(
+                f"the analysis refuses the sources as they are, and so is no judge: "
+                f"{last_line(output)}")
             return
 
         def judge(mutant):
@@ -418,13 +497,17 @@ class Campaign:
             status, output = refused(folder)
             shutil.rmtree(folder)
             if status not in (0, None):
-                self.keep(mutant, {"suite": "analysis:thread_safety", "outcome": "refused", "message": next(
-                    (line for line in output.splitlines() if "error" in line), "")[:300], "output": output[:4000],
-                    "replay": ""}, "analysis")
+                self.keep(
+                    mutant, {
+                        "suite": "analysis:thread_safety", "outcome": "refused", "message": next(
+                            (line for line in output.splitlines() if "error" in line), "")[:300],
+                        "output": output[:4000], "replay": ""
+                    }, "analysis")
 
-        in_parallel(self.arguments.jobs, judge, [m for m in survivors if m.file.startswith("include/")])
+        in_parallel(self.arguments.jobs, judge,
+                    [m for m in survivors if m.file.startswith("include/")])
 
-    # -- All of it ----------------------------------------------------------------------------------------------------
+    # -- All of it ---------------------------------------------------------------------------------
 
     def survivors(self, chosen):
         return [m for m in chosen if self.results.get(m.name, {}).get("verdict") == "survived"]
@@ -439,7 +522,8 @@ class Campaign:
         left = [mutant for mutant in chosen if mutant.name not in self.results]
         log(f"{len(chosen)} mutants; compiling the suites with {len(left)} of them")
         self.build(left)
-        log(f"compiled; {sum(r['verdict'] == 'stillborn' for r in self.results.values())} are stillborn")
+        log(f"compiled; {sum(r['verdict'] == 'stillborn' for r in self.results.values())} are "
+            f"stillborn")
         self.baseline()
         waiting = []
         for mutant in self.together:
@@ -467,13 +551,17 @@ class Campaign:
                 if mutant not in shared:
                     self.second_line([mutant])
             self.save()
-        living = [m for m in self.survivors(chosen) if not self.results[m.name].get("compiled") and m.name not in self.declared]
+        living = [
+            m for m in self.survivors(chosen)
+            if not self.results[m.name].get("compiled") and m.name not in self.declared
+        ]
         if not arguments.no_second_line:
             log(f"{len(living)} live undeclared; the analysis of locks")
             self.analysis(living)
             self.save()
         living = [m for m in living if self.results[m.name]["verdict"] == "survived"]
-        if self.share.is_limited() and not self.share.holds(ASKED_SECONDS * (1 + len(living)) / arguments.jobs):
+        if self.share.is_limited() and not self.share.holds(ASKED_SECONDS *
+                                                            (1 + len(living)) / arguments.jobs):
             log(f"{len(living)} live; no time is left to ask the compiler about them")
             living = []
         log(f"{len(living)} live; asking the compiler which of them make no difference")
@@ -484,7 +572,8 @@ class Campaign:
         def same(mutant):
             code = self.same_code(mutant, f"same-{next(counter)}")
             if code and code == self.plain[:len(code)]:
-                self.result(mutant, verdict="equivalent", by="compiler", argument="an optimizing compiler makes the same code")
+                self.result(mutant, verdict="equivalent", by="compiler",
+                            argument="an optimizing compiler makes the same code")
             else:
                 self.results[mutant.name]["compiled"] = True
 
@@ -494,7 +583,8 @@ class Campaign:
         self.save()
         living = [m for m in self.survivors(self.together) if not self.results[m.name].get("deep")]
         if not arguments.no_deep and living:
-            log(f"{len(living)} live; compiling the suites with these, optimized, for the long searches")
+            log(f"{len(living)} live; compiling the suites with these, optimized, for the long "
+                f"searches")
             write_overlay(self.directory / "overlay", self.texts, self.sources, living)
             path, errors = self.builder.executable("deep", self.directory / "overlay", "-O2")
             if not path:
@@ -517,7 +607,8 @@ class Campaign:
             if time.monotonic() - done[1] > 30:
                 done[1] = time.monotonic()
                 verdicts = collections.Counter(r["verdict"] for r in self.results.values())
-                self.log(f"  {done[0]} of {len(mutants)}; so far " + ", ".join(f"{n} {v}" for v, n in sorted(verdicts.items())))
+                self.log(f"  {done[0]} of {len(mutants)}; so far " +
+                         ", ".join(f"{n} {v}" for v, n in sorted(verdicts.items())))
                 self.save()
 
         in_parallel(self.arguments.jobs, one, mutants)
@@ -525,7 +616,8 @@ class Campaign:
             self.log(f"{len(left_out)} of {len(mutants)} were not tried for want of time")
 
     def declare(self):
-        """Applies equivalents.txt to what survived. An equivalent needs clean searches, too: those of the suites that end."""
+        """Applies equivalents.txt to what survived. An equivalent needs clean searches, too: those
+        of the suites that end."""
         self.problems = [f"stale patch: {complaint}" for complaint in self.stale]
         self.problems += [f"{complaint}: {name}" for name, complaint in self.unsteady.items()
                           if self.results[name]["verdict"] != "killed"]
@@ -535,9 +627,11 @@ class Campaign:
             if name not in names:
                 self.problems.append(f"declared equivalent, but there is no such mutant: {name}")
             elif result and result["verdict"] == "killed":
-                self.problems.append(f"declared equivalent, but {result['suite']} notices it: {name}")
+                self.problems.append(
+                    f"declared equivalent, but {result['suite']} notices it: {name}")
             elif result and result["verdict"] == "survived" and not result.get("finished"):
-                self.problems.append(f"declared equivalent, but no search without a bound was clean: {name}")
+                self.problems.append(
+                    f"declared equivalent, but no search without a bound was clean: {name}")
             elif result and result["verdict"] == "survived":
                 result.update(verdict="equivalent", by="argument", argument=argument)
 
@@ -556,31 +650,44 @@ class Campaign:
         except (OSError, ValueError):
             return {}
         same = stored["digest"] == self.digest()
-        return {r["name"]: r for r in stored["list"]
-                if r["verdict"] == "killed" or (same and (r["verdict"] == "survived" or r.get("by") == "compiler"))}
+        return {
+            r["name"]: r for r in stored["list"] if r["verdict"] == "killed" or (
+                same and (r["verdict"] == "survived" or r.get("by") == "compiler"))
+        }
 
     def save(self):
         order = {mutant.name: mutant.number for mutant in self.mutants}
         with self.log.lock:
             snapshot = sorted(list(self.results.values()), key=lambda r: order[r["name"]])
-            (self.directory / "results.json").write_text(json.dumps({"digest": self.state, "list": snapshot}, indent=1))
+            (self.directory / "results.json").write_text(
+                json.dumps({"digest": self.state, "list": snapshot}, indent=1))
 
     def summary(self):
         by = collections.Counter(r["verdict"] for r in self.results.values())
-        killers = collections.Counter(r["by"] for r in self.results.values() if r["verdict"] == "killed")
-        how = collections.Counter(r["how"] for r in self.results.values() if r["verdict"] == "killed")
+        killers = collections.Counter(
+            r["by"] for r in self.results.values() if r["verdict"] == "killed")
+        how = collections.Counter(
+            r["how"] for r in self.results.values() if r["verdict"] == "killed")
         idle = sorted(name for name in [*self.order, *self.unfinished] if not self.kills[name])
-        return {"total": by["killed"] + by["equivalent"] + by["survived"], "killed": by["killed"],
-                "equivalent": by["equivalent"], "survived": by["survived"], "stillborn": by["stillborn"],
-                "equivalent_by": dict(collections.Counter(r["by"] for r in self.results.values()
-                                                          if r["verdict"] == "equivalent")),
-                "killed_by": dict(killers), "killed_how": dict(how), "problems": self.problems,
-                "red_before": self.red, "never_first": idle, "list": sorted(self.results.values(), key=lambda r: r["name"])}
+        return {
+            "total": by["killed"] + by["equivalent"] + by["survived"], "killed": by["killed"],
+            "equivalent": by["equivalent"], "survived": by["survived"],
+            "stillborn": by["stillborn"], "equivalent_by": dict(
+                collections.Counter(r["by"] for r in self.results.values()
+                                    if r["verdict"] == "equivalent")), "killed_by": dict(killers),
+            "killed_how": dict(how), "problems": self.problems, "red_before": self.red,
+            "never_first": idle, "list": sorted(self.results.values(), key=lambda r: r["name"])
+        }
 
 
 def matrix(results, texts):
     """For each source line, which suites notice a change to it."""
-    lines = ["# Kill matrix", "", "For each line of the worker the suites that noticed a change to it first, with how many changes.", ""]
+    lines = [
+        "# Kill matrix", "",
+        "For each line of the worker the suites that noticed a change to it first, with how many "
+        "changes.",
+        ""
+    ]
     by_line = collections.defaultdict(collections.Counter)
     for result in results:
         key = (result["file"], result["line"])
@@ -591,7 +698,8 @@ def matrix(results, texts):
     for (file, line), suites in sorted(by_line.items()):
         source = texts[file].splitlines()[line - 1].strip()
         lines.append(f"{file}:{line}: `{source[:90]}`")
-        lines.append("    " + ", ".join(f"{suite} {count}" for suite, count in suites.most_common()))
+        lines.append("    " +
+                     ", ".join(f"{suite} {count}" for suite, count in suites.most_common()))
     return "\n".join(lines) + "\n"
 
 
@@ -609,7 +717,9 @@ def merge_into_model_json(key, value, directory=ROOT / "build" / "verify"):
 def chosen_of(campaign, patterns):
     if not patterns:
         return campaign.mutants
-    return [m for m in campaign.mutants if any(fnmatch.fnmatchcase(m.name, f"*{p}*") for p in patterns)]
+    return [
+        m for m in campaign.mutants if any(fnmatch.fnmatchcase(m.name, f"*{p}*") for p in patterns)
+    ]
 
 
 def main(arguments):
@@ -619,10 +729,17 @@ def main(arguments):
         for mutant in mutants:
             print(f"{mutant.file}:{mutant.line}: {mutant.name}")
         names = {mutant.name for mutant in mutants}
-        stale += [f"declared equivalent, but there is no such mutant: {name}"
-                  for name in declarations((HERE / "equivalents.txt").read_text()) if name not in names]
-        drawn = [line for line in DRAW.read_text().splitlines() if line and not line.startswith("#")]
-        stale += [f"drawn for the generated programs, but there is no such mutant: {name}" for name in drawn if name not in names]
+        stale += [
+            f"declared equivalent, but there is no such mutant: {name}"
+            for name in declarations((HERE / "equivalents.txt").read_text()) if name not in names
+        ]
+        drawn = [
+            line for line in DRAW.read_text().splitlines() if line and not line.startswith("#")
+        ]
+        stale += [
+            f"drawn for the generated programs, but there is no such mutant: {name}"
+            for name in drawn if name not in names
+        ]
         for complaint in stale:
             print(f"STALE {complaint}")
         return 1 if stale else 0
@@ -638,37 +755,57 @@ def main(arguments):
         campaign.run(chosen)
     except Failed as failure:
         print(failure, file=sys.stderr)
-        merge_into_model_json("mutants", {"ran": False, "why": str(failure)[:500]}, arguments.build.parent)
+        merge_into_model_json("mutants", {"ran": False, "why": str(failure)[:500]},
+                              arguments.build.parent)
         return 1
     result = campaign.summary()
     for file in sorted(not_built):
         result["problems"].append(f"model/worker/{file} is not built by CMake")
     (arguments.build / "matrix.md").write_text(matrix(result["list"], campaign.texts))
     if not arguments.only:
-        merge_into_model_json("mutants", {"ran": True, "seconds": round(time.monotonic() - log.started), **result},
-                              arguments.build.parent)
+        merge_into_model_json(
+            "mutants", {"ran": True, "seconds": round(time.monotonic() - log.started), **result},
+            arguments.build.parent)
     for entry in result["list"]:
         if entry["verdict"] == "survived":
             print(f"SURVIVED {entry['file']}:{entry['line']}: {entry['name']}")
     for problem in result["problems"]:
         print(f"PROBLEM {problem}")
     if result["never_first"] and not arguments.only:
-        print("suites that noticed no mutant before another did: " + " ".join(result["never_first"]))
-    log(f"mutants: {result['total']} ({result['stillborn']} more did not compile): {result['killed']} killed "
-        f"{result['killed_by']}, {result['equivalent']} equivalent {result['equivalent_by']}, {result['survived']} survived")
-    return 0 if result["survived"] == 0 and not result["problems"] and not result["red_before"] else 1
+        print("suites that noticed no mutant before another did: " +
+              " ".join(result["never_first"]))
+    log(f"mutants: {result['total']} ({result['stillborn']} more did not compile): "
+        f"{result['killed']} killed {result['killed_by']}, {result['equivalent']} equivalent "
+        f"{result['equivalent_by']}, {result['survived']} survived")
+    green = result["survived"] == 0 and not result["problems"] and not result["red_before"]
+    return 0 if green else 1
 
 
 def patch_of(name, before, after, file="include/kstone/detail/shell/working.h"):
     text = (ROOT / file).read_text()
-    lines = difflib.unified_diff(text.splitlines(), text.replace(before, after, 1).splitlines(), f"a/{file}", f"b/{file}",
-                                 lineterm="")
+    lines = difflib.unified_diff(text.splitlines(),
+                                 text.replace(before, after, 1).splitlines(), f"a/{file}",
+                                 f"b/{file}", lineterm="")
     return "\n".join([name, "", *lines, ""])
 
 
+def unread(*headers):
+    """What is said of headers that enumerations cannot be read from; nothing if they can."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+        for index, text in enumerate(headers):
+            (root / f"{index}.h").write_text(text)
+        try:
+            enumerations.of(root, [f"{index}.h" for index in range(len(headers))])
+        except enumerations.Unreadable as failure:
+            return str(failure)
+    return ""
+
+
 def self_test(arguments, log):
-    """Plants what must make this program say no: a change that changes nothing, a declaration that is stale, one that is
-    wrong; and a patch that no longer matches."""
+    """Plants what must make this program say no: a change that changes nothing, a declaration that
+    is stale, one that is wrong; a patch that no longer matches; and headers that enumerations
+    cannot be read from."""
     lock = "    mutex_.unlock();\n    inbox_.sleep();\n    mutex_.lock();\n"
     nothing = "    mutex_.unlock();\n    (inbox_.sleep)();\n    mutex_.lock();\n"
     broken = "    mutex_.unlock();\n    mutex_.lock();\n    return;\n"
@@ -684,16 +821,33 @@ def self_test(arguments, log):
     for mutant in chosen:
         campaign.quick(mutant)
     problems = []
-    verdicts = {name.removeprefix("by hand: "): result["verdict"] for name, result in campaign.results.items()}
-    if verdicts != {"a change that changes nothing": "survived", "a change that must be noticed": "killed"}:
+    verdicts = {
+        name.removeprefix("by hand: "): result["verdict"]
+        for name, result in campaign.results.items()
+    }
+    if verdicts != {
+            "a change that changes nothing": "survived", "a change that must be noticed": "killed"
+    }:
         problems.append(f"verdicts: {verdicts}")
-    campaign.declared = declarations("No reason.\n    by hand: a change that must be noticed\n    by hand: a change nobody made\n")
+    campaign.declared = declarations(
+        "No reason.\n    by hand: a change that must be noticed\n    by hand: a change nobody "
+        "made\n")
     campaign.declare()
     if len(campaign.problems) != 2 + len(campaign.stale):
         problems.append(f"declarations: {campaign.problems}")
-    if not operators.handwritten([patch_of("stale", lock, nothing).replace("inbox_", "inbox")], campaign.texts)[1]:
+    if not operators.handwritten([patch_of("stale", lock, nothing).replace("inbox_", "inbox")],
+                                 campaign.texts)[1]:
         problems.append("a stale patch was not noticed")
+    one = "struct One { enum class Kind { a, b }; };"
+    two = "struct Two { enum class Kind { b, a }; };"
+    for word, headers in (("", [one]), ("two enumerations are called Kind", [one, two]),
+                          ("cannot read", ["enum class"])):
+        said = unread(*headers)
+        if bool(said) != bool(word) or word not in said:
+            problems.append(f"of headers {headers}: '{said}' instead of '{word}'")
     for problem in problems:
         print(f"SELF-TEST FAILED: {problem}")
-    log("self-test: " + ("failed" if problems else "a survivor, a wrong and a stale declaration, and a stale patch are noticed"))
+    log("self-test: " + ("failed" if problems else
+                         "a survivor, a wrong and a stale declaration, a stale patch, and headers "
+                         "that cannot be read are noticed"))
     return 1 if problems else 0

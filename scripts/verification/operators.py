@@ -1,11 +1,11 @@
 """Makes mutants of C++ sources: every operator at every place where it applies.
 
-The parser below knows as much C++ as the sources of the worker use: comments, preprocessor lines, functions, statements.
-What it misreads becomes a mutant that does not compile, which the runner counts apart; nothing is misjudged by it.
+The parser below knows as much C++ as the sources of the worker use: comments, preprocessor lines,
+functions, statements. What it misreads becomes a mutant that does not compile, which the runner
+counts apart; nothing is misjudged by it.
 
-A mutant is named by its file, function, operator and texts, not by its line, so that a declaration about it (see
-equivalents.txt) outlives a change elsewhere in the file.
-"""
+A mutant is named by its file, function, operator and texts, not by its line, so that a declaration
+about it (see equivalents.txt) outlives a change elsewhere in the file. """
 
 import difflib
 import itertools
@@ -29,17 +29,6 @@ TOKEN = re.compile(
     re.X | re.S | re.M,
 )
 
-ENUMS = {
-    "State": ["idle", "queued", "running"],
-    "Kind": ["done", "nothing_to_do", "more_work", "retry", "failed", "stopped"],
-    "ShutdownMode": ["drain", "finish_running", "cancel"],
-    "Submission": ["queued", "coalesced", "rerun_pending", "rejected_unknown_stripe", "rejected_disabled",
-                   "rejected_shutting_down"],
-    "IdleResult": ["idle", "timed_out", "shut_down", "refused"],
-    "StartResult": ["started", "already_running", "shut_down", "no_threads"],
-}
-
-
 @dataclass
 class Token:
     kind: str
@@ -56,7 +45,8 @@ class Mutant:
     operator: str
     before: str
     after: str
-    edits: list     # (start, end, text) in the file; of a hand-written one: (file, start, end, text)
+    # (start, end, text) in the file; of a hand-written one: (file, start, end, text)
+    edits: list
     name: str = ""
     number: int = 0
 
@@ -96,15 +86,18 @@ class Source:
                 stack.append(index)
             elif token.text in CLOSING.values():
                 opened = stack.pop()
-                assert CLOSING[self.tokens[opened].text] == token.text, f"{file}: unbalanced near {token.start}"
+                assert CLOSING[self.tokens[opened].
+                               text] == token.text, f"{file}: unbalanced near {token.start}"
                 self.partner[opened] = index
                 self.partner[index] = opened
         self.functions = []       # (name, Statement of the body)
-        self.returns_nothing = {}  # first token of a body: whether the function is void, a constructor or a destructor
-        self.members = []         # (class name, first token, last token) of declarations with an initializer
+        # first token of a body: whether the function is void, a constructor or a destructor
+        self.returns_nothing = {}
+        # (class name, first token, last token) of declarations with an initializer
+        self.members = []
         self._scope(0, len(self.tokens), "")
 
-    # -- Parsing ------------------------------------------------------------------------------------------------------
+    # -- Parsing -----------------------------------------------------------------------------------
 
     def at(self, index):
         return self.tokens[index].text if index < len(self.tokens) else ""
@@ -121,11 +114,18 @@ class Source:
                 at = self.partner[at]
             elif text == "{":
                 head = self._without_template(first, at)
-                keyword = next((word for word in self.words(head, at) if word not in ("static", "inline", "const")), "")
+                keyword = next(
+                    (word
+                     for word in self.words(head, at) if word not in ("static", "inline", "const")),
+                    "")
                 closing = self.partner[at]
                 if keyword in ("namespace", "class", "struct"):
-                    named = [t.text for t in self.tokens[head:at] if t.kind == "word" and not t.text.isupper()]
-                    self._scope(at + 1, closing, named[-1] if keyword != "namespace" and named else owner)
+                    named = [
+                        t.text
+                        for t in self.tokens[head:at] if t.kind == "word" and not t.text.isupper()
+                    ]
+                    self._scope(at + 1, closing,
+                                named[-1] if keyword != "namespace" and named else owner)
                 elif keyword != "enum" and "(" in self.words(head, at) and self.at(at - 1) != "=" \
                         and "KSTONE_GUARDED_BY" not in self.words(head, at):
                     self._function(head, at, owner)
@@ -162,8 +162,8 @@ class Source:
                 break
         words = self.words(head, brace)
         until = words.index("(") if "(" in words else 0
-        self.returns_nothing[brace] = "void" in words[:until] or "~" in words[:until] or name == owner or \
-            bool(re.search(r"(\w+)(<\w+>)?::\1$", "".join(words[:until])))
+        is_constructor = name == owner or re.search(r"(\w+)(<\w+>)?::\1$", "".join(words[:until]))
+        self.returns_nothing[brace] = bool({"void", "~"} & set(words[:until]) or is_constructor)
         body = self._block(brace)
         self.functions.append((name, body))
 
@@ -251,8 +251,9 @@ class Source:
 
     def _is_declaration(self, first, end):
         text = self.source(first, end)
-        return bool(re.match(r"(?:const |constexpr |static |auto\b)|[\w:]+(?:<[^;=()]*>)?[&*]*\s+[&*]?\w+\s*(?:[=({;]|$)", text)) \
-            and not text.startswith("return")
+        declares = re.match(r"(?:const |constexpr |static |auto\b)|"
+                            r"[\w:]+(?:<[^;=()]*>)?[&*]*\s+[&*]?\w+\s*(?:[=({;]|$)", text)
+        return bool(declares) and not text.startswith("return")
 
     def source(self, first, last):
         return self.text[self.tokens[first].start:self.tokens[last - 1].end] if last > first else ""
@@ -267,8 +268,8 @@ def one_line(text):
 
 
 class Engine:
-    def __init__(self, source, facts):
-        self.source, self.facts = source, facts
+    def __init__(self, source, facts, enumerations):
+        self.source, self.facts, self.enumerations = source, facts, enumerations
         self.found = []
         self.function, self.scope = "", None
 
@@ -286,14 +287,15 @@ class Engine:
     def run(self):
         for name, body in self.source.functions:
             self.function = name
-            self.scope = order.Scope.of(self.facts, self.source.text, self.source.source(body.first, body.last))
+            self.scope = order.Scope.of(self.facts, self.source.text,
+                                        self.source.source(body.first, body.last))
             self.block(body, is_function=True)
         for owner, first, last in self.source.members:
             self.function = owner
             self.member(first, last)
         return self.found
 
-    # -- Statements ---------------------------------------------------------------------------------------------------
+    # -- Statements --------------------------------------------------------------------------------
 
     def block(self, block, is_function=False):
         children = block.children
@@ -322,7 +324,8 @@ class Engine:
             self.condition(node)
         if node.kind == "while":
             body = node.children[0]
-            if not any(jump in source.words(body.first, body.last) for jump in ("break", "continue")):
+            if not any(jump in source.words(body.first, body.last)
+                       for jump in ("break", "continue")):
                 self.replace("while to if", node.first, node.first + 1, "if",
                              before=one_line("while (" + source.source(*node.condition) + ")"))
         if node.kind == "do":
@@ -330,7 +333,8 @@ class Engine:
                          "((void)(" + source.source(*node.condition) + "), false)")
         if node.kind in ("simple", "return", "declaration", "for"):
             last = node.condition[1] if node.kind == "for" else node.last
-            nested = [(child.first, child.last) for child in node.children] if node.kind != "for" else []
+            nested = [(child.first, child.last)
+                      for child in node.children] if node.kind != "for" else []
             self.expression(node.first, last, whole=False, skip=nested)
         if node.kind == "return":
             self.returned(node)
@@ -356,14 +360,15 @@ class Engine:
         text = source.source(first, last)
         self.replace("negate", first, last, f"!({text})")
         if node.kind == "if":
-            self.replace("condition true", first, last, f"((void)({text}), true)" if "(" in text else "true",
+            self.replace("condition true", first, last,
+                         f"((void)({text}), true)" if "(" in text else "true",
                          before=one_line(text))
             self.replace("condition false", first, last, "false", before=one_line(text))
         else:
             self.replace("condition false", first, last, "false", before=one_line(text))
         self.expression(first, last, whole=True)
 
-    # -- Expressions --------------------------------------------------------------------------------------------------
+    # -- Expressions -------------------------------------------------------------------------------
 
     def expression(self, first, last, whole, skip=()):
         source = self.source
@@ -372,18 +377,21 @@ class Engine:
                 continue
             token = source.tokens[index]
             text = token.text
-            spaced = (source.text[token.start - 1] == " " and source.text[token.end:token.end + 1] in (" ", "\n"))
+            spaced = (source.text[token.start - 1] == " "
+                      and source.text[token.end:token.end + 1] in (" ", "\n"))
             if text in ("&&", "||") and spaced:
                 self.logical(first, last, index)
             elif text in ("<", "<=", ">", ">=") and spaced:
-                self.around("boundary", index, {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}[text], first, last)
+                self.around("boundary", index, {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}[text],
+                            first, last)
             elif text in ("==", "!="):
                 only = whole and not any(word in ("&&", "||") for word in source.words(first, last))
                 if not only:
                     self.around("equality", index, {"==": "!=", "!=": "=="}[text], first, last)
             elif text in ("+", "-") and spaced:
                 self.around("arithmetic", index, {"+": "-", "-": "+"}[text], first, last)
-                if source.tokens[index + 1].text == "1" and source.at(index + 2) in (")", ";", ",", "]"):
+                ends = source.at(index + 2) in (")", ";", ",", "]")
+                if source.tokens[index + 1].text == "1" and ends:
                     self.replace("drop the one", index - 1, index + 2, source.at(index - 1),
                                  before=one_line(self.neighbourhood(index)))
             elif text in ("++", "--"):
@@ -395,7 +403,8 @@ class Engine:
             elif text == "notify_all":
                 self.around("notify one", index, "notify_one", first, last)
             elif text in ("fetch_add", "fetch_sub"):
-                self.around("arithmetic", index, {"fetch_add": "fetch_sub", "fetch_sub": "fetch_add"}[text], first, last)
+                self.around("arithmetic", index,
+                            {"fetch_add": "fetch_sub", "fetch_sub": "fetch_add"}[text], first, last)
             elif text == "max" and source.at(index - 1) == "::" and source.at(index + 1) == "(":
                 self.around("minimum", index, "min", first, last)
             elif text == "?" and spaced:
@@ -404,10 +413,12 @@ class Engine:
                 self.around("drop not", index, "", first, last)
             elif token.kind == "number" and re.fullmatch(r"\d+", text):
                 self.number(index, first, last)
-            elif token.kind == "word" and source.at(index - 1) == "::" and source.at(index - 2) in ENUMS:
-                values = ENUMS[source.at(index - 2)]
+            elif token.kind == "word" and source.at(index - 1) == "::" and source.at(
+                    index - 2) in self.enumerations:
+                values = self.enumerations[source.at(index - 2)]
                 if text in values:
-                    self.around("enumerator", index, values[(values.index(text) + 1) % len(values)], first, last)
+                    self.around("enumerator", index, values[(values.index(text) + 1) % len(values)],
+                                first, last)
 
     def neighbourhood(self, index, width=4):
         source = self.source
@@ -420,8 +431,10 @@ class Engine:
         source = self.source
         low, high = max(first, index - 6), min(last, index + 6)
         left = source.text[source.tokens[low].start:source.tokens[index].start]
-        right = source.text[source.tokens[index].end:source.tokens[high - 1].end] if high > index + 1 else ""
-        self.replace(operator, index, index + 1, after, before=one_line(left + source.at(index) + right))
+        right = source.text[source.tokens[index].end:source.tokens[high - 1].
+                            end] if high > index + 1 else ""
+        self.replace(operator, index, index + 1, after,
+                     before=one_line(left + source.at(index) + right))
         if self.found:
             self.found[-1].after = one_line(left + after + right)
 
@@ -457,7 +470,8 @@ class Engine:
     def step(self, index, last):
         source = self.source
         end = index + 1
-        while end < last and (source.tokens[end].kind == "word" or source.at(end) in (".", "->", "[", "::")):
+        while end < last and (source.tokens[end].kind == "word"
+                              or source.at(end) in (".", "->", "[", "::")):
             end = source.partner[end] + 1 if source.at(end) == "[" else end + 1
         if end > index + 1 and source.tokens[index + 1].text != "i":
             operand = source.source(index + 1, end)
@@ -495,7 +509,7 @@ class Engine:
             after = str(int(text) + 1)
         self.around("number", index, after, first, last)
 
-    # -- Declarations of members --------------------------------------------------------------------------------------
+    # -- Declarations of members -------------------------------------------------------------------
 
     def member(self, first, last):
         source = self.source
@@ -503,11 +517,11 @@ class Engine:
         if is_check(text) or text.startswith(("using", "friend", "template")):
             return
         names = [t.text for t in source.tokens[first:last] if t.kind == "word"]
-        if "operator" in names or "delete" in names or "default" in names or source.at(first) == "static_assert":
+        if {"operator", "delete", "default"} & set(names) or source.at(first) == "static_assert":
             return
         self.expression(first, last, whole=False)
 
-    # -- Order --------------------------------------------------------------------------------------------------------
+    # -- Order -------------------------------------------------------------------------------------
 
     def swap(self, one, two):
         source = self.source
@@ -516,12 +530,14 @@ class Engine:
             return
         if one.kind == two.kind == "declaration":
             return
-        if any(each.kind == "declaration" and not set("=({") & set(source.words(each.first, each.last)) for each in (one, two)):
+        if any(each.kind == "declaration" and not set("=({")
+               & set(source.words(each.first, each.last)) for each in (one, two)):
             return  # it says a name, and does nothing
         first, second = source.source(one.first, one.last), source.source(two.first, two.last)
-        if is_check(first) or is_check(second) or first.startswith("log(") or second.startswith("log("):
+        if any(is_check(each) or each.startswith("log(") for each in (first, second)):
             return
-        declared = re.match(r"(?:const )?(?:auto|[\w:<>]+)[&*]*\s+[&*]?(\w+)", first) if one.kind == "declaration" else None
+        declared = re.match(r"(?:const )?(?:auto|[\w:<>]+)[&*]*\s+[&*]?(\w+)",
+                            first) if one.kind == "declaration" else None
         if declared and re.search(rf"\b{declared[1]}\b", second):
             return
         if order.unseen(self.scope, first, second):
@@ -538,9 +554,10 @@ def is_check(text):
     return text.startswith(("Sync::check(", "Sync::name(", "assert(", "static_assert"))
 
 
-def mutants_of(source, facts):
+def mutants_of(source, facts, enumerations):
+    """`enumerations`: name -> enumerators, as enumerations.py reads them."""
     file, text = source.file, source.text
-    found = Engine(source, facts).run()
+    found = Engine(source, facts, enumerations).run()
     unique, seen = [], {}
     texts = set()
     for mutant in found:
@@ -560,7 +577,8 @@ def mutants_of(source, facts):
 def name_of(mutant):
     file = mutant.file.rsplit("/", 1)[-1]
     name = f"{file} {mutant.function}: {mutant.operator} `{mutant.before}`"
-    if mutant.after not in ("", ";") and mutant.operator not in ("delete", "condition true", "condition false", "while to if"):
+    if mutant.after not in ("", ";") and mutant.operator not in ("delete", "condition true",
+                                                                 "condition false", "while to if"):
         name += f" => `{mutant.after}`"
     return name
 
@@ -584,20 +602,23 @@ def handwritten(patches, texts):
             stale.append(f"'{name}' changes nothing")
             continue
         file, start = edits[0][:2]
-        found.append(Mutant(file, texts[file].count("\n", 0, start) + 1, "", "by hand", name, "", edits,
-                            name=f"by hand: {name}"))
+        found.append(
+            Mutant(file, texts[file].count("\n", 0, start) + 1, "", "by hand", name, "", edits,
+                   name=f"by hand: {name}"))
     return found, stale
 
 
 def patched(patch, texts):
-    """The texts after the patch, which has to fit to the letter; and patch's complaint if it does not."""
+    """The texts after the patch, which has to fit to the letter; and patch's complaint if it does
+    not."""
     with tempfile.TemporaryDirectory() as folder:
         for file, text in texts.items():
             path = pathlib.Path(folder, file)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        done = subprocess.run(["patch", "-p1", "--fuzz=0", "--batch", "--no-backup-if-mismatch", "-r", "-"],
-                              cwd=folder, input=patch, capture_output=True, text=True)
+        done = subprocess.run(
+            ["patch", "-p1", "--fuzz=0", "--batch", "--no-backup-if-mismatch", "-r", "-"],
+            cwd=folder, input=patch, capture_output=True, text=True)
         if done.returncode != 0:
             return None, one_line(done.stdout + done.stderr)[:200]
         return {file: pathlib.Path(folder, file).read_text() for file in texts}, None
@@ -608,11 +629,11 @@ def line_edits(before, after):
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
     offsets = [0, *itertools.accumulate(map(len, old))]
     return [(offsets[first], offsets[last], "".join(new[low:high]))
-            for tag, first, last, low, high in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
-            if tag != "equal"]
+            for tag, first, last, low, high in difflib.SequenceMatcher(
+                None, old, new, autojunk=False).get_opcodes() if tag != "equal"]
 
 
-# -- Many mutants in one executable -----------------------------------------------------------------------------------
+# -- Many mutants in one executable ----------------------------------------------------------------
 
 SELECTOR = """
 #include <cstdlib>
@@ -642,11 +663,13 @@ def outermost(source):
 
 
 def is_selectable(mutant, sources):
-    """Whether the mutant can share an executable with others, as the body of a function or an initializer."""
+    """Whether the mutant can share an executable with others, as the body of a function or an
+    initializer."""
     for file, start, end, after in mutant.edits:
         source = sources[file]
         inside = any(first < start and end < last for first, last, _ in outermost(source))
-        if not inside and not (mutant.operator in ("flip", "number") and "constexpr" not in declaration(source, start)):
+        if not inside and not (mutant.operator in ("flip", "number")
+                               and "constexpr" not in declaration(source, start)):
             return False
     return True
 
@@ -663,8 +686,9 @@ def applied(text, edits):
 
 
 def combine(source, mutants):
-    """The source with every function in as many variants as it has mutants; KSTONE_MUTANT selects one. Each variant keeps
-    its line numbers, under a file name that says which mutant it is, for the compiler's errors and the histories."""
+    """The source with every function in as many variants as it has mutants; KSTONE_MUTANT selects
+    one. Each variant keeps its line numbers, under a file name that says which mutant it is, for
+    the compiler's errors and the histories."""
     text, pieces, at = source.text, [], 0
     spans = outermost(source)
     by_span, initializers = {}, {}
@@ -676,7 +700,8 @@ def combine(source, mutants):
             if span is None:
                 initializers.setdefault((start, end), []).append((mutant, after))
             else:
-                by_span.setdefault(span, {}).setdefault(mutant.number, []).append((start, end, after))
+                by_span.setdefault(span, {}).setdefault(mutant.number, []).append(
+                    (start, end, after))
     edits = []
     for span, variants in by_span.items():
         first, last, token = span
@@ -689,8 +714,9 @@ def combine(source, mutants):
         for number, changes in sorted(variants.items()):
             body = applied(text[first:last], [(s - first, e - first, a) for s, e, a in changes])
             end = "return;" if source.returns_nothing[token] else "__builtin_trap();"
-            parts.append(f'if ({selected} == {number})\n#line {line} "mutant/{number}/{source.file}"\n'
-                         f"{{ {body}\n {end} }}\n")
+            parts.append(
+                f'if ({selected} == {number})\n#line {line} "mutant/{number}/{source.file}"\n'
+                f"{{ {body}\n {end} }}\n")
         parts.append(f'}}\n#line {line} "{source.file}"\n{text[first:last]} }}')
         edits.append((first, last, "".join(parts)))
     for (start, end), variants in initializers.items():

@@ -1,18 +1,22 @@
 """Whether anybody can see in which order two adjacent statements run.
 
-Nobody can if both touch only what one hold of the mutex guards, or local values, and neither writes what the other touches.
-What the words for that are is read off the sources: the cells that a mutex guards, the members that never change, and the
-functions that change nothing. Whatever is not understood can be seen.
-"""
+Nobody can if both touch only what one hold of the mutex guards, or local values, and neither writes
+what the other touches. What the words for that are is read off the sources: the cells that a mutex
+guards, the members that never change, and the functions that change nothing. Whatever is not
+understood can be seen. """
 
 import re
 from dataclasses import dataclass, field
 
-CHAIN = re.compile(r"(?<![\w.:>])(?P<before>\+\+|--)?(?P<root>[A-Za-z_]\w*(?:::\w+)*)"
-                   r"(?P<path>(?:\s*(?:\(\)|\[[^\[\]]*\])?\s*(?:\.|->)\s*\w+)*)\s*(?P<after>\(|\+\+|--|[-+|&]?=(?!=)|\{)?")
+CHAIN = re.compile(
+    r"(?<![\w.:>])(?P<before>\+\+|--)?(?P<root>[A-Za-z_]\w*(?:::\w+)*)"
+    r"(?P<path>(?:\s*(?:\(\)|\[[^\[\]]*\])?\s*(?:\.|->)\s*\w+)*)\s*"
+    r"(?P<after>\(|\+\+|--|[-+|&]?=(?!=)|\{)?")
 JUMPS = re.compile(r"\b(?:return|break|continue|throw|goto)\b")
-WORDS = {"if", "else", "for", "while", "switch", "case", "const", "constexpr", "auto", "static_cast", "true", "false", "bool",
-         "unlikely", "sizeof", "nullptr", "unsigned", "int", "void", "default"}
+WORDS = {
+    "if", "else", "for", "while", "switch", "case", "const", "constexpr", "auto", "static_cast",
+    "true", "false", "bool", "unlikely", "sizeof", "nullptr", "unsigned", "int", "void", "default"
+}
 
 
 @dataclass
@@ -29,7 +33,8 @@ class Facts:
         for text in texts:
             facts.guarded |= set(re.findall(r"\b(\w+_) KSTONE_GUARDED_BY", text))
             facts.conditions |= set(re.findall(r"\bcondition_variable (\w+_);", text))
-            facts.fixed |= set(re.findall(r"^ +const (?!std::unique_ptr)[\w:<> ]+ (\w+_)(?:\{\})?;", text, re.M))
+            facts.fixed |= set(
+                re.findall(r"^ +const (?!std::unique_ptr)[\w:<> ]+ (\w+_)(?:\{\})?;", text, re.M))
             facts.const |= set(re.findall(r"\b(\w+)\([^()]*\) const\b", text))
         facts.const -= {"write"}
         return facts
@@ -43,7 +48,8 @@ class Unknown(Exception):
 class Scope:
     """Of one function: its file's kind, and the references that it has declared."""
     facts: Facts
-    pure: bool        # the file locks nothing and orders nothing: all of it is called under the mutex
+    # the file locks nothing and orders nothing: all of it is called under the mutex
+    pure: bool
     aliases: dict
 
     @staticmethod
@@ -58,13 +64,16 @@ class Scope:
 
     def place(self, text):
         """state_.write().core.x -> (core, x): where a chain leads, from what is guarded."""
-        steps = [step for step in re.split(r"\.|->", re.sub(r"\(\)|\[[^\]]*\]|\s", "", text)) if step]
+        steps = [
+            step for step in re.split(r"\.|->", re.sub(r"\(\)|\[[^\]]*\]|\s", "", text)) if step
+        ]
         root, rest = steps[0], steps[1:]
         if root in self.facts.guarded and rest and rest[0] in ("read", "write"):
             return tuple(rest[1:])
         if root in self.aliases:
             return self.aliases[root] + tuple(rest)
-        if root in self.facts.conditions or (root.endswith("_") and self.pure) or not root.endswith("_"):
+        if root in self.facts.conditions or (root.endswith("_")
+                                             and self.pure) or not root.endswith("_"):
             return (root, *rest)
         raise Unknown(text)
 
@@ -74,7 +83,8 @@ class Scope:
         if JUMPS.search(text):
             raise Unknown(text)
         reads, writes = set(), set()
-        declared = re.match(r"(?:const )?(?:auto|bool|[\w:]+(?:<[^=;]*>)?)[&*]? (\w+)(?: =|\{)", text)
+        declared = re.match(r"(?:const )?(?:auto|bool|[\w:]+(?:<[^=;]*>)?)[&*]? (\w+)(?: =|\{)",
+                            text)
         for found in CHAIN.finditer(text):
             root, path, after = found["root"], found["path"], found["after"]
             called = after == "("
@@ -83,7 +93,8 @@ class Scope:
             if root in WORDS or root in self.facts.fixed or (declared and root == declared[1]):
                 continue
             if "::" in root or re.match(r"[A-Z]|uint", root):
-                continue  # a type, an enumerator, a constant, or a pure function of the standard library
+                # a type, an enumerator, a constant, or a pure function of the standard library
+                continue
             if called and not path:
                 if not self.pure:
                     raise Unknown(text)  # a function of the shell
@@ -108,7 +119,8 @@ class Scope:
 
 
 def overlap(one, two):
-    """Whether some place is in both. () is what an object's own function touches: any of its members."""
+    """Whether some place is in both. () is what an object's own function touches: any of its
+    members."""
     def meet(a, b):
         if a == () or b == ():
             return (a or b) == () or (a or b)[0].endswith("_")

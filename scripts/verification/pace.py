@@ -1,9 +1,8 @@
 """How fast this machine is just now, and how much a part of a quick run may ask of it.
 
-Sizes that are written down here are seconds on two cores of a shared virtual machine with nothing else to do. Elsewhere, or
-while others are at work, they are multiplied by the pace: how much longer a small compilation takes, as many of them at a time
-as there are jobs.
-"""
+Sizes that are written down here are seconds on two cores of a shared virtual machine with nothing
+else to do. Elsewhere, or while others are at work, they are multiplied by the pace: how much longer
+a small compilation takes, as many of them at a time as there are jobs. """
 
 import concurrent.futures
 import os
@@ -11,7 +10,9 @@ import time
 
 from build import CXX, ROOT, run
 
-SAMPLE = ["-std=c++20", "-O0", "-w", "-Iinclude", "-S", "-o", "/dev/null", "src/background_worker.cpp"]
+SAMPLE = [
+    "-std=c++20", "-O0", "-w", "-Iinclude", "-S", "-o", "/dev/null", "src/background_worker.cpp"
+]
 SAMPLE_SECONDS = 1.2
 VARIABLE = "KSTONE_VERIFY_PACE"
 
@@ -44,13 +45,14 @@ class Share:
         return self.seconds - (time.monotonic() - self.started)
 
     def holds(self, seconds, of=1.0):
-        """Whether there is time for what takes so long elsewhere, and leaves the rest of what is left to others."""
+        """Whether there is time for what takes so long elsewhere, and leaves the rest of what is
+        left to others."""
         return self.left() * of >= seconds * self.pace
 
 
 def shares(parts, left, pace):
-    """The first of `parts`, {name: (least, usual)}: the least that it shows anything in, and of the time that this leaves for
-    all of them as much as it would use of it."""
+    """The first of `parts`, {name: (least, usual)}: the least that it shows anything in, and of the
+    time that this leaves for all of them as much as it would use of it."""
     (least, usual), *_ = parts.values()
     spare = left - pace * sum(size[0] for size in parts.values())
     wish = pace * sum(size[1] - size[0] for size in parts.values())

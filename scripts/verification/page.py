@@ -1,4 +1,5 @@
-"""Makes index.html of a verification document: one file that needs no network. Templates, style and script are in page/."""
+"""Makes index.html of a verification document: one file that needs no network. Templates, style and
+script are in page/."""
 
 import collections
 import functools
@@ -22,7 +23,8 @@ D3 = pathlib.Path("/usr/share/nodejs/d3/dist/d3.min.js")  # Debian: node-d3
 @functools.lru_cache
 def highlighted(text):
     formatter = pygments.formatters.HtmlFormatter(nowrap=True)
-    return pygments.highlight(text, pygments.lexers.CppLexer(stripnl=False, ensurenl=False), formatter).split("\n")
+    return pygments.highlight(text, pygments.lexers.CppLexer(stripnl=False, ensurenl=False),
+                              formatter).split("\n")
 
 
 def kill_matrix(document):
@@ -41,21 +43,26 @@ def kill_matrix(document):
             totals.update(states)
             totals["lines"] += bool(mine)
             totals["open"] += bool(states["cut"] or states["failed"])
-            suites = collections.Counter(check["suite"] for check in mine if check["state"] == "passed")
-            lines.append({"number": number, "html": html, "states": states, "mutants": len(mine),
-                          "state": next((s for s in ("failed", "cut", "argued", "passed") if states[s]), ""),
-                          "suites": suites.most_common(), "order": orders.get((file, number), "")})
+            suites = collections.Counter(
+                check["suite"] for check in mine if check["state"] == "passed")
+            lines.append({
+                "number": number, "html": html, "states": states, "mutants": len(mine),
+                "state": next((s for s in ("failed", "cut", "argued", "passed") if states[s]), ""),
+                "suites": suites.most_common(), "order": orders.get((file, number), "")
+            })
         files.append({"file": file, "lines": lines, "totals": totals, "mutated": file in MUTATED})
     return sorted(files, key=lambda entry: (not entry["mutated"], entry["file"]))
 
 
 def wakes(step):
     """The lanes whose next step it makes possible."""
-    return step.get("others", []) if step.get("operation") in ("notify_one", "notify_all", "start_thread") else []
+    return step.get("others", []) if step.get("operation") in ("notify_one", "notify_all",
+                                                               "start_thread") else []
 
 
 def packed(document):
-    """What the script needs, small: steps are rows of numbers that point into tables of texts and files."""
+    """What the script needs, small: steps are rows of numbers that point into tables of texts and
+    files."""
     texts, files = {}, {}
 
     def place(table, value):
@@ -64,16 +71,26 @@ def packed(document):
     counterexamples = []
     for entry in document["counterexamples"]:
         steps = [[-1, step["left_out"]] if "left_out" in step else
-                 [step["lane"], place(texts, step["text"]), place(files, step.get("file", "")), step.get("line", 0),
-                  step.get("reads_from", -1), int(step.get("stale", False)), wakes(step)] for step in entry["steps"]]
-        fields = ("id", "check", "purpose", "replay", "failure", "message", "file", "line", "lanes", "standing", "preemptions",
-                  "suite", "change", "text", "properties", "fewest_preemptions")
-        counterexamples.append({**{key: entry[key] for key in fields if entry.get(key) not in (None, "", [])}, "steps": steps})
-    checks = [[check["id"], check["name"], check["kind"], check["state"], check.get("counterexample"), check.get("seconds"),
-               check.get("file"), check.get("line"), check.get("suite"), check["message"] if check["state"] != "passed" else ""]
-              for check in document["checks"]]
-    return {"texts": list(texts), "files": list(files), "counterexamples": counterexamples, "checks": checks,
-            "comparison": document["comparison"], "verdict": document["verdict"]}
+                 [step["lane"], place(texts, step["text"]), place(files, step.get("file", "")),
+                  step.get("line", 0), step.get("reads_from", -1), int(step.get("stale", False)),
+                  wakes(step)] for step in entry["steps"]]
+        fields = ("id", "check", "purpose", "replay", "failure", "message", "file", "line", "lanes",
+                  "standing", "preemptions", "suite", "change", "text", "properties",
+                  "fewest_preemptions")
+        shown = {key: entry[key] for key in fields if entry.get(key) not in (None, "", [])}
+        counterexamples.append({**shown, "steps": steps})
+    checks = [[
+        check["id"], check["name"], check["kind"], check["state"],
+        check.get("counterexample"),
+        check.get("seconds"),
+        check.get("file"),
+        check.get("line"),
+        check.get("suite"), check["message"] if check["state"] != "passed" else ""
+    ] for check in document["checks"]]
+    return {
+        "texts": list(texts), "files": list(files), "counterexamples": counterexamples,
+        "checks": checks, "comparison": document["comparison"], "verdict": document["verdict"]
+    }
 
 
 def coverage(document):
@@ -82,7 +99,8 @@ def coverage(document):
     for check in document["checks"]:
         if check["kind"] != "scenario":
             continue
-        for key in ("stale_reads", "spurious_wakeups", "timeouts", "executions_complete", "executions_redundant"):
+        for key in ("stale_reads", "spurious_wakeups", "timeouts", "executions_complete",
+                    "executions_redundant"):
             totals[key] += check.get("numbers", {}).get(key, 0)
         for cover in check.get("covers", []):
             events.append({"suite": check["name"], **cover})
@@ -114,7 +132,9 @@ def changes(history):
 def compilers(environment):
     """Name and version of each, from the first lines of their --version."""
     lines = [environment[name] for name in ("compiler", "clang", "clang-19") if name in environment]
-    return ", ".join(" ".join(re.findall(r"clang|g\+\+|\d+\.\d+\.\d+$|\d+\.\d+\.\d+(?= )", line)[:2]) for line in lines)
+    return ", ".join(
+        " ".join(re.findall(r"clang|g\+\+|\d+\.\d+\.\d+$|\d+\.\d+\.\d+(?= )", line)[:2])
+        for line in lines)
 
 
 def prose(text):
@@ -123,18 +143,23 @@ def prose(text):
 
 
 def render(document, history):
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), autoescape=True,
+                                     trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(count=writers.count, duration=writers.duration, prose=prose)
     checks, counterexamples = writers.by_id(document)
-    data = {**packed(document), "history": [{key: e[key] for key in ("generated", "commit", "verdict", "parts", "states")}
-                                            for e in history]}
+    data = {
+        **packed(document), "history":
+            [{key: e[key] for key in ("generated", "commit", "verdict", "parts", "states")}
+             for e in history]
+    }
     return environment.get_template("index.html").render(
-        d=document, check=checks, counterexample=counterexamples, marks=writers.MARKS, headline=writers.headline(document),
-        compilers=compilers(document["environment"]), columns=writers.COLUMNS, cell=writers.cell,
-        numbers_of=writers.numbers_of, remark=writers.remark, files=kill_matrix(document),
-        coverage=coverage(document), changes=changes(history), story=writers.story,
-        kinds_not_run={kind: all(c["state"] == "not_run" for c in document["checks"] if c["kind"] == kind)
-                       for kind, _ in writers.COLUMNS},
-        data=json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"),
+        d=document, check=checks, counterexample=counterexamples, marks=writers.MARKS,
+        headline=writers.headline(document), compilers=compilers(document["environment"]),
+        columns=writers.COLUMNS, cell=writers.cell, numbers_of=writers.numbers_of,
+        remark=writers.remark, files=kill_matrix(document), coverage=coverage(document),
+        changes=changes(history), story=writers.story, kinds_not_run={
+            kind: all(c["state"] == "not_run" for c in document["checks"] if c["kind"] == kind)
+            for kind, _ in writers.COLUMNS
+        }, data=json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"),
         style=(HERE / "style.css").read_text(), script=(HERE / "script.js").read_text(),
         d3=D3.read_text().replace("</script", "<\\/script"))

@@ -1,4 +1,5 @@
-"""scripts/verify replay: an execution again, of the worker as it stands, with an order weakened, or of a mutant."""
+"""scripts/verify replay: an execution again, of the worker as it stands, with an order weakened, or
+of a mutant."""
 
 import argparse
 import json
@@ -18,14 +19,18 @@ from mutation import Log
 def add_arguments(parts):
     parser = parts.add_parser(
         "replay", help="an execution again",
-        description="Runs the one execution that a replay line names, and prints its interleaving. Exit status 0 if it ends "
-                    "as its suite has to (it passes; or it fails in the way that the suite must fail in), 1 if not, so that a "
-                    "counter-example that comes back is 1, and 2 if there is no such execution of these sources.")
+        description="Runs the one execution that a replay line names, and prints its interleaving. "
+                    "Exit status 0 if it ends as its suite has to (it passes; or it fails in the "
+                    "way that the suite must fail in), 1 if not, so that a counter-example that "
+                    "comes back is 1, and 2 if there is no such execution of these sources.")
     parser.add_argument("line", help="SUITE;LIMITS;CHOICES, as reports have it")
-    parser.add_argument("--mutant", metavar="NAME", help="of this mutant of the worker, which is compiled for it")
-    parser.add_argument("--demote", action="append", default=[], metavar="SITE=ORDER", help="with an order weakened")
+    parser.add_argument("--mutant", metavar="NAME",
+                        help="of this mutant of the worker, which is compiled for it")
+    parser.add_argument("--demote", action="append", default=[], metavar="SITE=ORDER",
+                        help="with an order weakened")
     parser.add_argument("--kernel", action="store_true", help="of a prototype, not of the worker")
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "test", help="of the CMake preset `test`")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "test",
+                        help="of the CMake preset `test`")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     parser.set_defaults(run=main)
 
@@ -47,20 +52,24 @@ def replayed(path, line, options=()):
     """(exit status, what it means), after the executable has printed the execution."""
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "replay.json"
-        status = subprocess.run([str(path), "--replay", line, *options, "--json", str(file)]).returncode
+        status = subprocess.run([str(path), "--replay", line, *options, "--json",
+                                 str(file)]).returncode
         try:
             entry = json.loads(file.read_text())["scenarios"][0]
         except (OSError, ValueError, LookupError):
             entry = None
     if entry is None:
-        return (2, "there is no such execution") if status == 2 else (1, f"the suites ended with status {status}, without a result")
+        return (2, "there is no such execution") if status == 2 else (
+            1, f"the suites ended with status {status}, without a result")
     return meaning(entry)
 
 
 def meaning(entry):
-    """The suites call one execution unknown, since it proves nothing about the others; here it is asked how this one ended."""
+    """The suites call one execution unknown, since it proves nothing about the others; here it is
+    asked how this one ended."""
     if entry["failure"] == "none":
-        return (1, "this execution passes, and its suite must fail") if entry["must_fail"] else (0, "this execution passes")
+        return (1, "this execution passes, and its suite must fail") if entry["must_fail"] else (
+            0, "this execution passes")
     if entry["verdict"] != "refuted":
         return 2, entry["reason"]
     if entry["must_fail"] and entry["green"]:
@@ -77,12 +86,16 @@ def plain(arguments, log):
 
 
 def scenario_files(tree, suite, results=ROOT / "build" / "verify" / "model.json"):
-    """The file of this suite, as the last run of all suites knew it; None, for all of them, where none did."""
+    """The file of this suite, as the last run of all suites knew it; None, for all of them, where
+    none did."""
     try:
         rows = json.loads(results.read_text())["scenarios"]
     except (OSError, ValueError, LookupError):
         return None
-    names = {pathlib.PurePath(row["suite_file"]).name for row in rows if row["name"] == suite and row.get("suite_file")}
+    names = {
+        pathlib.PurePath(row["suite_file"]).name
+        for row in rows if row["name"] == suite and row.get("suite_file")
+    }
     return [path for path in tree.scenarios() if path.name in names] or None
 
 
@@ -93,12 +106,14 @@ def mutated(arguments, log):
     texts, _, mutants, _ = mutation.make_mutants(tree)
     mutant = next((m for m in mutants if m.name == arguments.mutant), None)
     if mutant is None:
-        raise Failed(f"no such mutant of these sources: {arguments.mutant} (scripts/verify mutants --list)")
+        raise Failed(
+            f"no such mutant of these sources: {arguments.mutant} (scripts/verify mutants --list)")
     shutil.rmtree(directory / "rest", ignore_errors=True)
     mutation.write_single(directory / "overlay", texts, mutant)
     files = scenario_files(tree, arguments.line.split(";")[0])
     builder = Builder(tree, directory, arguments.jobs)
-    log(f"compiling {', '.join(path.name for path in files) if files else 'the suites'} with the mutant")
+    log(f"compiling {', '.join(path.name for path in files) if files else 'the suites'} with the "
+        f"mutant")
     builder.objects = builder.model_objects()
     path, errors = builder.executable("mutant", directory / "overlay", "-O0", files, options=["-g"])
     if not path:

@@ -13,7 +13,8 @@ def main():
     arguments = everything.program().parse_args()
     ending.with_all_children("" if everything.ALONE in os.environ else "scripts/verify")
     with one_at_a_time(everything.ROOT / "build" / "verify" / f"{arguments.part}.lock"):
-        return everything.recorded(arguments) if arguments.part in evidence.PARTS else arguments.run(arguments)
+        return everything.recorded(
+            arguments) if arguments.part in evidence.PARTS else arguments.run(arguments)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""scripts/verify weakening: each memory order, one step weaker, must be noticed by a suite, or be kept for a stated reason."""
+"""scripts/verify weakening: each memory order, one step weaker, must be noticed by a suite, or be
+kept for a stated reason."""
 
 import argparse
 import json
@@ -16,17 +17,21 @@ HERE = pathlib.Path(__file__).resolve().parent
 ORDERED = re.compile(r"memory_order_(acq_rel|acquire|release|seq_cst)")
 FOLDERS = ("include/kstone", "src")
 # Each order and what is one step weaker; acq_rel both ways, and then neither.
-STEPS = {"acq_rel": ["acquire", "release", "relaxed"], "acquire": ["relaxed"], "release": ["relaxed"]}
+STEPS = {
+    "acq_rel": ["acquire", "release", "relaxed"], "acquire": ["relaxed"], "release": ["relaxed"]
+}
 SEQ_CST = {"load": "acquire", "store": "release"}  # of a read-modify-write: acq_rel
 
 
 def add_arguments(parts):
     parser = parts.add_parser(
         "weakening", help="each memory order one step weaker",
-        description="Weakens the order of each labelled atomic operation of the worker by one step and searches for a suite "
-                    "that turns red.")
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "verify" / "weakening")
-    parser.add_argument("--suites", type=pathlib.Path, help="the executable model_worker; by default it is built")
+        description="Weakens the order of each labelled atomic operation of the worker by one step "
+                    "and searches for a suite that turns red.")
+    parser.add_argument("--build", type=pathlib.Path,
+                        default=ROOT / "build" / "verify" / "weakening")
+    parser.add_argument("--suites", type=pathlib.Path,
+                        help="the executable model_worker; by default it is built")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--seconds", type=float, default=20, help="for one suite (20)")
     parser.set_defaults(run=main)
@@ -44,11 +49,13 @@ def operations(root):
                 match = re.search(r"//.*?\[([A-Z]\d+)\] (acq_rel|acquire|release|seq_cst)\b", line)
                 if not match:
                     continue
-                # The operation that the comment is about: the next lines of code, to the one that has the order.
+                # The operation that the comment is about: the next lines of code, to the one that
+                # has the order.
                 end = next((n for n in range(number, min(number + 9, len(lines)))
                             if ORDERED.search(lines[n].split("//")[0])), None)
                 if end is None:
-                    raise SystemExit(f"{path}:{number}: no ordered operation follows the label {match[1]}")
+                    raise SystemExit(
+                        f"{path}:{number}: no ordered operation follows the label {match[1]}")
                 file = str(path.relative_to(root))
                 found[match[1]] = (file, number + 1, end + 1, match[2])
     return found
@@ -73,20 +80,24 @@ def site_of(site):
 
 
 def weaken(suites, root, log, seconds, jobs, directory, tried):
-    """Every step of every order, each until a suite notices. `tried`: what suites said without any, for as many seconds, if they
-    were asked already."""
+    """Every step of every order, each until a suite notices. `tried`: what suites said without any,
+    for as many seconds, if they were asked already."""
     known = operations(root)
     sites, times = {}, {}
     names = [name for name, _, must_fail in suites.names() if not must_fail]
-    for result in in_parallel(jobs, lambda name: tried.get(name) or suites.run(name, seconds), names):
+    for result in in_parallel(jobs, lambda name: tried.get(name) or suites.run(name, seconds),
+                              names):
         if result["outcome"] in ("green", "unfinished"):
             times[result["suite"]] = result["seconds"]
             for site in result["entry"]["sites"]:
-                sites.setdefault(site["site"], {"order": site["order"], "object": site["object"], "suites": []})[
-                    "suites"].append(result["suite"])
+                sites.setdefault(site["site"],
+                                 {"order": site["order"], "object": site["object"], "suites": []
+                                  })["suites"].append(result["suite"])
         else:
-            log(f"RED without any weakening, and so no judge: {result['suite']}: {result['message']}")
-    log(f"{len(times)} suites execute {len(sites)} atomic operations; the sources have {len(known)} labelled ones")
+            log(f"RED without any weakening, and so no judge: {result['suite']}: "
+                f"{result['message']}")
+    log(f"{len(times)} suites execute {len(sites)} atomic operations; the sources have "
+        f"{len(known)} labelled ones")
 
     histories = directory / "histories"
     histories.mkdir(parents=True, exist_ok=True)
@@ -100,7 +111,9 @@ def weaken(suites, root, log, seconds, jobs, directory, tried):
         label = next((label for label, (where, first, last, _) in known.items()
                       if where.endswith(file.split("kstone/")[-1]) and first <= line <= last), None)
         if label is None:
-            if "model/" not in file and pathlib.Path(file).name in {pathlib.Path(k[0]).name for k in known.values()}:
+            if "model/" not in file and pathlib.Path(file).name in {
+                    pathlib.Path(k[0]).name for k in known.values()
+            }:
                 problems.append(f"an ordered operation without a label: {site}")
             continue
         labelled[label] = (site, operation, data)
@@ -110,13 +123,17 @@ def weaken(suites, root, log, seconds, jobs, directory, tried):
         weaker = STEPS.get(order)
         if order == "seq_cst":
             text = "\n".join((root / file).read_text().splitlines()[first - 1:last])
-            weaker = [next((value for word, value in SEQ_CST.items() if f".{word}(" in text), "acq_rel")]
+            weaker = [
+                next((value for word, value in SEQ_CST.items() if f".{word}(" in text), "acq_rel")
+            ]
         steps += [(label, order, step) for step in weaker]
 
     def one(step):
         label, order, weaker = step
-        row = {"label": label, "where": known[label][0], "from": order, "to": weaker, "verdict": "missed", "suite": "",
-               "why": "", "history": ""}
+        row = {
+            "label": label, "where": known[label][0], "from": order, "to": weaker,
+            "verdict": "missed", "suite": "", "why": "", "history": ""
+        }
         if label not in labelled:
             row["why"] = "no suite executes it"
             return row
@@ -127,12 +144,17 @@ def weaken(suites, root, log, seconds, jobs, directory, tried):
                                 ["--demote", f"{site}={weaker}"], minimize=False)
             if result["outcome"] in ("refuted", "crash", "hang"):
                 path = histories / f"{label}-{weaker}.json"
-                path.write_text(json.dumps({
-                    "label": label, "from": order, "to": weaker, "site": site, "suite": name,
-                    "failure": result.get("failure", ""), "message": result["message"], "replay": result["replay"],
-                    "demote": f"{site}={weaker}", "output": result["output"],
-                    "counterexample": lanes.counterexample(result.get("entry", {}))}, indent=1, ensure_ascii=False) + "\n")
-                row.update(verdict="caught", suite=name, why=result.get("failure", result["outcome"]),
+                path.write_text(
+                    json.dumps(
+                        {
+                            "label": label, "from": order, "to": weaker, "site": site,
+                            "suite": name, "failure": result.get("failure", ""), "message":
+                                result["message"], "replay": result["replay"],
+                            "demote": f"{site}={weaker}", "output": result["output"],
+                            "counterexample": lanes.counterexample(result.get("entry", {}))
+                        }, indent=1, ensure_ascii=False) + "\n")
+                row.update(verdict="caught", suite=name,
+                           why=result.get("failure", result["outcome"]),
                            history=str(path.relative_to(directory.parent)))
                 return row
             cut += result["outcome"] == "unfinished"
@@ -147,14 +169,20 @@ def weaken(suites, root, log, seconds, jobs, directory, tried):
         if row["verdict"] in ("missed", "cut") and key in declared:
             row["verdict"], row["argument"] = "argued", declared[key]
         elif row["verdict"] == "caught" and key in declared:
-            problems.append(f"argued for, but {row['suite']} notices it: {key[0]} {key[1]} -> {key[2]}")
+            problems.append(
+                f"argued for, but {row['suite']} notices it: {key[0]} {key[1]} -> {key[2]}")
     for key in declared:
         if key not in [(row["label"], row["from"], row["to"]) for row in rows]:
             problems.append(f"argued for, but there is no such step: {key[0]} {key[1]} -> {key[2]}")
-    count = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in ("caught", "argued", "missed", "cut")}
+    count = {
+        verdict: sum(row["verdict"] == verdict for row in rows)
+        for verdict in ("caught", "argued", "missed", "cut")
+    }
     for row in rows:
-        print(f"  {row['label']:4} {row['from']:8} -> {row['to']:8} {row['verdict']:7} {row['suite'] or row['why']}"
-              + (f" ({row['why']})" if row["suite"] else ""), flush=True)
+        print(
+            f"  {row['label']:4} {row['from']:8} -> {row['to']:8} {row['verdict']:7} "
+            f"{row['suite'] or row['why']}"
+            + (f" ({row['why']})" if row["suite"] else ""), flush=True)
     for problem in problems:
         print(f"PROBLEM {problem}")
     return {"ran": True, "total": len(rows), **count, "problems": problems, "list": rows}
@@ -174,11 +202,14 @@ def main(arguments):
             path, errors = builder.executable("plain")
             if not path:
                 raise Failed(f"the suites do not compile:\n{errors[:6000]}")
-        result = weaken(Suites(path, arguments.build), tree.directory, log, arguments.seconds, arguments.jobs, arguments.build, {})
+        result = weaken(Suites(path, arguments.build), tree.directory, log, arguments.seconds,
+                        arguments.jobs, arguments.build, {})
     except Failed as failure:
         print(failure)
-        merge_into_model_json("weakenings", {"ran": False, "why": str(failure)[:500]}, arguments.build.parent)
+        merge_into_model_json("weakenings", {"ran": False, "why": str(failure)[:500]},
+                              arguments.build.parent)
         return 1
     merge_into_model_json("weakenings", result, arguments.build.parent)
-    log(f"weakenings: {result['total']}: {result['caught']} caught, {result['argued']} argued, {result['missed']} missed")
+    log(f"weakenings: {result['total']}: {result['caught']} caught, {result['argued']} argued, "
+        f"{result['missed']} missed")
     return 0 if result["missed"] == 0 and not result["problems"] and result["total"] else 1

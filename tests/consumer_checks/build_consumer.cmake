@@ -1,5 +1,5 @@
-# Builds and runs tests/consumer or examples/model_gate in a clean folder, in one of several ways; or
-# makes a prefix for that. WAY says which, the end of this file what each consists of.
+# Builds and runs tests/consumer or examples/model_gate in a clean folder, in one of several ways;
+# or makes a prefix for that. WAY says which, the end of this file what each consists of.
 cmake_minimum_required(VERSION 3.23)
 file(REMOVE_RECURSE ${WORK})
 file(MAKE_DIRECTORY ${WORK})
@@ -15,7 +15,8 @@ endfunction()
 
 # Configuring must fail, and name the component.
 function(expect_missing component)
-  file(WRITE ${WORK}/CMakeLists.txt "cmake_minimum_required(VERSION 3.23)\nproject(missing LANGUAGES CXX)\n"
+  file(WRITE ${WORK}/CMakeLists.txt
+    "cmake_minimum_required(VERSION 3.23)\nproject(missing LANGUAGES CXX)\n"
        "find_package(kstone REQUIRED COMPONENTS ${component})\n"
   )
   execute_process(
@@ -44,26 +45,31 @@ endmacro()
 
 # The document shows what the gate prints.
 function(check_document block)
-  execute_process(COMMAND ${WORK}/gate/build/engine_gate ${ARGN} OUTPUT_FILE ${WORK}/printed.txt ERROR_QUIET)
+  execute_process(COMMAND ${WORK}/gate/build/engine_gate ${ARGN}
+    OUTPUT_FILE ${WORK}/printed.txt ERROR_QUIET)
   find_program(PYTHON python3 REQUIRED)
   set(write "")
   if(DEFINED ENV{KSTONE_WRITE_DOCUMENT})
     set(write --write)
   endif()
-  run(${PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/gate_document.py ${KSTONE}/docs/gate.md ${block} ${WORK}/printed.txt ${write})
+  run(${PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/gate_document.py ${KSTONE}/docs/gate.md ${block}
+    ${WORK}/printed.txt ${write})
 endfunction()
 
-# The gate passes; it needs none of the headers that the checker was built with; and with the fault planted in the engine
-# itself it fails, says how, also in its report, and the line that it prints repeats the failure.
+# The gate passes; it needs none of the headers that the checker was built with; and with the fault
+# planted in the engine itself it fails, says how, also in its report, and the line that it prints
+# repeats the failure.
 function(check_gate)
   file(COPY ${KSTONE}/examples/model_gate/ DESTINATION ${WORK}/gate PATTERN build EXCLUDE)
-  set(gate ${CMAKE_COMMAND} -E env CXX=${CXX} "CXXFLAGS=-O1 -g" GITHUB_STEP_SUMMARY=${WORK}/summary.md ${WORK}/gate/gate
+  set(gate ${CMAKE_COMMAND} -E env CXX=${CXX} "CXXFLAGS=-O1 -g"
+    GITHUB_STEP_SUMMARY=${WORK}/summary.md ${WORK}/gate/gate
            -DCMAKE_PREFIX_PATH=${prefix}
   )
   run_gate()
   file(READ ${WORK}/summary.md summary)
   if(status OR NOT summary MATCHES "write_while_closing . ✓ . proved" OR NOT results EQUAL 0)
-    message(FATAL_ERROR "the gate is red, or its summary or its SARIF are not green: ${output} ${summary} ${sarif}")
+    message(FATAL_ERROR
+      "the gate is red, or its summary or its SARIF are not green: ${output} ${summary} ${sarif}")
   endif()
   run(${WORK}/gate/build/engine)
   check_document(engine_gate)
@@ -76,16 +82,19 @@ function(check_gate)
   endforeach()
 
   file(READ ${WORK}/gate/engine.h engine)
-  string(REGEX REPLACE "stop_worker\\(\\);(\n *)free_tables\\(\\);" "free_tables();\\1stop_worker();" planted "${engine}")
+  string(REGEX REPLACE "stop_worker\\(\\);(\n *)free_tables\\(\\);"
+    "free_tables();\\1stop_worker();" planted "${engine}")
   if(dependencies STREQUAL "" OR planted STREQUAL engine)
     message(FATAL_ERROR "nothing to look at, or the planted fault changes nothing")
   endif()
   file(WRITE ${WORK}/gate/engine.h "${planted}")
   run_gate()
-  if(status EQUAL 0 OR results EQUAL 0 OR NOT output MATCHES "RED  write_while_closing +refuted: use after free")
+  if(status EQUAL 0 OR results EQUAL 0
+    OR NOT output MATCHES "RED  write_while_closing +refuted: use after free")
     message(FATAL_ERROR "the gate does not notice that tables are freed first: ${output}")
   endif()
-  string(JSON file GET "${sarif}" runs 0 results 0 locations 0 physicalLocation artifactLocation uri)
+  string(JSON file GET "${sarif}" runs 0 results 0 locations 0 physicalLocation artifactLocation
+    uri)
   string(JSON threads LENGTH "${sarif}" runs 0 results 0 codeFlows 0 threadFlows)
   if(NOT file STREQUAL "engine.h" OR NOT threads EQUAL 4) # main, t0, t1, w0
     message(FATAL_ERROR "the SARIF does not lead through the threads to the engine: ${sarif}")
@@ -123,16 +132,19 @@ function(check_missing_package)
   )
   if(status EQUAL 0
      OR NOT error MATCHES "apt-get install [^\n]*librocksdb-dev[^\n]*librapidcheck-dev"
-     OR NOT error MATCHES "-DKSTONE_BUILD_ROCKSDB=OFF[^\n]*-DKSTONE_BUILD_PROPTESTS=OFF[^\n]*--preset library"
+     OR NOT error MATCHES
+     "-DKSTONE_BUILD_ROCKSDB=OFF[^\n]*-DKSTONE_BUILD_PROPTESTS=OFF[^\n]*--preset library"
   )
     message(FATAL_ERROR "not all that is missing is named with its remedy in one line: ${error}")
   endif()
   # The remedy that is named; and without the tests' packages where no tests are wanted.
-  set(without -DCMAKE_DISABLE_FIND_PACKAGE_RocksDB=ON -DKSTONE_BUILD_ROCKSDB=OFF -DCMAKE_CXX_COMPILER=${CXX})
+  set(without -DCMAKE_DISABLE_FIND_PACKAGE_RocksDB=ON -DKSTONE_BUILD_ROCKSDB=OFF
+    -DCMAKE_CXX_COMPILER=${CXX})
   run(${CMAKE_COMMAND} --fresh -S ${KSTONE} -B ${WORK}/build ${without} -DBUILD_TESTING=OFF
       -DCMAKE_DISABLE_FIND_PACKAGE_GTest=ON -DCMAKE_DISABLE_FIND_PACKAGE_rapidcheck=ON
   )
-  file(STRINGS ${WORK}/build/CMakeCache.txt tests REGEX "^KSTONE_BUILD_(TESTS|MODEL|PROPTESTS|TSAN):BOOL=ON")
+  file(STRINGS ${WORK}/build/CMakeCache.txt tests
+    REGEX "^KSTONE_BUILD_(TESTS|MODEL|PROPTESTS|TSAN):BOOL=ON")
   if(tests OR EXISTS ${WORK}/build/CTestTestfile.cmake)
     message(FATAL_ERROR "BUILD_TESTING is off, and there are tests: ${tests}")
   endif()
@@ -141,7 +153,8 @@ endfunction()
 # pkg_config(<variable> <argument>...): what it prints, as a list
 function(pkg_config variable)
   execute_process(
-    COMMAND ${CMAKE_COMMAND} -E env PKG_CONFIG_PATH=${prefix}/${LIBDIR}/pkgconfig ${PKG_CONFIG} ${ARGN}
+    COMMAND ${CMAKE_COMMAND} -E env PKG_CONFIG_PATH=${prefix}/${LIBDIR}/pkgconfig ${PKG_CONFIG}
+    ${ARGN}
     RESULT_VARIABLE status OUTPUT_VARIABLE output OUTPUT_STRIP_TRAILING_WHITESPACE
   )
   if(NOT status EQUAL 0)
@@ -163,7 +176,8 @@ function(check_pkg_config)
     pkg_config(flags --cflags --libs kstone)
     set(rpath -Wl,-rpath,${libdir})
   endif()
-  run(${CXX} -std=c++20 -DPACKAGE_VERSION="${version}" ${CONSUMER}/main.cpp ${flags} ${rpath} -o ${WORK}/consumer)
+  run(${CXX} -std=c++20 -DPACKAGE_VERSION="${version}" ${CONSUMER}/main.cpp ${flags} ${rpath} -o
+    ${WORK}/consumer)
   run(${WORK}/consumer)
   if("rocksdb" IN_LIST COMPONENTS)
     pkg_config(flags --cflags --libs kstone-rocksdb)
@@ -180,7 +194,8 @@ function(check_consumer)
 endfunction()
 
 set(compiler -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_CXX_COMPILER_LAUNCHER=${CXX_LAUNCHER})
-# As an engine might that hides its own symbols: those that it needs of kstone are exported all the same.
+# As an engine might that hides its own symbols: those that it needs of kstone are exported all the
+# same.
 set(hidden -DCMAKE_CXX_VISIBILITY_PRESET=hidden -DCMAKE_VISIBILITY_INLINES_HIDDEN=ON)
 if(WAY STREQUAL "install")
   run(${CMAKE_COMMAND} --install ${KSTONE_BUILD} --prefix ${WORK})
@@ -189,7 +204,8 @@ elseif(WAY STREQUAL "build_and_install")
   if("rocksdb" IN_LIST COMPONENTS)
     set(rocksdb ON)
   endif()
-  run(${CMAKE_COMMAND} -S ${KSTONE} -B ${WORK}/build ${compiler} -DBUILD_SHARED_LIBS=${SHARED} -DBUILD_TESTING=OFF
+  run(${CMAKE_COMMAND} -S ${KSTONE} -B ${WORK}/build ${compiler} -DBUILD_SHARED_LIBS=${SHARED}
+    -DBUILD_TESTING=OFF
       -DKSTONE_BUILD_ROCKSDB=${rocksdb} -DKSTONE_BUILD_TOOLS=OFF -DKSTONE_BUILD_EXAMPLES=OFF
       -DCMAKE_INSTALL_LIBDIR=${LIBDIR}
   )
@@ -197,7 +213,8 @@ elseif(WAY STREQUAL "build_and_install")
   run(${CMAKE_COMMAND} --install ${WORK}/build --prefix ${WORK})
 elseif(WAY STREQUAL "find_package")
   # Optimized; the other ways call what is inlined here.
-  check_consumer(-DCMAKE_PREFIX_PATH=${prefix} -DCOMPONENTS=${COMPONENTS} -DCMAKE_BUILD_TYPE=Release ${hidden})
+  check_consumer(-DCMAKE_PREFIX_PATH=${prefix} -DCOMPONENTS=${COMPONENTS} -DCMAKE_BUILD_TYPE=Release
+    ${hidden})
   if(COMPONENTS)
     run(${WORK}/build/rocksdb_consumer)
   endif()

@@ -20,7 +20,8 @@ for compiler in "$@"; do
     fi
     headers=$((headers + 1))
   # All but those that only define macros.
-  done < <(cd "$root/include" && grep -LE '^#define KSTONE_(VERSION_MAJOR|EXPORT|CAPABILITY)' kstone/*.h)
+  done < <(cd "$root/include" &&
+    grep -LE '^#define KSTONE_(VERSION_MAJOR|EXPORT|CAPABILITY)' kstone/*.h)
 done
 if [[ $headers -lt $# ]]; then
   echo "check_cxx17.sh: no headers below $root/include/kstone" >&2

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The shared libraries export what exported_symbols.txt lists and nothing else, and each is called by
-# its version. What the standard library leaves in every program is not looked at. Then each line of
-# the list is taken out, and one is added: that must be noticed.
+# The shared libraries export what exported_symbols.txt lists and nothing else, and each is called
+# by its version. What the standard library leaves in every program is not looked at. Then each line
+# of the list is taken out, and one is added: that must be noticed.
 set -euo pipefail
 libraries=${1:?usage: check_exports.sh DIRECTORY OF THE LIBRARIES}
 list=$(dirname "${BASH_SOURCE[0]}")/exported_symbols.txt

@@ -2,10 +2,10 @@
 
   gate_document.py DOCUMENT BLOCK FILE [--write]
 
-The block of the document is the fenced one behind the line <!-- printed by: BLOCK -->; a line in it that
-begins with "$ " is the command and stays out of the comparison. Times differ from run to run and count as
-equal. FILE has what was printed. --write puts it into the document instead, which the test
-consumer.model_gate does where KSTONE_WRITE_DOCUMENT is set."""
+The block of the document is the fenced one behind the line <!-- printed by: BLOCK -->; a line in it
+that begins with "$ " is the command and stays out of the comparison. Times differ from run to run
+and count as equal. FILE has what was printed. --write puts it into the document instead, which the
+test consumer.model_gate does where KSTONE_WRITE_DOCUMENT is set."""
 
 import argparse
 import difflib
@@ -28,8 +28,9 @@ def comparable(text):
 
 
 def differences(shown, printed):
-    return list(difflib.unified_diff(comparable(shown), comparable(printed), "the document", "what is printed",
-                                     lineterm="", n=1))
+    return list(
+        difflib.unified_diff(comparable(shown), comparable(printed), "the document",
+                             "what is printed", lineterm="", n=1))
 
 
 def check_itself(printed):
@@ -37,7 +38,9 @@ def check_itself(printed):
     lines = printed.splitlines(keepends=True)
     for i, line in enumerate(lines):
         changed = re.sub(r"[a-z]", "#", line, count=1) if re.search("[a-z]", line) else "x" + line
-        if not all(differences("".join([*lines[:i], *instead, *lines[i + 1:]]), printed) for instead in ([], [changed])):
+        if not all(
+                differences("".join([*lines[:i], *instead, *lines[i + 1:]]), printed)
+                for instead in ([], [changed])):
             sys.exit(f"a change of this line is not told: {line}")
     if differences(re.sub(r"\d+\.\d\d s\b", "987.65 s", printed), printed):
         sys.exit("another time is told")
@@ -57,8 +60,9 @@ def main():
     if found and arguments.write:
         arguments.document.write_text(text[:begin] + printed + text[end:])
     elif found:
-        sys.exit(f"{arguments.document}: '{arguments.block}' is not what is printed; KSTONE_WRITE_DOCUMENT=1 "
-                 "writes it:\n" + "\n".join(found))
+        sys.exit(
+            f"{arguments.document}: '{arguments.block}' is not what is printed; "
+            f"KSTONE_WRITE_DOCUMENT=1 writes it:\n" + "\n".join(found))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""The page in a browser: it renders without a word of complaint, its filters and links work, in light, dark and on a phone."""
+"""The page in a browser: it renders without a word of complaint, its filters and links work, in
+light, dark and on a phone."""
 
 import pathlib
 import tempfile
@@ -21,7 +22,8 @@ class PageTest(unittest.TestCase):
         cls.document, report = results.write()
         cls.address = f"file://{report.directory}/index.html"
         options = webdriver.ChromeOptions()
-        for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1440,900"):
+        for argument in ("--headless=new", "--no-sandbox", "--disable-gpu",
+                         "--disable-dev-shm-usage", "--window-size=1440,900"):
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         cls.browser = webdriver.Chrome(service=Service("chromedriver"), options=options)
@@ -34,10 +36,13 @@ class PageTest(unittest.TestCase):
         cls.directory.cleanup()
 
     def open(self, fragment="", theme="light", phone=False):
-        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]})
+        self.browser.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia",
+            {"features": [{"name": "prefers-color-scheme", "value": theme}]})
         if phone:
-            self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
-                                         {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True})
+            self.browser.execute_cdp_cmd(
+                "Emulation.setDeviceMetricsOverride",
+                {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True})
         else:
             self.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         self.browser.get("about:blank")
@@ -61,38 +66,50 @@ class PageTest(unittest.TestCase):
             for phone in (False, True):
                 self.open(theme=theme, phone=phone)
                 self.assertEqual(self.one("h1").text, "Failed")
-                grounds.add(self.browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
-                self.assertLessEqual(self.browser.execute_script("return document.documentElement.scrollWidth"),
-                                     self.browser.execute_script("return innerWidth"))
-                self.assertEqual(len(self.all(".evidence tbody tr")), len(self.document["properties"]))
+                grounds.add(
+                    self.browser.execute_script(
+                        "return getComputedStyle(document.body).backgroundColor"))
+                self.assertLessEqual(
+                    self.browser.execute_script("return document.documentElement.scrollWidth"),
+                    self.browser.execute_script("return innerWidth"))
+                self.assertEqual(len(self.all(".evidence tbody tr")),
+                                 len(self.document["properties"]))
                 self.assertTrue(self.all("#comparison-chart circle"))
                 self.assertTrue(self.all("#duration-chart rect"))
         self.assertEqual(len(grounds), 2)
         self.one("#theme").click()
-        self.assertIn(self.browser.execute_script("return getComputedStyle(document.body).backgroundColor"), grounds)
+        self.assertIn(
+            self.browser.execute_script("return getComputedStyle(document.body).backgroundColor"),
+            grounds)
 
     def test_every_link_leads_somewhere(self):
         self.open()
         dead = self.browser.execute_script("""
-          return [...document.querySelectorAll("a[href^='#']")].map(link => decodeURIComponent(link.hash.slice(1)))
+          return [...document.querySelectorAll("a[href^='#']")]
+            .map(link => decodeURIComponent(link.hash.slice(1)))
             .filter(id => id && !document.getElementById(id) && !counterexamples.has(id));""")
         self.assertEqual(dead, [])
 
     def test_a_cell_of_the_evidence_filters_its_scenarios(self):
         self.open()
         self.one("#P6 td a[data-kind=scenario]").click()
-        self.assertEqual([row.find_element(By.CSS_SELECTOR, ".name").text for row in self.shown("#scenario-table tbody tr")],
-                         ["snapshot_in_the_middle_1_1"])
+        self.assertEqual([
+            row.find_element(By.CSS_SELECTOR, ".name").text
+            for row in self.shown("#scenario-table tbody tr")
+        ], ["snapshot_in_the_middle_1_1"])
         Select(self.one("[data-for=scenario-table] [data-key=property]")).select_by_value("")
         Select(self.one("[data-for=scenario-table] [data-key=state]")).select_by_value("failed")
-        self.assertEqual([row.find_element(By.CSS_SELECTOR, ".name").text for row in self.shown("#scenario-table tbody tr")],
-                         ["request_then_idle_1_1_spurious"])
+        self.assertEqual([
+            row.find_element(By.CSS_SELECTOR, ".name").text
+            for row in self.shown("#scenario-table tbody tr")
+        ], ["request_then_idle_1_1_spurious"])
 
     def test_a_counterexample_has_its_lanes_and_leads_to_the_source(self):
         self.open()
         self.one(".failure p a[href^='#c']").click()
         WebDriverWait(self.browser, 5).until(lambda _: self.all("#counterexample svg path"))
-        self.assertEqual([node.text for node in self.all("#counterexample .head")], ["main", "t0", "t1", "w0"])
+        self.assertEqual([node.text for node in self.all("#counterexample .head")],
+                         ["main", "t0", "t1", "w0"])
         self.assertEqual(len(self.all("#counterexample .step")), 16)
         self.assertIn("scripts/verify replay", self.one("#counterexample .replay code").text)
         self.one("#counterexample .copy").click()
@@ -114,13 +131,18 @@ class PageTest(unittest.TestCase):
         button = self.shown(".who")[0]
         self.browser.execute_script("arguments[0].click()", button)
         self.assertTrue(self.all(".mutants .badge"))
-        mutated = {(check["file"], check["line"]) for check in self.document["checks"] if check["kind"] == "mutant"}
-        self.assertEqual(len(self.browser.execute_script("return [...document.querySelectorAll('.row:not([hidden])')].map(n => n.id)")),
-                         len(mutated))
+        mutated = {(check["file"], check["line"])
+                   for check in self.document["checks"] if check["kind"] == "mutant"}
+        self.assertEqual(
+            len(
+                self.browser.execute_script(
+                    "return [...document.querySelectorAll('.row:not([hidden])')].map(n => n.id)")),
+            len(mutated))
 
     def test_generated_programs_have_their_sizes(self):
         self.open()
-        self.assertEqual(len(self.all("#program-table tbody tr")), len(self.document["programs"]["histogram"]))
+        self.assertEqual(len(self.all("#program-table tbody tr")),
+                         len(self.document["programs"]["histogram"]))
 
     def test_coverage_has_a_row_for_each_kind_of_test_and_the_reasons(self):
         self.open()
@@ -131,9 +153,17 @@ class PageTest(unittest.TestCase):
     def test_counterexamples_are_found_by_word_and_origin(self):
         self.open()
         Select(self.one("#counterexample-filters [data-key=purpose]")).select_by_value("weakening")
-        self.assertEqual(len(self.browser.execute_script("return [...document.querySelectorAll('#counterexample-list li:not([hidden])')]")), 2)
+        self.assertEqual(
+            len(
+                self.browser.execute_script(
+                    "return [...document.querySelectorAll('#counterexample-list li:not([hidden])')]"
+                )), 2)
         self.one("#counterexample-filters input").send_keys("T2")
-        self.assertEqual(len(self.browser.execute_script("return [...document.querySelectorAll('#counterexample-list li:not([hidden])')]")), 1)
+        self.assertEqual(
+            len(
+                self.browser.execute_script(
+                    "return [...document.querySelectorAll('#counterexample-list li:not([hidden])')]"
+                )), 1)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""Faults planted in a copy of the worker: every form of the report turns red and names the property, the line and the replay,
-and the replay brings the failure back. Undone, all is green.
+"""Faults planted in a copy of the worker: every form of the report turns red and names the
+property, the line and the replay, and the replay brings the failure back. Undone, all is green.
 
   planted_test.py DIRECTORY     for what is compiled
 """
@@ -23,21 +23,27 @@ from mutation import Log
 
 INBOX = "include/kstone/detail/shell/inbox.h"
 
-# The property and the line that have to be named, the suite that sees it, and what is changed. No change moves a line.
+# The property and the line that have to be named, the suite that sees it, and what is changed. No
+# change moves a line.
 PLANTED = {
-    "a deleted notify": ("P2", "  change.wait(mutex_);", "request_then_idle_1_1",
-                         [(INBOX, "    sleepers_.post(1);  // the sleeper that the exchange above claimed", "    ;")]),
-    "a weakened order": ("P4", "  ~ScopedLock() KSTONE_RELEASE() { mutex_.unlock(); }", "request_twice_then_idle_1_1",
-                         [(INBOX, "exchange(StripeWord::running_bit, std::memory_order_acquire)",
-                           "exchange(StripeWord::running_bit, std::memory_order_relaxed)")]),
-    "a duplicate dispatch": ("P3", "    state_.write().core.enqueue(*stripe_id);", "job_requests_1_2",
-                             [(INBOX, "  if (before.running()) {\n    return Submission::rerun_pending;\n  }", "\n\n"),
-                              (INBOX, "before.requests() != 0 && !before.running()", "before.requests() != 0")]),
+    "a deleted notify": ("P2", "  change.wait(mutex_);", "request_then_idle_1_1", [
+        (INBOX, "    sleepers_.post(1);  // the sleeper that the exchange above claimed", "    ;")
+    ]),
+    "a weakened order": ("P4", "  ~ScopedLock() KSTONE_RELEASE() { mutex_.unlock(); }",
+                         "request_twice_then_idle_1_1", [
+                             (INBOX, "exchange(StripeWord::running_bit, std::memory_order_acquire)",
+                              "exchange(StripeWord::running_bit, std::memory_order_relaxed)")
+                         ]),
+    "a duplicate dispatch":
+        ("P3", "    state_.write().core.enqueue(*stripe_id);", "job_requests_1_2",
+         [(INBOX, "  if (before.running()) {\n    return Submission::rerun_pending;\n  }", "\n\n"),
+          (INBOX, "before.requests() != 0 && !before.running()", "before.requests() != 0")]),
     "undone": (None, None, None, []),
 }
 # Of the same properties; to prove job_requests_1_2 takes minutes.
 UNDONE = ["request_then_idle_1_1", "request_then_idle_1_2", "request_twice_then_idle_1_1"]
-# The one whose replay is also run as the report prints it, in a checkout whose suites are those of one file.
+# The one whose replay is also run as the report prints it, in a checkout whose suites are those of
+# one file.
 IN_A_CHECKOUT, ITS_FILE = "a deleted notify", "no_lost_wake_up.cpp"
 
 
@@ -69,22 +75,28 @@ def explored(builder, tree, directory, name, suites, edits):
     program = folder / "model_worker"
     program.unlink(missing_ok=True)
     program.symlink_to(path)
-    arguments = types.SimpleNamespace(output=folder, build=folder, quick_seconds=5, seconds=600, jobs=1)
+    arguments = types.SimpleNamespace(output=folder, build=folder, quick_seconds=5, seconds=600,
+                                      jobs=1)
     all_names = Suites.names
     Suites.names = lambda program: [entry for entry in all_names(program) if entry[0] in suites]
     try:
         rows, _ = model.explore(arguments, Log(), "model_worker", {})
     finally:
         Suites.names = all_names
-    check(sorted(row["name"] for row in rows) == sorted(suites), f"{name}: {suites} are not all there")
+    check(
+        sorted(row["name"] for row in rows) == sorted(suites),
+        f"{name}: {suites} are not all there")
     return rows, program
 
 
 def report_of(directory, rows):
     results = Results(directory)
     results.change("model", lambda document: document.update(scenarios=rows))
-    found = subprocess.run([sys.executable, str(ROOT / "scripts/verification/verify.py"), "report", "--output", str(directory)],
-                           capture_output=True, text=True, env={"COLUMNS": "140", "PATH": "/usr/bin:/bin"})
+    found = subprocess.run([
+        sys.executable,
+        str(ROOT / "scripts/verification/verify.py"), "report", "--output",
+        str(directory)
+    ], capture_output=True, text=True, env={"COLUMNS": "140", "PATH": "/usr/bin:/bin"})
     report = Report(directory)
     for name, text in (("verification", report.json), ("sarif-2.1.0", report.sarif)):
         schema = json.loads((ROOT / f"scripts/verification/schema/{name}.json").read_text())
@@ -93,14 +105,16 @@ def report_of(directory, rows):
 
 
 def replayed_in_a_checkout(tree, folder, edits, command):
-    """(status, output) of the command that the report prints, where somebody has a worker with this fault."""
+    """(status, output) of the command that the report prints, where somebody has a worker with this
+    fault."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns("build", ".git", "__pycache__"))
     for file, text in edited(tree, edits).items():
         (folder / file).write_text(text)
     listed = folder / "model" / "worker" / "CMakeLists.txt"
     rest = {path.name for path in tree.scenarios()} - {ITS_FILE}
-    listed.write_text("".join(line for line in listed.read_text().splitlines(True) if line.strip() not in rest))
+    listed.write_text("".join(
+        line for line in listed.read_text().splitlines(True) if line.strip() not in rest))
     return run(["bash", "-c", command], cwd=folder, timeout=900)
 
 
@@ -119,26 +133,38 @@ def main():
     lines = {}
     for name, (property_, statement, suite, edits) in PLANTED.items():
         log(f"{name}: compiling")
-        rows, program = explored(builder, tree, directory, name, [suite] if suite else UNDONE, edits)
+        rows, program = explored(builder, tree, directory, name, [suite] if suite else UNDONE,
+                                 edits)
         found, report = report_of(directory / name.replace(" ", "-") / "report", rows)
         if property_ is None:
-            check(found.returncode == 0, f"{name}: exit status {found.returncode}\n{found.stdout}{found.stderr}")
-            check(report.json["verdict"] == "passed" and not report.sarif["runs"][0]["results"] and
-                  "<failure" not in report.junit and "<error" not in report.junit and report.markdown.startswith("# ✓") and
-                  '"verdict passed"' in report.html, f"{name}: some form is not green")
+            check(found.returncode == 0,
+                  f"{name}: exit status {found.returncode}\n{found.stdout}{found.stderr}")
+            check(
+                report.json["verdict"] == "passed" and not report.sarif["runs"][0]["results"]
+                and "<failure" not in report.junit and "<error" not in report.junit
+                and report.markdown.startswith("# ✓") and '"verdict passed"' in report.html,
+                f"{name}: some form is not green")
             for fault, line in lines.items():
                 status, sentence = replay.replayed(program, line)
                 check(status in (0, 2), f"{name}: the execution of {fault}: {sentence}")
             log(f"{name}: all green")
             continue
-        check(found.returncode == 1, f"{name}: exit status {found.returncode}\n{found.stdout}{found.stderr}")
-        failed = [c for c in report.json["checks"] if c["state"] == "failed" and property_ in c["properties"]]
+        check(found.returncode == 1,
+              f"{name}: exit status {found.returncode}\n{found.stdout}{found.stderr}")
+        failed = [
+            c for c in report.json["checks"]
+            if c["state"] == "failed" and property_ in c["properties"]
+        ]
         check(failed, f"{name}: no check of {property_} failed")
         first = failed[0]
-        counterexample = next(c for c in report.json["counterexamples"] if c["id"] == first["counterexample"])
-        check(counterexample["steps"] and len(counterexample["lanes"]) > 1, f"{name}: no interleaving")
-        check(report.sarif["runs"][0]["results"][0]["codeFlows"][0]["threadFlows"], f"{name}: no code flow")
-        # What they have to name is not taken from the report: the statement is ours, and the choices are the explorer's.
+        counterexample = next(
+            c for c in report.json["counterexamples"] if c["id"] == first["counterexample"])
+        check(counterexample["steps"] and len(counterexample["lanes"]) > 1,
+              f"{name}: no interleaving")
+        check(report.sarif["runs"][0]["results"][0]["codeFlows"][0]["threadFlows"],
+              f"{name}: no code flow")
+        # What they have to name is not taken from the report: the statement is ours, and the
+        # choices are the explorer's.
         at = (ROOT / first["file"]).read_text().splitlines()[first["line"] - 1]
         check(at == statement, f"{name}: {first['file']}:{first['line']} reads\n{at}")
         line = lines[name] = rows[0]["replay"]
@@ -146,13 +172,18 @@ def main():
         unnamed = report.unnamed(found.stdout, property_, first["file"], first["line"], command)
         check(not unnamed, f"{name}: not named where the form speaks of the failure: {unnamed}")
         status, output = run([str(program), "--replay", line], timeout=60)
-        check(status == 1 and counterexample["message"] in output, f"{name}: the replay ends with {status}:\n{output[-2000:]}")
-        log(f"{name}: {first['name']}: {counterexample['failure']}, {counterexample['preemptions']} preemptions, "
-            f"{len(counterexample['steps'])} steps, at {first['file']}:{first['line']}; replayed")
+        check(status == 1 and counterexample["message"] in output,
+              f"{name}: the replay ends with {status}:\n{output[-2000:]}")
+        log(f"{name}: {first['name']}: {counterexample['failure']}, "
+            f"{counterexample['preemptions']} preemptions, {len(counterexample['steps'])} steps, "
+            f"at {first['file']}:{first['line']}; replayed")
         if name == IN_A_CHECKOUT:
             status, output = replayed_in_a_checkout(tree, directory / "checkout", edits, command)
-            check(status == 1 and f"replay: this execution fails: {counterexample['failure']}: {counterexample['message']}" in output,
-                  f"{name}: {command} ends with {status}:\n{output[-2000:]}")
+            check(
+                status == 1 and
+                f"replay: this execution fails: {counterexample['failure']}: "
+                f"{counterexample['message']}"
+                in output, f"{name}: {command} ends with {status}:\n{output[-2000:]}")
             log(f"{name}: {command} brings it back")
 
 

@@ -22,8 +22,12 @@ class Results:
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
         shutil.copytree(HERE / "fixture", self.directory, dirs_exist_ok=True)
-        self.records = {part: {"digest": evidence.digest(part), "status": 0, "seconds": 60 + 10 * n,
-                               "finished": "2026-01-01T00:00:00+00:00"} for n, part in enumerate(evidence.PARTS)}
+        self.records = {
+            part: {
+                "digest": evidence.digest(part), "status": 0, "seconds": 60 + 10 * n,
+                "finished": "2026-01-01T00:00:00+00:00"
+            } for n, part in enumerate(evidence.PARTS)
+        }
         self.save("parts", self.records)
         # So that each property has some evidence, also one that is added later.
         every = [entry["id"] for entry in evidence.Collector(self.directory).properties]
@@ -45,9 +49,12 @@ class Results:
         def spoil(model):
             rows = {row["name"]: row for row in model["scenarios"]}
             other = rows[counterexample_of]
-            rows[suite].update({key: other[key] for key in ("verdict", "failure", "message", "file", "line", "lanes", "steps", "standing",
-                                                            "preemptions", "fewest_preemptions")}, green=False,
-                               replay=other["replay"].replace(counterexample_of, suite))
+            rows[suite].update(
+                {
+                    key: other[key]
+                    for key in ("verdict", "failure", "message", "file", "line", "lanes", "steps",
+                                "standing", "preemptions", "fewest_preemptions")
+                }, green=False, replay=other["replay"].replace(counterexample_of, suite))
         self.change("model", spoil)
 
     def collect(self, quick=False):
@@ -74,32 +81,52 @@ class Report:
         return [check for check in self.json["checks"] if check["state"] == "failed"]
 
     def failures(self, terminal):
-        """What the forms say where they speak of failures. Elsewhere in each of them stand properties, files and lines whatever
-        happens: in tables, in rules, in the sources that the page brings along."""
+        """What the forms say where they speak of failures. Elsewhere in each of them stand
+        properties, files and lines whatever happens: in tables, in rules, in the sources that the
+        page brings along."""
         sections = re.findall(r'<section class="failure">.*?</section>', self.html, re.S)
-        return {"JUnit": [f"{case.get('name')}\n{node.text}" for case in xml.fromstring(self.junit).iter("testcase")
-                          for node in case.iter("failure")],
-                "SARIF": [result["message"]["text"] for result in self.sarif["runs"][0]["results"]],
-                "Markdown": [html.unescape(text) for text in re.findall(r"<details.*?</details>", self.markdown, re.S)],
-                "HTML": [html.unescape(re.sub(r"<.*?>", "", text)) for text in sections],
-                "terminal": [terminal]}
+        return {
+            "JUnit": [
+                f"{case.get('name')}\n{node.text}"
+                for case in xml.fromstring(self.junit).iter("testcase")
+                for node in case.iter("failure")
+            ], "SARIF": [result["message"]["text"] for result in self.sarif["runs"][0]["results"]],
+            "Markdown": [
+                html.unescape(text)
+                for text in re.findall(r"<details.*?</details>", self.markdown, re.S)
+            ], "HTML": [html.unescape(re.sub(r"<.*?>", "", text)) for text in sections],
+            "terminal": [terminal]
+        }
 
     def unnamed(self, terminal, property_, file, line, replay):
         """What the forms leave out where they speak of failures: (form, what)."""
         failed = self.failed()
         replays = {entry["id"]: entry["replay"] for entry in self.json["counterexamples"]}
-        places = [result["locations"][0]["physicalLocation"] for result in self.sarif["runs"][0]["results"]]
+        places = [
+            result["locations"][0]["physicalLocation"]
+            for result in self.sarif["runs"][0]["results"]
+        ]
         texts = self.failures(terminal)
-        title = next(entry["title"] for entry in self.json["properties"] if entry["id"] == property_)
+        title = next(
+            entry["title"] for entry in self.json["properties"] if entry["id"] == property_)
 
         def named(form, word):
             return any(word in text for text in texts[form])
 
-        held = {"property": {form: named(form, f"{property_} {title}") for form in texts},
-                "line": {form: named(form, f"at {file.rsplit('/', 1)[-1] if form == 'HTML' else file}:{line}\n") for form in texts},
-                "replay": {form: named(form, replay) for form in texts}}
+        held = {
+            "property": {form: named(form, f"{property_} {title}") for form in texts}, "line": {
+                form: named(form,
+                            f"at {file.rsplit('/', 1)[-1] if form == 'HTML' else file}:{line}\n")
+                for form in texts
+            }, "replay": {form: named(form, replay) for form in texts}
+        }
         held["property"]["JSON"] = any(property_ in check["properties"] for check in failed)
-        held["line"]["JSON"] = any((check.get("file"), check.get("line")) == (file, line) for check in failed)
-        held["replay"]["JSON"] = any(replays.get(check.get("counterexample")) == replay for check in failed)
-        held["line"]["SARIF"] &= any((place["artifactLocation"]["uri"], place["region"]["startLine"]) == (file, line) for place in places)
-        return [(form, what) for what, forms in held.items() for form, holds in forms.items() if not holds]
+        held["line"]["JSON"] = any(
+            (check.get("file"), check.get("line")) == (file, line) for check in failed)
+        held["replay"]["JSON"] = any(
+            replays.get(check.get("counterexample")) == replay for check in failed)
+        held["line"]["SARIF"] &= any(
+            (place["artifactLocation"]["uri"], place["region"]["startLine"]) == (file, line)
+            for place in places)
+        return [(form, what) for what, forms in held.items()
+                for form, holds in forms.items() if not holds]

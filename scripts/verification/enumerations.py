@@ -1,0 +1,57 @@
+"""The enumerations of the worker, read off its headers by libclang.
+
+operators.py exchanges each enumerator for the next, in the order of the sources.
+"""
+
+# Whose enumerators are not exchanged, and why not.
+LEFT_OUT = {
+    "LogLevel": "how loud a line is says nothing of what the worker does",
+    "Wake": "patches take each wake-up away; one too many changes no answer",
+}
+
+
+class Unreadable(Exception):
+    pass
+
+
+def of(root, files):
+    """Name -> enumerators in their order, of every `enum class` below root that these files have or
+    include. The name is the last part of it, as operators.py finds it before the `::`; two of one
+    name would be taken for each other, and are refused."""
+    from clang import cindex  # here: whoever makes no mutants needs no libclang
+
+    text = "".join(f'#include "{root / file}"\n' for file in files)
+    unit = cindex.Index.create().parse(
+        "enumerations.cpp", ["-std=c++20", f"-I{root / 'include'}"], [("enumerations.cpp", text)],
+        cindex.TranslationUnit.PARSE_SKIP_FUNCTION_BODIES)
+    errors = [str(each) for each in unit.diagnostics if each.severity >= cindex.Diagnostic.Error]
+    if errors:
+        raise Unreadable("libclang cannot read the worker:\n" + "\n".join(errors))
+    found, places = {}, {}
+    for cursor in declarations(unit.cursor, str(root), cindex.CursorKind):
+        name, place = cursor.spelling, f"{cursor.location.file}:{cursor.location.line}"
+        if places.setdefault(name, place) != place:
+            raise Unreadable(f"two enumerations are called {name}: {places[name]}, {place}")
+        found[name] = [child.spelling for child in cursor.get_children()
+                       if child.kind == cindex.CursorKind.ENUM_CONSTANT_DECL]
+    return found
+
+
+def declarations(cursor, root, kinds):
+    """The scoped enumerations below a cursor, in files below root."""
+    for child in cursor.get_children():
+        if child.location.file is None or not child.location.file.name.startswith(root):
+            continue
+        if child.kind == kinds.ENUM_DECL and child.is_scoped_enum():
+            yield child
+        else:
+            yield from declarations(child, root, kinds)
+
+
+def exchanged(root, files):
+    """Those whose enumerators are."""
+    found = of(root, files)
+    gone = LEFT_OUT.keys() - found.keys()
+    if gone:
+        raise Unreadable("left out, but there is no such enumeration: " + ", ".join(sorted(gone)))
+    return {name: values for name, values in found.items() if name not in LEFT_OUT}
