@@ -92,6 +92,43 @@ struct WakesForWhatIsQueued : Scene<With<Requesters<2>, Workers<2>, Stripes<2>>,
   }
 };
 
+// Two jobs that wait for each other, after a compaction of each stripe has ended: no thread stays
+// asleep while a stripe waits.
+template <class Sync = RelacySync>
+struct JobsMeet : Scene<With<Requesters<2>, Workers<2>, Stripes<2>>, Sync> {
+  using Base = Scene<With<Requesters<2>, Workers<2>, Stripes<2>>, Sync>;
+  static constexpr int threads = 1;
+
+  RelacySync::cell<bool> meets{false};
+  RelacySync::semaphore began[2];
+
+  void before() {
+    this->make([this](typename Base::Context& context) {
+      this->note(context);
+      if (meets.read()) {
+        began[context.stripe_id()].post(1);
+        began[1 - context.stripe_id()].wait();
+      }
+      return CompactionOutcome::done();
+    });
+    this->start();
+  }
+  void thread(int) {
+    this->request(0);
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    meets.write() = true;
+    this->request(0);
+    this->request(1);
+  }
+  void after() {
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    this->check_served();
+    this->check_complete(this->worker->shutdown());
+    this->check_quiet(this->worker->snapshot());
+    this->worker.reset();
+  }
+};
+
 // Two workers that know nothing of each other compact the same stripe.
 struct TwoWorkers : RequestThenIdle<With<Requesters<2>, Workers<1>>> {
   static constexpr int workers = 2;  // one of each
@@ -206,6 +243,11 @@ const Registered suites[] = {
         .large = Large::yes,
         .surprises_within = 2,
     }),
+    proved_without_surprises<JobsMeet<>>({
+        .name = "jobs_meet_2_2_bound_0",
+        .property = properties_of_two,
+        .within = 0,
+    }),
 
     proved<WakesOneThread<With<Requesters<1>, Workers<2>>>>({
         .name = "request_wakes_one_thread_1_2",
@@ -231,6 +273,12 @@ const Registered suites[] = {
         .property = "P1 P2",
         .failure = Failure::deadlock,
         .because = "main sleeps on episode_ended, w0 semaphore wait sleepers",
+    }),
+    refuted<JobsMeet<LosesTokensOfRequests>>({
+        .name = "jobs_meet_without_tokens",
+        .property = "P1 P2",
+        .failure = Failure::deadlock,
+        .because = "sleeps on episode_ended",
     }),
     refuted<RequestThenIdle<With<Requesters<1>, Workers<1>>, LosesNotifications>>({
         .name = "request_then_idle_without_notifications",

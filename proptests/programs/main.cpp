@@ -96,8 +96,10 @@ json judge_apart(const Program& program, const Policy& policy, const model::Limi
   if (child == 0) {
     close(ends[0]);
     alarm(seconds);
-    const std::string text =
-        judge(program, policy, limits).dump(-1, ' ', false, json::error_handler_t::replace);
+    // What it throws ends this process; outside of it somebody would catch it, and go on as another.
+    const std::string text = [&]() noexcept {
+      return judge(program, policy, limits).dump(-1, ' ', false, json::error_handler_t::replace);
+    }();
     for (std::size_t sent = 0; sent < text.size();) {
       const auto count = write(ends[1], text.data() + sent, text.size() - sent);
       if (count <= 0) {

@@ -3,13 +3,6 @@
 operators.py exchanges each enumerator for the next, in the order of the sources.
 """
 
-# Whose enumerators are not exchanged, and why not.
-LEFT_OUT = {
-    "LogLevel": "how loud a line is says nothing of what the worker does",
-    "Wake": "patches take each wake-up away; one too many changes no answer",
-}
-
-
 class Unreadable(Exception):
     pass
 
@@ -46,12 +39,3 @@ def declarations(cursor, root, kinds):
             yield child
         else:
             yield from declarations(child, root, kinds)
-
-
-def exchanged(root, files):
-    """Those whose enumerators are."""
-    found = of(root, files)
-    gone = LEFT_OUT.keys() - found.keys()
-    if gone:
-        raise Unreadable("left out, but there is no such enumeration: " + ", ".join(sorted(gone)))
-    return {name: values for name, values in found.items() if name not in LEFT_OUT}

@@ -79,7 +79,7 @@ def make_mutants(tree, extra=()):
     sources = {file: operators.Source(file, texts[file]) for file in MUTATED}
     facts = order.Facts.of(texts.values())
     try:
-        found = enumerations.exchanged(tree.directory, MUTATED)
+        found = enumerations.of(tree.directory, MUTATED)
     except enumerations.Unreadable as failure:
         raise SystemExit(str(failure)) from failure
     mutants = []

@@ -115,10 +115,9 @@ CompactionOutcome outcome_of(const ::rocksdb::Status& status, bool stop_requeste
   return CompactionOutcome::failed(status.ToString());
 }
 
-ColumnFamilyCompactor::ColumnFamilyCompactor(::rocksdb::DB* db,
-                                             std::vector<::rocksdb::ColumnFamilyHandle*> handles,
-                                             const CompactionConfig& config,
-                                             std::uint64_t max_step_bytes)
+ColumnFamilyCompactor::ColumnFamilyCompactor(
+    ::rocksdb::DB* db, const std::vector<::rocksdb::ColumnFamilyHandle*>& handles,
+    const CompactionConfig& config, std::uint64_t max_step_bytes)
     : db_(db) {
   for (auto* handle : handles) {
     const auto options = db->GetOptions(handle);

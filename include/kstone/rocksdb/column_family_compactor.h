@@ -103,7 +103,8 @@ class KSTONE_EXPORT ColumnFamilyCompactor {
 
   // Stripe i is `handles[i]`. Throws std::invalid_argument, naming the column family, if its
   // options are not as required.
-  ColumnFamilyCompactor(::rocksdb::DB* db, std::vector<::rocksdb::ColumnFamilyHandle*> handles,
+  ColumnFamilyCompactor(::rocksdb::DB* db,
+                        const std::vector<::rocksdb::ColumnFamilyHandle*>& handles,
                         const CompactionConfig& config,
                         std::uint64_t max_step_bytes = default_max_step_bytes);
 

@@ -95,8 +95,9 @@ CompactionOutcome Shell<Sync>::run_job(Slot<Sync>& slot, std::uint32_t stripe_id
   if (rule_of(outcome.kind()).is_failure()) {
     log(LogLevel::warn, "compaction of stripe %u failed: %s", stripe_id, outcome.error().c_str());
   } else {
-    log(LogLevel::debug, "compaction of stripe %u ends: %s", stripe_id,
-        to_string(outcome.kind()).data());
+    const auto kind = to_string(outcome.kind());
+    log(LogLevel::debug, "compaction of stripe %u ends: %.*s", stripe_id,
+        static_cast<int>(kind.size()), kind.data());
   }
   return outcome;
 }
