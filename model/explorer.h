@@ -91,6 +91,8 @@ enum class PlantedFault {
   forget_wake_up_race,
   // A notification conflicts with less than the waking on one's own that it prevents.
   forget_disabled_step,
+  // Source sets: no load reads an older write than the newest, also where it cannot come before it.
+  read_newest_only,
   forget_announcement,  // the adapter touches an object that it did not announce
 };
 

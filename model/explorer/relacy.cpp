@@ -124,7 +124,9 @@ class Scheduler : public rl::scheduler<Scheduler<count>, rl::scheduler_thread_in
         return 0;  // always deferred: a freed block is not reused at once
       case rl::sched_type_atomic_load: {
         Exploration& e = exploration();
-        if (e.surprises.stores_back >= e.limits.stale_depth || e.search.choose_data(limit) == 0) {
+        if (e.surprises.stores_back >= e.limits.stale_depth ||
+            e.search.choose_write(e.threads.current_thread().pending.object, e.threads.current(),
+                                  limit) == 0) {
           return 0;
         }
         ++e.surprises.stores_back;

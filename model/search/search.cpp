@@ -228,11 +228,26 @@ std::uint32_t Search::choose_data(std::uint32_t count) {
   return chosen;
 }
 
+std::uint32_t Search::choose_write(runtime::ObjectId object, int thread, std::uint32_t count) {
+  const bool asks = !tracks_order() ||
+                    (limits_.planted != PlantedFault::read_newest_only &&
+                     source_sets_.newest_write_is_before(object, thread));
+  if (asks) {
+    return choose_data(count);
+  }
+  if (count > 1) {
+    trail_.push_back('a');
+  }
+  return 0;
+}
+
 // --- races ---
 
-bool Search::tracks_races() const {
-  return limits_.mode == Mode::source_sets && !draining_ && !skipping_ && limits_.replay.empty();
+bool Search::tracks_order() const {
+  return reduced() && !draining_ && !skipping_ && limits_.replay.empty();
 }
+
+bool Search::tracks_races() const { return limits_.mode == Mode::source_sets && tracks_order(); }
 
 void Search::step_done(int thread, const Accesses& accesses) {
   taken_ = accesses;
@@ -245,11 +260,11 @@ void Search::step_done(int thread, const Accesses& accesses) {
       explored.add(entry.object, entry.access, entry.kind, entry.modifies);
     }
   }
-  if (!tracks_races()) {
+  if (!tracks_order()) {
     return;
   }
   const auto races = source_sets_.step(thread, accesses, thread_node_);
-  if (thread_node_ < fresh_from_) {
+  if (!tracks_races() || thread_node_ < fresh_from_) {
     return;  // the same step as in the execution before: its races are known
   }
   for (const SourceSets::Race race : races) {

@@ -11,7 +11,7 @@
 // branching (Relacy's fibers cannot be abandoned) and is counted apart.
 //
 // Source sets (source_sets.h): a node starts with one thread to explore, and gets others where a
-// race asks for them.
+// race asks for them. A load that races with the newest write reads that one: choose_write.
 
 #ifndef KSTONE_MODEL_SEARCH_SEARCH_H_
 #define KSTONE_MODEL_SEARCH_SEARCH_H_
@@ -37,6 +37,12 @@ class Search {
   // The thread that steps next; -1 if the execution departs from the choices to be replayed.
   int choose_thread(ThreadSet enabled, const ThreadView* views);
   std::uint32_t choose_data(std::uint32_t count);
+  // The same for a load of `object` by `thread`, which reads the newest write (0), or an older one.
+  //
+  // Where that write is not ordered before the load, the load could as well come first, and would
+  // read the older one there: that execution is the same to everybody, and the race between the two
+  // asks for it. So the older one is not read here.
+  std::uint32_t choose_write(runtime::ObjectId object, int thread, std::uint32_t count);
 
   // The chosen step has been carried out and touched these objects.
   void step_done(int thread, const Accesses& accesses);
@@ -100,6 +106,7 @@ class Search {
   int repeated(ThreadSet enabled);
   int at_new_node(ThreadSet enabled, const ThreadView* views, int current);
   void note_choice(ThreadSet enabled, const ThreadView* views, int current, int chosen);
+  bool tracks_order() const;
   bool tracks_races() const;
   void reverse(SourceSets::Race race, int later_thread);
   bool advance();

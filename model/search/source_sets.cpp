@@ -31,15 +31,26 @@ int SourceSets::unordered(int thread, const Accesses& accesses, const Clock& clo
         if (found == max_races) {
           static_assert(max_races == 512);
           exceeds_limit(
-              "a step conflicts with more than 512 others: the scenario is too long for source "
-              "sets "
-              "(--mode sleep_sets and --bound have no such limit)");
+              "a step conflicts with more than 512 others: the scenario is too long for a reduction "
+              "(--bound has no such limit)");
         }
         earlier[found++] = other.event;
       }
     }
   }
   return found;
+}
+
+bool SourceSets::newest_write_is_before(runtime::ObjectId object, int thread) {
+  for (int at = record(object).last_access; at >= 0;
+       at = accesses_[static_cast<std::size_t>(at)].previous) {
+    const AccessRecord& access = accesses_[static_cast<std::size_t>(at)];
+    if (access.access == runtime::Access::write) {
+      const Event& write = events_[static_cast<std::size_t>(access.event)];
+      return clocks_[thread].of[write.thread] >= write.sequence;
+    }
+  }
+  return true;
 }
 
 // The steps that conflict with `accesses` and that nothing orders before `clock`; joins their

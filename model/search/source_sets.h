@@ -33,6 +33,10 @@ class SourceSets {
     clocks_[thread].join(record(object).released);
   }
 
+  // Whether the newest write of the object comes before what `thread` does next, whatever order
+  // independent steps are taken in.
+  bool newest_write_is_before(runtime::ObjectId object, int thread);
+
   // An earlier step, with which a later one conflicts although nothing orders them.
   using Race = int;
 
