@@ -93,6 +93,7 @@ enum class PlantedFault {
   forget_disabled_step,
   // Source sets: no load reads an older write than the newest, also where it cannot come before it.
   read_newest_only,
+  retry_any_failure,  // a compare-exchange that fails is taken for a retry, whatever comes next
   forget_announcement,  // the adapter touches an object that it did not announce
 };
 
@@ -117,6 +118,11 @@ struct Limits {
   std::uint32_t weak_cas_failures = 0;
   std::uint32_t thread_start_failures = 0;  // refused thread creations in one execution
   std::uint32_t max_steps = 2000;           // of one execution; more is a livelock
+  // Every weak compare-exchange that fails is tried again until it succeeds, and who tries again
+  // remembers nothing of the failure. Then an execution in which a load is followed by such a
+  // failure, both relaxed, is the same as one in which the load comes later, and the reduced
+  // searches leave it to that one. Nobody checks it: declare it of code that you have read.
+  bool retries_forget = false;
   // How many stores back a load may read: 0, 1 or 2 (Relacy keeps 3).
   std::uint32_t stale_depth = 2;
   std::uint64_t max_executions = 0;  // 0: no limit

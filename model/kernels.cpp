@@ -39,21 +39,7 @@ SuiteOptions measured(const char* name, std::vector<std::string> sometimes) {
   options.requesters = Scenario::threads;
   options.workers = Scenario::dynamic_threads;
   options.sometimes = std::move(sometimes);
-  return options;
-}
-
-// Has not been seen to end: cut short, and the same within a bound stands in.
-SuiteOptions too_large(SuiteOptions options) {
-  options.large = true;
-  options.limits.max_executions = 1'000'000;
-  options.fallback = options.name + "_bound_1";
-  return options;
-}
-
-SuiteOptions within_one(SuiteOptions options) {
-  options.large = true;
-  options.limits.mode = Mode::bounded;
-  options.limits.preemption_bound = 1;
+  options.limits.retries_forget = true;
   return options;
 }
 
@@ -82,10 +68,7 @@ const Registered suites[] = {
     suite_of<OneWord<2, 1, 2>>("one_word_2_1_two_stripes", {"slept"}),
     suite_of<OneWord<1, 2, 1>>("one_word_1_2", {"slept"}),
     suite_of<OneWord<3, 1, 1>>("one_word_3_1", {"slept", "coalesced", "again"}),
-    suite<OneWord<2, 2, 1>>(
-        too_large(measured<OneWord<2, 2, 1>>("one_word_2_2", {"slept", "coalesced", "again"}))),
-    suite<OneWord<2, 2, 1>>(within_one(
-        measured<OneWord<2, 2, 1>>("one_word_2_2_bound_1", {"slept", "coalesced", "again"}))),
+    suite_of<OneWord<2, 2, 1>>("one_word_2_2", {"slept", "coalesced", "again"}),
     suite<LoopWithoutStep>(must_fail("loop_without_step", Failure::livelock)),
     suite<OneWord<2, 1, 1, false>>(must_fail("one_word_2_1_without_post", Failure::deadlock)),
 };

@@ -99,6 +99,24 @@ std::uint64_t result_of(Operation operation, std::uint64_t before, std::uint64_t
   }
 }
 
+void note_look(Thread& thread, ObjectId id, std::memory_order order) {
+  thread.looked_at = static_cast<int>(id);
+  thread.looked_with = order;
+}
+
+// Who looks in the order `relaxed` learns nothing of what else the writer has done, so that one
+// look more or less changes nothing.
+void note_failed_exchange(Exploration& e, ObjectId id, bool may_retry, std::memory_order order) {
+  Thread& thread = e.threads.current_thread();
+  const bool relaxed =
+      order == std::memory_order_relaxed && thread.looked_with == std::memory_order_relaxed;
+  const bool again = may_retry && relaxed && thread.looked_at == static_cast<int>(id);
+  if (again || e.limits.planted == PlantedFault::retry_any_failure) {
+    thread.failed_at = static_cast<int>(id);
+  }
+  note_look(thread, id, order);
+}
+
 }  // namespace
 }  // namespace explorer
 
@@ -135,6 +153,7 @@ std::uint64_t atomic_load(ObjectId id, const void* address, std::memory_order or
   event.stale = index != object.newest;
   event.read_from = object.writers[index];
   e.surprises.saw_stale_load = e.surprises.saw_stale_load || event.stale;
+  note_look(e.threads.current_thread(), id, record.effective);
   return object.stores[index];
 }
 
@@ -211,6 +230,9 @@ bool atomic_compare_exchange(ObjectId id, const void* address, bool weak, std::u
   event.read_from = from;
   event.failed = !exchanges;
   event.spurious = spurious;
+  if (!exchanges) {
+    note_failed_exchange(e, id, weak && !spurious, record.effective_failure);
+  }
   expected = current;
   return exchanges;
 }

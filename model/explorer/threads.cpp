@@ -100,6 +100,7 @@ int Threads::schedule() {
     fail(Failure::livelock, "more than %u steps", e.limits.max_steps);
   }
   ThreadSet ready = 0;
+  ThreadSet retrying = 0;
   int silent = -1;
   ThreadView views[max_threads];
   for (int i = 0; i < relacy_; ++i) {
@@ -110,6 +111,7 @@ int Threads::schedule() {
     }
     views[i].waiting = step.operation == Operation::leave_wait;
     ready |= only(i);
+    retrying |= threads_[i].retries ? only(i) : 0;
     if (step.accesses.count == 0 && (silent < 0 || i == current_)) {
       silent = i;
     }
@@ -117,10 +119,18 @@ int Threads::schedule() {
   if (ready == 0) {
     fail_stuck();
   }
+  // The others go as far as they can without those.
+  if (ready == retrying) {
+    e.search.discard();
+    for (Thread& thread : threads_) {
+      thread.retries = false;
+    }
+    retrying = 0;
+  }
   // A step that touches nothing is independent of every other: no order of it matters.
   int chosen = silent;
   if (silent < 0) {
-    chosen = e.search.choose_thread(ready, views);
+    chosen = e.search.choose_thread(ready, retrying, views);
     if (chosen < 0) {
       fail(Failure::model_error, departs);
     }
@@ -153,12 +163,26 @@ void Threads::may_freeze_others(Site site) {
   }
 }
 
+// A weak compare-exchange has failed, and now the thread looks at the same object again.
+void Threads::notice_retry(Thread& thread, const Step& step) {
+  const bool looks =
+      step.operation == Operation::load || step.operation == Operation::compare_exchange_weak;
+  const auto object = static_cast<int>(step.object);
+  thread.retries = exploration().search.leaves_retries() && thread.failed_at >= 0 && looks &&
+                   thread.failed_at == object;
+  thread.failed_at = -1;
+  if (!looks || thread.looked_at != object) {
+    thread.looked_at = -1;
+  }
+}
+
 void Threads::announce(const Step& step, Site site) {
   Exploration& e = exploration();
   Thread& thread = current_thread();
   if (thread.may_freeze && frozen_ < 0) {
     may_freeze_others(site);
   }
+  notice_retry(thread, step);
   thread.pending = step;
   thread.pending_at = site;
   thread.pending_calls = e.trace.record_calls();

@@ -8,6 +8,7 @@
 #define KSTONE_MODEL_EXPLORER_THREADS_H_
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 
 #include "explorer.h"
@@ -39,6 +40,12 @@ struct Thread {
   Timestamps created{};  // what its first step is ordered after
   Timestamps ended{};    // what a join is ordered after
   bool may_freeze = false;
+  // Of Limits::retries_forget, objects or -1: what its last step read and did not change, and
+  // where that was a weak compare-exchange of what it had read just before.
+  int looked_at = -1;
+  std::memory_order looked_with = std::memory_order_relaxed;
+  int failed_at = -1;
+  bool retries = false;  // what it does next is left to another execution
 
   // In a wait on a condition variable.
   bool in_wait = false;  // ... not notified
@@ -96,6 +103,7 @@ class Threads {
   bool enabled(int index) const;
   bool application_has_ended() const;
   void may_freeze_others(Site site);
+  static void notice_retry(Thread& thread, const Step& step);
   [[noreturn]] void fail_stuck() const;
 
   const int application_;

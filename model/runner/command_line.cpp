@@ -66,6 +66,8 @@ void add_how(CLI::App& app, Command& command, Texts& texts) {
   app.add_option("--thread-start-failures", command.thread_start_failures,
                  "refused thread creations in one execution")
       ->check(CLI::NonNegativeNumber);
+  app.add_flag("--keep-retries", command.keep_retries,
+               "explore each failed retry, also in suites that leave it to a later look");
   app.add_option("--jobs", command.jobs, "processes that share each search")
       ->check(CLI::Range(1U, 64U));
   app.add_option("--shard", texts.shard,
@@ -195,6 +197,7 @@ Limits Command::limits_of(const Suite& suite) const {
   limits.timeouts = timeouts.value_or(limits.timeouts);
   limits.weak_cas_failures = weak_cas_failures.value_or(limits.weak_cas_failures);
   limits.thread_start_failures = thread_start_failures.value_or(limits.thread_start_failures);
+  limits.retries_forget = limits.retries_forget && !keep_retries;
   limits.shard = shard;
   limits.minimize = minimize;
   limits.progress = progress;

@@ -31,6 +31,7 @@ struct Command {
   double max_seconds = 0;
   bool minimize = true;
   bool progress = false;
+  bool keep_retries = false;
   bool in_shard = false;
   ShardOf shard;
   std::vector<Demotion> demotions;

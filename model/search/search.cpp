@@ -164,7 +164,7 @@ int Search::at_new_node(ThreadSet enabled, const ThreadView* views, int current)
   return node.chosen;
 }
 
-int Search::choose_thread(ThreadSet enabled, const ThreadView* views) {
+int Search::choose_thread(ThreadSet enabled, ThreadSet left, const ThreadView* views) {
   // Of the visible steps: the first step of a thread preempts nobody.
   const int current = last_thread_;
   int chosen = -1;
@@ -177,9 +177,9 @@ int Search::choose_thread(ThreadSet enabled, const ThreadView* views) {
   } else if (draining_ || skipping_) {
     chosen = in_turn(enabled);
   } else if (depth_ < stack_.size()) {
-    chosen = repeated(enabled);
+    chosen = repeated(enabled & ~left);
   } else {
-    chosen = at_new_node(enabled, views, current);
+    chosen = at_new_node(enabled & ~left, views, current);
   }
   if (chosen >= 0) {
     note_choice(enabled, views, current, chosen);
@@ -229,9 +229,8 @@ std::uint32_t Search::choose_data(std::uint32_t count) {
 }
 
 std::uint32_t Search::choose_write(runtime::ObjectId object, int thread, std::uint32_t count) {
-  const bool asks = !tracks_order() ||
-                    (limits_.planted != PlantedFault::read_newest_only &&
-                     source_sets_.newest_write_is_before(object, thread));
+  const bool asks = !tracks_order() || (limits_.planted != PlantedFault::read_newest_only &&
+                                        source_sets_.newest_write_is_before(object, thread));
   if (asks) {
     return choose_data(count);
   }

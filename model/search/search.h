@@ -34,8 +34,9 @@ class Search {
 
   void begin_execution();
 
-  // The thread that steps next; -1 if the execution departs from the choices to be replayed.
-  int choose_thread(ThreadSet enabled, const ThreadView* views);
+  // The thread that steps next, none of `left`, which are enabled; -1 if the execution departs from
+  // the choices to be replayed.
+  int choose_thread(ThreadSet enabled, ThreadSet left, const ThreadView* views);
   std::uint32_t choose_data(std::uint32_t count);
   // The same for a load of `object` by `thread`, which reads the newest write (0), or an older one.
   //
@@ -43,6 +44,16 @@ class Search {
   // read the older one there: that execution is the same to everybody, and the race between the two
   // asks for it. So the older one is not read here.
   std::uint32_t choose_write(runtime::ObjectId object, int thread, std::uint32_t count);
+
+  // Whether a thread that tries again stays where it is, and its future is left to the execution
+  // in which it looked later (Limits::retries_forget): as if it had ended there. The others go on,
+  // and so every race that they show is seen.
+  bool leaves_retries() const {
+    return (limits_.retries_forget || limits_.planted == PlantedFault::retry_any_failure) &&
+           tracks_order();
+  }
+  // Nobody else can step: to the end without branching, counted as redundant.
+  void discard() { draining_ = true; }
 
   // The chosen step has been carried out and touched these objects.
   void step_done(int thread, const Accesses& accesses);

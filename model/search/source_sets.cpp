@@ -31,7 +31,8 @@ int SourceSets::unordered(int thread, const Accesses& accesses, const Clock& clo
         if (found == max_races) {
           static_assert(max_races == 512);
           exceeds_limit(
-              "a step conflicts with more than 512 others: the scenario is too long for a reduction "
+              "a step conflicts with more than 512 others: the scenario is too long for a "
+              "reduction "
               "(--bound has no such limit)");
         }
         earlier[found++] = other.event;

@@ -18,6 +18,7 @@ class Generator {
       result.limits.spurious = chance(40) ? 1 : 0;
       result.limits.timeouts = chance(45) ? 1 : 0;
       result.limits.weak_cas_failures = chance(40) ? 1 : 0;
+      result.limits.retries_forget = retries_forget_ = chance(50);
     }
     left_ = result.threads == 2 ? 8 + below(5) : 7 + below(4);
     const int theme = result.native ? 0 : below(5);
@@ -68,7 +69,9 @@ class Generator {
         result.order = result.kind == Kind::load ? loads[below(3)] : both[below(5)];
         break;
       default:
-        result.kind = native || chance(50) ? Kind::cas_strong : Kind::cas_weak;
+        result.kind = native || chance(50) ? Kind::cas_strong
+                      : retries_forget_    ? Kind::update
+                                           : Kind::cas_weak;
         result.order = both[below(5)];
         result.expected = below(3);
         result.failure =
@@ -208,6 +211,7 @@ class Generator {
 
   std::mt19937_64 random_;
   int left_ = 0;
+  bool retries_forget_ = false;  // then no program looks at a weak exchange that failed
 };
 
 // t0 ends only if it wakes spuriously, and nobody may but once: if t1 does instead, nobody ever

@@ -94,6 +94,17 @@ struct Interpreter {
       case Kind::exchange:
         note(thread, atomics[in.object].exchange(in.value, in.order));
         break;
+      case Kind::update: {
+        // As strong as the failures, or stronger, or weaker.
+        static constexpr std::memory_order loads[] = {
+            std::memory_order_relaxed, std::memory_order_acquire, std::memory_order_seq_cst};
+        int seen = atomics[in.object].load(loads[in.expected]);
+        while (!atomics[in.object].compare_exchange_weak(seen, seen + in.value, in.order,
+                                                         in.failure)) {
+        }
+        note(thread, seen);
+        break;
+      }
       case Kind::cas_strong:
       case Kind::cas_weak: {
         int expected = in.expected;

@@ -31,6 +31,7 @@ constexpr Planted planted_faults[] = {
     {PlantedFault::forget_wake_up_race, "forget_wake_up_race"},
     {PlantedFault::forget_disabled_step, "forget_disabled_step"},
     {PlantedFault::read_newest_only, "read_newest_only"},
+    {PlantedFault::retry_any_failure, "retry_any_failure"},
     {PlantedFault::forget_announcement, "forget_announcement"},
 };
 

@@ -6,14 +6,15 @@ namespace kstone::model::soundness {
 
 std::string Program::text() const {
   static const char* const names[] = {
-      "load",       "store",      "add",         "exchange",   "cas_strong",  "cas_weak",
-      "lock",       "unlock",     "wait_while",  "wait_if",    "timed_while", "set_flag",
-      "notify_one", "notify_all", "post",        "take",       "cell_read",   "cell_write",
-      "ghost_read", "ghost_add",  "ghost_write", "ghost_with", "now",         "choice",
-      "start_last", "join_last"};
+      "load",       "store",      "add",        "exchange",    "update",     "cas_strong",
+      "cas_weak",   "lock",       "unlock",     "wait_while",  "wait_if",    "timed_while",
+      "set_flag",   "notify_one", "notify_all", "post",        "take",       "cell_read",
+      "cell_write", "ghost_read", "ghost_add",  "ghost_write", "ghost_with", "now",
+      "choice",     "start_last", "join_last"};
   std::string text = "spurious " + std::to_string(limits.spurious) + ", timeouts " +
                      std::to_string(limits.timeouts) + ", weak " +
-                     std::to_string(limits.weak_cas_failures) + "\n";
+                     std::to_string(limits.weak_cas_failures) +
+                     (limits.retries_forget ? ", retries forget\n" : "\n");
   for (int thread = 0; thread < threads; ++thread) {
     text += "  thread " + std::to_string(thread) + ":";
     for (const Instruction& instruction : code[thread]) {

@@ -19,6 +19,7 @@ enum class Kind {
   store,
   add,
   exchange,
+  update,  // adds in a loop around a weak compare-exchange
   cas_strong,
   cas_weak,
   lock,

@@ -73,6 +73,7 @@ SuiteOptions options_of(const Claim& claim) {
   options.limits.mode = claim.within ? Mode::bounded : claim.mode;
   options.limits.preemption_bound = claim.within.value_or(options.limits.preemption_bound);
   options.limits.timeouts = claim.timeouts;
+  options.limits.retries_forget = true;
   options.limits.thread_start_failures = claim.refused_threads;
   options.limits.max_executions = claim.max_executions;
   if (claim.failure != Failure::none) {
