@@ -93,7 +93,7 @@ enum class PlantedFault {
   forget_disabled_step,
   // Source sets: no load reads an older write than the newest, also where it cannot come before it.
   read_newest_only,
-  retry_any_failure,  // a compare-exchange that fails is taken for a retry, whatever comes next
+  retry_any_failure,    // a compare-exchange that fails is taken for a retry, whatever comes next
   forget_announcement,  // the adapter touches an object that it did not announce
 };
 

@@ -34,7 +34,8 @@ def read(root):
     files = {}
     for folder, folders, names in os.walk(root):
         built = "CMakeCache.txt" in names
-        folders[:] = [name for name in folders if not built and name not in (".git", "build")]
+        made = (".git", "build", "__pycache__")
+        folders[:] = [name for name in folders if not built and name not in made]
         for path in [] if built else sorted(pathlib.Path(folder, name) for name in names):
             files[str(path.relative_to(root))] = path.read_text(encoding="utf-8", errors="ignore")
     return files

@@ -10,13 +10,14 @@ import tempfile
 
 PLANTED = {
     "bugprone-dangling-handle":
-        "std::string_view f1() { std::string_view view = std::string(\"gone\"); return view; }",
+        "std::string_view f1() { std::string_view view = std::string(\"a\"); return view; }",
     "bugprone-suspicious-stringview-data-usage":
         "void take(const char*); void f2(std::string_view view) { take(view.data()); }",
     "bugprone-use-after-move":
-        "std::size_t f3(std::string a) { std::string b = std::move(a); return a.size() + b.size(); }",
+        "std::size_t f3(std::string a) { auto b = std::move(a); return a.size() + b.size(); }",
     "modernize-use-override":
-        "struct B { virtual ~B() = default; virtual void f(); }; struct D : B { virtual void f(); };",
+        "struct B { virtual ~B() = default; virtual void f(); };"
+        " struct D : B { virtual void f(); };",
     "performance-for-range-copy":
         "std::size_t f5(const std::vector<std::string>& all) { std::size_t n = 0;"
         " for (auto each : all) n += each.size(); return n; }",
@@ -25,7 +26,7 @@ PLANTED = {
     "performance-unnecessary-value-param":
         "std::size_t f7(std::vector<std::string> all) { return all.size(); }",
 }
-INCLUDES = "".join(f"#include <{name}>\n" for name in ("string", "string_view", "utility", "vector"))
+INCLUDES = "#include <string>\n#include <string_view>\n#include <utility>\n#include <vector>\n"
 
 
 def run(clang_tidy, root, file):

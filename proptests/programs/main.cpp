@@ -96,7 +96,7 @@ json judge_apart(const Program& program, const Policy& policy, const model::Limi
   if (child == 0) {
     close(ends[0]);
     alarm(seconds);
-    // What it throws ends this process; outside of it somebody would catch it, and go on as another.
+    // What it throws ends this process: somebody outside would catch it, and go on as another.
     const std::string text = [&]() noexcept {
       return judge(program, policy, limits).dump(-1, ' ', false, json::error_handler_t::replace);
     }();
