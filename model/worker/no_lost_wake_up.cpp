@@ -92,6 +92,16 @@ struct WakesForWhatIsQueued : Scene<With<Requesters<2>, Workers<2>, Stripes<2>>,
   }
 };
 
+// For scenes in which somebody calls twice: the answers are not all kept.
+template <class Scene>
+void end_when_idle(Scene& scene) {
+  check(scene.worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+  scene.check_served();
+  scene.check_complete(scene.worker->shutdown());
+  scene.check_quiet(scene.worker->snapshot());
+  scene.worker.reset();
+}
+
 // Two jobs that wait for each other, after a compaction of each stripe has ended: no thread stays
 // asleep while a stripe waits.
 template <class Sync = RelacySync>
@@ -120,13 +130,7 @@ struct JobsMeet : Scene<With<Requesters<2>, Workers<2>, Stripes<2>>, Sync> {
     this->request(0);
     this->request(1);
   }
-  void after() {
-    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
-    this->check_served();
-    this->check_complete(this->worker->shutdown());
-    this->check_quiet(this->worker->snapshot());
-    this->worker.reset();
-  }
+  void after() { end_when_idle(*this); }
 };
 
 // Two workers that know nothing of each other compact the same stripe.
@@ -158,13 +162,7 @@ struct RequestTwiceThenIdle : RequestThenIdle<Size> {
     this->worker->queue_compaction(static_cast<std::uint32_t>(this->stripe_of(index)));
     this->request(index);
   }
-  void after() {
-    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
-    this->check_served();
-    this->check_complete(this->worker->shutdown());
-    this->check_quiet(this->worker->snapshot());
-    this->worker.reset();
-  }
+  void after() { end_when_idle(*this); }
 };
 
 const char* const properties = "P1 P2 P4 P5";
