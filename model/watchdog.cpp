@@ -152,6 +152,10 @@ void on_signal(int) {
   const int count = backtrace(all, max_addresses + 2);
   address_count = std::max(0, count - 2);  // less this function and the signal's trampoline
   std::copy_n(all + std::min(count, 2), address_count, addresses);
+  if (address_count > 0) {
+    // The first is no return address, which lies behind its call, but the instruction itself.
+    addresses[0] = static_cast<char*>(addresses[0]) + 1;
+  }
   handler.load()(stands.load(), addresses, address_count);
 }
 
