@@ -91,6 +91,8 @@ enum class PlantedFault {
   forget_wake_up_race,
   // A notification conflicts with less than the waking on one's own that it prevents.
   forget_disabled_step,
+  different_threads_are_equal,  // every thread is taken to be equal to every other
+  turn_orders_too_much,         // what comes before a turn counts as ordered by the turns before it
   // Source sets: no load reads an older write than the newest, also where it cannot come before it.
   read_newest_only,
   retry_any_failure,    // a compare-exchange that fails is taken for a retry, whatever comes next
@@ -123,6 +125,9 @@ struct Limits {
   // failure, both relaxed, is the same as one in which the load comes later, and the reduced
   // searches leave it to that one. Nobody checks it: declare it of code that you have read.
   bool retries_forget = false;
+  // Also those executions that are another one with equal threads exchanged (scenario.h). The modes
+  // `plain`, `estimate` and `random` always explore them.
+  bool exchanges_equals = false;
   // How many stores back a load may read: 0, 1 or 2 (Relacy keeps 3).
   std::uint32_t stale_depth = 2;
   std::uint64_t max_executions = 0;  // 0: no limit
@@ -226,11 +231,23 @@ struct Result : Counterexample {
 // Joins the results of the shards of one search: proved only if every shard is.
 Result merge(const std::vector<Result>& shards);
 
+// Groups of equal threads (scenario.h): thread(first), and so on.
+struct EqualThreads {
+  struct Group {
+    int first = 0;
+    int count = 0;
+  };
+  static constexpr int most_groups = 3;
+  Group groups[most_groups] = {};
+};
+
 // A scenario without its type.
 struct ScenarioTable {
   const char* name;
   int threads;
   int dynamic_threads;
+  EqualThreads equal_threads;
+  int equal_dynamic_threads;  // so many of the first ones that the scenario starts
   std::size_t size;
   std::size_t alignment;
   void (*construct)(void*);
@@ -243,11 +260,29 @@ struct ScenarioTable {
 Result explore(const ScenarioTable& scenario, const Limits& limits);
 
 template <class Scenario>
+constexpr EqualThreads equal_threads_of() {
+  if constexpr (requires { Scenario::equal_threads; }) {
+    return Scenario::equal_threads;
+  }
+  return {};
+}
+
+template <class Scenario>
+constexpr int equal_dynamic_threads_of() {
+  if constexpr (requires { Scenario::equal_dynamic_threads; }) {
+    return Scenario::equal_dynamic_threads;
+  }
+  return 0;
+}
+
+template <class Scenario>
 ScenarioTable scenario_table(const char* name) {
   return ScenarioTable{
       name,
       Scenario::threads,
       Scenario::dynamic_threads,
+      equal_threads_of<Scenario>(),
+      equal_dynamic_threads_of<Scenario>(),
       sizeof(Scenario),
       alignof(Scenario),
       [](void* memory) { ::new (memory) Scenario(); },

@@ -45,6 +45,23 @@ struct ManyObjects {
   void after() {}
 };
 
+// Takes its turn where the equal thread that comes first may have to wait for it.
+struct LateTurn {
+  static constexpr int threads = 2;
+  static constexpr int dynamic_threads = 0;
+  static constexpr EqualThreads equal_threads = {{{0, 2}}};
+  RelacySync::mutex mutex;
+  RelacySync::atomic<int> value{0};
+
+  void before() {}
+  void thread(int) {
+    const std::lock_guard lock(mutex);
+    in_turn();
+    value.fetch_add(1, std::memory_order_relaxed);
+  }
+  void after() {}
+};
+
 // What a deadlock says of each thread.
 struct OppositeOrder {
   static constexpr int threads = 2;
@@ -163,6 +180,7 @@ const Registered real_atomic = suite<Blocks<RealAtomic>>({.name = "real_atomic"}
 const Registered no_block = suite<Blocks<NoBlock>>({.name = "no_block"});
 const Registered many_conflicts = suite<ManyConflicts>({.name = "many_conflicts"});
 const Registered many_objects = suite<ManyObjects>({.name = "many_objects"});
+const Registered late_turn = suite<LateTurn>({.name = "late_turn"});
 
 }  // namespace
 }  // namespace kstone::model

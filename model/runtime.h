@@ -142,6 +142,7 @@ int happens_before(std::uint64_t* clock, int threads);
 [[noreturn]] void fail_thread(const char* sentence, Site site);  // a thread is misused
 
 std::uint32_t choose(std::uint32_t count);
+void in_turn();
 void cover(const char* event);
 void freeze_begin();
 void freeze_end();

@@ -11,6 +11,17 @@
 // A fresh object is made for each execution. before() and after() run on a modelled thread of their
 // own ("main"): a worker whose threads still run may be shut down and destroyed in after(). Members
 // of the scenario that several threads touch are RelacySync types, or `Ghost` state.
+//
+// Equal threads. A scenario in which threads differ in their index only may say so:
+//
+//   static constexpr EqualThreads equal_threads = {{{0, 2}, {3, 2}}};  // 0 and 1, and 3 and 4
+//   static constexpr int equal_dynamic_threads = 2;  // the first two that Sync::thread starts
+//
+// Then one execution stands for all that come of it by exchanging them: those in which they make
+// one of their steps, the one after in_turn(), in the order of their index. (Of dynamic threads it
+// is the first step.) Equal is what nothing tells apart: the same code, on the same objects or each
+// on one of its own, and checks that say the same of each. Nobody checks that. in_turn() stands
+// before anything for which one of them could wait until another has gone on: a mutex, a token.
 
 #ifndef KSTONE_MODEL_SCENARIO_H_
 #define KSTONE_MODEL_SCENARIO_H_
@@ -24,6 +35,10 @@ namespace kstone::model {
 
 // `count` branches, 0 to count - 1, all of them explored.
 inline std::uint32_t choose(std::uint32_t count) { return runtime::choose(count); }
+
+// The next step of this thread comes after that of every equal thread before it. Elsewhere nothing
+// happens, and the second time either.
+inline void in_turn() { runtime::in_turn(); }
 
 // Notes that an event which a property is about has happened. `event` is a literal.
 inline void cover(const char* event) { runtime::cover(event); }

@@ -60,6 +60,8 @@ says(2, "two suites are called 'many_objects'", refused, "--twice")
 says(1, "a step conflicts with more than 512 others", refused, "many_conflicts")
 says(1, "a step touches more than 6 objects", refused, "many_objects")
 says(1, "unknown", refused, "many_objects")
+says(1, "t1 waits for the turn of t0, which cannot step", refused, "late_turn")
+says(0, "proved", refused, "late_turn", "--exchange-equals")
 
 # A deadlock says where each thread waits and what it holds. No line is wider than it may be but the
 # one to be copied.
@@ -178,6 +180,14 @@ with tempfile.TemporaryDirectory() as folder:
     expect(
         explored("request_then_idle_that_publishes_nothing", "--jobs", "2")["green"],
         "processes refute nothing")
+    one, all_of_them = (explored("request_then_idle_2_1", *options)
+                        for options in ((), ("--exchange-equals", )))
+    expect(
+        one["green"] and all_of_them["green"] and
+        one["executions_complete"] < all_of_them["executions_complete"] <=
+        2 * one["executions_complete"],
+        f"two equal threads exchanged: {all_of_them['executions_complete']} executions, and "
+        f"{one['executions_complete']} in turn")
     for jobs in ("1", "3"):
         count = explored("request_then_idle_2_1", "--jobs", jobs, "--max-executions",
                          "100")["executions_complete"]

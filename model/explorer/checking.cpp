@@ -28,6 +28,11 @@ void ghost_expect(ObjectId id, const void* address, Access access, Site site) {
   e.threads.performs(id, access);
 }
 
+void in_turn() {
+  Exploration& e = inside();
+  e.threads.takes_turn(e.threads.current());
+}
+
 std::uint32_t choose(std::uint32_t count) { return inside().search.choose_data(count); }
 
 void freeze_begin() {

@@ -39,7 +39,7 @@ Exploration::Exploration(const ScenarioTable& scenario_table, const Limits& aske
     : scenario(scenario_table),
       limits(asked),
       instance(::operator new(scenario.size, std::align_val_t(scenario.alignment))),
-      threads(scenario),
+      threads(scenario, asked.planted),
       search(limits, threads.of_relacy()),
       trace(limits),
       sites(limits.demotions) {

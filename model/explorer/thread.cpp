@@ -27,6 +27,7 @@ int thread_start(ObjectId id, const void* address, void (*entry)(void*), void* a
   thread.entry = entry;
   thread.argument = argument;
   thread.started = true;
+  e.threads.takes_turn(index);
   explorer::join(thread.created);
   e.trace.log(Operation::start_thread, id, site).value = static_cast<std::uint64_t>(index);
   e.threads.settle();

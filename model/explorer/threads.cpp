@@ -11,10 +11,27 @@ namespace kstone::model::explorer {
 
 using runtime::Access;
 
+Threads::Threads(const ScenarioTable& scenario, PlantedFault planted)
+    : application_(scenario.threads),
+      count_(1 + scenario.threads + scenario.dynamic_threads),
+      relacy_(std::max(count_, 2)),
+      all_are_equal_(planted == PlantedFault::different_threads_are_equal) {
+  std::fill(std::begin(group_), std::end(group_), -1);
+  for (int group = 0; group < EqualThreads::most_groups; ++group) {
+    const EqualThreads::Group& equal = scenario.equal_threads.groups[group];
+    std::fill_n(group_ + 1 + equal.first, equal.count, group);
+  }
+  std::fill_n(group_ + 1 + application_, scenario.equal_dynamic_threads, EqualThreads::most_groups);
+  if (all_are_equal_) {
+    std::fill_n(group_ + 1, application_, 0);
+  }
+}
+
 void Threads::begin_execution() {
   for (Thread& thread : threads_) {
     thread = Thread{};
     thread.pending.operation = Operation::start;
+    thread.next_in_turn = all_are_equal_;
   }
   threads_[0].started = true;
   for (int i = count_; i < max_threads; ++i) {
@@ -60,6 +77,26 @@ bool Threads::enabled(int index) const {
   }
 }
 
+// By its turn: an equal thread comes first. The two differ by nothing, so where this one can step,
+// the other could have been it.
+bool Threads::is_held_back(int index) const {
+  return threads_[index].in_turn && group_[index] >= 0 && group_[index - 1] == group_[index] &&
+         !threads_[index - 1].had_turn;
+}
+
+// Nobody can step but those who wait for others. Who has to come first must be among them: else the
+// order of turns has ended an execution that goes on with these threads exchanged.
+void Threads::expect_turns_to_come(ThreadSet ready) const {
+  for (int i = 1; i < count_; ++i) {
+    if ((ready & only(i)) != 0 && is_held_back(i) && (ready & only(i - 1)) == 0) {
+      fail(Failure::model_error,
+           "%s waits for the turn of %s, which cannot step: in_turn() may only stand where no "
+           "thread waits for an equal one",
+           name(i).text, name(i - 1).text);
+    }
+  }
+}
+
 void Threads::fail_stuck() const {
   char text[768];
   int length = 0;
@@ -84,7 +121,13 @@ void Threads::fail_stuck() const {
 
 void Threads::settle() {
   if (stepped_ >= 0) {
-    exploration().search.step_done(stepped_, threads_[stepped_].touched);
+    Thread& thread = threads_[stepped_];
+    exploration().search.step_done(stepped_, thread.touched);
+    if (thread.makes_turn) {
+      thread.makes_turn = false;
+      thread.had_turn = true;
+      exploration().search.end_turn(group_[stepped_], stepped_);
+    }
     stepped_ = -1;
   }
 }
@@ -100,7 +143,8 @@ int Threads::schedule() {
     fail(Failure::livelock, "more than %u steps", e.limits.max_steps);
   }
   ThreadSet ready = 0;
-  ThreadSet retrying = 0;
+  ThreadSet left = 0;
+  const bool in_turns = e.search.takes_turns();
   int silent = -1;
   ThreadView views[max_threads];
   for (int i = 0; i < relacy_; ++i) {
@@ -111,7 +155,7 @@ int Threads::schedule() {
     }
     views[i].waiting = step.operation == Operation::leave_wait;
     ready |= only(i);
-    retrying |= threads_[i].retries ? only(i) : 0;
+    left |= threads_[i].retries || (in_turns && is_held_back(i)) ? only(i) : 0;
     if (step.accesses.count == 0 && (silent < 0 || i == current_)) {
       silent = i;
     }
@@ -120,17 +164,20 @@ int Threads::schedule() {
     fail_stuck();
   }
   // The others go as far as they can without those.
-  if (ready == retrying) {
+  if (ready == left) {
+    if (in_turns) {
+      expect_turns_to_come(ready);
+    }
     e.search.discard();
     for (Thread& thread : threads_) {
       thread.retries = false;
     }
-    retrying = 0;
+    left = 0;
   }
   // A step that touches nothing is independent of every other: no order of it matters.
   int chosen = silent;
   if (silent < 0) {
-    chosen = e.search.choose_thread(ready, retrying, views);
+    chosen = e.search.choose_thread(ready, left, views);
     if (chosen < 0) {
       fail(Failure::model_error, departs);
     }
@@ -138,6 +185,11 @@ int Threads::schedule() {
   }
   Thread& thread = threads_[chosen];
   thread.touched = thread.pending.accesses;
+  if (thread.in_turn) {
+    thread.in_turn = false;
+    thread.makes_turn = true;
+    e.search.begin_turn(group_[chosen], chosen);
+  }
   thread.announced = false;
   current_ = chosen;
   return chosen;
@@ -196,6 +248,10 @@ void Threads::announce(const Step& step, Site site) {
     thread.pending.accesses.count = 0;
   }
   thread.announced = true;
+  if (thread.next_in_turn && thread.pending.accesses.count > 0) {
+    thread.in_turn = true;
+    thread.next_in_turn = false;
+  }
   switch_thread();
 }
 

@@ -46,6 +46,11 @@ struct Thread {
   std::memory_order looked_with = std::memory_order_relaxed;
   int failed_at = -1;
   bool retries = false;  // what it does next is left to another execution
+  // Of equal threads: the step by which they are put in order.
+  bool next_in_turn = false;  // it is the one that is announced next; it is pending;
+  bool in_turn = false;
+  bool makes_turn = false;  // it is being carried out; it was made
+  bool had_turn = false;
 
   // In a wait on a condition variable.
   bool in_wait = false;  // ... not notified
@@ -57,10 +62,7 @@ struct Thread {
 
 class Threads {
  public:
-  explicit Threads(const ScenarioTable& scenario)
-      : application_(scenario.threads),
-        count_(1 + scenario.threads + scenario.dynamic_threads),
-        relacy_(std::max(count_, 2)) {}
+  Threads(const ScenarioTable& scenario, PlantedFault planted);
 
   void begin_execution();
 
@@ -82,6 +84,8 @@ class Threads {
 
   // The thread that Sync::thread starts next; -1 if the scenario declares no more.
   int next_dynamic() { return next_dynamic_ < count_ ? next_dynamic_++ : -1; }
+  // Its next step is the one by which equal threads are put in order.
+  void takes_turn(int index) { threads_[index].next_in_turn = !threads_[index].had_turn; }
   void set_frozen(int index) { frozen_ = index; }
   int frozen() const { return frozen_; }
   std::uint32_t steps() const { return steps_; }
@@ -102,6 +106,8 @@ class Threads {
  private:
   bool enabled(int index) const;
   bool application_has_ended() const;
+  bool is_held_back(int index) const;
+  void expect_turns_to_come(ThreadSet ready) const;
   void may_freeze_others(Site site);
   static void notice_retry(Thread& thread, const Step& step);
   [[noreturn]] void fail_stuck() const;
@@ -109,6 +115,8 @@ class Threads {
   const int application_;
   const int count_;
   const int relacy_;
+  const bool all_are_equal_;  // with a planted fault
+  int group_[max_threads];    // of equal threads; -1 in none
   Thread threads_[max_threads];
   int next_dynamic_ = 0;
   int current_ = 0;

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <regex>
 #include <set>
+#include <thread>
 
 namespace kstone::model {
 
@@ -68,7 +69,11 @@ void add_how(CLI::App& app, Command& command, Texts& texts) {
       ->check(CLI::NonNegativeNumber);
   app.add_flag("--keep-retries", command.keep_retries,
                "explore each failed retry, also in suites that leave it to a later look");
-  app.add_option("--jobs", command.jobs, "processes that share each search")
+  app.add_flag("--exchange-equals", command.exchange_equals,
+               "explore also what comes of exchanging threads that a suite declares to be equal");
+  app.add_option("--jobs", command.jobs,
+                 "processes that share each search; by default as many as there are processors for "
+                 "a large suite, and one for the others")
       ->check(CLI::Range(1U, 64U));
   app.add_option("--shard", texts.shard,
                  "i/n: only this part of each search (unknown unless it refutes)");
@@ -119,10 +124,10 @@ bool understand(const CLI::App& app, const Texts& texts, Command& command) {
     std::fprintf(stderr, "no such mode: '%s'; --help lists them\n", texts.mode.c_str());
     return false;
   }
-  if (command.mode == Mode::estimate && command.jobs > 1) {
+  if (command.mode == Mode::estimate && command.jobs.value_or(1) > 1) {
     std::fprintf(stderr,
                  "--mode estimate with --jobs %u: one process walks; expected was --jobs 1\n",
-                 command.jobs);
+                 *command.jobs);
     return false;
   }
   command.in_shard = app.count("--shard") != 0;
@@ -198,11 +203,21 @@ Limits Command::limits_of(const Suite& suite) const {
   limits.weak_cas_failures = weak_cas_failures.value_or(limits.weak_cas_failures);
   limits.thread_start_failures = thread_start_failures.value_or(limits.thread_start_failures);
   limits.retries_forget = limits.retries_forget && !keep_retries;
+  limits.exchanges_equals = exchange_equals;
   limits.shard = shard;
   limits.minimize = minimize;
   limits.progress = progress;
   limits.demotions = demotions;
   return limits;
+}
+
+unsigned Command::jobs_of(const Suite& suite) const {
+  if (replay || in_shard || mode == Mode::estimate) {
+    return 1;
+  }
+  const unsigned by_default =
+      suite.options.large ? std::clamp(std::thread::hardware_concurrency(), 1U, 64U) : 1;
+  return jobs.value_or(by_default);
 }
 
 std::variant<Command, int> parse_command_line(int argc, char** argv, Rows rows) {

@@ -21,7 +21,7 @@ struct Command {
   bool without_large = false;
   bool list = false;
   std::optional<Replay> replay;
-  unsigned jobs = 1;
+  std::optional<unsigned> jobs;
 
   // How they are searched: what is not given is the suite's own.
   std::optional<Mode> mode;
@@ -32,6 +32,7 @@ struct Command {
   bool minimize = true;
   bool progress = false;
   bool keep_retries = false;
+  bool exchange_equals = false;
   bool in_shard = false;
   ShardOf shard;
   std::vector<Demotion> demotions;
@@ -45,6 +46,8 @@ struct Command {
 
   bool chooses(const Suite& suite) const;
   Limits limits_of(const Suite& suite) const;
+  // Processes that share its search: all processors for a large one, unless the command says.
+  unsigned jobs_of(const Suite& suite) const;
 };
 
 // The command, or the status to exit with, after a sentence on stderr if that is not 0.

@@ -80,8 +80,7 @@ void locate(Run& run) {
 
 Run run_suite(const Suite& suite, const Command& command) {
   Run run{suite, command.limits_of(suite), {}, false, {}};
-  const bool alone = command.replay || command.in_shard;
-  run.result = explore_in_processes(suite.table, run.limits, alone ? 1 : command.jobs);
+  run.result = explore_in_processes(suite.table, run.limits, command.jobs_of(suite));
   if (command.shard.count > 1 && run.result.verdict == Verdict::proved) {
     run.result.verdict = Verdict::unknown;
     run.result.reason = "one shard of " + std::to_string(command.shard.count);

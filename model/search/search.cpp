@@ -110,9 +110,9 @@ int Search::replayed(ThreadSet enabled, int current) {
   return chosen;
 }
 
-// To the end of an execution that is not explored: in turn, so that a loop that waits for another
-// thread ends.
-int Search::in_turn(ThreadSet enabled) {
+// To the end of an execution that is not explored: each in its turn, so that a loop that waits for
+// another thread ends.
+int Search::round_robin(ThreadSet enabled) {
   thread_node_ = -1;
   int chosen = -1;
   for (int i = 1; i <= threads_ && chosen < 0; ++i) {
@@ -134,10 +134,10 @@ int Search::repeated(ThreadSet enabled) {
   return node.chosen;
 }
 
-int Search::at_new_node(ThreadSet enabled, const ThreadView* views, int current) {
+int Search::at_new_node(ThreadSet enabled, ThreadSet left, const ThreadView* views, int current) {
   Node node;
-  node.enabled = enabled;
-  node.allowed = within_bound(enabled, views, current);
+  node.enabled = enabled & ~left;
+  node.allowed = within_bound(enabled, views, current) & ~left;
   node.sleep = inherited_sleep();
   for (int thread = 0; node.sleep >> thread != 0; ++thread) {
     if ((node.sleep & only(thread)) != 0) {
@@ -148,11 +148,11 @@ int Search::at_new_node(ThreadSet enabled, const ThreadView* views, int current)
   node.branches = std::popcount(candidates) > 1;
   if (candidates == 0) {
     draining_ = true;
-    return in_turn(enabled);
+    return round_robin(enabled);
   }
   if (!shards_.enters(node.branches, stack_.size())) {
     skipping_ = true;
-    return in_turn(enabled);
+    return round_robin(enabled);
   }
   node.chosen = pick(candidates, current);
   node.backtrack = limits_.mode == Mode::source_sets && !shards_.is_above_roots()
@@ -175,11 +175,11 @@ int Search::choose_thread(ThreadSet enabled, ThreadSet left, const ThreadView* v
   } else if (limits_.mode == Mode::estimate) {
     chosen = walks_.uniform(enabled);
   } else if (draining_ || skipping_) {
-    chosen = in_turn(enabled);
+    chosen = round_robin(enabled);
   } else if (depth_ < stack_.size()) {
     chosen = repeated(enabled & ~left);
   } else {
-    chosen = at_new_node(enabled & ~left, views, current);
+    chosen = at_new_node(enabled, left, views, current);
   }
   if (chosen >= 0) {
     note_choice(enabled, views, current, chosen);

@@ -52,6 +52,26 @@ class Search {
     return (limits_.retries_forget || limits_.planted == PlantedFault::retry_any_failure) &&
            tracks_order();
   }
+  // Whether equal threads take their steps in turn (scenario.h).
+  bool takes_turns() const {
+    return !limits_.exchanges_equals && limits_.replay.empty() &&
+           (reduced() || limits_.mode == Mode::bounded);
+  }
+  // Around such a step of `thread`: it comes after the earlier ones of its group, and after what
+  // was before those.
+  void begin_turn(int group, int thread) {
+    if (takes_turns() && group >= 0) {
+      source_sets_.begin_turn(group, thread);
+    }
+  }
+  void end_turn(int group, int thread) {
+    if (takes_turns() && group >= 0) {
+      source_sets_.end_turn(group, thread);
+      if (limits_.planted == PlantedFault::turn_orders_too_much && thread + 1 < threads_) {
+        source_sets_.order_after(thread + 1, thread);
+      }
+    }
+  }
   // Nobody else can step: to the end without branching, counted as redundant.
   void discard() { draining_ = true; }
 
@@ -113,9 +133,9 @@ class Search {
   // The thread that steps next, by what says so; -1 if the execution departs from the choices to
   // be replayed.
   int replayed(ThreadSet enabled, int current);
-  int in_turn(ThreadSet enabled);
+  int round_robin(ThreadSet enabled);
   int repeated(ThreadSet enabled);
-  int at_new_node(ThreadSet enabled, const ThreadView* views, int current);
+  int at_new_node(ThreadSet enabled, ThreadSet left, const ThreadView* views, int current);
   void note_choice(ThreadSet enabled, const ThreadView* views, int current, int chosen);
   bool tracks_order() const;
   bool tracks_races() const;

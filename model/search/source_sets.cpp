@@ -6,7 +6,7 @@ namespace kstone::model {
 
 void SourceSets::begin_execution() {
   for (int i = 0; i < max_threads; ++i) {
-    clocks_[i] = Clock{};
+    clocks_[i] = turns_[i] = Clock{};
     sequence_[i] = 0;
   }
   events_.clear();

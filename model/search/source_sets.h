@@ -33,6 +33,10 @@ class SourceSets {
     clocks_[thread].join(record(object).released);
   }
 
+  // The same through the turns of equal threads.
+  void begin_turn(int group, int thread) { clocks_[thread].join(turns_[group]); }
+  void end_turn(int group, int thread) { turns_[group].join(clocks_[thread]); }
+
   // Whether the newest write of the object comes before what `thread` does next, whatever order
   // independent steps are taken in.
   bool newest_write_is_before(runtime::ObjectId object, int thread);
@@ -95,6 +99,7 @@ class SourceSets {
   const Independence independence_;
   Clock clocks_[max_threads];
   std::uint32_t sequence_[max_threads] = {};
+  Clock turns_[max_threads];  // of each group of equal threads: what its turns so far come after
   MallocVector<Event> events_;
   MallocVector<AccessRecord> accesses_;
   MallocVector<ObjectRecord> objects_;

@@ -1,5 +1,6 @@
 #include "soundness/generator.h"
 
+#include <algorithm>
 #include <random>
 
 namespace kstone::model::soundness {
@@ -32,6 +33,8 @@ class Generator {
     }
     if (!result.native && chance(20)) {
       start_last(result);
+    } else if (!result.native && chance(35)) {
+      make_equal(result);
     }
     return result;
   }
@@ -100,6 +103,20 @@ class Generator {
     code.push_back(Instruction{Kind::join_last});
     if (chance(50)) {
       code.push_back(atomic(false));
+    }
+  }
+
+  // Two or three threads that run what the first does, and are put in order by one of its steps.
+  void make_equal(Program& program) {
+    program.equal = program.threads == 3 && chance(60) ? 2 : program.threads;
+    std::vector<Instruction>& code = program.code[0];
+    const auto blocks = std::find_if(code.begin(), code.end(), [](const Instruction& each) {
+      return each.kind == Kind::lock || each.kind == Kind::take;
+    });
+    const int at = below(static_cast<int>(blocks - code.begin()) + 1);
+    code.insert(code.begin() + at, Instruction{Kind::in_turn});
+    for (int thread = 1; thread < program.equal; ++thread) {
+      program.code[thread] = code;
     }
   }
 

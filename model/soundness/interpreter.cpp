@@ -1,7 +1,9 @@
 #include "soundness/interpreter.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 
 #include "scenario.h"
 #include "soundness/program.h"
@@ -26,29 +28,51 @@ struct Interpreter {
     }
   }
   void after() {
-    char text[2 * most_threads * most_threads * most_reads + 32];
+    for (std::size_t i = 0; i < 2; ++i) {
+      values[i] = static_cast<char>('0' + atomics[i].load(std::memory_order_relaxed));
+    }
+    // Of those that come of exchanging equal threads, the same one each time.
+    int order[most_threads] = {0, 1, 2};
+    Text least, text;
+    put_outcome(order, least);
+    while (std::next_permutation(order, order + program_->equal)) {
+      put_outcome(order, text);
+      if (std::strcmp(text.characters, least.characters) < 0) {
+        least = text;
+      }
+    }
+    outcome(least.characters);
+  }
+
+  struct Text {
+    char characters[2 * most_threads * most_threads * most_reads + 32];
+  };
+  using Order = const int (&)[most_threads];
+
+  // With the threads in this order.
+  void put_outcome(Order order, Text& outcome) const {
+    char* const text = outcome.characters;
     std::size_t length = 0;
-    for (int thread = 0; thread < most_threads; ++thread) {
+    for (const int thread : order) {
       for (int i = 0; i < read_count[thread]; ++i) {
         text[length++] = static_cast<char>('0' + reads[thread][i]);
       }
       text[length++] = '|';
     }
-    for (const Sync::atomic<int>& variable : atomics) {
-      text[length++] = static_cast<char>('0' + variable.load(std::memory_order_relaxed));
+    for (const char value : values) {
+      text[length++] = value;
     }
     if (!program_->native) {
-      length = put_moments(text, length);
+      length = put_moments(order, text, length);
     }
     text[length] = '\0';
-    outcome(text);
   }
 
   // What happened before what: for each point, how many of each thread's came before.
-  std::size_t put_moments(char* text, std::size_t length) const {
-    for (int thread = 0; thread < most_threads; ++thread) {
+  std::size_t put_moments(Order order, char* text, std::size_t length) const {
+    for (const int thread : order) {
       for (int i = 0; i < moment_count[thread]; ++i) {
-        for (int other = 0; other < most_threads; ++other) {
+        for (const int other : order) {
           int known = 0;
           while (known < moment_count[other] &&
                  moments[other][known].happened_before(moments[thread][i])) {
@@ -145,8 +169,9 @@ struct Interpreter {
         break;
       case Kind::timed_while:
         while (flag.read() == 0) {
+          const int deadline = thread < program_->equal ? 1 : 1 + thread;
           const bool woken = conditions[in.object].wait_until(mutexes[in.expected],
-                                                              std::chrono::nanoseconds(1 + thread));
+                                                              std::chrono::nanoseconds(deadline));
           note(thread, woken ? 8 : 9);
           if (!woken) {
             break;
@@ -221,6 +246,9 @@ struct Interpreter {
                  ? 1
                  : 0);
         break;
+      case Kind::in_turn:
+        in_turn();
+        break;
       case Kind::join_last:
         if (last.joinable()) {
           last.join();
@@ -239,6 +267,7 @@ struct Interpreter {
   Sync::cell<int> cells[3];
   Ghost<int> ghosts[2];
   Sync::thread last;
+  char values[2] = {};
   int reads[most_threads][most_reads] = {};
   int read_count[most_threads] = {};
   Moment moments[most_threads][most_reads];
@@ -251,6 +280,7 @@ ScenarioTable interpreter_table() {
   ScenarioTable table = scenario_table<Interpreter>("program");
   table.threads = program_->threads - (program_->last_is_dynamic ? 1 : 0);
   table.dynamic_threads = program_->last_is_dynamic ? 1 : 0;
+  table.equal_threads.groups[0] = {0, program_->equal};
   return table;
 }
 

@@ -30,6 +30,8 @@ constexpr Planted planted_faults[] = {
     {PlantedFault::forget_race, "forget_race"},
     {PlantedFault::forget_wake_up_race, "forget_wake_up_race"},
     {PlantedFault::forget_disabled_step, "forget_disabled_step"},
+    {PlantedFault::different_threads_are_equal, "different_threads_are_equal"},
+    {PlantedFault::turn_orders_too_much, "turn_orders_too_much"},
     {PlantedFault::read_newest_only, "read_newest_only"},
     {PlantedFault::retry_any_failure, "retry_any_failure"},
     {PlantedFault::forget_announcement, "forget_announcement"},

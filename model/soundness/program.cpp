@@ -10,11 +10,12 @@ std::string Program::text() const {
       "cas_weak",   "lock",       "unlock",     "wait_while",  "wait_if",    "timed_while",
       "set_flag",   "notify_one", "notify_all", "post",        "take",       "cell_read",
       "cell_write", "ghost_read", "ghost_add",  "ghost_write", "ghost_with", "now",
-      "choice",     "start_last", "join_last"};
+      "choice",     "start_last", "join_last",  "in_turn"};
   std::string text = "spurious " + std::to_string(limits.spurious) + ", timeouts " +
                      std::to_string(limits.timeouts) + ", weak " +
                      std::to_string(limits.weak_cas_failures) +
-                     (limits.retries_forget ? ", retries forget\n" : "\n");
+                     (limits.retries_forget ? ", retries forget" : "") +
+                     (equal > 0 ? ", equal threads " + std::to_string(equal) : "") + "\n";
   for (int thread = 0; thread < threads; ++thread) {
     text += "  thread " + std::to_string(thread) + ":";
     for (const Instruction& instruction : code[thread]) {

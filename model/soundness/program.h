@@ -42,6 +42,7 @@ enum class Kind {
   choice,
   start_last,  // the last thread is started by another one
   join_last,
+  in_turn,  // of equal threads
 };
 
 struct Instruction {
@@ -57,6 +58,7 @@ struct Program {
   std::vector<Instruction> code[most_threads];
   int threads = 2;
   bool last_is_dynamic = false;
+  int equal = 0;  // so many of the first threads run the same
   Limits limits;
   bool native = false;  // atomics and plain data only: Relacy's full search sees everything
 

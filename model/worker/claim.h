@@ -46,7 +46,6 @@ struct Claim {
   Mode mode = Mode::source_sets;
   std::optional<std::uint32_t> within = {};  // preemptions
   Large large = Large::no;
-  std::optional<std::uint32_t> surprises_within = {};  // as `within`; they are large then
   // Has not been seen to end: cut short, and these suites together stand in for it.
   std::uint64_t max_executions = 0;
   std::string fallback = {};
@@ -86,13 +85,9 @@ SuiteOptions options_of(const Claim& claim) {
 // The same with one spurious wake-up and one failing weak compare-exchange.
 inline SuiteOptions with_surprises(SuiteOptions options, const Claim& claim) {
   options.name += "_spurious";
-  options.large = options.large || claim.large == Large::with_surprises || claim.surprises_within;
+  options.large = options.large || claim.large == Large::with_surprises;
   options.limits.spurious = 1;
   options.limits.weak_cas_failures = 1;
-  if (claim.surprises_within) {
-    options.limits.mode = Mode::bounded;
-    options.limits.preemption_bound = *claim.surprises_within;
-  }
   return options;
 }
 

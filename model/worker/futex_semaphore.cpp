@@ -96,6 +96,7 @@ struct PostAndWait {
   static constexpr int tokens = TokensOfEach::tokens;
   static constexpr int threads = poster_count + waiter_count;
   static constexpr int dynamic_threads = 0;
+  static constexpr EqualThreads equal_threads = {{{0, poster_count}, {poster_count, waiter_count}}};
   static constexpr int share = poster_count * tokens / waiter_count;
   static_assert(share * waiter_count == poster_count * tokens);
 
@@ -120,6 +121,7 @@ struct PostAndWait {
     check(Futex::sleeps == 1, "no token is left over");
   }
   void thread(int index) {
+    in_turn();
     if (index < poster_count) {
       count.step_write().posted += tokens;
       semaphore.post(tokens);
@@ -156,14 +158,12 @@ const Registered suites[] = {
         .name = "post_and_wait_1_2",
         .property = "P2",
         .sometimes = events,
-        .large = Large::with_surprises,
     }),
     proved<PostAndWait<Posters<2>, Waiters<2>>>({
         .name = "post_and_wait_2_2",
         .property = "P2",
         .sometimes = events,
-        .large = Large::yes,
-        .surprises_within = 2,
+        .large = Large::with_surprises,
     }),
     refuted<PostAndWait<Posters<1>, Waiters<1>, TokensOfEach<1>, ModelledFutex<LosesWakeUps>>>({
         .name = "post_and_wait_without_wake_ups",

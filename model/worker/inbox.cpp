@@ -31,6 +31,8 @@ struct PushAndTake {
   static constexpr bool closes = ends == Ends::by_closing;
   static constexpr int threads = requester_count + taker_count + (closes ? 1 : 0);
   static constexpr int dynamic_threads = 0;
+  static constexpr EqualThreads equal_threads = {
+      {{0, stripe_count == 1 ? requester_count : 1}, {requester_count, taker_count}}};
 
   // Guarded by the mutex.
   struct State {
@@ -48,6 +50,7 @@ struct PushAndTake {
 
   void before() {}
   void thread(int index) {
+    in_turn();
     if (index < requester_count) {
       written[index].write() = 1;
       answers[index] = inbox.push(stripe_of(index));
@@ -191,7 +194,22 @@ const Registered suites[] = {
         .name = "inbox_serves_2_2_two_stripes",
         .property = "P2",
         .sometimes = {"slept"},
+    }),
+    proved_without_surprises<Serves<3, 2, 1>>({
+        .name = "inbox_serves_3_2",
+        .property = "P2",
+        .sometimes = {"slept"},
+    }),
+    proved_without_surprises<Serves<3, 2, 3>>({
+        .name = "inbox_serves_3_2_three_stripes",
+        .property = "P2",
+        .sometimes = {"slept"},
         .large = Large::yes,
+    }),
+    proved_without_surprises<Closes<3, 2, 1>>({
+        .name = "inbox_closes_3_2",
+        .property = "P1",
+        .sometimes = {"slept", "rejected", "closed with requests"},
     }),
     proved<Closes<1, 1, 1>>({
         .name = "inbox_closes_1_1",

@@ -18,6 +18,7 @@ namespace {
 template <class Size, class Sync = RelacySync>
 struct JobRequests : Scene<Size, Sync> {
   static constexpr int threads = Size::requesters;
+  static constexpr int equal_dynamic_threads = Size::workers;
 
   void before() {
     this->make([this](typename Scene<Size, Sync>::Context& context) {
@@ -60,6 +61,8 @@ enum class First { more_work, retries, fails, throws, throws_a_number };
 template <class Size, First first, class Sync = RelacySync>
 struct FirstJob : Scene<Size, Sync> {
   static constexpr int threads = Size::requesters;
+  static constexpr EqualThreads equal_threads = Scene<Size, Sync>::requesters_only;
+  static constexpr int equal_dynamic_threads = Size::workers;
 
   void before() {
     this->make([this](typename Scene<Size, Sync>::Context& context) {
@@ -389,13 +392,12 @@ const Registered suites[] = {
         .name = "job_requests_2_1",
         .property = "P1 P11",
         .sometimes = {"the other stripe was asked for from outside, too"},
-        .surprises_within = 2,
+        .large = Large::with_surprises,
     }),
     proved<JobRequests<With<Requesters<1>, Workers<2>, Stripes<2>>>>({
         .name = "job_requests_1_2",
         .property = "P1 P3 P11",
         .large = Large::yes,
-        .surprises_within = 1,
     }),
 
     proved<FirstJob<With<Requesters<1>, Workers<1>>, First::more_work>>({
@@ -411,7 +413,6 @@ const Registered suites[] = {
     proved<FirstJob<With<Requesters<1>, Workers<2>>, First::more_work>>({
         .name = "more_work_1_2",
         .property = "P1 P3 P5",
-        .large = Large::with_surprises,
     }),
     proved<FirstJob<With<Requesters<2>, Workers<1>>, First::fails>>({
         .name = "job_fails_2_1",
@@ -498,7 +499,6 @@ const Registered suites[] = {
     proved<AttemptsOfEachEpisode<>>({
         .name = "attempts_of_each_episode",
         .property = "P5 P12",
-        .large = Large::with_surprises,
     }),
 
     refuted<ListedDuringMoreWork<LosesTokensOfRequests>>({

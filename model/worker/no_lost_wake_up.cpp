@@ -14,6 +14,8 @@ namespace {
 template <class Size, class Sync = RelacySync>
 struct RequestThenIdle : Scene<Size, Sync> {
   static constexpr int threads = Size::requesters;
+  static constexpr EqualThreads equal_threads = Scene<Size, Sync>::requesters_only;
+  static constexpr int equal_dynamic_threads = Size::workers;
 
   void before() {
     this->make();
@@ -108,6 +110,7 @@ template <class Sync = RelacySync>
 struct JobsMeet : Scene<With<Requesters<2>, Workers<2>, Stripes<2>>, Sync> {
   using Base = Scene<With<Requesters<2>, Workers<2>, Stripes<2>>, Sync>;
   static constexpr int threads = 1;
+  static constexpr int equal_dynamic_threads = 2;
 
   RelacySync::cell<bool> meets{false};
   RelacySync::semaphore began[2];
@@ -137,6 +140,8 @@ struct JobsMeet : Scene<With<Requesters<2>, Workers<2>, Stripes<2>>, Sync> {
 struct TwoWorkers : RequestThenIdle<With<Requesters<2>, Workers<1>>> {
   static constexpr int workers = 2;  // one of each
   static constexpr int dynamic_threads = 2;
+  static constexpr EqualThreads equal_threads = {};
+  static constexpr int equal_dynamic_threads = 0;
   using Base = RequestThenIdle<With<Requesters<2>, Workers<1>>>;
 
   void before() {
@@ -159,6 +164,7 @@ struct TwoWorkers : RequestThenIdle<With<Requesters<2>, Workers<1>>> {
 template <class Size>
 struct RequestTwiceThenIdle : RequestThenIdle<Size> {
   void thread(int index) {
+    in_turn();
     this->worker->queue_compaction(static_cast<std::uint32_t>(this->stripe_of(index)));
     this->request(index);
   }
@@ -181,7 +187,6 @@ const Registered suites[] = {
     proved<RequestThenIdle<With<Requesters<2>, Workers<1>, Stripes<2>>>>({
         .name = "request_then_idle_2_1_two_stripes",
         .property = properties,
-        .large = Large::with_surprises,
     }),
     proved<RequestThenIdle<With<Requesters<1>, Workers<2>>>>({
         .name = "request_then_idle_1_2",
@@ -191,30 +196,42 @@ const Registered suites[] = {
         .name = "request_then_idle_3_1",
         .property = properties,
         .sometimes = {"coalesced", "requested while running"},
-        .large = Large::yes,
-        .surprises_within = 1,
     }),
     proved<RequestThenIdle<With<Requesters<2>, Workers<2>>>>({
         .name = "request_then_idle_2_2",
         .property = properties_of_two,
         .sometimes = {"coalesced", "requested while running"},
-        .large = Large::yes,
-        .surprises_within = 1,
+        .large = Large::with_surprises,
     }),
-    // A search within a bound is without reduction, so each preemption more makes it fifty times
-    // larger.
-    proved_without_surprises<RequestThenIdle<With<Requesters<4>, Workers<1>>>>({
-        .name = "request_then_idle_4_1_bound_1",
+    proved<RequestThenIdle<With<Requesters<4>, Workers<1>>>>({
+        .name = "request_then_idle_4_1",
         .property = properties,
         .sometimes = {"coalesced", "requested while running"},
-        .within = 1,
+        .large = Large::with_surprises,
+    }),
+    proved_without_surprises<RequestThenIdle<With<Requesters<5>, Workers<1>>>>({
+        .name = "request_then_idle_5_1",
+        .property = properties,
+        .sometimes = {"coalesced", "requested while running"},
         .large = Large::yes,
     }),
     proved_without_surprises<RequestThenIdle<With<Requesters<3>, Workers<2>>>>({
-        .name = "request_then_idle_3_2_bound_0",
+        .name = "request_then_idle_3_2",
         .property = properties_of_two,
-        .sometimes = {"coalesced"},
-        .within = 0,
+        .sometimes = {"coalesced", "requested while running"},
+        .large = Large::yes,
+    }),
+    proved_without_surprises<RequestThenIdle<With<Requesters<2>, Workers<3>>>>({
+        .name = "request_then_idle_2_3",
+        .property = properties_of_two,
+        .sometimes = {"coalesced", "requested while running"},
+        .large = Large::yes,
+    }),
+    proved_without_surprises<RequestTwiceThenIdle<With<Requesters<2>, Workers<2>>>>({
+        .name = "request_twice_then_idle_2_2",
+        .property = properties_of_two,
+        .sometimes = {"coalesced", "requested while running"},
+        .large = Large::yes,
     }),
     proved<RequestBeforeStart<With<Requesters<2>, Workers<1>>>>({
         .name = "request_before_start_2_1",
@@ -238,20 +255,18 @@ const Registered suites[] = {
         .name = "request_twice_then_idle_2_1",
         .property = properties,
         .sometimes = {"coalesced", "requested while running"},
-        .large = Large::yes,
-        .surprises_within = 2,
+        .large = Large::with_surprises,
     }),
     proved_without_surprises<JobsMeet<>>({
-        .name = "jobs_meet_2_2_bound_0",
+        .name = "jobs_meet_2_2",
         .property = properties_of_two,
-        .within = 0,
+        .large = Large::yes,
     }),
 
     proved<WakesOneThread<With<Requesters<1>, Workers<2>>>>({
         .name = "request_wakes_one_thread_1_2",
         .property = "P18",
         .sometimes = {"woke a thread"},
-        .large = Large::with_surprises,
     }),
     refuted<WakesOneThread<With<Requesters<1>, Workers<2>>, WakesTwo>>({
         .name = "request_wakes_two_threads_1_2",
@@ -263,7 +278,7 @@ const Registered suites[] = {
         .name = "compaction_wakes_for_what_is_queued_2_2",
         .property = "P18",
         .sometimes = {"woke a thread"},
-        .surprises_within = 2,
+        .large = Large::with_surprises,
     }),
 
     refuted<RequestThenIdle<With<Requesters<1>, Workers<1>>, LosesTokensOfRequests>>({

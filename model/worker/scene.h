@@ -81,6 +81,13 @@ struct Scene {
   static constexpr int workers = Size::workers;
   static constexpr int dynamic_threads = Size::workers;
 
+  // Where all ask for one stripe, nothing but their index tells the requesters apart: what a job
+  // reads of one of them decides nothing that the job does next.
+  static constexpr int equal_requesters = Size::stripes == 1 ? Size::requesters : 1;
+  // Scenes whose first threads do nothing but request may say so; and the worker's threads are
+  // equal where they are not asked to stop one after the other.
+  static constexpr EqualThreads requesters_only = {{{0, equal_requesters}}};
+
   RelacySync::atomic<std::uint32_t> payload[Size::requesters];
   RelacySync::cell<int> compactions[Size::stripes];  // of a stripe; two at once are a race
   // Written by compactions of the stripe that the requester asks for, read after the end.
@@ -121,6 +128,7 @@ struct Scene {
 
   Submission request(int requester) {
     payload[requester].store(1, std::memory_order_relaxed);
+    in_turn();
     const auto answer = worker->queue_compaction(static_cast<std::uint32_t>(stripe_of(requester)));
     answers[requester] = answer;
     asked[requester] = true;

@@ -30,6 +30,9 @@ enum class Limited { no, yes };
 template <class Size, class Callers, class Sync = RelacySync, Limited limited = Limited::no>
 struct RequestAgainstShutdown : Scene<Size, Sync> {
   static constexpr int threads = Size::requesters + Callers::count;
+  static constexpr EqualThreads equal_threads = Scene<Size, Sync>::requesters_only;
+  static constexpr int equal_dynamic_threads =
+      Callers::strongest == ShutdownMode::cancel ? 0 : Size::workers;
   static constexpr bool are_several = Callers::count > 1;
 
   ShutdownReport reports[Callers::count];
@@ -110,6 +113,7 @@ struct DrainKeepsTheOrder : Scene<Size, Sync> {
 template <class Size, class Sync = RelacySync>
 struct Destroyed : Scene<Size, Sync> {
   static constexpr int threads = Size::requesters;
+  static constexpr EqualThreads equal_threads = Scene<Size, Sync>::requesters_only;
 
   void before() {
     this->make([this](typename Scene<Size, Sync>::Context& context) {
@@ -344,7 +348,22 @@ const Registered suites[] = {
         .name = "request_against_finish_running_2_1_two_stripes",
         .property = properties,
         .sometimes = {"served", "rejected", "discarded"},
-        .large = Large::with_surprises,
+    }),
+    proved_without_surprises<OneCaller<With<Requesters<3>, Workers<1>>, finish_running>>({
+        .name = "request_against_finish_running_3_1",
+        .property = properties,
+        .sometimes = {"served", "rejected", "discarded", "coalesced", "requested while running"},
+    }),
+    proved_without_surprises<OneCaller<With<Requesters<2>, Workers<2>>, finish_running>>({
+        .name = "request_against_finish_running_2_2",
+        .property = properties,
+        .sometimes = {"served", "rejected", "discarded", "coalesced", "requested while running"},
+    }),
+    proved_without_surprises<OneCaller<With<Requesters<3>, Workers<2>>, drain>>({
+        .name = "request_against_drain_3_2",
+        .property = properties,
+        .sometimes = {"served", "rejected", "coalesced", "requested while running"},
+        .large = Large::yes,
     }),
     proved<OneCaller<With<Requesters<1>, Workers<2>>, drain>>({
         .name = "request_against_drain_1_2",

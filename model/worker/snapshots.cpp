@@ -9,6 +9,8 @@ namespace {
 template <class Size, class Sync = RelacySync>
 struct SnapshotInTheMiddle : Scene<Size, Sync> {
   static constexpr int threads = Size::requesters + 1;
+  static constexpr EqualThreads equal_threads = Scene<Size, Sync>::requesters_only;
+  static constexpr int equal_dynamic_threads = Size::workers;
 
   void before() {
     this->make();
@@ -130,7 +132,6 @@ const Registered suites[] = {
         .name = "snapshot_in_the_middle_2_1",
         .property = "P6",
         .sometimes = {"alive in the snapshot", "running in the snapshot", "coalesced"},
-        .large = Large::with_surprises,
     }),
     proved<SnapshotFromAJob>({
         .name = "snapshot_from_a_job",

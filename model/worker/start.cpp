@@ -19,6 +19,8 @@ struct StartRace : Scene<Size, Sync> {
   static constexpr int starters = Starters::starters;
   static constexpr bool shuts_down = drain == Drain::one;
   static constexpr int threads = Size::requesters + starters + (shuts_down ? 1 : 0);
+  static constexpr EqualThreads equal_threads = Scene<Size, Sync>::requesters_only;
+  static constexpr int equal_dynamic_threads = Size::workers;
 
   void before() { this->make(); }
   void thread(int index) {

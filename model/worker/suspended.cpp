@@ -68,6 +68,7 @@ struct SnapshotWhileOthersAreFrozen : RequestWhileOthersAreFrozen<With<Requester
 template <class Size, class Sync = SuspendsFirstRequester>
 struct OtherStripeWhileRequesterIsSuspended : Scene<Size, Sync> {
   static constexpr int threads = 2;
+  static constexpr int equal_dynamic_threads = Size::workers;
 
   SuspendsFirstRequester::Hold hold;
 
@@ -238,12 +239,11 @@ const Registered suites[] = {
     proved<OtherStripeInOrder<>>({
         .name = "other_stripe_while_requester_is_suspended_in_order",
         .property = "P2 P13",
-        .within = 0,
+        .large = Large::with_surprises,
     }),
     refuted<OtherStripeInOrder<LosesTheSecondToken>>({
         .name = "other_stripe_while_nobody_else_is_woken",
         .property = "P2 P13",
-        .within = 0,
         .failure = Failure::deadlock,
         .because = "t0 semaphore wait",
     }),
@@ -252,7 +252,6 @@ const Registered suites[] = {
     refuted<OtherStripeWhileRequesterIsSuspended<With<Requesters<2>, Workers<2>, Stripes<2>>>>({
         .name = "other_stripe_while_requester_is_suspended_2_2",
         .property = "P2 P13",
-        .within = 0,
         .failure = Failure::deadlock,
         .because = "t0 semaphore wait",
     }),

@@ -14,6 +14,8 @@ namespace {
 template <class Size, class Sync = RelacySync>
 struct EachWaitsForItsOwn : Scene<Size, Sync> {
   static constexpr int threads = Size::requesters;
+  static constexpr EqualThreads equal_threads = Scene<Size, Sync>::requesters_only;
+  static constexpr int equal_dynamic_threads = Size::workers;
 
   // Stored once, by the first compaction that saw the payload: `seen` may be written again while
   // the requester looks.
@@ -53,6 +55,8 @@ struct EachWaitsForItsOwn : Scene<Size, Sync> {
 template <class Size, ShutdownMode mode = ShutdownMode::finish_running, class Sync = RelacySync>
 struct WaitAgainstShutdown : Scene<Size, Sync> {
   static constexpr int threads = Size::requesters + 2;
+  static constexpr EqualThreads equal_threads = Scene<Size, Sync>::requesters_only;
+  static constexpr int equal_dynamic_threads = mode == ShutdownMode::cancel ? 0 : Size::workers;
 
   void before() {
     this->make();
@@ -200,6 +204,7 @@ struct WaitAndShutdownAgainstDestructor : Scene<With<Requesters<1>, Workers<1>>,
 template <class Sync = RelacySync>
 struct ThreeShutdownsAgainstDestructor : Scene<With<Requesters<1>, Workers<1>>, Sync> {
   static constexpr int threads = 4;
+  static constexpr EqualThreads equal_threads = {{{0, 3}}};
 
   void before() {
     this->make();
@@ -208,6 +213,7 @@ struct ThreeShutdownsAgainstDestructor : Scene<With<Requesters<1>, Workers<1>>, 
   void thread(int index) {
     auto* used = this->worker.get();
     if (index < 3) {
+      in_turn();
       this->check_complete(used->shutdown());
     } else if (used->snapshot().waiting_callers == 3) {
       cover("destroyed while three wait");
@@ -341,7 +347,6 @@ const Registered suites[] = {
         .name = "each_waits_for_its_own_2_1",
         .property = "P4 P9",
         .sometimes = {"coalesced", "requested while running"},
-        .large = Large::with_surprises,
     }),
     proved<WaitAgainstShutdown<With<Requesters<1>, Workers<1>>>>({
         .name = "wait_idle_against_request_and_shutdown_1_1",
@@ -377,7 +382,7 @@ const Registered suites[] = {
         .name = "three_shutdowns_against_destructor",
         .property = "P10",
         .sometimes = {"destroyed while three wait"},
-        .surprises_within = 1,
+        .large = Large::with_surprises,
     }),
 
     proved<WaitWithLimit<With<Requesters<1>, Workers<1>>>>({
@@ -463,29 +468,30 @@ const Registered suites[] = {
         .name = "everybody_against_drain_2_1",
         .property = larger_properties,
         .sometimes = {"served", "rejected", "interrupted", "requested while running"},
-        .large = Large::yes,
-        .surprises_within = 1,
+        .large = Large::with_surprises,
     }),
     proved<Finished<With<Requesters<1>, Workers<2>>>>({
         .name = "everybody_against_finish_running_1_2",
         .property = larger_properties_of_two,
         .sometimes = {"served", "rejected", "interrupted", "discarded"},
-        .large = Large::yes,
-        .surprises_within = 1,
+        .large = Large::with_surprises,
     }),
     proved_without_surprises<Drained<With<Requesters<2>, Workers<2>>>>({
         .name = "everybody_against_drain_2_2",
         .property = larger_properties_of_two,
         .sometimes = larger_events,
         .large = Large::yes,
-        .max_executions = 10'000'000,
-        .fallback = "everybody_against_drain_2_1 everybody_against_drain_2_2_bound_1",
     }),
-    proved_without_surprises<Drained<With<Requesters<2>, Workers<2>>>>({
-        .name = "everybody_against_drain_2_2_bound_1",
+    proved_without_surprises<Finished<With<Requesters<2>, Workers<2>>>>({
+        .name = "everybody_against_finish_running_2_2",
         .property = larger_properties_of_two,
         .sometimes = larger_events,
-        .within = 1,
+        .large = Large::yes,
+    }),
+    proved_without_surprises<Drained<With<Requesters<3>, Workers<1>>>>({
+        .name = "everybody_against_drain_3_1",
+        .property = larger_properties,
+        .sometimes = larger_events,
         .large = Large::yes,
     }),
     proved_without_surprises<Finished<With<Requesters<3>, Workers<2>, Stripes<2>>>>({
@@ -495,7 +501,7 @@ const Registered suites[] = {
         .mode = Mode::random,
         .large = Large::yes,
         .max_executions = 300'000,
-        .fallback = "everybody_against_finish_running_1_2 request_then_idle_3_2_bound_0",
+        .fallback = "everybody_against_finish_running_2_2 request_then_idle_3_2",
     }),
     refuted<WaitAgainstShutdown<With<Requesters<1>, Workers<1>>, ShutdownMode::drain, LosesTokens>>(
         {

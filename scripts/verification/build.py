@@ -228,6 +228,8 @@ class Suites:
             str(self.path), suite, "--json", name, "--max-seconds",
             str(seconds), "--step-seconds", "0", "--quiet", *options
         ]
+        if "--jobs" not in options:  # several suites at once share the processors
+            command += ["--jobs", "1"]
         if not minimize:
             command.append("--no-minimize")
         started = time.monotonic()
