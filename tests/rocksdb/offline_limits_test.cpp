@@ -273,7 +273,8 @@ TEST_F(OfflineLimits, folder_in_the_place_of_the_database_s_is_left_alone) {
   make_kind("plain");
   const auto file = db() + "/CURRENT";
   Enclosure enclosure(::rocksdb::FileSystem::Default(), db(), true);
-  enclosure.work({db()}, {file});
+  ASSERT_TRUE(enclosure.know({db()}, {file}));
+  ASSERT_TRUE(enclosure.work());
   const auto moved = work() / "moved";
   fs::rename(db(), moved);
   fs::copy(moved, db());
@@ -290,6 +291,22 @@ TEST_F(OfflineLimits, folder_in_the_place_of_the_database_s_is_left_alone) {
   fs::rename(work() / "copy", file);
   EXPECT_TRUE(enclosure.DeleteFile(file, {}, nullptr).ok());
   EXPECT_TRUE(fs::exists(file));
+}
+
+TEST_F(OfflineLimits, folder_exchanged_after_it_was_looked_at_is_left_alone) {
+  make_kind("plain");
+  const auto file = db() + "/CURRENT";
+  Enclosure early(::rocksdb::FileSystem::Default(), db(), true);
+  Enclosure late(::rocksdb::FileSystem::Default(), db(), true);
+  ASSERT_TRUE(late.know({db()}, {file}));
+  const auto moved = work() / "moved";
+  fs::rename(db(), moved);
+  fs::copy(moved, db());
+  const auto before = read_folder(db());
+  EXPECT_FALSE(early.know({db()}, {file}));
+  EXPECT_FALSE(late.work());
+  EXPECT_FALSE(late.DeleteFile(file, {}, nullptr).ok());
+  EXPECT_TRUE(read_folder(db()) == before);
 }
 
 TEST_F(OfflineLimits, lock_that_cannot_be_taken_is_in_the_plan) {

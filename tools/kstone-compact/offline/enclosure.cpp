@@ -173,7 +173,10 @@ bool is_below(const fs::path& path, const fs::path& root) {
 
 Enclosure::Enclosure(std::shared_ptr<::rocksdb::FileSystem> target, std::string folder,
                      bool any_owner)
-    : FileSystemWrapper(std::move(target)), folder_(std::move(folder)), any_owner_(any_owner) {}
+    : FileSystemWrapper(std::move(target)),
+      folder_(std::move(folder)),
+      looked_at_(identity_of(folder_)),
+      any_owner_(any_owner) {}
 
 Enclosure::~Enclosure() {
   if (lock_ != nullptr) {
@@ -209,7 +212,7 @@ Enclosure::Identity Enclosure::identity_of(const std::string& place) {
   return lstat(place.c_str(), &status) == 0 ? Identity{status.st_dev, status.st_ino} : Identity{};
 }
 
-void Enclosure::work(const std::vector<std::string>& roots, const std::set<std::string>& database) {
+bool Enclosure::know(const std::vector<std::string>& roots, const std::set<std::string>& database) {
   for (const auto& root : roots) {
     roots_[root] = identity_of(root);
   }
@@ -229,7 +232,13 @@ void Enclosure::work(const std::vector<std::string>& roots, const std::set<std::
       at->second &= mode;
     }
   }
-  working_ = true;
+  return identity_of(folder_) == looked_at_;
+}
+
+bool Enclosure::work() {
+  working_ = std::all_of(roots_.begin(), roots_.end(),
+                         [](const auto& root) { return identity_of(root.first) == root.second; });
+  return working_;
 }
 
 // Of what replaces a file of the same kind; the first of a kind may be read by those alone who can

@@ -47,9 +47,13 @@ class Enclosure final : public ::rocksdb::FileSystemWrapper {
   // and closes the database. Makes the file if there is none.
   ::rocksdb::IOStatus lock();
   bool locked() const { return lock_ != nullptr; }
-  // From now on work is allowed below `roots`, which are canonical. `database` is what the database
-  // consists of.
-  void work(const std::vector<std::string>& roots, const std::set<std::string>& database);
+  // What the database is, right after it was looked at: the folders below which work will be
+  // allowed, which are canonical, and the files that it consists of. False if another folder stands
+  // in its place than when this object was made.
+  bool know(const std::vector<std::string>& roots, const std::set<std::string>& database);
+  // From now on work is allowed. False, and it is not, if another folder has taken the place of one
+  // that is known.
+  bool work();
 
   // The first thing that was refused while working, or empty.
   std::string refused() const;
@@ -132,6 +136,7 @@ class Enclosure final : public ::rocksdb::FileSystemWrapper {
   ::rocksdb::IOStatus adopt(const std::string& place, bool folder);
 
   const std::string folder_;
+  const Identity looked_at_;
   const bool any_owner_;
   std::map<std::string, Identity> roots_;
   ::rocksdb::FileLock* lock_ = nullptr;

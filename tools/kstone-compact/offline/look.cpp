@@ -469,6 +469,9 @@ void Looker::run() {
     evidence_.families[at].objections = plan_.families[at].objections;
   }
   judge(options_, evidence_, plan_);
+  if (!look_.enclosure->know(plan_.places, plan_.files)) {
+    throw BadInput(escaped(plan_.path) + another_folder);
+  }
 }
 
 Look look_at(const OfflineOptions& options) {

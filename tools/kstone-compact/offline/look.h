@@ -28,6 +28,11 @@ struct Look {
 // compacting it stands in the plan.
 Look look_at(const OfflineOptions& options);
 
+// Behind the path, where that is so.
+inline constexpr const char* another_folder =
+    ": another folder has taken its place since it was looked at; nothing was changed. Run it "
+    "again";
+
 }  // namespace kstone::compact
 
 #endif  // KSTONE_COMPACT_OFFLINE_LOOK_H_

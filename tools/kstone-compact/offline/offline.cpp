@@ -329,13 +329,16 @@ void Offline::begin_work() {
   for (const auto& family : plan.families) {
     bytes_max_ += family.compacts() ? family.bytes_read_max() + family.bytes_written_max() : 0;
   }
-  look_.enclosure->work(plan.places, plan.files);
+  // Looking, and reading every SST, may have taken hours.
+  if (!look_.enclosure->work()) {
+    throw BadInput(escaped(plan.path) + another_folder);
+  }
   // Nobody had ever opened this copy, so there was nothing to lock.
   if (!look_.enclosure->locked()) {
     require_lock(*look_.enclosure, plan.path);
-    if (read_text(plan.path + "/CURRENT") != plan.current) {
-      throw BadInput(escaped(plan.path) + ": somebody has opened it meanwhile");
-    }
+  }
+  if (read_text(plan.path + "/CURRENT") != plan.current) {
+    throw BadInput(escaped(plan.path) + ": somebody has opened it meanwhile");
   }
 }
 
