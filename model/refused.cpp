@@ -62,6 +62,31 @@ struct LateTurn {
   void after() {}
 };
 
+// Threads that are not equal, and groups that are none.
+struct UnequalTurns {
+  static constexpr int threads = 2;
+  static constexpr int dynamic_threads = 0;
+  static constexpr EqualThreads equal_threads = {{{0, 2}}};
+  RelacySync::atomic<int> value{0};
+
+  void before() {}
+  void thread(int index) {
+    in_turn();
+    if (index == 0) {
+      value.fetch_add(1, std::memory_order_relaxed);
+    } else {
+      value.fetch_sub(1, std::memory_order_relaxed);
+    }
+  }
+  void after() {}
+};
+
+template <int first, int count, int dynamic>
+struct EqualsThatAreNone : UnequalTurns {
+  static constexpr EqualThreads equal_threads = {{{first, count}}};
+  static constexpr int equal_dynamic_threads = dynamic;
+};
+
 // What a deadlock says of each thread.
 struct OppositeOrder {
   static constexpr int threads = 2;
@@ -181,6 +206,10 @@ const Registered no_block = suite<Blocks<NoBlock>>({.name = "no_block"});
 const Registered many_conflicts = suite<ManyConflicts>({.name = "many_conflicts"});
 const Registered many_objects = suite<ManyObjects>({.name = "many_objects"});
 const Registered late_turn = suite<LateTurn>({.name = "late_turn"});
+const Registered unequal_turns = suite<UnequalTurns>({.name = "unequal_turns"});
+const Registered equals_beyond = suite<EqualsThatAreNone<1, 2, 0>>({.name = "equals_beyond"});
+const Registered equal_dynamic_beyond =
+    suite<EqualsThatAreNone<0, 0, 1>>({.name = "equal_dynamic_beyond"});
 
 }  // namespace
 }  // namespace kstone::model

@@ -20,8 +20,9 @@
 // Then one execution stands for all that come of it by exchanging them: those in which they make
 // one of their steps, the one after in_turn(), in the order of their index. (Of dynamic threads it
 // is the first step.) Equal is what nothing tells apart: the same code, on the same objects or each
-// on one of its own, and checks that say the same of each. Nobody checks that. in_turn() stands
-// before anything for which one of them could wait until another has gone on: a mutex, a token.
+// on one of its own, and checks that say the same of each. Nobody checks that, but that their turns
+// are in one line of the source. in_turn() stands before anything for which one of them could wait
+// until another has gone on: a mutex, a token.
 
 #ifndef KSTONE_MODEL_SCENARIO_H_
 #define KSTONE_MODEL_SCENARIO_H_

@@ -62,6 +62,10 @@ says(1, "a step touches more than 6 objects", refused, "many_objects")
 says(1, "unknown", refused, "many_objects")
 says(1, "t1 waits for the turn of t0, which cannot step", refused, "late_turn")
 says(0, "proved", refused, "late_turn", "--exchange-equals")
+says(1, "t1 is said to be equal to others, and its turn is at refused.cpp", refused,
+     "unequal_turns")
+says(1, "equal_threads names thread(1) and 1 more; expected were", refused, "equals_beyond")
+says(1, "equal_dynamic_threads is 1; expected was at most", refused, "equal_dynamic_beyond")
 
 # A deadlock says where each thread waits and what it holds. No line is wider than it may be but the
 # one to be copied.

@@ -13,10 +13,34 @@ namespace kstone::model {
 namespace explorer {
 namespace {
 
+// Equal threads are threads of the scenario, each in one group.
+std::string refusal_of_equals(const ScenarioTable& scenario) {
+  int after = 0;
+  for (const EqualThreads::Group& group : scenario.equal_threads.groups) {
+    const bool fits = group.count >= 0 && (group.count == 0 || group.first >= after) &&
+                      group.first + group.count <= scenario.threads;
+    if (!fits) {
+      return "equal_threads names thread(" + std::to_string(group.first) + ") and " +
+             std::to_string(group.count - 1) + " more; expected were groups in order, of " +
+             std::to_string(scenario.threads) + " threads";
+    }
+    after = group.count == 0 ? after : group.first + group.count;
+  }
+  if (scenario.equal_dynamic_threads < 0 ||
+      scenario.equal_dynamic_threads > scenario.dynamic_threads) {
+    return "equal_dynamic_threads is " + std::to_string(scenario.equal_dynamic_threads) +
+           "; expected was at most dynamic_threads, " + std::to_string(scenario.dynamic_threads);
+  }
+  return "";
+}
+
 // Why it cannot be explored; empty if it can.
 std::string refusal(const ScenarioTable& scenario, const Limits& limits) {
   if (1 + scenario.threads + scenario.dynamic_threads > max_threads) {
     return "more than 7 application and dynamic threads";
+  }
+  if (const std::string why = refusal_of_equals(scenario); !why.empty()) {
+    return why;
   }
   return CallSites::are_known(limits.demotions)
              ? ""

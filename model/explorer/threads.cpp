@@ -1,6 +1,7 @@
 #include "explorer/threads.h"
 
 #include <cstdio>
+#include <cstring>
 
 #include "explorer/condition_variable.h"
 #include "explorer/exploration.h"
@@ -37,6 +38,7 @@ void Threads::begin_execution() {
   for (int i = count_; i < max_threads; ++i) {
     threads_[i].finished = i >= relacy_;
   }
+  std::fill(std::begin(turn_at_), std::end(turn_at_), Site{});
   next_dynamic_ = application_ + 1;
   current_ = 0;
   stepped_ = frozen_ = -1;
@@ -82,6 +84,22 @@ bool Threads::enabled(int index) const {
 bool Threads::is_held_back(int index) const {
   return threads_[index].in_turn && group_[index] >= 0 && group_[index - 1] == group_[index] &&
          !threads_[index - 1].had_turn;
+}
+
+// What equal threads do in their turns is the same call, in the same line.
+void Threads::expect_equal_turns(int index) {
+  if (group_[index] < 0 || all_are_equal_) {
+    return;
+  }
+  const Site& here = threads_[index].pending_at;
+  Site& there = turn_at_[group_[index]];
+  if (there.line == 0) {
+    there = here;
+  } else if (there.line != here.line || std::strcmp(there.file, here.file) != 0) {
+    fail_at(here, Failure::model_error,
+            "%s is said to be equal to others, and its turn is at %s:%d; theirs was at %s:%d",
+            name(index).text, base_name(here.file), here.line, base_name(there.file), there.line);
+  }
 }
 
 // Nobody can step but those who wait for others. Who has to come first must be among them: else the
@@ -188,6 +206,7 @@ int Threads::schedule() {
   if (thread.in_turn) {
     thread.in_turn = false;
     thread.makes_turn = true;
+    expect_equal_turns(chosen);
     e.search.begin_turn(group_[chosen], chosen);
   }
   thread.announced = false;

@@ -107,6 +107,7 @@ class Threads {
   bool enabled(int index) const;
   bool application_has_ended() const;
   bool is_held_back(int index) const;
+  void expect_equal_turns(int index);
   void expect_turns_to_come(ThreadSet ready) const;
   void may_freeze_others(Site site);
   static void notice_retry(Thread& thread, const Step& step);
@@ -115,8 +116,9 @@ class Threads {
   const int application_;
   const int count_;
   const int relacy_;
-  const bool all_are_equal_;  // with a planted fault
-  int group_[max_threads];    // of equal threads; -1 in none
+  const bool all_are_equal_;                     // with a planted fault
+  int group_[max_threads];                       // of equal threads; -1 in none
+  Site turn_at_[EqualThreads::most_groups + 1];  // of the first turn of each group
   Thread threads_[max_threads];
   int next_dynamic_ = 0;
   int current_ = 0;

@@ -381,7 +381,6 @@ struct CancelAsksEach : Scene<With<Requesters<2>, Workers<2>, Stripes<2>>, Sync>
 };
 
 using enum ShutdownMode;
-using enum ShutdownMode;
 
 const Registered suites[] = {
     proved<JobRequests<With<Requesters<1>, Workers<1>, Stripes<2>>>>({

@@ -85,7 +85,8 @@ struct Scene {
   // reads of one of them decides nothing that the job does next.
   static constexpr int equal_requesters = Size::stripes == 1 ? Size::requesters : 1;
   // Scenes whose first threads do nothing but request may say so; and the worker's threads are
-  // equal where they are not asked to stop one after the other.
+  // equal where they are not asked to stop one after the other. (They are joined so, and nothing is
+  // done between two joins.)
   static constexpr EqualThreads requesters_only = {{{0, equal_requesters}}};
 
   RelacySync::atomic<std::uint32_t> payload[Size::requesters];
