@@ -29,7 +29,7 @@ namespace kstone::protocol {
 
 using Kind = CompactionOutcome::Kind;
 
-enum class End { done, failed, cancelled, discarded };
+using End = EpisodeEnd;
 
 template <class Number, class Bool>
 struct Stripe {

@@ -62,6 +62,22 @@ std::string_view to_string(IdleResult result) noexcept {
       return "shut_down";
     case IdleResult::refused:
       return "refused";
+    case IdleResult::unknown_stripe:
+      return "unknown_stripe";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(EpisodeEnd end) noexcept {
+  switch (end) {
+    case EpisodeEnd::done:
+      return "done";
+    case EpisodeEnd::failed:
+      return "failed";
+    case EpisodeEnd::cancelled:
+      return "cancelled";
+    case EpisodeEnd::discarded:
+      return "discarded";
   }
   return "unknown";
 }

@@ -1,5 +1,4 @@
-// Control (contract section 5): start, shutdown in its three modes, wait_idle, refusals, the
-// destructor.
+// Control (contract section 5): start, shutdown in its three modes, refusals, the destructor.
 
 #include <gtest/gtest.h>
 
@@ -10,6 +9,7 @@
 #include <memory>
 #include <thread>
 
+#include "held.h"
 #include "kstone/background_worker_impl.h"
 #include "test_support.h"
 
@@ -17,37 +17,6 @@ namespace kstone::test {
 namespace {
 
 using std::chrono::nanoseconds;
-
-// A worker with one thread whose jobs announce that they run and wait to be let go, or asked to
-// stop.
-struct Held {
-  Journal<std::uint32_t> started;
-  Gate end;
-  Gate end_of_stripe_0;  // lets stripe 0 go alone, where `separately` is set
-  std::atomic<bool> separately{false};
-  std::atomic<bool> obey_stop{false};
-  std::vector<CompactionOutcome> outcomes;  // by stripe; `done` where absent
-  BackgroundWorker worker;
-
-  explicit Held(std::uint32_t threads = 1)
-      : worker(CompactionConfig().with_max_concurrent(threads), CompactionStatsAtomic(), 8,
-               [this](CompactionContext& context) {
-                 started.add(context.stripe_id());
-                 if (obey_stop) {
-                   while (!context.stop_requested()) {
-                     std::this_thread::yield();
-                   }
-                   return CompactionOutcome::stopped();
-                 }
-                 if (context.stripe_id() == 0 && separately) {
-                   end_of_stripe_0.pass();
-                 } else {
-                   end.pass();
-                 }
-                 return context.stripe_id() < outcomes.size() ? outcomes[context.stripe_id()]
-                                                              : CompactionOutcome::done();
-               }) {}
-};
 
 TEST(Start, twice_is_said_and_harmless) {
   BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing);
@@ -351,102 +320,6 @@ TEST(Shutdown, racing_requests_are_served_or_reported_and_never_both) {
     EXPECT_EQ(broken_law(worker.snapshot()), "");
     EXPECT_EQ(worker.snapshot().requests(), 64U);
   }
-}
-
-TEST(WaitIdle, without_a_request_answers_at_once) {
-  Held held;
-  EXPECT_EQ(held.worker.wait_idle(), IdleResult::idle);
-  EXPECT_EQ(held.worker.start(), StartResult::started);
-  EXPECT_EQ(held.worker.wait_idle(nanoseconds(-1)), IdleResult::idle);
-}
-
-TEST(WaitIdle, at_its_limit_says_so) {
-  Held held;
-  EXPECT_EQ(held.worker.start(), StartResult::started);
-  held.worker.queue_compaction(0);
-  held.started.await(1);
-  EXPECT_EQ(held.worker.wait_idle(nanoseconds(0)), IdleResult::timed_out);
-  EXPECT_EQ(held.worker.wait_idle(std::chrono::milliseconds(1)), IdleResult::timed_out);
-  EXPECT_EQ(held.worker.wait_idle(nanoseconds(-5)), IdleResult::timed_out);
-  held.end.open();
-  EXPECT_EQ(held.worker.wait_idle(nanoseconds::max()), IdleResult::idle);
-}
-
-TEST(WaitIdle, waits_for_the_rerun_too) {
-  Held held;
-  EXPECT_EQ(held.worker.start(), StartResult::started);
-  held.worker.queue_compaction(0);
-  held.started.await(1);
-  held.worker.queue_compaction(0);
-  held.end.open();
-  EXPECT_EQ(held.worker.wait_idle(), IdleResult::idle);
-  EXPECT_EQ(held.started.events().size(), 2U);
-}
-
-TEST(WaitIdle, does_not_wait_for_requests_that_come_later) {
-  // Stripe 0 requests itself for ever; a wait that looked for a moment of silence would not end.
-  BackgroundWorker* self = nullptr;
-  BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 1, [&](CompactionContext&) {
-    self->queue_compaction(0);
-    return CompactionOutcome::done();
-  });
-  self = &worker;
-  EXPECT_EQ(worker.start(), StartResult::started);
-  worker.queue_compaction(0);
-  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
-  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
-}
-
-TEST(WaitIdle, does_not_wait_for_stripes_requested_after_the_call) {
-  Held held(2);
-  held.separately = true;
-  EXPECT_EQ(held.worker.start(), StartResult::started);
-  held.worker.queue_compaction(0);
-  held.started.await(1);
-  IdleResult result = IdleResult::refused;
-  std::thread waiter([&] { result = held.worker.wait_idle(); });
-  while (held.worker.snapshot().waiting_callers == 0) {
-    std::this_thread::yield();
-  }
-  // Stripe 1 comes later, and its job ends only when the test lets it.
-  held.worker.queue_compaction(1);
-  held.started.await(2);
-  held.end_of_stripe_0.open();
-  waiter.join();
-  EXPECT_EQ(result, IdleResult::idle);
-  held.end.open();
-}
-
-TEST(WaitIdle, a_limit_beyond_the_clock_is_none) {
-  BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 1, do_nothing);
-  worker.queue_compaction(0);
-  std::thread starter([&] {
-    while (worker.snapshot().waiting_callers == 0) {
-      std::this_thread::yield();
-    }
-    EXPECT_EQ(worker.start(), StartResult::started);
-  });
-  EXPECT_EQ(worker.wait_idle(std::chrono::seconds::max()), IdleResult::idle);
-  starter.join();
-  EXPECT_EQ(worker.wait_idle(std::chrono::seconds::min()), IdleResult::idle);
-}
-
-TEST(WaitIdle, is_interrupted_by_shutdown) {
-  Held held;
-  held.worker.queue_compaction(0);  // never started: idle would take for ever
-  std::atomic<bool> entered{false};
-  IdleResult result = IdleResult::idle;
-  std::thread waiter([&] {
-    entered = true;
-    result = held.worker.wait_idle();
-  });
-  while (!entered) {
-    std::this_thread::yield();
-  }
-  held.worker.shutdown();
-  waiter.join();
-  EXPECT_EQ(result, IdleResult::shut_down);
-  EXPECT_EQ(held.worker.wait_idle(), IdleResult::shut_down);
 }
 
 TEST(Refusal, waits_from_inside_a_job_are_refused) {

@@ -71,6 +71,7 @@ void Replay::call(Thread& thread, Frame& frame) {
       start(thread, frame);
       return;
     case Call::wait_idle:
+    case Call::wait_stripe:
       wait_idle(thread, frame);
       return;
     case Call::shutdown:
@@ -178,10 +179,20 @@ void Replay::begin_wait(Thread& thread, Frame& frame) {
   }
   for (std::uint32_t id = 0; id < setting_.stripes; ++id) {
     auto& stripe = state_.stripes[id];
+    if (frame.call == Call::wait_stripe && frame.argument != id) {
+      continue;
+    }
     stripe.word = load_word(thread, id);
     if (stripe.alive() != 0) {
       frame.goals.emplace_back(id, protocol::goal_of(stripe));
     }
+  }
+  if (frame.call == Call::wait_stripe && frame.goals.empty()) {
+    const auto last = last_ends_.find(static_cast<std::uint32_t>(frame.argument));
+    frame.answer = number_of(StripeIdle{
+        IdleResult::idle, last == last_ends_.end() ? std::nullopt : std::optional(last->second)});
+    finish_call(thread, frame);
+    return;
   }
   ++callers_.waiting;
   frame.at = At::waits;
@@ -205,6 +216,9 @@ void Replay::go_on_waiting(Thread& thread, Frame& frame) {
     return;
   }
   frame.answer = answer;
+  if (frame.call == Call::wait_stripe && answer == static_cast<std::uint64_t>(IdleResult::idle)) {
+    frame.answer = number_of(StripeIdle{IdleResult::idle, frame.last_end});
+  }
   --callers_.waiting;
   if (callers_.tells_of_return(state_.worker)) {
     notify(thread, Change::thread_left, true);

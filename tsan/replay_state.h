@@ -5,6 +5,7 @@
 #define KSTONE_TSAN_REPLAY_STATE_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -43,6 +44,7 @@ struct Frame {
   bool noted = false;        // as a thread that a sink runs on
   bool joins = false;
   std::vector<std::pair<std::uint32_t, std::uint64_t>> goals = {};  // of stripes
+  std::optional<EpisodeEnd> last_end = {};  // of Call::wait_stripe, once its goal is reached
   std::size_t goal = 0;
   WorkerSnapshot snapshot = {};
   ShutdownReport report = {};
@@ -125,6 +127,7 @@ class Replay {
   void compact(Thread& thread);
   void claim_sleeper(Thread& thread);
   void finish(Thread& thread);
+  void note_end(std::uint32_t id, EpisodeEnd end);
   void tell_of_end(Thread& thread);
   void release(Thread& thread);
   void leave(Thread& thread);
@@ -156,6 +159,7 @@ class Replay {
   void check_answer(const Thread& thread, const Frame& frame, std::uint64_t answer) const;
 
   Setting setting_;
+  std::unordered_map<std::uint32_t, EpisodeEnd> last_ends_;  // of each stripe's latest episode
   std::vector<std::unique_ptr<Thread>> threads_;
   std::unordered_map<const Log*, Thread*> by_log_;
   std::vector<Thread*> holders_;  // of each hold

@@ -122,7 +122,27 @@ void Replay::finish(Thread& thread) {
     errors_.push_back(thread.error.empty() ? "no text" : thread.error);
   }
   require(state_.worker.may_finish(stripe), "a compaction ends that does not run");
+  const auto before = stripe;
   state_.worker.finish(stripe, thread.outcome, error);
+  for (const auto end :
+       {EpisodeEnd::done, EpisodeEnd::failed, EpisodeEnd::cancelled, EpisodeEnd::discarded}) {
+    if (stripe.ends_as(end) != before.ends_as(end)) {
+      note_end(thread.stripe, end);
+    }
+  }
+}
+
+// Who waits for this stripe, and for this episode, learns of it.
+void Replay::note_end(std::uint32_t id, EpisodeEnd end) {
+  last_ends_[id] = end;
+  for (const auto& thread : threads_) {
+    for (auto& frame : thread->frames) {
+      if (frame.call == Call::wait_stripe && frame.at == Frame::At::waits && frame.argument == id &&
+          frame.goals.front().second == state_.stripes[id].ended()) {
+        frame.last_end = end;
+      }
+    }
+  }
 }
 
 void Replay::tell_of_end(Thread& thread) {

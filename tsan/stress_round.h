@@ -95,6 +95,12 @@ struct Calls {
     begins(Call::wait_idle);
     return ends(Call::wait_idle, worker.wait_idle(limit));
   }
+  kstone::StripeIdle wait_idle(std::uint32_t id, Limit limit = {}) {
+    begins(Call::wait_stripe, id);
+    const auto answer = worker.wait_idle(id, limit);
+    ends(Call::wait_stripe, kstone::trace::number_of(answer));
+    return answer;
+  }
   kstone::ShutdownReport shutdown(ShutdownMode mode, Limit limit = {}) {
     begins(Call::shutdown, ShutdownArgument(mode, limit.nanoseconds().has_value()).mode_and_limit);
     return ends(Call::shutdown, &Log::reports, worker.shutdown(mode, limit));
@@ -313,6 +319,10 @@ class Round {
         return;
       case 1:
         calls_->wait_idle(std::chrono::seconds(0));
+        return;
+      case 9:
+        calls_->wait_idle(static_cast<std::uint32_t>(own() % stripes_),
+                          std::chrono::microseconds(own() % 1000));
         return;
       case 2:
         calls_->is_running();

@@ -47,6 +47,7 @@ enum class Call : std::uint8_t {
   queue_size,
   is_running,
   wait_idle,
+  wait_stripe,  // wait_idle(stripe), its argument
   shutdown,
   start,
   snapshot,
@@ -63,6 +64,12 @@ struct ShutdownArgument {
   ShutdownMode mode() const { return static_cast<ShutdownMode>(mode_and_limit / 2); }
   bool has_limit() const { return mode_and_limit % 2 != 0; }
 };
+
+// What Call::wait_stripe answers.
+inline std::uint64_t number_of(const StripeIdle& answer) {
+  return static_cast<std::uint64_t>(answer.result) +
+         8 * (answer.last_end ? 1 + static_cast<std::uint64_t>(*answer.last_end) : 0);
+}
 
 enum class Change : std::uint8_t { none, episode_ended, thread_left, closed };
 

@@ -131,6 +131,15 @@ class basic_background_worker {
   // Memory ordering: after `idle`, what those compactions wrote is visible to the caller.
   [[nodiscard]] IdleResult wait_idle(Limit limit = {});
 
+  // The same for one stripe: waits until its episodes that are alive at the call have ended, two at
+  // the most, and says how the last of these did, or if none was alive, the latest. Other stripes,
+  // and later requests, are not waited for. O(1), allocates nothing; takes the mutex, so it is not
+  // for the path of a write. While somebody waits so, each end of a compaction looks at each who
+  // does.
+  //
+  // Memory ordering: after `idle`, what those compactions wrote is visible to the caller.
+  [[nodiscard]] StripeIdle wait_idle(std::uint32_t stripe_id, Limit limit = {});
+
   // Ends the worker for good, and waits for its threads. Every request from now on is rejected.
   // Called again, or from several threads, it joins the shutdown under way; a stronger mode takes
   // effect, a weaker one does not. With a limit it returns when that has passed, `complete` being

@@ -63,6 +63,12 @@ IdleResult basic_background_worker<Sync>::wait_idle(Limit limit) {
   return shell_->wait_idle(limit);
 }
 
+// inline: else g++ 12 warns that nobody calls it, where the policy is local to a file.
+template <class Sync>
+inline StripeIdle basic_background_worker<Sync>::wait_idle(std::uint32_t stripe_id, Limit limit) {
+  return shell_->wait_idle(stripe_id, limit);
+}
+
 template <class Sync>
 ShutdownReport basic_background_worker<Sync>::shutdown(ShutdownMode mode, Limit limit) {
   return shell_->shutdown(mode, limit);

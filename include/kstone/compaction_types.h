@@ -125,9 +125,26 @@ enum class IdleResult : std::uint8_t {
   timed_out,  // the limit passed first
   shut_down,  // `shutdown` was called before or meanwhile
   refused,    // called from a job, scan or log sink of this worker, where it would wait for itself
+  unknown_stripe,  // of the wait for one stripe: it is `stripe_count` or above
 };
 
 KSTONE_EXPORT std::string_view to_string(IdleResult result) noexcept;
+
+// How an episode ended: its request was served, its compaction failed or was cancelled, or it did
+// not run.
+enum class EpisodeEnd : std::uint8_t { done, failed, cancelled, discarded };
+
+KSTONE_EXPORT std::string_view to_string(EpisodeEnd end) noexcept;
+
+// What a wait for one stripe answers.
+struct StripeIdle {
+  IdleResult result = IdleResult::idle;
+  // With `idle`: how the last of the episodes that were waited for ended; where none was alive, how
+  // the latest of the stripe did. None if no episode of it has ended yet.
+  std::optional<EpisodeEnd> last_end;
+
+  friend bool operator==(const StripeIdle&, const StripeIdle&) = default;
+};
 
 // How long a call may wait: any std::chrono duration. None waits as long as it takes; zero or less
 // asks without waiting; more than a clock of nanoseconds can say (292 years) is none.

@@ -51,6 +51,19 @@ struct EachWaitsForItsOwn : Scene<Size, Sync> {
   }
 };
 
+// The same with a wait for the one stripe that it asked for, which says how that ended.
+template <class Size, class Sync = RelacySync>
+struct EachWaitsForItsStripe : EachWaitsForItsOwn<Size, Sync> {
+  void thread(int index) {
+    this->request(index);
+    const auto answer = this->worker->wait_idle(static_cast<std::uint32_t>(this->stripe_of(index)));
+    check(answer.result == IdleResult::idle, "wait_idle answers idle");
+    check(answer.last_end == EpisodeEnd::done, "what ended was done");
+    check(this->served[index].load(std::memory_order_relaxed),
+          "idle comes after a compaction that sees its payload");
+  }
+};
+
 // Requests, a thread that waits, and a shutdown.
 template <class Size, ShutdownMode mode = ShutdownMode::finish_running, class Sync = RelacySync>
 struct WaitAgainstShutdown : Scene<Size, Sync> {
@@ -348,6 +361,26 @@ const Registered suites[] = {
         .property = "P4 P9",
         .sometimes = {"coalesced", "requested while running"},
     }),
+    proved<EachWaitsForItsStripe<With<Requesters<1>, Workers<1>>>>({
+        .name = "each_waits_for_its_stripe_1_1",
+        .property = "P4 P9",
+    }),
+    proved<EachWaitsForItsStripe<With<Requesters<2>, Workers<1>>>>({
+        .name = "each_waits_for_its_stripe_2_1",
+        .property = "P4 P9",
+        .sometimes = {"coalesced", "requested while running"},
+    }),
+    proved<EachWaitsForItsStripe<With<Requesters<2>, Workers<1>, Stripes<2>>>>({
+        .name = "each_waits_for_its_stripe_2_1_two_stripes",
+        .property = "P4 P9",
+        .large = Large::with_surprises,
+    }),
+    proved<EachWaitsForItsStripe<With<Requesters<2>, Workers<2>>>>({
+        .name = "each_waits_for_its_stripe_2_2",
+        .property = "P3 P4 P9",
+        .sometimes = {"coalesced", "requested while running"},
+        .large = Large::yes,
+    }),
     proved<WaitAgainstShutdown<With<Requesters<1>, Workers<1>>>>({
         .name = "wait_idle_against_request_and_shutdown_1_1",
         .property = "P7 P9",
@@ -413,6 +446,18 @@ const Registered suites[] = {
         .property = "P4",
         .failure = Failure::check_failed,
         .because = "a compaction that sees its payload",
+    }),
+    refuted<EachWaitsForItsStripe<With<Requesters<2>, Workers<1>>, PublishesNoRequest>>({
+        .name = "each_waits_for_its_stripe_that_publishes_nothing",
+        .property = "P4",
+        .failure = Failure::check_failed,
+        .because = "a compaction that sees its payload",
+    }),
+    refuted<EachWaitsForItsStripe<With<Requesters<2>, Workers<1>, Stripes<2>>, NotifiesOne>>({
+        .name = "each_waits_for_its_stripe_and_one_is_notified",
+        .property = "P9",
+        .failure = Failure::deadlock,
+        .because = "sleeps on episode_ended",
     }),
     refuted<WaitAgainstShutdown<With<Requesters<1>, Workers<1>>, ShutdownMode::finish_running,
                                 LosesNotifications>>({

@@ -19,6 +19,11 @@ std::string answer_in_words(const Call& call, const CallRecord& record) {
       return std::string(to_string(static_cast<Submission>(record.answer)));
     case Operation::wait_idle:
       return std::string(to_string(static_cast<IdleResult>(record.answer)));
+    case Operation::wait_stripe: {
+      const auto end = last_end_of(record.answer);
+      return std::string(to_string(result_of(record.answer))) +
+             (end ? ", " + std::string(to_string(*end)) : "");
+    }
     case Operation::start:
       return std::string(to_string(static_cast<StartResult>(record.answer)));
     case Operation::is_running:
@@ -60,6 +65,8 @@ void collect(const Call& call, const CallRecord& record, const std::string& wher
         seen.insert(std::string("shutdown: ") + name);
       }
     }
+  } else if (call.operation == Operation::wait_stripe) {
+    seen.insert(where + "wait_idle(stripe): " + answer_in_words(call, record));
   } else if (call.operation == Operation::queue_size) {
     seen.insert(record.answer != 0 ? "queue_size: more" : "queue_size: 0");
   } else if (call.operation != Operation::snapshot) {
@@ -112,6 +119,13 @@ const std::set<std::string>& all_answers() {
                                                 "wait_idle: timed_out",
                                                 "wait_idle: shut_down",
                                                 "job: wait_idle: refused",
+                                                "wait_idle(stripe): idle",
+                                                "wait_idle(stripe): idle, done",
+                                                "wait_idle(stripe): idle, failed",
+                                                "wait_idle(stripe): timed_out",
+                                                "wait_idle(stripe): shut_down",
+                                                "wait_idle(stripe): unknown_stripe",
+                                                "job: wait_idle(stripe): refused",
                                                 "scan: request: queued",
                                                 "start: started",
                                                 "start: already_running",

@@ -128,6 +128,9 @@ struct Execution : model::Scene<Size, Sync> {
       case Operation::wait_idle:
         record.answer = static_cast<std::uint8_t>(worker.wait_idle(limit));
         break;
+      case Operation::wait_stripe:
+        record.answer = number_of(worker.wait_idle(what.stripe, limit));
+        break;
       case Operation::shutdown:
         record.report = report_of(worker.shutdown(what.mode, limit));
         model::check(record.report.refused || record.report.complete || what.limited,

@@ -36,6 +36,7 @@ struct Finished {
   unsigned ended;  // episodes of the stripe by then
   int thread;
   int compaction;
+  EpisodeEnd end;  // of the last episode that it ended, if any
 };
 
 // Everything, between two steps: the worker, and who did what.
@@ -55,6 +56,7 @@ struct State : protocol::State<std::uint32_t, bool> {
     int call = 0, step = 0;
     int compaction = 0, phase = 0;
     std::optional<unsigned> goals[stripe_limit];  // of a wait_idle
+    unsigned ended = 0;  // episodes of its stripe, when a wait for one began
   } at[thread_limit];
 };
 
@@ -124,6 +126,7 @@ class Explanation {
       for (const auto& goal : at.goals) {
         put(goal ? *goal + 1 : 0);
       }
+      put(at.ended);
     }
     const auto put_claims = [&](const std::vector<Claim>& claims) {
       put(claims.size());
@@ -194,12 +197,12 @@ class Explanation {
       return false;
     }
     bool done = false;
-    const bool possible =
-        call.operation == Operation::request     ? request(s, thread, call, *record, done)
-        : call.operation == Operation::wait_idle ? wait_idle(s, thread, call, *record, done)
-        : call.operation == Operation::shutdown
-            ? shutdown(s, thread, call, record, done)
-            : free(s) && observe(s, thread, call, *record, done);
+    const bool possible = call.operation == Operation::request
+                              ? request(s, thread, call, *record, done)
+                          : call.is_wait() ? wait(s, thread, call, *record, done)
+                          : call.operation == Operation::shutdown
+                              ? shutdown(s, thread, call, record, done)
+                              : free(s) && observe(s, thread, call, *record, done);
     if (done) {
       ++at.call;
       at.step = 0;
@@ -254,42 +257,104 @@ class Explanation {
     return static_cast<std::uint8_t>(request.answer) == record.answer;
   }
 
-  bool wait_idle(State& s, int thread, const Call& call, const CallRecord& record, bool& done) {
+  // For all stripes, or for one, whose answer says how the last of its episodes ended.
+  bool wait(State& s, int thread, const Call& call, const CallRecord& record, bool& done) {
     auto& at = s.at[thread];
+    const auto result = result_of(record.answer);
+    if (call.operation == Operation::wait_stripe && call.stripe >= program_.stripes) {
+      done = true;
+      return result == IdleResult::unknown_stripe;
+    }
     if (!free(s)) {
       return false;
     }
     if (at.step == 0) {
-      const auto answer = protocol::first_answer_of_wait(s.worker, is_worker(thread));
-      done = answer != protocol::still_waits<std::uint32_t>;
-      for (std::uint32_t stripe = 0; stripe < program_.stripes && !done; ++stripe) {
-        at.goals[stripe] = protocol::goal_of(s.stripes[stripe]);
-      }
-      ++at.step;
-      return !done || answer == record.answer;
+      return begin_wait(s, thread, call, record, done);
     }
     done = true;
     bool reached = true;
+    std::optional<unsigned> goal;  // of the last stripe that is waited for
     for (std::uint32_t stripe = 0; stripe < program_.stripes; ++stripe) {
-      reached = reached && protocol::reached(s.stripes[stripe], *at.goals[stripe]);
-      at.goals[stripe].reset();
+      if (call.waits_for(stripe)) {
+        goal = *at.goals[stripe];
+        reached = reached && protocol::reached(s.stripes[stripe], *goal);
+        at.goals[stripe].reset();
+      }
     }
-    const bool late = static_cast<IdleResult>(record.answer) == IdleResult::timed_out;
+    const unsigned ended = std::exchange(at.ended, 0);
+    const bool late = result == IdleResult::timed_out;
     if (!late) {
       // Goals are read without the mutex, and may miss what the caller does not know of.
-      reached = all_known_have_ended(s, thread, record);
+      reached = all_known_have_ended(s, thread, call, record);
     }
+    const auto end = last_end_of(record.answer);
     return (call.limited || !late) &&
-           protocol::answer_of_wait(s.worker, reached, !late) == record.answer;
+           protocol::answer_of_wait(s.worker, reached, !late) ==
+               static_cast<std::uint32_t>(result) &&
+           (end ? ends_so(s, call.stripe, ended + 1, *goal, *end, record)
+                : call.operation == Operation::wait_idle || result != IdleResult::idle);
+  }
+
+  bool begin_wait(State& s, int thread, const Call& call, const CallRecord& record, bool& done) {
+    auto& at = s.at[thread];
+    const auto answer = protocol::first_answer_of_wait(s.worker, is_worker(thread));
+    done = answer != protocol::still_waits<std::uint32_t>;
+    if (done) {
+      return answer == static_cast<std::uint32_t>(result_of(record.answer));
+    }
+    if (call.operation == Operation::wait_stripe && result_of(record.answer) == IdleResult::idle &&
+        !s.stripes[call.stripe].alive_inside() && all_known_have_ended(s, thread, call, record) &&
+        last_end(s, call.stripe) == last_end_of(record.answer)) {
+      done = true;  // nothing was alive, as far as the caller knows
+      return true;
+    }
+    for (std::uint32_t stripe = 0; stripe < program_.stripes; ++stripe) {
+      if (call.waits_for(stripe)) {
+        at.goals[stripe] = protocol::goal_of(s.stripes[stripe]);
+      }
+    }
+    if (call.operation == Operation::wait_stripe) {
+      at.ended = s.stripes[call.stripe].ended();
+    }
+    ++at.step;
+    return true;
+  }
+
+  static std::optional<EpisodeEnd> last_end(const State& s, std::uint32_t stripe) {
+    std::optional<EpisodeEnd> result;
+    unsigned ended = 0;
+    for (const auto& each : s.finished[stripe]) {
+      result = each.ended != ended ? each.end : result;
+      ended = each.ended;
+    }
+    return result;
+  }
+
+  // Whether one of these episodes of the stripe ended so, with a compaction that happened before
+  // the answer: which of them is the last, the caller need not have seen.
+  static bool ends_so(const State& s, std::uint32_t stripe, unsigned from, unsigned to,
+                      EpisodeEnd end, const CallRecord& record) {
+    const auto& finished = s.finished[stripe];
+    for (unsigned episode = from; episode <= to; ++episode) {
+      const auto server = std::find_if(finished.begin(), finished.end(),
+                                       [&](const Finished& f) { return f.ended >= episode; });
+      if (server != finished.end() && server->end == end &&
+          server->compaction < record.compactions.of[server->thread]) {
+        return true;
+      }
+    }
+    return false;
   }
 
   // What was requested before the wait, by happens-before, has been served, by compactions that
   // happened before the answer.
-  bool all_known_have_ended(const State& s, int thread, const CallRecord& record) const {
+  bool all_known_have_ended(const State& s, int thread, const Call& call,
+                            const CallRecord& record) const {
     for (std::uint32_t stripe = 0; stripe < program_.stripes; ++stripe) {
       unsigned needed = 0;
       for (const auto& each : s.made) {
-        if (each.stripe == stripe && knows(record, thread, s.at[thread].call, each.claim)) {
+        if (call.waits_for(stripe) && each.stripe == stripe &&
+            knows(record, thread, s.at[thread].call, each.claim)) {
           needed = std::max(needed, each.episode);
         }
       }
@@ -520,8 +585,13 @@ class Explanation {
     const auto number = history_.threads[thread].compactions[at.compaction].number;
     const bool failed = kind == Kind::failed || kind == Kind::retry;
     const auto error = failed ? error_number(error_text(id, number)) : std::uint8_t{0};
+    const auto before = stripe;
     worker.finish(stripe, kind, error);
-    s.finished[id].push_back(Finished{stripe.ended(), thread, at.compaction});
+    auto end = EpisodeEnd::done;
+    for (const auto each : {EpisodeEnd::failed, EpisodeEnd::cancelled, EpisodeEnd::discarded}) {
+      end = stripe.ends_as(each) != before.ends_as(each) ? each : end;
+    }
+    s.finished[id].push_back(Finished{stripe.ended(), thread, at.compaction, end});
     s.holder = nobody;
     ++at.compaction;
     at.phase = 0;

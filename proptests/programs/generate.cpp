@@ -27,6 +27,7 @@ std::vector<T> some(std::initializer_list<int> percentages, const rc::Gen<T>& el
 // Each call so often as its weight says, in the order of `calls`; all requests of known stripes for
 // those that there are.
 rc::Gen<Call> any_call(const std::vector<int>& weights, std::uint32_t stripes) {
+  RC_ASSERT(weights.size() == std::size(calls));
   std::vector<Call> table;
   for (std::size_t i = 0; i < std::size(calls); ++i) {
     const auto& call = i < Program::stripe_limit ? calls[i % stripes] : calls[i];
@@ -36,13 +37,14 @@ rc::Gen<Call> any_call(const std::vector<int>& weights, std::uint32_t stripes) {
 }
 
 // clang-format off
-//                                 request run size start wait wait(l) shutdown shutdown(l) snapshot
-//                                                                                         unknown
-const std::vector<int> of_thread{   24, 8,  2,  2,   2,   8,     3,    4, 4, 4,  1, 1, 1,   2,  1};
-const std::vector<int> of_job{       6, 6,  1,  1,   1,   1,     0,    1, 0, 0,  0, 0, 0,   1,  1};
-const std::vector<int> before_start{ 8, 5,  0,  0,   0,   0,     0,    0, 0, 0,  0, 0, 0,   0,  0};
-const std::vector<int> at_the_end{   4, 2,  1,  1,   2,  12,     1,    1, 2, 1,  0, 0, 0,   1,  0};
-const std::vector<int> of_waiter{    0, 0,  0,  0,   0,   6,     1,    1, 1, 1,  1, 0, 0,   0,  0};
+//                               request run size start wait wait(l) wait(0) (1) (0,l)
+//                                                                  shutdown shutdown(l) snapshot
+//                                                                                      unknown
+const std::vector<int> of_thread{   24, 8, 2, 2, 2,  6, 2, 3, 1, 2, 4, 4, 4, 1, 1, 1,   2, 1};
+const std::vector<int> of_job{       6, 6, 1, 1, 1,  1, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0,   1, 1};
+const std::vector<int> before_start{ 8, 5, 0, 0, 0,  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,   0, 0};
+const std::vector<int> at_the_end{   4, 2, 1, 1, 2, 12, 1, 2, 1, 0, 1, 2, 1, 0, 0, 0,   1, 0};
+const std::vector<int> of_waiter{    0, 0, 0, 0, 0,  6, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0,   0, 0};
 // clang-format on
 
 // Of `ends`; twice what makes more of a program.
@@ -84,7 +86,7 @@ rc::Gen<Program> any_program() {
       program.before = some({80, 30}, any_call(before_start, program.stripes));
     }
     if (!chance(15)) {
-      program.before.push_back(calls[4]);  // start
+      program.before.push_back(call_named("start"));
     }
     program.after = some({60, 30}, any_call(at_the_end, program.stripes));
     for (std::uint32_t stripe = 0; stripe < program.stripes; ++stripe) {
@@ -95,9 +97,9 @@ rc::Gen<Program> any_program() {
     program.real_time = chance(20);
     program.surprises = chance(8);
     program.refusals = chance(4);
-    if (!chance(15)) {                     // else the destructor ends it
-      program.after.push_back(calls[7]);   // shutdown(finish_running)
-      program.after.push_back(calls[13]);  // snapshot
+    if (!chance(15)) {  // else the destructor ends it
+      program.after.push_back(call_named("shutdown(finish_running)"));
+      program.after.push_back(call_named("snapshot"));
     }
     program.make_finite();
     return program;

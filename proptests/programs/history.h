@@ -55,6 +55,17 @@ struct Report {
   friend bool operator==(const Report&, const Report&) = default;
 };
 
+// What a wait for one stripe answers, in a number.
+inline std::uint8_t number_of(const StripeIdle& answer) {
+  return static_cast<std::uint8_t>(
+      static_cast<unsigned>(answer.result) +
+      8U * (answer.last_end ? 1U + static_cast<unsigned>(*answer.last_end) : 0U));
+}
+inline IdleResult result_of(std::uint8_t answer) { return static_cast<IdleResult>(answer % 8); }
+inline std::optional<EpisodeEnd> last_end_of(std::uint8_t answer) {
+  return answer < 8 ? std::nullopt : std::optional(static_cast<EpisodeEnd>(answer / 8 - 1));
+}
+
 struct CallRecord {
   Counts known;        // calls of each thread that ended before this one began: by happens-before,
   Counts earlier;      // ... and in real time, where that is recorded

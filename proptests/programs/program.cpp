@@ -7,11 +7,6 @@
 namespace kstone::programs {
 namespace {
 
-const Call& call_named(const std::string& name) {
-  return *std::find_if(std::begin(calls), std::end(calls),
-                       [&](const Call& call) { return name == call.name; });
-}
-
 bool has(const std::vector<Call>& sequence, Operation operation) {
   return std::any_of(sequence.begin(), sequence.end(),
                      [&](const Call& call) { return call.operation == operation; });
@@ -35,6 +30,11 @@ void leave_out_waits(std::vector<Call>& sequence) {
 }
 
 }  // namespace
+
+const Call& call_named(const std::string& name) {
+  return *std::find_if(std::begin(calls), std::end(calls),
+                       [&](const Call& call) { return name == call.name; });
+}
 
 const Compaction& Program::compaction(std::uint32_t stripe, int number) const {
   static const Compaction done;

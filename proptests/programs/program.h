@@ -26,7 +26,16 @@
 
 namespace kstone::programs {
 
-enum class Operation { request, wait_idle, shutdown, start, snapshot, queue_size, is_running };
+enum class Operation {
+  request,
+  wait_idle,
+  wait_stripe,  // wait_idle(stripe)
+  shutdown,
+  start,
+  snapshot,
+  queue_size,
+  is_running
+};
 
 struct Call {
   const char* name;
@@ -35,13 +44,16 @@ struct Call {
   ShutdownMode mode = ShutdownMode::finish_running;
   bool limited = false;
 
-  bool waits() const { return operation == Operation::wait_idle && !limited; }
-  bool can_be_overtaken() const {
-    return operation == Operation::wait_idle || operation == Operation::shutdown;
+  bool is_wait() const {
+    return operation == Operation::wait_idle || operation == Operation::wait_stripe;
   }
+  bool waits() const { return is_wait() && !limited; }
+  bool waits_for(std::uint32_t other) const {
+    return operation == Operation::wait_idle || stripe == other;
+  }
+  bool can_be_overtaken() const { return is_wait() || operation == Operation::shutdown; }
   bool controls() const {
-    return operation == Operation::wait_idle || operation == Operation::shutdown ||
-           operation == Operation::start;
+    return is_wait() || operation == Operation::shutdown || operation == Operation::start;
   }
 };
 
@@ -54,6 +66,9 @@ inline constexpr Call calls[] = {
     {"start", Operation::start},
     {"wait_idle", Operation::wait_idle},
     {"wait_idle(limit)", Operation::wait_idle, 0, ShutdownMode::finish_running, true},
+    {"wait_idle(0)", Operation::wait_stripe, 0},
+    {"wait_idle(1)", Operation::wait_stripe, 1},
+    {"wait_idle(0,limit)", Operation::wait_stripe, 0, ShutdownMode::finish_running, true},
     {"shutdown(finish_running)", Operation::shutdown, 0, ShutdownMode::finish_running},
     {"shutdown(drain)", Operation::shutdown, 0, ShutdownMode::drain},
     {"shutdown(cancel)", Operation::shutdown, 0, ShutdownMode::cancel},
@@ -63,6 +78,8 @@ inline constexpr Call calls[] = {
     {"snapshot", Operation::snapshot},
     {"request(unknown)", Operation::request, 9},
 };
+
+const Call& call_named(const std::string& name);  // of `calls`, one of which is called so
 
 // How a compaction may end. `stop?` before it: it looks whether it shall stop, and does.
 struct End {

@@ -47,19 +47,19 @@ Effects SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, b
   stripe.unfinished = closed() && rule.leaves_work();
   switch (rule.episode) {
     case Episode::done:
-      end_episode(stripe, counters_.episodes_done);
+      end_episode(stripe, EpisodeEnd::done);
       break;
     case Episode::failed:
-      end_episode(stripe, counters_.episodes_failed);
+      end_episode(stripe, EpisodeEnd::failed);
       break;
     case Episode::cancelled:
-      end_episode(stripe, counters_.episodes_cancelled);
+      end_episode(stripe, EpisodeEnd::cancelled);
       break;
     case Episode::goes_on:
       if (requested) {
-        end_episode(stripe, counters_.episodes_done);
+        end_episode(stripe, EpisodeEnd::done);
       } else if (closed()) {
-        end_episode(stripe, counters_.episodes_discarded);
+        end_episode(stripe, EpisodeEnd::discarded);
       } else {
         append(id);
       }
@@ -110,7 +110,7 @@ void SchedulingCore::apply(ShutdownMode mode) {
     if (stripe.rerun_owed) {
       stripe.rerun_owed = false;
       stripe.discarded = true;
-      end_episode(stripe, counters_.episodes_discarded);
+      end_episode(stripe, EpisodeEnd::discarded);
     }
   }
 }
@@ -126,7 +126,7 @@ void SchedulingCore::discard_queue() {
     auto& stripe = stripes_[lane_.pop_front(stripes_)];
     stripe.state = State::idle;
     stripe.discarded = true;
-    end_episode(stripe, counters_.episodes_discarded);
+    end_episode(stripe, EpisodeEnd::discarded);
   }
 }
 
@@ -159,6 +159,27 @@ void SchedulingCore::add_pending(std::uint32_t id, std::uint64_t requests,
   ++(stripes_[id].state == State::idle ? snapshot.queued : snapshot.rerun_pending);
   ++snapshot.episodes_opened;
   ++snapshot.episodes_alive;
+}
+
+void SchedulingCore::end_episode(Stripe& stripe, EpisodeEnd end) {
+  switch (end) {
+    case EpisodeEnd::done:
+      ++counters_.episodes_done;
+      break;
+    case EpisodeEnd::failed:
+      ++counters_.episodes_failed;
+      break;
+    case EpisodeEnd::cancelled:
+      ++counters_.episodes_cancelled;
+      break;
+    case EpisodeEnd::discarded:
+      ++counters_.episodes_discarded;
+      break;
+  }
+  stripe.last_end = end;
+  stripe.has_ended = true;
+  ++stripe.ended;
+  --alive_;
 }
 
 void SchedulingCore::admit(std::uint32_t id) {

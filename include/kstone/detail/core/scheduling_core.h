@@ -116,11 +116,7 @@ class KSTONE_EXPORT SchedulingCore {
     ++counters_.episodes_opened;
     ++alive_;
   }
-  void end_episode(Stripe& stripe, std::uint64_t& counter) {
-    ++counter;
-    ++stripe.ended;
-    --alive_;
-  }
+  void end_episode(Stripe& stripe, EpisodeEnd end);
   void admit(std::uint32_t id);
   void append(std::uint32_t id);
   void discard_queue();

@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "kstone/compaction_types.h"
+
 namespace kstone::detail {
 
 inline constexpr std::uint32_t no_stripe = UINT32_MAX;
@@ -20,9 +22,11 @@ struct Stripe {
   std::uint32_t attempts = 0;      // compactions of the episode that runs or ran last
   std::uint32_t ended = 0;         // episodes that have ended; wraps
   State state = State::idle;
-  bool rerun_owed = false;
-  bool discarded = false;   // for the report
-  bool unfinished = false;  // for the report
+  EpisodeEnd last_end = EpisodeEnd::done;  // of the episode that ended last, if any has
+  bool has_ended : 1 = false;
+  bool rerun_owed : 1 = false;
+  bool discarded : 1 = false;   // for the report
+  bool unfinished : 1 = false;  // for the report
 };
 
 }  // namespace kstone::detail

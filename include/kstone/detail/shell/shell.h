@@ -32,6 +32,7 @@
 #include "kstone/detail/core/scheduling_core.h"
 #include "kstone/detail/shell/crew.h"
 #include "kstone/detail/shell/inbox.h"
+#include "kstone/detail/shell/stripe_waits.h"
 #include "kstone/detail/thread_annotations.h"
 
 namespace kstone::detail {
@@ -68,6 +69,7 @@ class Shell {
   std::size_t queue_size() const;
   bool is_running() const;
   IdleResult wait_idle(Limit limit);
+  StripeIdle wait_idle(std::uint32_t stripe_id, Limit limit);
   ShutdownReport shutdown(ShutdownMode mode, Limit limit);
   WorkerSnapshot snapshot() const;
   void prepare_destruction();
@@ -96,15 +98,10 @@ class Shell {
     bool started = false;
     bool joining = false;  // a caller of shutdown joins the threads
     std::uint32_t idle_waiters = 0;
+    StripeWaits stripe_waits;  // those of them that wait for one
     std::uint32_t shutdown_callers = 0;
     // Callers of the worker on whose threads the sink runs.
     std::vector<typename Sync::thread::id_type> in_sink;
-  };
-
-  // What wait_idle waits for: `stripe_id` has ended that many episodes.
-  struct Goal {
-    std::uint32_t stripe_id;
-    std::uint32_t ended;
   };
 
   // Starting: starting.h. stop(), compact(), join_threads() and log_end() release the mutex and
@@ -130,14 +127,17 @@ class Shell {
 
   // What the core asks for. The answer is how many tokens the caller posts once it has released the
   // mutex: a thread that is woken may be run at once in place of this one, and would wait for it.
-  std::uint32_t apply(Effects effects) KSTONE_REQUIRES(mutex_);
+  [[nodiscard]] std::uint32_t apply(Effects effects) KSTONE_REQUIRES(mutex_);
 
   // The scan's thread: timekeeper.h.
   void scan(Slot<Sync>& slot) KSTONE_EXCLUDES(mutex_);
 
   // Waits: waiting.h.
+  std::optional<IdleResult> first_answer_of_wait() const KSTONE_REQUIRES(mutex_);
+  std::uint32_t alive_episodes(std::uint32_t stripe_id) const KSTONE_REQUIRES(mutex_);
   std::vector<Goal> goals_of_all_stripes() const KSTONE_REQUIRES(mutex_);
   IdleResult await_goal(Goal goal, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
+  void leave_wait() KSTONE_REQUIRES(mutex_);
   bool wait(typename Sync::condition_variable& change, const Deadline& deadline)
       KSTONE_REQUIRES(mutex_);
   static Deadline deadline_after(Limit limit);

@@ -19,11 +19,8 @@ IdleResult Shell<Sync>::wait_idle(Limit limit) {
   check_process("wait_idle: called in a child of fork(), where the worker has no threads");
   const auto deadline = deadline_after(limit);
   ScopedLock lock(mutex_);
-  if (on_own_thread()) {
-    return IdleResult::refused;
-  }
-  if (state_.read().core.closed()) {
-    return IdleResult::shut_down;
+  if (const auto answer = first_answer_of_wait()) {
+    return *answer;
   }
   const auto goals = goals_of_all_stripes();
   ++state_.write().idle_waiters;
@@ -31,21 +28,66 @@ IdleResult Shell<Sync>::wait_idle(Limit limit) {
   for (auto goal = goals.begin(); goal != goals.end() && result == IdleResult::idle; ++goal) {
     result = await_goal(*goal, deadline);
   }
+  leave_wait();
+  return result;
+}
+
+template <class Sync>
+StripeIdle Shell<Sync>::wait_idle(std::uint32_t stripe_id, Limit limit) {
+  check_process("wait_idle: called in a child of fork(), where the worker has no threads");
+  if (stripe_id >= stripe_count_) {
+    return StripeIdle{IdleResult::unknown_stripe, {}};
+  }
+  const auto deadline = deadline_after(limit);
+  ScopedLock lock(mutex_);
+  if (const auto answer = first_answer_of_wait()) {
+    return StripeIdle{*answer, {}};
+  }
+  const auto alive = alive_episodes(stripe_id);
+  const auto& stripe = state_.read().core.stripe(stripe_id);
+  if (alive == 0) {
+    return StripeIdle{IdleResult::idle,
+                      stripe.has_ended ? std::optional(stripe.last_end) : std::nullopt};
+  }
+  StripeWaits::Entry entry{Goal{stripe_id, stripe.ended + alive}};
+  state_.write().stripe_waits.enter(entry);
+  ++state_.write().idle_waiters;
+  const auto result = await_goal(entry.goal, deadline);
+  state_.write().stripe_waits.leave(entry);
+  leave_wait();
+  return StripeIdle{result, result == IdleResult::idle ? entry.last_end : std::nullopt};
+}
+
+template <class Sync>
+std::optional<IdleResult> Shell<Sync>::first_answer_of_wait() const {
+  if (on_own_thread()) {
+    return IdleResult::refused;
+  }
+  return state_.read().core.closed() ? std::optional(IdleResult::shut_down) : std::nullopt;
+}
+
+template <class Sync>
+void Shell<Sync>::leave_wait() {
   --state_.write().idle_waiters;
   if (state_.read().core.closed()) {
     // The destructor, which waits under the mutex held here for the last wait.
     thread_left_.notify_all();
   }
-  return result;
+}
+
+// At this moment. A stripe that is claimed and not yet linked has one: it shows in its word.
+template <class Sync>
+std::uint32_t Shell<Sync>::alive_episodes(std::uint32_t stripe_id) const {
+  return state_.read().core.alive_episodes(stripe_id, inbox_.requests(stripe_id));
 }
 
 // The stripes with an episode alive at this moment, each with what its count of ended episodes will
-// then have reached. A stripe that is claimed and not yet linked has one: it shows in its word.
+// then have reached.
 template <class Sync>
-auto Shell<Sync>::goals_of_all_stripes() const -> std::vector<Goal> {
+std::vector<Goal> Shell<Sync>::goals_of_all_stripes() const {
   std::vector<Goal> goals;
   for (std::uint32_t i = 0; i < stripe_count_; ++i) {
-    const auto alive = state_.read().core.alive_episodes(i, inbox_.requests(i));
+    const auto alive = alive_episodes(i);
     if (alive != 0) {
       goals.push_back(Goal{i, state_.read().core.stripe(i).ended + alive});
     }
@@ -55,10 +97,8 @@ auto Shell<Sync>::goals_of_all_stripes() const -> std::vector<Goal> {
 
 template <class Sync>
 IdleResult Shell<Sync>::await_goal(Goal goal, const Deadline& deadline) {
-  // The counter wraps; at most two episodes of a stripe are alive, so the distance tells.
   const auto reached = [&]() KSTONE_REQUIRES(mutex_) {
-    return static_cast<std::int32_t>(state_.read().core.stripe(goal.stripe_id).ended -
-                                     goal.ended) >= 0;
+    return goal.is_reached(state_.read().core.stripe(goal.stripe_id));
   };
   while (!reached()) {
     const bool in_time = wait(episode_ended_, deadline);

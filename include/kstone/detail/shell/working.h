@@ -78,8 +78,8 @@ void Shell<Sync>::compact(Slot<Sync>& slot) {
 
   mutex_.lock();
   active.end();
-  // No tokens: this thread is awake, and takes from the queue next.
-  apply(finish(taken.stripe_id, std::move(outcome)));
+  const auto more_tokens = apply(finish(taken.stripe_id, std::move(outcome)));
+  Sync::check(more_tokens == 0, "compact: this thread is awake, and takes from the queue next");
 }
 
 template <class Sync>
@@ -142,6 +142,7 @@ Effects Shell<Sync>::finish(std::uint32_t stripe_id, CompactionOutcome&& outcome
   }
   auto& core = state_.write().core;
   const auto effects = core.finish(stripe_id, kind, requested);
+  state_.write().stripe_waits.note_end(stripe_id, core.stripe(stripe_id));
   if (rule.did_work) {
     stats_.record_compaction();
   }
