@@ -124,16 +124,17 @@ TEST_P(ForkedChild, that_was_made_while_the_mutex_was_held_is_told_all_the_same)
 
 INSTANTIATE_TEST_SUITE_P(
     Fork, ForkedChild,
-    testing::Values(Call{"queue_compaction", [](Worker& worker) { worker.queue_compaction(1); }},
-                    Call{"queue_compaction", [](Worker& worker) { worker.queue_compaction(99); }},
-                    Call{"start", [](Worker& worker) { static_cast<void>(worker.start()); }},
-                    Call{"wait_idle",
-                         [](Worker& worker) { static_cast<void>(worker.wait_idle()); }},
-                    Call{"shutdown", [](Worker& worker) { worker.shutdown(); }},
-                    Call{"queue_size", [](Worker& worker) { worker.queue_size(); }},
-                    Call{"is_running", [](Worker& worker) { worker.is_running(); }},
-                    Call{"snapshot", [](Worker& worker) { worker.snapshot(); }},
-                    Call{"~BackgroundWorker", [](Worker& worker) { worker.~Worker(); }}),
+    testing::Values(
+        Call{"queue_compaction", [](Worker& worker) { worker.queue_compaction(1); }},
+        Call{"queue_compaction", [](Worker& worker) { worker.queue_compaction(99); }},
+        Call{"start", [](Worker& worker) { static_cast<void>(worker.start()); }},
+        Call{"wait_idle", [](Worker& worker) { static_cast<void>(worker.wait_idle()); }},
+        Call{"wait_idle", [](Worker& worker) { static_cast<void>(worker.wait_idle(1)); }},
+        Call{"shutdown", [](Worker& worker) { worker.shutdown(); }},
+        Call{"queue_size", [](Worker& worker) { worker.queue_size(); }},
+        Call{"is_running", [](Worker& worker) { worker.is_running(); }},
+        Call{"snapshot", [](Worker& worker) { worker.snapshot(); }},
+        Call{"~BackgroundWorker", [](Worker& worker) { worker.~Worker(); }}),
     [](const auto& parameter) {
       const std::string name = parameter.param.name;
       return (name[0] == '~' ? std::string("destructor") : name) + std::to_string(parameter.index);

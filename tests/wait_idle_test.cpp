@@ -4,11 +4,13 @@
 
 #include <atomic>
 #include <chrono>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "held.h"
 #include "kstone/background_worker.h"
+#include "kstone/detail/shell/stripe_waits.h"
 #include "test_support.h"
 
 namespace kstone::test {
@@ -216,6 +218,40 @@ TEST(WaitIdleOfOneStripe, is_interrupted_by_shutdown) {
   waiter.join();
   EXPECT_EQ(answer, (StripeIdle{IdleResult::shut_down, {}}));
   EXPECT_EQ(held.worker.wait_idle(0), (StripeIdle{IdleResult::shut_down, {}}));
+}
+
+// Of each waiting caller, the end that it waits for, and no earlier or later one.
+TEST(WaitIdleOfOneStripe, each_caller_keeps_the_end_that_it_waits_for) {
+  using detail::StripeWaits;
+  StripeWaits waits;
+  StripeWaits::Entry fifth{{.stripe_id = 3, .ended = 5}};
+  StripeWaits::Entry sixth{{.stripe_id = 3, .ended = 6}};
+  StripeWaits::Entry other{{.stripe_id = 4, .ended = 5}};
+  for (auto* entry : {&fifth, &sixth, &other}) {
+    waits.enter(*entry);
+  }
+  detail::Stripe stripe;
+  stripe.ended = 5;
+  stripe.last_end = EpisodeEnd::failed;
+  waits.note_end(3, stripe);
+  stripe.ended = 6;
+  stripe.last_end = EpisodeEnd::done;
+  waits.note_end(3, stripe);
+  EXPECT_EQ(fifth.last_end, EpisodeEnd::failed);
+  EXPECT_EQ(sixth.last_end, EpisodeEnd::done);
+  EXPECT_EQ(other.last_end, std::nullopt);
+  // Whoever leaves, first or last, hears of nothing any more, and the others still do.
+  waits.leave(fifth);
+  waits.leave(other);
+  stripe.ended = 5;
+  stripe.last_end = EpisodeEnd::cancelled;
+  waits.note_end(3, stripe);
+  waits.note_end(4, stripe);
+  EXPECT_EQ(fifth.last_end, EpisodeEnd::failed);
+  EXPECT_EQ(other.last_end, std::nullopt);
+  stripe.ended = 6;
+  waits.note_end(3, stripe);
+  EXPECT_EQ(sixth.last_end, EpisodeEnd::cancelled);
 }
 
 }  // namespace
