@@ -159,11 +159,18 @@ const Registered suites[] = {
         .property = "P2",
         .sometimes = events,
     }),
-    proved<PostAndWait<Posters<2>, Waiters<2>>>({
+    proved_without_surprises<PostAndWait<Posters<2>, Waiters<2>>>({
         .name = "post_and_wait_2_2",
         .property = "P2",
         .sometimes = events,
-        .large = Large::with_surprises,
+    }),
+    // With surprises, which have not been seen to end without a bound.
+    proved<PostAndWait<Posters<2>, Waiters<2>>>({
+        .name = "post_and_wait_2_2_bound_2",
+        .property = "P2",
+        .sometimes = events,
+        .within = 2,
+        .large = Large::yes,
     }),
     refuted<PostAndWait<Posters<1>, Waiters<1>, TokensOfEach<1>, ModelledFutex<LosesWakeUps>>>({
         .name = "post_and_wait_without_wake_ups",
