@@ -7,6 +7,8 @@
 #ifndef KSTONE_PROTOCOL_CALLERS_H_
 #define KSTONE_PROTOCOL_CALLERS_H_
 
+#include <optional>
+
 #include "protocol.h"
 
 namespace kstone::protocol {
@@ -105,6 +107,18 @@ Number answer_of_wait(const Worker<Number, Bool>& worker, const Bool& all_reache
       worker.closed, number_of<Number>(IdleResult::shut_down),
       choose(all_reached, number_of<Number>(IdleResult::idle),
              choose(in_time, still_waits<Number>, number_of<Number>(IdleResult::timed_out))));
+}
+
+// How the episode ended that a step has ended, if it has ended one.
+template <class Number>
+std::optional<End> end_since(const Stripe<Number, bool>& before,
+                             const Stripe<Number, bool>& after) {
+  for (const auto end : {End::done, End::failed, End::cancelled, End::discarded}) {
+    if (after.ends_as(end) != before.ends_as(end)) {
+      return end;
+    }
+  }
+  return std::nullopt;
 }
 
 // All of a snapshot but the error's text, the callers, and the statistics.

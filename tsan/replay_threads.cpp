@@ -124,11 +124,8 @@ void Replay::finish(Thread& thread) {
   require(state_.worker.may_finish(stripe), "a compaction ends that does not run");
   const auto before = stripe;
   state_.worker.finish(stripe, thread.outcome, error);
-  for (const auto end :
-       {EpisodeEnd::done, EpisodeEnd::failed, EpisodeEnd::cancelled, EpisodeEnd::discarded}) {
-    if (stripe.ends_as(end) != before.ends_as(end)) {
-      note_end(thread.stripe, end);
-    }
+  if (const auto end = protocol::end_since(before, stripe)) {
+    note_end(thread.stripe, *end);
   }
 }
 

@@ -320,10 +320,6 @@ class Round {
       case 1:
         calls_->wait_idle(std::chrono::seconds(0));
         return;
-      case 9:
-        calls_->wait_idle(static_cast<std::uint32_t>(own() % stripes_),
-                          std::chrono::microseconds(own() % 1000));
-        return;
       case 2:
         calls_->is_running();
         return;
@@ -349,6 +345,10 @@ class Round {
       case 7:
       case 8:
         check_snapshot();
+        return;
+      case 9:
+        calls_->wait_idle(static_cast<std::uint32_t>(own() % stripes_),
+                          std::chrono::microseconds(own() % 1000));
         return;
       default:
         calls_->queue_size();

@@ -587,10 +587,7 @@ class Explanation {
     const auto error = failed ? error_number(error_text(id, number)) : std::uint8_t{0};
     const auto before = stripe;
     worker.finish(stripe, kind, error);
-    auto end = EpisodeEnd::done;
-    for (const auto each : {EpisodeEnd::failed, EpisodeEnd::cancelled, EpisodeEnd::discarded}) {
-      end = stripe.ends_as(each) != before.ends_as(each) ? each : end;
-    }
+    const auto end = protocol::end_since(before, stripe).value_or(EpisodeEnd::done);
     s.finished[id].push_back(Finished{stripe.ended(), thread, at.compaction, end});
     s.holder = nobody;
     ++at.compaction;
