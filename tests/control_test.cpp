@@ -201,6 +201,25 @@ TEST(Shutdown, a_later_call_may_strengthen_the_mode_and_not_weaken_it) {
   EXPECT_EQ(ids(report.unfinished), std::vector<std::uint32_t>{0});
 }
 
+TEST(Shutdown, with_a_mode_out_of_range_is_refused_and_nothing_happens) {
+  Held held;
+  held.obey_stop = true;
+  EXPECT_EQ(held.worker.start(), StartResult::started);
+  held.worker.queue_compaction(0);
+  held.started.await(1);
+  for (const int mode : {3, 77, 255}) {
+    const auto refused = held.worker.shutdown(static_cast<ShutdownMode>(mode), nanoseconds(0));
+    EXPECT_TRUE(refused.refused);
+    EXPECT_FALSE(refused.complete);
+  }
+  EXPECT_TRUE(held.worker.is_running());
+  EXPECT_EQ(held.worker.queue_compaction(1), Submission::queued);
+  const auto report = held.worker.shutdown(ShutdownMode::cancel);
+  EXPECT_TRUE(report.complete);
+  EXPECT_EQ(report.mode, ShutdownMode::cancel);
+  EXPECT_EQ(ids(report.unfinished), std::vector<std::uint32_t>{0});
+}
+
 TEST(Shutdown, lists_what_drained_jobs_left_undone) {
   Held held;
   held.outcomes = {CompactionOutcome::more_work(), CompactionOutcome::retry("full"),

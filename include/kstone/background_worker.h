@@ -145,7 +145,8 @@ class basic_background_worker {
   // effect, a weaker one does not. With a limit it returns when that has passed, `complete` being
   // false, and what was begun goes on. (The limit does not bound what runs after a thread's last
   // job, destructors of the engine's thread_local objects, nor the log sink.) Throws std::bad_alloc
-  // if the report cannot be built; the shutdown goes on.
+  // if the report cannot be built; the shutdown goes on. A mode that is none of the three is
+  // refused, and nothing happens.
   //
   // Memory ordering: when `complete`, what every compaction wrote is visible to the caller.
   ShutdownReport shutdown(ShutdownMode mode = ShutdownMode::finish_running, Limit limit = {});

@@ -185,8 +185,8 @@ KSTONE_EXPORT std::string_view to_string(ShutdownMode mode) noexcept;
 // What `shutdown` did. Every caller gets the same cumulative report, as of the moment its call
 // returns.
 struct ShutdownReport {
-  // True: the call was made from a job, scan or log sink of this worker, and did nothing. The rest
-  // is empty.
+  // True: the call was made from a job, scan or log sink of this worker, or with a mode that there
+  // is not, and did nothing. The rest is empty.
   bool refused = false;
 
   // All threads have ended. False only when the caller's limit passed first.

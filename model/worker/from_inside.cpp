@@ -116,6 +116,8 @@ struct EarlyAnswers : Scene<With<Requesters<1>, Workers<1>>> {
     check(d.rejected_disabled == 1 && d.requests() == 1 && d.queue_size == 0,
           "a rejected request has no effect");
     check(disabled->wait_idle() == IdleResult::idle, "a disabled worker is idle");
+    check(disabled->shutdown(static_cast<ShutdownMode>(3)).refused && disabled->is_running(),
+          "a mode that there is not is refused");
     check_complete(disabled->shutdown());
     check(!disabled->is_running() && disabled->start() == StartResult::shut_down,
           "the end is final");

@@ -17,7 +17,8 @@ ShutdownReport Shell<Sync>::shutdown(ShutdownMode mode, Limit limit) {
   check_process("shutdown: called in a child of fork(), where the worker has no threads");
   const auto deadline = deadline_after(limit);
   ScopedLock lock(mutex_);
-  if (on_own_thread()) {
+  // A mode that there is not would be the strongest, and keep a later `cancel` from any effect.
+  if (on_own_thread() || mode > ShutdownMode::cancel) {
     ShutdownReport refused;
     refused.refused = true;
     return refused;
