@@ -102,6 +102,8 @@ std::string_view to_string(LogLevel level) noexcept {
       return "info";
     case LogLevel::warn:
       return "warn";
+    case LogLevel::error:
+      return "error";
   }
   return "unknown";
 }

@@ -79,12 +79,12 @@ TEST(Start, with_fewer_threads_than_configured_runs_and_says_so) {
 
 TEST(Start, without_any_thread_is_an_error_and_may_be_tried_again) {
   FewThreads::available = 0;
-  std::vector<std::string> warnings;
+  std::vector<std::string> errors;
   FewThreadsWorker::Options options;
   options.scan = [](FewThreadsWorker&) {};
   options.log = [&](LogLevel level, std::string_view text) {
-    if (level == LogLevel::warn) {
-      warnings.emplace_back(text);
+    if (level == LogLevel::error) {
+      errors.emplace_back(text);
     }
   };
   FewThreadsWorker worker(
@@ -93,7 +93,7 @@ TEST(Start, without_any_thread_is_an_error_and_may_be_tried_again) {
   EXPECT_EQ(worker.start(), StartResult::no_threads);
   EXPECT_FALSE(worker.is_running());
   EXPECT_EQ(worker.queue_size(), 1U);
-  EXPECT_EQ(warnings, std::vector<std::string>{"start: failed, no thread could be created"});
+  EXPECT_EQ(errors, std::vector<std::string>{"start: failed, no thread could be created"});
   FewThreads::available = 100;
   EXPECT_EQ(worker.start(), StartResult::started);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
@@ -106,23 +106,24 @@ TEST(Start, with_threads_for_jobs_but_none_for_the_scan_runs_and_says_so) {
   options.scan = [](FewThreadsWorker&) {};
   options.log = [&](LogLevel level, std::string_view text) {
     if (level != LogLevel::debug) {
-      lines.emplace_back(text);
+      lines.push_back(std::string(to_string(level)) + ": " + std::string(text));
     }
   };
   FewThreadsWorker worker(
       CompactionConfig().with_max_concurrent(1), {}, 8,
       [](auto&) { return CompactionOutcome::done(); }, options);
   EXPECT_EQ(worker.start(), StartResult::started);
-  EXPECT_EQ(lines,
-            (std::vector<std::string>{
-                "started with 1 of 1 worker threads for 8 stripes",
-                "start: no thread could be created for the periodic scan; it will not run"}));
+  EXPECT_EQ(
+      lines,
+      (std::vector<std::string>{
+          "info: started with 1 of 1 worker threads for 8 stripes",
+          "error: start: no thread could be created for the periodic scan; it will not run"}));
   worker.queue_compaction(1);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   // Nor does a later call say so again: it tried nothing.
   lines.clear();
   EXPECT_EQ(worker.start(), StartResult::already_running);
-  EXPECT_EQ(lines, std::vector<std::string>{"start: the worker runs already"});
+  EXPECT_EQ(lines, std::vector<std::string>{"warn: start: the worker runs already"});
 }
 
 TEST(Shutdown, drain_runs_every_accepted_stripe_once_more) {

@@ -127,10 +127,35 @@ TEST(Log, each_answer_of_start_has_its_line) {
                 {LogLevel::info, "started with 2 of 2 worker threads for 4 stripes"},
                 {LogLevel::warn, "start: the worker runs already"},
                 {LogLevel::info, end},
-                {LogLevel::warn, "start: failed, the worker was shut down"},
+                {LogLevel::error, "start: failed, the worker was shut down"},
                 {LogLevel::info, "started without threads, since the configuration is disabled"},
                 {LogLevel::info, end},
             }));
+}
+
+// Before any wait completes: the line of the job is there once its episode has ended.
+TEST(Log, a_thread_that_its_job_or_the_scan_ends_is_an_error) {
+  Journal<Line> errors;
+  BackgroundWorker::Options options;
+  options.scan = [](BackgroundWorker&) { pthread_exit(nullptr); };
+  options.log = [&](LogLevel level, std::string_view text) {
+    if (level == LogLevel::error) {
+      errors.add({level, std::string(text)});
+    }
+  };
+  BackgroundWorker worker(
+      CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4,
+      [](CompactionContext&) -> CompactionOutcome { pthread_exit(nullptr); }, options);
+  EXPECT_EQ(worker.start(), StartResult::started);
+  errors.await(1);
+  worker.queue_compaction(3);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_EQ(
+      errors.events(),
+      (std::vector<Line>{
+          {LogLevel::error, "the periodic scan ended its thread; it will not run again"},
+          {LogLevel::error, "compaction of stripe 3 ended its thread, which is gone for good"},
+      }));
 }
 
 TEST(Log, the_end_is_told_once_also_from_the_destructor) {

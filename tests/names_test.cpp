@@ -48,6 +48,7 @@ TEST(Names, of_modes_and_levels) {
   EXPECT_EQ(to_string(LogLevel::debug), "debug");
   EXPECT_EQ(to_string(LogLevel::info), "info");
   EXPECT_EQ(to_string(LogLevel::warn), "warn");
+  EXPECT_EQ(to_string(LogLevel::error), "error");
 }
 
 TEST(Names, a_worker_says_what_it_was_made_with) {

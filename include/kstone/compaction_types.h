@@ -212,7 +212,9 @@ struct ShutdownReport {
   std::string first_error;
 };
 
-enum class LogLevel : std::uint8_t { debug, info, warn };
+// Warn: the worker goes on, with less or later. Error: something that it was asked to do will not
+// be done until somebody acts: `start` failed, the scan does not run, a thread is gone for good.
+enum class LogLevel : std::uint8_t { debug, info, warn, error };
 
 KSTONE_EXPORT std::string_view to_string(LogLevel level) noexcept;
 

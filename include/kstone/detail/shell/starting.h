@@ -37,7 +37,7 @@ StartResult Shell<Sync>::start() {
   if (result == StartResult::already_running) {
     log_on_caller(LogLevel::warn, "start: the worker runs already");
   } else if (result != StartResult::started) {
-    log_on_caller(LogLevel::warn, "start: failed, %s",
+    log_on_caller(LogLevel::error, "start: failed, %s",
                   result == StartResult::shut_down ? "the worker was shut down"
                                                    : "no thread could be created");
   } else if (!config_.enabled) {
@@ -48,7 +48,7 @@ StartResult Shell<Sync>::start() {
                   config_.max_concurrent_compactions, stripe_count_);
   }
   if (scan_missing) {
-    log_on_caller(LogLevel::warn,
+    log_on_caller(LogLevel::error,
                   "start: no thread could be created for the periodic scan; it will not run");
   }
   return result;

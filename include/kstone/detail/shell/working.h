@@ -171,6 +171,12 @@ void Shell<Sync>::leave(Slot<Sync>& slot) {
 // on. It goes without having looked at the queue, so it wakes another.
 template <class Sync>
 void Shell<Sync>::leave_unwound(Slot<Sync>& slot, std::optional<std::uint32_t> stripe_id) {
+  if (stripe_id) {
+    log(LogLevel::error, "compaction of stripe %u ended its thread, which is gone for good",
+        *stripe_id);
+  } else {
+    log(LogLevel::error, "the periodic scan ended its thread; it will not run again");
+  }
   mutex_.lock();
   Effects effects;
   if (stripe_id) {
