@@ -6,6 +6,8 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "test_support.h"
 
@@ -60,6 +62,37 @@ TEST(FailingAllocations, do_not_reach_requests_and_the_destructor) {
     worker.reset();
   }
   EXPECT_EQ(lines, 1) << "of the end";
+}
+
+TEST(FailingAllocations, do_not_reach_the_end_however_many_callers_are_in_a_sink) {
+  constexpr std::size_t callers = 64;  // a vector that doubles is full then
+  Journal<int> in_sink;
+  Gate sink_may_return;
+  BackgroundWorker::Options options;
+  options.log = [&](LogLevel, std::string_view text) {
+    if (text == "start: the worker runs already") {
+      in_sink.add(0);
+      sink_may_return.pass();
+    }
+  };
+  BackgroundWorker worker(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4,
+                          do_nothing, options);
+  EXPECT_EQ(worker.start(), StartResult::started);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < callers; ++i) {
+    threads.emplace_back([&] { EXPECT_EQ(worker.start(), StartResult::already_running); });
+  }
+  in_sink.await(callers);
+  {
+    const FailingAllocations none;
+    EXPECT_TRUE(worker.shutdown().complete);
+  }
+  EXPECT_EQ(worker.snapshot().waiting_callers, 0U);
+  sink_may_return.open();
+  for (auto& thread : threads) {
+    thread.join();
+  }
+  EXPECT_TRUE(worker.shutdown().complete);
 }
 
 }  // namespace

@@ -193,6 +193,62 @@ TEST(Log, a_sink_on_a_callers_thread_is_refused_too) {
   EXPECT_TRUE(worker.shutdown().complete);
 }
 
+// The others are told of the end before the sink is. They sleep when the thread has left and not
+// ended, so that nothing else wakes them.
+TEST(Log, a_sink_that_blocks_holds_up_no_other_caller_of_shutdown) {
+  Gate in_sink;
+  Gate sink_may_return;
+  BackgroundWorker::Options options;
+  options.log = [&](LogLevel, std::string_view text) {
+    if (text.rfind("shut down;", 0) == 0) {
+      in_sink.open();
+      sink_may_return.pass();
+    }
+  };
+  struct EndsLater {
+    Gate* has_left = nullptr;
+    Gate* may_end = nullptr;
+    ~EndsLater() {
+      has_left->open();
+      may_end->pass();
+    }
+  };
+  Gate has_left;
+  Gate may_end;
+  BackgroundWorker worker(
+      CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4,
+      [&](CompactionContext&) {
+        thread_local EndsLater at_end;
+        at_end.has_left = &has_left;
+        at_end.may_end = &may_end;
+        return CompactionOutcome::done();
+      },
+      options);
+  EXPECT_EQ(worker.start(), StartResult::started);
+  worker.queue_compaction(0);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  Journal<bool> complete;
+  std::vector<std::thread> callers;
+  const auto shut_down = [&] { complete.add(worker.shutdown().complete); };
+  callers.emplace_back(shut_down);
+  has_left.pass();
+  callers.emplace_back(shut_down);
+  callers.emplace_back(shut_down);
+  while (worker.snapshot().waiting_callers != 3) {
+    std::this_thread::yield();
+  }
+  may_end.open();
+  in_sink.pass();
+  complete.await(2);
+  EXPECT_TRUE(worker.shutdown().complete);
+  EXPECT_EQ(worker.snapshot().waiting_callers, 1U);
+  sink_may_return.open();
+  for (auto& caller : callers) {
+    caller.join();
+  }
+  EXPECT_EQ(complete.events(), (std::vector<bool>{true, true, true}));
+}
+
 TEST(LogDeathTest, destruction_from_a_sink_aborts_with_a_sentence) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
   EXPECT_DEATH(

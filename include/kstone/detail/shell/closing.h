@@ -50,8 +50,7 @@ void Shell<Sync>::stop(ShutdownMode mode, const Deadline& deadline) {
     join_threads(deadline);
   }
   --state_.write().shutdown_callers;
-  // Other callers of shutdown, and the destructor, which wait under the mutex held here.
-  thread_left_.notify_all();
+  thread_left_.notify_all();  // the destructor, which waits under the mutex held here
 }
 
 template <class Sync>
@@ -90,6 +89,9 @@ void Shell<Sync>::join_threads(const Deadline& deadline) {
     }
     // Stripes are still queued if it was never started, or every thread was ended by its job.
     state_.write().core.stop(Sync::clock::now());
+    // Other callers of shutdown, who wait under the mutex held here, do not wait for this one's
+    // sink.
+    thread_left_.notify_all();
     log_end();
   }
   while (!state_.read().core.stopped() && wait(thread_left_, deadline)) {

@@ -5,7 +5,6 @@
 
 #include "kstone/cxx20.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -62,8 +61,7 @@ template <class Sync>
 bool Shell<Sync>::on_own_thread() const {
   const auto current = Sync::thread::current_id();
   const auto& state = state_.read();
-  return state.crew.has(current) ||
-         std::find(state.in_sink.begin(), state.in_sink.end(), current) != state.in_sink.end();
+  return state.crew.has(current) || state.sink_calls.has(current);
 }
 
 // As log, on the thread of a caller of the worker, which is known as such while the sink runs.
@@ -73,15 +71,14 @@ void Shell<Sync>::log_on_caller(LogLevel level, const char* format, Arguments...
   if (!calls_.log) {
     return;
   }
-  const auto current = Sync::thread::current_id();
+  typename SinkCalls<Sync>::Entry entry{Sync::thread::current_id()};
   {
     ScopedLock lock(mutex_);
-    state_.write().in_sink.push_back(current);
+    state_.write().sink_calls.enter(entry);
   }
   log(level, format, arguments...);
   ScopedLock lock(mutex_);
-  auto& in_sink = state_.write().in_sink;
-  in_sink.erase(std::find(in_sink.begin(), in_sink.end(), current));
+  state_.write().sink_calls.leave(entry);
 }
 
 template <class Sync>

@@ -32,6 +32,7 @@
 #include "kstone/detail/core/scheduling_core.h"
 #include "kstone/detail/shell/crew.h"
 #include "kstone/detail/shell/inbox.h"
+#include "kstone/detail/shell/sink_calls.h"
 #include "kstone/detail/shell/stripe_waits.h"
 #include "kstone/detail/thread_annotations.h"
 
@@ -89,9 +90,7 @@ class Shell {
   // no reference past an unlock.
   struct State {
     State(std::uint32_t stripe_count, std::uint32_t worker_threads)
-        : core(stripe_count), crew(worker_threads) {
-      in_sink.reserve(16);  // so that the destructor's line needs no memory
-    }
+        : core(stripe_count), crew(worker_threads) {}
 
     SchedulingCore core;
     Crew<Sync> crew;
@@ -100,8 +99,7 @@ class Shell {
     std::uint32_t idle_waiters = 0;
     StripeWaits stripe_waits;  // those of them that wait for one
     std::uint32_t shutdown_callers = 0;
-    // Callers of the worker on whose threads the sink runs.
-    std::vector<typename Sync::thread::id_type> in_sink;
+    SinkCalls<Sync> sink_calls;
   };
 
   // Starting: starting.h. stop(), compact(), join_threads() and log_end() release the mutex and
