@@ -47,6 +47,28 @@ void ProductionSync::semaphore::wait() noexcept {
 
 #endif
 
+namespace {
+
+std::atomic<ProductionSync::thread::id_type> threads_known{0};
+
+// 0 until the thread asks. Nothing destroys it, so that it holds for the engine's own thread_local
+// objects to the last; and it is in the memory that a thread has from its beginning, where others
+// are allocated at their first use if the library was loaded by dlopen.
+#if defined(__GLIBC__)
+[[gnu::tls_model("initial-exec")]]
+#endif
+thread_local ProductionSync::thread::id_type own_id = 0;
+
+}  // namespace
+
+ProductionSync::thread::id_type ProductionSync::thread::current_id() noexcept {
+  if (own_id == 0) {
+    // Relaxed: a number that nobody else has is all that is asked for.
+    own_id = threads_known.fetch_add(1, std::memory_order_relaxed) + 1;
+  }
+  return own_id;
+}
+
 bool ProductionSync::thread::start(void (*entry)(void*), void* argument) noexcept {
   try {
     native_ = std::thread([entry, argument] {
@@ -67,10 +89,6 @@ bool ProductionSync::thread::start(void (*entry)(void*), void* argument) noexcep
 }
 
 #if defined(__linux__)
-
-ProductionSync::thread::id_type ProductionSync::thread::current_id() noexcept {
-  return syscall(SYS_gettid);
-}
 
 // A system call for each request would cost twenty times what the request does, so the child is
 // marked when it is made.

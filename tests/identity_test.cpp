@@ -1,94 +1,52 @@
-// Whom the worker takes for one of its own threads.
+// Whom the worker takes for one of its own threads: the identity that the production policy gives
+// each thread. What the worker makes of it is tested with refusals.
 
 #include <gtest/gtest.h>
 
-#include <chrono>
-#include <cstdint>
-#include <map>
+#include <cstddef>
+#include <cstdlib>
+#include <set>
 #include <thread>
 
-#include "kstone/background_worker_impl.h"
-#include "test_support.h"
+#include "kstone/production_sync.h"
 
 namespace kstone::test {
 namespace {
 
-// The first thread that was started has the number 1, the second 2; others have the number that
-// they want.
-struct NumberedSync : ProductionSync {
-  class thread : public ProductionSync::thread {
-   public:
-    using id_type = int;
+using Thread = ProductionSync::thread;
 
-    bool start(void (*entry)(void*), void* argument) noexcept {
-      entry_ = entry;
-      argument_ = argument;
-      number_ = ++started;
-      return ProductionSync::thread::start(
-          [](void* self) {
-            current = static_cast<thread*>(self)->number_;
-            static_cast<thread*>(self)->entry_(static_cast<thread*>(self)->argument_);
-          },
-          this);
-    }
-    void join() {
-      joins_begun->add(number_);
-      ProductionSync::thread::join();
-    }
-    static int current_id() noexcept { return current; }
+// The system gives std::thread::id to the next thread as soon as one has been joined.
+TEST(Identity, of_a_thread_is_never_given_to_another) {
+  std::set<Thread::id_type> seen{Thread::current_id()};
+  constexpr std::size_t threads = 200;
+  for (std::size_t i = 0; i < threads; ++i) {
+    std::thread([&] { seen.insert(Thread::current_id()); }).join();
+  }
+  EXPECT_EQ(seen.size(), threads + 1);
+}
 
-    static inline thread_local int current = 0;
-    static inline int started = 0;
-    static inline Journal<int>* joins_begun = nullptr;
-
-   private:
-    void (*entry_)(void*) = nullptr;
-    void* argument_ = nullptr;
-    int number_ = 0;
+TEST(Identity, of_a_thread_stays_to_its_last_step) {
+  struct AsksAtTheEnd {
+    Thread::id_type* last = nullptr;
+    ~AsksAtTheEnd() { *last = Thread::current_id(); }
   };
-};
+  Thread::id_type first{};
+  Thread::id_type last{};
+  std::thread([&] {
+    thread_local AsksAtTheEnd at_end;
+    at_end.last = &last;
+    first = Thread::current_id();
+  }).join();
+  EXPECT_EQ(first, last);
+  EXPECT_NE(first, Thread::current_id());
+}
 
-using Worker = basic_background_worker<NumberedSync>;
-
-// The system gives the identity of a thread that was joined to the next one: no call of that one is
-// refused, although a shutdown still waits for another thread of the worker.
-TEST(Identity, of_a_joined_thread_may_belong_to_somebody_else) {
-  NumberedSync::thread::started = 0;
-  Journal<int> joins_begun;
-  NumberedSync::thread::joins_begun = &joins_begun;
-  Gate first_may_end;
-  Journal<int> begun;
-  Worker worker(CompactionConfig().with_max_concurrent(2), {}, 2, [&](Worker::Context& context) {
-    const auto number = NumberedSync::thread::current;
-    begun.add(number);
-    if (number == 1) {
-      first_may_end.pass();
-    } else {
-      while (!context.stop_requested()) {
-        std::this_thread::yield();
-      }
-    }
-    return CompactionOutcome::done();
-  });
-  EXPECT_EQ(worker.start(), StartResult::started);
-  worker.queue_compaction(0);
-  begun.await(1);
-  worker.queue_compaction(1);
-  begun.await(2);
-
-  std::thread closer([&] { EXPECT_TRUE(worker.shutdown().complete); });
-  joins_begun.await(1);
-  first_may_end.open();
-  joins_begun.await(2);  // so the first is joined, and known as such
-  std::thread other([&] {
-    NumberedSync::thread::current = 1;
-    EXPECT_EQ(worker.wait_idle(Limit(std::chrono::seconds(0))), IdleResult::shut_down);
-    const auto report = worker.shutdown(ShutdownMode::cancel, Limit(std::chrono::seconds(0)));
-    EXPECT_FALSE(report.refused);
-    EXPECT_EQ(report.mode, ShutdownMode::cancel);
-  });
-  other.join();
-  closer.join();
+// Nor is it the kernel's number, which goes to another thread once one has ended: a child of fork
+// has another number and the same identity.
+TEST(Identity, is_not_the_number_that_the_kernel_gives_away) {
+  testing::FLAGS_gtest_death_test_style = "fast";
+  const auto own = Thread::current_id();
+  EXPECT_EXIT(std::_Exit(Thread::current_id() == own ? 0 : 1), testing::ExitedWithCode(0), "");
 }
 
 }  // namespace

@@ -13,8 +13,7 @@
 //                       It promises *no* memory ordering: who wakes synchronizes through something
 //                       else.
 //   thread              start(entry, argument), false if the system refuses; join(); joinable();
-//                       id_type; current_id(), which no other thread has that lives, nor soon after
-//                       one that has ended
+//                       id_type; current_id(), which no other thread of the process ever has
 //   cell<T>             plain shared data: read() and write() give the reference. Costs nothing
 //                       here; the model finds a race on it.
 //   shared_ptr<T>       as std::shared_ptr, and weak_ptr<T>, make_shared<T>(arguments...): for
@@ -151,15 +150,11 @@ struct KSTONE_EXPORT ProductionSync {
 
   class thread {
    public:
-    // The kernel's number where there is one: std::thread::id is given to the next thread as soon
-    // as one has been joined.
-#if defined(__linux__)
-    using id_type = long;
+    // A number of our own. The kernel gives its number away once a thread has ended, and
+    // std::thread::id goes to the next thread as soon as one has been joined: a stranger would be
+    // taken for a thread of the worker.
+    using id_type = std::uint64_t;
     static id_type current_id() noexcept;
-#else
-    using id_type = std::thread::id;
-    static id_type current_id() noexcept { return std::this_thread::get_id(); }
-#endif
 
     thread() = default;
 

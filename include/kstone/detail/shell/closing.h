@@ -84,7 +84,6 @@ void Shell<Sync>::join_threads(const Deadline& deadline) {
         mutex_.unlock();
         slots_[i].thread.join();
         mutex_.lock();
-        state_.write().crew.joined(i);
       }
     }
     // Stripes are still queued if it was never started, or every thread was ended by its job.

@@ -39,14 +39,13 @@ class Crew {
     threads_[index].alive = true;
     alive_workers_ += is_worker(index);
   }
-  // Its first step: from here on calls from it are known as such, until it was joined.
+  // Its first step: from here on calls from it are known as such, also those of destructors at its
+  // end. Nobody else is ever given its identity, so it need not be forgotten.
   void entered(std::uint32_t index, Id id) { threads_[index].id = id; }
   void left(std::uint32_t index) {
     threads_[index].alive = false;
     alive_workers_ -= is_worker(index);
   }
-  // The system may give its identity to a thread that is not ours.
-  void joined(std::uint32_t index) { threads_[index].id.reset(); }
 
   std::uint32_t alive_workers() const noexcept { return alive_workers_; }
   bool scan_alive() const { return threads_.back().alive; }
