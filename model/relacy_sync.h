@@ -293,6 +293,14 @@ struct RelacySync {
     }
   };
 
+  // Nor are they cancelled, or take signals.
+  struct cancellation_off {
+    ~cancellation_off() {}
+  };
+  struct signals_blocked {
+    ~signals_blocked() {}
+  };
+
   // Scenes do not fork; the tests of faults do.
   struct process {
     bool is_current() const { return true; }

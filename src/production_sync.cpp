@@ -90,6 +90,30 @@ bool ProductionSync::thread::start(void (*entry)(void*), void* argument) noexcep
 
 #if defined(__linux__)
 
+ProductionSync::signals_blocked::signals_blocked() noexcept {
+  sigset_t blocked;
+  sigfillset(&blocked);
+  // What the thread itself has done, where a blocked signal would kill the process or be lost, and
+  // what profilers send to each thread.
+  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT, SIGPROF}) {
+    sigdelset(&blocked, signal);
+  }
+  pthread_sigmask(SIG_BLOCK, &blocked, &before_);
+}
+
+ProductionSync::signals_blocked::~signals_blocked() {
+  pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+}
+
+#else
+
+ProductionSync::signals_blocked::signals_blocked() noexcept {}
+ProductionSync::signals_blocked::~signals_blocked() {}
+
+#endif
+
+#if defined(__linux__)
+
 // A system call for each request would cost twenty times what the request does, so the child is
 // marked when it is made.
 ProductionSync::process::process() noexcept {

@@ -7,7 +7,10 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "held.h"
 #include "kstone/background_worker_impl.h"
@@ -412,6 +415,57 @@ TEST(Cancellation, of_a_thread_in_wait_idle_waits_for_its_end) {
   waiter.join();
   EXPECT_TRUE(returned);
   EXPECT_EQ(held.worker.snapshot().waiting_callers, 0U);
+}
+
+// Both are set to what is not the default, and told as they were.
+std::pair<int, int> allow_cancellation() {
+  std::pair<int, int> before;
+  pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &before.first);
+  pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before.second);
+  return before;
+}
+
+TEST(Cancellation, that_a_job_or_sink_allows_is_off_again_after_it) {
+  Journal<std::pair<int, int>> found;
+  BackgroundWorker::Options options;
+  options.log = [&](LogLevel level, std::string_view) {
+    if (level == LogLevel::debug) {
+      found.add(allow_cancellation());
+    }
+  };
+  BackgroundWorker worker(
+      CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 2,
+      [&](CompactionContext& context) {
+        found.add(allow_cancellation());
+        if (context.stripe_id() == 0) {
+          throw std::runtime_error("also if it throws");
+        }
+        return CompactionOutcome::done();
+      },
+      options);
+  worker.queue_compaction(0);
+  worker.queue_compaction(1);
+  EXPECT_EQ(worker.start(), StartResult::started);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_TRUE(worker.shutdown().complete);
+  EXPECT_EQ(found.events(), (std::vector<std::pair<int, int>>(
+                                5, std::pair(PTHREAD_CANCEL_DISABLE, PTHREAD_CANCEL_DEFERRED))));
+}
+
+TEST(Cancellation, of_a_caller_whose_sink_can_be_cancelled_waits_for_its_end) {
+  std::atomic<bool> returned{false};
+  BackgroundWorker::Options options;
+  options.log = [](LogLevel, std::string_view) { pthread_testcancel(); };
+  BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 1, do_nothing, options);
+  std::thread caller([&] {
+    pthread_cancel(pthread_self());
+    EXPECT_EQ(worker.start(), StartResult::started);
+    returned = true;
+    pthread_testcancel();
+    ADD_FAILURE() << "the caller's own state is as before";
+  });
+  caller.join();
+  EXPECT_TRUE(returned);
 }
 
 TEST(Jobs, an_exception_without_a_text_is_contained) {

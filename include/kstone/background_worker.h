@@ -85,6 +85,11 @@ class basic_background_worker {
     // None by default: failed compactions then show in the snapshot and in the report only. It must
     // not end its thread.
     LogSink log = {};
+    // True: the worker's threads have the signal mask of the caller of `start`. Else, on Linux,
+    // they block all signals but those of faults and profilers (SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+    // SIGTRAP, SIGSYS, SIGABRT, SIGPROF), so that handlers run on threads of the application. A
+    // process that a job makes inherits the mask: set an empty one before it runs another program.
+    bool keep_signal_mask = false;
   };
 
   // Stripes are `0 .. stripe_count - 1`. Allocates all that requests and dispatch will ever need;

@@ -31,7 +31,8 @@ basic_background_worker<Sync>::basic_background_worker(CompactionConfig config, 
           {.job = std::move(job),
            .scan = options.scan ? [this, scan = std::move(options.scan)] { scan(*this); }
                                 : std::function<void()>(),
-           .log = std::move(options.log)})) {}
+           .log = std::move(options.log),
+           .keep_signal_mask = options.keep_signal_mask})) {}
 
 template <class Sync>
 basic_background_worker<Sync>::~basic_background_worker() {

@@ -19,6 +19,8 @@
 //   shared_ptr<T>       as std::shared_ptr, and weak_ptr<T>, make_shared<T>(arguments...): for
 //                       engines that publish snapshots so. The worker shares nothing in this way.
 //   clock               now(), nanoseconds since some fixed point, monotonic
+//   cancellation_off    while it lives, a cancellation of this thread waits; then all is as before
+//   signals_blocked     while it lives, threads are born that take no signals but those of faults
 //   process             is_current(): false in a child that was forked since the object was made
 //   name(object, text)  what histories call the object; nothing here
 //   check(bool, text)   an invariant of the worker; aborts with the text
@@ -41,6 +43,7 @@
 
 #if defined(__linux__)
 #include <pthread.h>
+#include <signal.h>
 #endif
 
 #include "kstone/detail/futex_semaphore.h"
@@ -51,17 +54,25 @@ namespace kstone {
 namespace detail {
 
 // While it lives, pthread_cancel of this thread has to wait: an unwinding out of the middle of a
-// wait would leave the worker's accounts wrong and a mutex unlocked twice.
+// wait would leave the worker's accounts wrong and a mutex unlocked twice. What code of the engine
+// sets meanwhile ends with it.
 class CancellationOff {
 #if defined(__linux__)
  public:
-  CancellationOff() noexcept { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
-  ~CancellationOff() { pthread_setcancelstate(before_, nullptr); }
+  CancellationOff() noexcept {
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state_before_);
+    pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &type_before_);
+  }
+  ~CancellationOff() {
+    pthread_setcanceltype(type_before_, nullptr);
+    pthread_setcancelstate(state_before_, nullptr);
+  }
   CancellationOff(const CancellationOff&) = delete;
   CancellationOff& operator=(const CancellationOff&) = delete;
 
  private:
-  int before_ = 0;
+  int state_before_ = 0;
+  int type_before_ = 0;
 #else
  public:
   ~CancellationOff() {}
@@ -169,6 +180,23 @@ struct KSTONE_EXPORT ProductionSync {
 
    private:
     std::thread native_;
+  };
+
+  using cancellation_off = detail::CancellationOff;
+
+  // While it lives, this thread takes no signals but those of faults and profilers, and those that
+  // it creates are born so: one that set its own mask would take signals until it has. On Linux.
+  class signals_blocked {
+   public:
+    signals_blocked() noexcept;
+    ~signals_blocked();
+    signals_blocked(const signals_blocked&) = delete;
+    signals_blocked& operator=(const signals_blocked&) = delete;
+
+#if defined(__linux__)
+   private:
+    sigset_t before_;
+#endif
   };
 
   template <class T>

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
@@ -314,6 +315,74 @@ std::vector<pid_t> threads_of_this_process() {
   return threads;
 }
 
+sigset_t mask_of_this_thread() {
+  sigset_t mask;
+  pthread_sigmask(SIG_BLOCK, nullptr, &mask);
+  return mask;
+}
+
+// The numbers of the signals in it; SIGKILL, SIGSTOP and those of the C library never are.
+std::vector<int> numbers(const sigset_t& mask) {
+  std::vector<int> result;
+  for (int signal = 1; signal <= SIGRTMAX; ++signal) {
+    if (sigismember(&mask, signal) == 1) {
+      result.push_back(signal);
+    }
+  }
+  return result;
+}
+
+TEST(Signals, are_blocked_in_the_workers_threads_but_those_of_faults_and_profilers) {
+  std::vector<int> expected;
+  for (int signal = 1; signal <= SIGRTMAX; ++signal) {
+    const auto taken = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS,  SIGFPE,
+                        SIGILL,  SIGTRAP, SIGSYS,  SIGABRT, SIGPROF};
+    const bool of_the_library = signal >= 32 && signal < SIGRTMIN;
+    if (!of_the_library && std::find(taken.begin(), taken.end(), signal) == taken.end()) {
+      expected.push_back(signal);
+    }
+  }
+  Journal<std::vector<int>> of_scan;
+  Journal<std::vector<int>> of_job;
+  BackgroundWorker::Options options;
+  options.scan = [&](BackgroundWorker&) { of_scan.add(numbers(mask_of_this_thread())); };
+  BackgroundWorker worker(
+      CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 1,
+      [&](CompactionContext&) {
+        of_job.add(numbers(mask_of_this_thread()));
+        return CompactionOutcome::done();
+      },
+      options);
+  const auto before = numbers(mask_of_this_thread());
+  EXPECT_EQ(worker.start(), StartResult::started);
+  EXPECT_EQ(numbers(mask_of_this_thread()), before) << "the caller's own";
+  worker.queue_compaction(0);
+  of_scan.await(1);
+  of_job.await(1);
+  EXPECT_EQ(of_scan.events()[0], expected);
+  EXPECT_EQ(of_job.events()[0], expected);
+}
+
+TEST(Signals, are_those_of_the_caller_of_start_if_the_engine_wants_it) {
+  sigset_t mask;
+  sigemptyset(&mask);
+  sigaddset(&mask, SIGUSR2);
+  sigset_t before;
+  pthread_sigmask(SIG_SETMASK, &mask, &before);
+  Journal<std::vector<int>> of_job;
+  BackgroundWorker worker(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 1,
+                          [&](CompactionContext&) {
+                            of_job.add(numbers(mask_of_this_thread()));
+                            return CompactionOutcome::done();
+                          },
+                          {.keep_signal_mask = true});
+  EXPECT_EQ(worker.start(), StartResult::started);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  worker.queue_compaction(0);
+  of_job.await(1);
+  EXPECT_EQ(of_job.events()[0], std::vector<int>{SIGUSR2});
+}
+
 // The handler has no SA_RESTART: futex, condition variable and join are all interrupted.
 TEST(Signals, to_every_thread_wake_nobody_wrongly_and_lose_nothing) {
   struct sigaction action{};
@@ -324,7 +393,8 @@ TEST(Signals, to_every_thread_wake_nobody_wrongly_and_lose_nothing) {
                           [&](CompactionContext&) {
                             ++runs;
                             return CompactionOutcome::done();
-                          });
+                          },
+                          {.keep_signal_mask = true});
   EXPECT_EQ(worker.start(), StartResult::started);
   std::atomic<bool> ended{false};
   std::thread waiter([&] {

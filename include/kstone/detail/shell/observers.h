@@ -94,6 +94,7 @@ void Shell<Sync>::log(LogLevel level, const char* format, Arguments... arguments
     std::snprintf(text, sizeof text, format, arguments...);
   }
   try {
+    const typename Sync::cancellation_off off;  // a sink that writes is a cancellation point
     calls_.log(level, text);
   } catch (...) {
     // A sink that fails must not fail the worker, and there is nobody left to tell.

@@ -56,11 +56,12 @@ class Shell {
   using Context = basic_compaction_context<Sync>;
   using StatsAtomic = basic_compaction_stats_atomic<Sync>;
 
-  // What it calls of the user's.
+  // What it calls of the user's, and how.
   struct Calls {
     std::function<CompactionOutcome(Context&)> job;
     std::function<void()> scan;  // may be null
     LogSink log;                 // may be null
+    bool keep_signal_mask = false;
   };
 
   Shell(CompactionConfig config, StatsAtomic stats, std::uint32_t stripe_count, Calls calls);

@@ -6,6 +6,7 @@
 #include "kstone/cxx20.h"
 
 #include <cstdint>
+#include <optional>
 
 #include "kstone/detail/shell/shell.h"
 
@@ -56,6 +57,10 @@ StartResult Shell<Sync>::start() {
 
 template <class Sync>
 void Shell<Sync>::start_threads() {
+  std::optional<typename Sync::signals_blocked> blocked;
+  if (!calls_.keep_signal_mask) {
+    blocked.emplace();
+  }
   const auto& crew = state_.write().crew;
   const auto workers = config_.max_concurrent_compactions;
   // Captureless, so that `Sync::thread` needs no allocation for what it runs.

@@ -112,6 +112,7 @@ bool Shell<Sync>::contained([[maybe_unused]] Slot<Sync>& slot,
                             std::string& error, const Call& call) {
   bool returned = false;
   try {
+    const typename Sync::cancellation_off off;  // unless the call allows it, for itself
     call();
     returned = true;
 #if defined(__GLIBCXX__)
