@@ -20,6 +20,15 @@ std::string_view to_string(Submission answer) noexcept {
   return "unknown";
 }
 
+// On the thread of the job. Into a string of its own, so that the memory of the rest is free.
+void CompactionOutcome::cut_error() noexcept {
+  try {
+    error_ = std::string(error_, 0, 64);
+  } catch (...) {
+    error_ = std::string("out of memory");  // short enough to need none
+  }
+}
+
 std::string_view to_string(CompactionOutcome::Kind kind) noexcept {
   switch (kind) {
     case CompactionOutcome::Kind::done:

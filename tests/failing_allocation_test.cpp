@@ -7,6 +7,7 @@
 #include <new>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "test_support.h"
@@ -62,6 +63,12 @@ TEST(FailingAllocations, do_not_reach_requests_and_the_destructor) {
     worker.reset();
   }
   EXPECT_EQ(lines, 1) << "of the end";
+}
+
+TEST(FailingAllocations, leave_another_text_of_an_error_that_is_cut) {
+  std::string text(max_error_size + 1, 'x');
+  const FailingAllocations none;
+  EXPECT_EQ(CompactionOutcome::failed(std::move(text)).error(), "out of memory");
 }
 
 TEST(FailingAllocations, do_not_reach_the_end_however_many_callers_are_in_a_sink) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <atomic>
 
+#include <stdexcept>
+#include <string>
 #include "test_support.h"
 
 namespace kstone::test {
@@ -168,6 +170,24 @@ TEST(Jobs, the_first_error_is_kept) {
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   EXPECT_EQ(worker.snapshot().first_error, "stripe 2");
   EXPECT_EQ(worker.snapshot().episodes_failed, 3U);
+}
+
+TEST(Jobs, an_error_text_beyond_a_mebibyte_is_cut) {
+  const std::string whole(max_error_size, 'w');
+  EXPECT_EQ(CompactionOutcome::failed(whole).error(), whole);
+  const auto outcome = CompactionOutcome::retry(whole + "x");
+  EXPECT_EQ(outcome.kind(), CompactionOutcome::Kind::retry);
+  EXPECT_EQ(outcome.error(), std::string(64, 'w'));
+  EXPECT_LT(outcome.error().capacity(), 1000U) << "the rest is freed";
+
+  BackgroundWorker worker(
+      CompactionConfig(), CompactionStatsAtomic(), 1,
+      [&](CompactionContext&) -> CompactionOutcome { throw std::runtime_error(whole + "x"); });
+  EXPECT_EQ(worker.start(), StartResult::started);
+  worker.queue_compaction(0);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_EQ(worker.snapshot().first_error, std::string(64, 'w'));
+  EXPECT_EQ(worker.shutdown().first_error, std::string(64, 'w'));
 }
 
 }  // namespace

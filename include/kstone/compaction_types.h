@@ -47,7 +47,11 @@ enum class Submission : std::uint8_t {
 constexpr bool accepted(Submission answer) noexcept { return answer <= Submission::rerun_pending; }
 KSTONE_EXPORT std::string_view to_string(Submission answer) noexcept;
 
-// What became of one compaction. Only the failing kinds carry a text.
+// Beyond it the text of an error is cut to 64 bytes. It is copied by each report and snapshot,
+// while the worker's threads wait.
+inline constexpr std::size_t max_error_size = std::size_t{1} << 20;
+
+// What became of one compaction. Only the failing kinds carry a text, of `max_error_size` at most.
 class [[nodiscard]] CompactionOutcome {
  public:
   enum class Kind : std::uint8_t {
@@ -78,7 +82,12 @@ class [[nodiscard]] CompactionOutcome {
 
  private:
   explicit CompactionOutcome(Kind kind, std::string error = {})
-      : kind_(kind), error_(std::move(error)) {}
+      : kind_(kind), error_(std::move(error)) {
+    if (error_.size() > max_error_size) {
+      cut_error();
+    }
+  }
+  KSTONE_EXPORT void cut_error() noexcept;
 
   Kind kind_;
   std::string error_;
