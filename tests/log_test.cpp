@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <stdexcept>
 #include <thread>
@@ -99,6 +100,47 @@ TEST(Log, each_outcome_has_its_level_and_text) {
       {LogLevel::info, "shut down; of 6 episodes 3 were done, 2 failed, 1 cancelled, 0 discarded"}};
   std::sort(expected.begin(), expected.end());
   EXPECT_EQ(logged, expected);
+}
+
+TEST(Log, a_wait_before_the_start_is_a_warning_once) {
+  const Line warning{LogLevel::warn, "wait_idle: the worker has not been started"};
+  const auto lines_of = [](const auto& calls) {
+    Journal<Line> lines;
+    BackgroundWorker::Options options;
+    options.log = [&](LogLevel level, std::string_view text) {
+      lines.add({level, std::string(text)});
+    };
+    BackgroundWorker worker(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4,
+                            do_nothing, options);
+    calls(worker);
+    return lines.events();
+  };
+  EXPECT_EQ(lines_of([](BackgroundWorker& worker) {
+              worker.queue_compaction(0);
+              const Limit none = std::chrono::seconds(0);
+              EXPECT_EQ(worker.wait_idle(none), IdleResult::timed_out);
+              EXPECT_EQ(worker.wait_idle(none), IdleResult::timed_out);
+              EXPECT_EQ(worker.wait_idle(0, none).result, IdleResult::timed_out);
+              EXPECT_EQ(worker.snapshot().waiting_callers, 0U);
+            }),
+            std::vector<Line>{warning});
+  EXPECT_EQ(lines_of([](BackgroundWorker& worker) {
+              EXPECT_EQ(worker.wait_idle(1).result, IdleResult::idle);
+            }),
+            std::vector<Line>{warning});
+  const auto not_warned = lines_of([](BackgroundWorker& worker) {
+    EXPECT_EQ(worker.start(), StartResult::started);
+    EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+    worker.shutdown();
+    EXPECT_EQ(worker.wait_idle(), IdleResult::shut_down);
+  });
+  EXPECT_EQ(std::count(not_warned.begin(), not_warned.end(), warning), 0);
+  EXPECT_EQ(not_warned.size(), 2U);  // of the start and of the end
+  const auto closed = lines_of([](BackgroundWorker& worker) {
+    worker.shutdown();
+    EXPECT_EQ(worker.wait_idle(), IdleResult::shut_down);
+  });
+  EXPECT_EQ(std::count(closed.begin(), closed.end(), warning), 0);
 }
 
 TEST(Log, each_answer_of_start_has_its_line) {

@@ -64,6 +64,23 @@ bool Shell<Sync>::on_own_thread() const {
   return state.crew.has(current) || state.sink_calls.has(current);
 }
 
+// Who waits and has not started the worker has mostly forgotten to. It is a wait already, so that
+// the destructor leaves the sink alone.
+template <class Sync>
+void Shell<Sync>::warn_before_start() {
+  const auto& before = state_.read();
+  if (!calls_.log || before.started || before.warned_before_start || before.core.closed() ||
+      on_own_thread()) {
+    return;
+  }
+  state_.write().warned_before_start = true;
+  ++state_.write().idle_waiters;
+  mutex_.unlock();
+  log_on_caller(LogLevel::warn, "wait_idle: the worker has not been started");
+  mutex_.lock();
+  leave_wait();
+}
+
 // As log, on the thread of a caller of the worker, which is known as such while the sink runs.
 template <class Sync>
 template <class... Arguments>

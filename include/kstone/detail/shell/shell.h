@@ -96,6 +96,7 @@ class Shell {
     SchedulingCore core;
     Crew<Sync> crew;
     bool started = false;
+    bool warned_before_start = false;
     bool joining = false;  // a caller of shutdown joins the threads
     std::uint32_t idle_waiters = 0;
     StripeWaits stripe_waits;  // those of them that wait for one
@@ -103,8 +104,8 @@ class Shell {
     SinkCalls<Sync> sink_calls;
   };
 
-  // Starting: starting.h. stop(), compact(), join_threads() and log_end() release the mutex and
-  // take it again.
+  // Starting: starting.h. warn_before_start(), stop(), compact(), join_threads() and log_end()
+  // release the mutex and take it again.
   void start_threads() KSTONE_REQUIRES(mutex_);
   bool start_thread(std::uint32_t index, void (*entry)(void*)) KSTONE_REQUIRES(mutex_);
   void enter(const Slot<Sync>& slot) KSTONE_REQUIRES(mutex_);
@@ -153,6 +154,7 @@ class Shell {
   // Who looks, and the log: observers.h.
   std::size_t waiting_stripes() const KSTONE_REQUIRES(mutex_);
   bool on_own_thread() const KSTONE_REQUIRES(mutex_);
+  void warn_before_start() KSTONE_REQUIRES(mutex_);
   template <class... Arguments>
   void log_on_caller(LogLevel level, const char* format, Arguments... arguments)
       KSTONE_EXCLUDES(mutex_);

@@ -19,6 +19,7 @@ IdleResult Shell<Sync>::wait_idle(Limit limit) {
   check_process("wait_idle: called in a child of fork(), where the worker has no threads");
   const auto deadline = deadline_after(limit);
   ScopedLock lock(mutex_);
+  warn_before_start();
   if (const auto answer = first_answer_of_wait()) {
     return *answer;
   }
@@ -40,6 +41,7 @@ StripeIdle Shell<Sync>::wait_idle(std::uint32_t stripe_id, Limit limit) {
   }
   const auto deadline = deadline_after(limit);
   ScopedLock lock(mutex_);
+  warn_before_start();
   if (const auto answer = first_answer_of_wait()) {
     return StripeIdle{*answer, {}};
   }
