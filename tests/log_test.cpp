@@ -291,6 +291,36 @@ TEST(Log, a_sink_that_blocks_holds_up_no_other_caller_of_shutdown) {
   EXPECT_EQ(complete.events(), (std::vector<bool>{true, true, true}));
 }
 
+// On the threads of callers and on the worker's own; what a job causes is told.
+TEST(Log, a_sink_that_calls_start_is_not_called_for_that) {
+  Journal<std::string> lines;
+  BackgroundWorker* self = nullptr;
+  BackgroundWorker::Options options;
+  options.log = [&](LogLevel, std::string_view text) {
+    lines.add(std::string(text));
+    static_cast<void>(self->start());
+  };
+  BackgroundWorker worker(
+      CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 1,
+      [&](CompactionContext&) {
+        EXPECT_EQ(self->start(), StartResult::already_running);
+        return CompactionOutcome::done();
+      },
+      options);
+  self = &worker;
+  EXPECT_EQ(worker.start(), StartResult::started);
+  EXPECT_EQ(worker.start(), StartResult::already_running);
+  worker.queue_compaction(0);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  worker.shutdown();
+  EXPECT_EQ(lines.events(),
+            (std::vector<std::string>{
+                "started with 1 of 1 worker threads for 1 stripes",
+                "start: the worker runs already", "compaction of stripe 0 starts",
+                "start: the worker runs already", "compaction of stripe 0 ends: done",
+                "shut down; of 1 episodes 1 were done, 0 failed, 0 cancelled, 0 discarded"}));
+}
+
 TEST(LogDeathTest, destruction_from_a_sink_aborts_with_a_sentence) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
   EXPECT_DEATH(

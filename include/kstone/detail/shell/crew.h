@@ -7,7 +7,6 @@
 
 #include "kstone/cxx20.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -25,6 +24,7 @@ struct Slot {
   std::uint32_t index = 0;
   typename Sync::thread thread;
   typename Sync::template atomic<bool> stop_flag{false};
+  bool in_sink = false;  // touched by the thread alone
 };
 
 // ... and as the others see it. Guarded by the worker's mutex.
@@ -50,9 +50,14 @@ class Crew {
   std::uint32_t alive_workers() const noexcept { return alive_workers_; }
   bool scan_alive() const { return threads_.back().alive; }
   bool all_left() const { return alive_workers_ == 0 && !scan_alive(); }
-  bool has(Id id) const {
-    return std::any_of(threads_.begin(), threads_.end(),
-                       [id](const Thread& thread) { return thread.id == id; });
+  // The index of the thread that has it.
+  std::optional<std::uint32_t> find(Id id) const {
+    for (std::uint32_t i = 0; i < threads_.size(); ++i) {
+      if (threads_[i].id == id) {
+        return i;
+      }
+    }
+    return std::nullopt;
   }
 
  private:

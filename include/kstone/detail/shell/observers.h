@@ -61,7 +61,7 @@ template <class Sync>
 bool Shell<Sync>::on_own_thread() const {
   const auto current = Sync::thread::current_id();
   const auto& state = state_.read();
-  return state.crew.has(current) || state.sink_calls.has(current);
+  return state.crew.find(current) || state.sink_calls.has(current);
 }
 
 // Who waits and has not started the worker has mostly forgotten to. It is a wait already, so that
@@ -81,7 +81,8 @@ void Shell<Sync>::warn_before_start() {
   leave_wait();
 }
 
-// As log, on the thread of a caller of the worker, which is known as such while the sink runs.
+// On the thread of a caller, which is known as such while the sink runs. A line that the sink
+// itself causes is dropped: it would be called without end.
 template <class Sync>
 template <class... Arguments>
 void Shell<Sync>::log_on_caller(LogLevel level, const char* format, Arguments... arguments) {
@@ -91,16 +92,31 @@ void Shell<Sync>::log_on_caller(LogLevel level, const char* format, Arguments...
   typename SinkCalls<Sync>::Entry entry{Sync::thread::current_id()};
   {
     ScopedLock lock(mutex_);
-    state_.write().sink_calls.enter(entry);
+    auto& state = state_.write();
+    const auto own = state.crew.find(entry.caller);
+    if (state.sink_calls.has(entry.caller) || (own && slots_[*own].in_sink)) {
+      return;
+    }
+    state.sink_calls.enter(entry);
   }
-  log(level, format, arguments...);
+  tell(level, format, arguments...);
   ScopedLock lock(mutex_);
   state_.write().sink_calls.leave(entry);
 }
 
+// On a thread of the worker, which needs no mutex to be known.
 template <class Sync>
 template <class... Arguments>
-void Shell<Sync>::log(LogLevel level, const char* format, Arguments... arguments) const noexcept {
+void Shell<Sync>::log(Slot<Sync>& slot, LogLevel level, const char* format,
+                      Arguments... arguments) noexcept {
+  slot.in_sink = true;
+  tell(level, format, arguments...);
+  slot.in_sink = false;
+}
+
+template <class Sync>
+template <class... Arguments>
+void Shell<Sync>::tell(LogLevel level, const char* format, Arguments... arguments) const noexcept {
   if (!calls_.log) {
     return;
   }

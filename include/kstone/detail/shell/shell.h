@@ -159,7 +159,10 @@ class Shell {
   void log_on_caller(LogLevel level, const char* format, Arguments... arguments)
       KSTONE_EXCLUDES(mutex_);
   template <class... Arguments>
-  void log(LogLevel level, const char* format, Arguments... arguments) const noexcept
+  void log(Slot<Sync>& slot, LogLevel level, const char* format, Arguments... arguments) noexcept
+      KSTONE_EXCLUDES(mutex_);
+  template <class... Arguments>
+  void tell(LogLevel level, const char* format, Arguments... arguments) const noexcept
       KSTONE_EXCLUDES(mutex_);
 
   // A call in a forked child would be answered and never served, or wait for ever.

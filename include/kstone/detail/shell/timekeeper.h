@@ -22,7 +22,7 @@ void Shell<Sync>::scan(Slot<Sync>& slot) {
     mutex_.unlock();
     std::string error;
     if (!contained(slot, std::nullopt, error, [&] { calls_.scan(); })) {
-      log(LogLevel::warn, "the periodic scan failed: %s", error.c_str());
+      log(slot, LogLevel::warn, "the periodic scan failed: %s", error.c_str());
     }
     mutex_.lock();
     const Deadline next = Sync::clock::now() + interval;

@@ -85,7 +85,7 @@ void Shell<Sync>::compact(Slot<Sync>& slot) {
 template <class Sync>
 CompactionOutcome Shell<Sync>::run_job(Slot<Sync>& slot, std::uint32_t stripe_id,
                                        std::uint32_t attempt) {
-  log(LogLevel::debug, "compaction of stripe %u starts", stripe_id);
+  log(slot, LogLevel::debug, "compaction of stripe %u starts", stripe_id);
   Context context(CompactionRequest{stripe_id}, attempt, slot.stop_flag, stats_);
   auto outcome = CompactionOutcome::failed({});
   std::string error;
@@ -93,10 +93,11 @@ CompactionOutcome Shell<Sync>::run_job(Slot<Sync>& slot, std::uint32_t stripe_id
     outcome = CompactionOutcome::failed(std::move(error));
   }
   if (rule_of(outcome.kind()).is_failure()) {
-    log(LogLevel::warn, "compaction of stripe %u failed: %s", stripe_id, outcome.error().c_str());
+    log(slot, LogLevel::warn, "compaction of stripe %u failed: %s", stripe_id,
+        outcome.error().c_str());
   } else {
     const auto kind = to_string(outcome.kind());
-    log(LogLevel::debug, "compaction of stripe %u ends: %.*s", stripe_id,
+    log(slot, LogLevel::debug, "compaction of stripe %u ends: %.*s", stripe_id,
         static_cast<int>(kind.size()), kind.data());
   }
   return outcome;
@@ -173,10 +174,10 @@ void Shell<Sync>::leave(Slot<Sync>& slot) {
 template <class Sync>
 void Shell<Sync>::leave_unwound(Slot<Sync>& slot, std::optional<std::uint32_t> stripe_id) {
   if (stripe_id) {
-    log(LogLevel::error, "compaction of stripe %u ended its thread, which is gone for good",
+    log(slot, LogLevel::error, "compaction of stripe %u ended its thread, which is gone for good",
         *stripe_id);
   } else {
-    log(LogLevel::error, "the periodic scan ended its thread; it will not run again");
+    log(slot, LogLevel::error, "the periodic scan ended its thread; it will not run again");
   }
   mutex_.lock();
   Effects effects;
