@@ -287,7 +287,7 @@ bool Replay::of_engine(Thread& thread, const Event& event) {
       thread.error = thread.log->texts.at(event.before);
       thread.phase = Phase::ran;
       thread.unwound = event.detail != 0;
-      thread.owed_lines = setting_.has_sink && !thread.unwound ? 1 : 0;
+      thread.owed_lines = setting_.has_sink ? 1 : 0;
       return true;
     case Act::scan_end:
       ends(Frame::Kind::scan, "a scan ends that did not begin");

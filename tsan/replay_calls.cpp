@@ -2,6 +2,8 @@
 
 #include "replay_state.h"
 
+#include <algorithm>
+
 namespace kstone::trace {
 
 namespace {
@@ -90,10 +92,15 @@ bool Replay::on_own_thread(const Thread& thread) const {
   return (thread.role != Role::caller && !callers_.joined) || thread.in_sink != 0;
 }
 
-// Two holds for each line that is logged on a caller: it is noted before, and forgotten after.
-// True in the last of them.
+// Two holds for each line that is logged on a caller: it is noted before, and forgotten after. One
+// for a line that the sink itself causes, which is dropped. True in the last of them.
 bool Replay::logs(Thread& thread, Frame& frame) {
   if (!frame.noted) {
+    if (std::any_of(thread.frames.begin(), thread.frames.end(),
+                    [](const Frame& outer) { return outer.kind == Frame::Kind::sink; })) {
+      unlock(thread);
+      return --frame.lines == 0;
+    }
     ++thread.in_sink;
     frame.noted = true;
     thread.owed_lines = 1;
@@ -164,14 +171,28 @@ bool Replay::start_thread(Thread& thread, Role role) {
 // -- Waiting --------------------------------------------------------------------------------------
 
 void Replay::wait_idle(Thread& thread, Frame& frame) {
-  if (frame.at == At::waits) {
+  if (frame.at == At::warns && frame.lines != 0) {
+    logs(thread, frame);
+  } else if (frame.at == At::waits) {
     go_on_waiting(thread, frame);
   } else {
+    if (frame.at == At::warns) {
+      leave_wait(thread);
+    }
     begin_wait(thread, frame);
   }
 }
 
 void Replay::begin_wait(Thread& thread, Frame& frame) {
+  if (setting_.has_sink && !warned_before_start_ && state_.worker.may_start() &&
+      !on_own_thread(thread)) {
+    warned_before_start_ = true;
+    ++callers_.waiting;
+    frame.lines = 1;
+    frame.at = At::warns;
+    unlock(thread);
+    return;
+  }
   frame.answer = protocol::first_answer_of_wait(state_.worker, on_own_thread(thread));
   if (frame.answer != protocol::still_waits<std::uint64_t>) {
     finish_call(thread, frame);
@@ -219,11 +240,15 @@ void Replay::go_on_waiting(Thread& thread, Frame& frame) {
   if (frame.call == Call::wait_stripe && answer == static_cast<std::uint64_t>(IdleResult::idle)) {
     frame.answer = number_of(StripeIdle{IdleResult::idle, frame.last_end});
   }
+  leave_wait(thread);
+  finish_call(thread, frame);
+}
+
+void Replay::leave_wait(Thread& thread) {
   --callers_.waiting;
   if (callers_.tells_of_return(state_.worker)) {
     notify(thread, Change::thread_left, true);
   }
-  finish_call(thread, frame);
 }
 
 // -- Shutdown and destructor ----------------------------------------------------------------------
@@ -257,6 +282,7 @@ void Replay::shutdown(Thread& thread, Frame& frame) {
     case At::awaits_callers:
       await_callers(thread, frame);
       return;
+    case At::warns:
     case At::finished:
       illegal("the mutex is taken once more after the call was over");
   }
@@ -327,6 +353,7 @@ void Replay::join_next(Thread& thread, Frame& frame) {
   require(state_.worker.may_discard_queue(), "every thread is joined, and one is alive");
   state_.discard_queue();
   callers_.joined = true;
+  notify(thread, Change::thread_left, true);
   unlock(thread);
   frame.lines = setting_.has_sink ? 1 : 0;
   frame.at = setting_.has_sink ? At::logs : At::is_over;

@@ -30,6 +30,7 @@ struct Frame {
     entry,
     entry_of_destructor,
     has_woken,
+    warns,
     waits,
     has_joined,
     logs,
@@ -141,6 +142,7 @@ class Replay {
   void finish_call(Thread& thread, Frame& frame);
   bool on_own_thread(const Thread& thread) const;
   bool logs(Thread& thread, Frame& frame);
+  void leave_wait(Thread& thread);
   void snapshot(Thread& thread, Frame& frame);
   void start(Thread& thread, Frame& frame);
   std::uint32_t start_threads(Thread& thread);
@@ -175,6 +177,7 @@ class Replay {
   // The worker. Its words are, in each step, as the acting thread has recorded them.
   protocol::State<std::uint64_t, bool> state_;
   protocol::Callers<std::uint64_t, bool> callers_;
+  bool warned_before_start_ = false;
   std::vector<std::string> errors_ = {""};  // by the protocol's numbers
   bool destroyed_ = false;
 
