@@ -217,12 +217,19 @@ std::vector<ByHand> by_hand_of_waking() {
          s.worker.claim_sleeper_if(s.worker.wakes_another());
          s.worker.take(stripe(s));
        }},
-      {"take", "leaves the stripe at the head",
+      {"take", "leaves the stripe in the queue",
        [](State& s) {
-         const auto head = s.worker.head;
+         const auto queued = s.worker.queued;
          s.take(stripe(s));
-         s.worker.head = head;
+         s.worker.queued = queued;
+         stripe(s).queued = Condition(true);
        }},
+      {"adopt", "without the mark",
+       [](State& s) {
+         s.adopt(stripe(s));
+         stripe(s).word.under_way = Condition(false);
+       }},
+      {"adopt", "wakes nobody", [](State& s) { s.worker.adopt(stripe(s)); }},
       {"take_inbox", "twice the places",
        [](State& s) {
          const auto length = s.worker.control.length;
@@ -257,7 +264,7 @@ std::vector<ByHand> by_hand_of_ends() {
       {"finish done", "to the head of the queue",
        [](State& s) {
          s.finish(stripe(s), Kind::done, error());
-         stripe(s).queued_at = s.worker.head;
+         stripe(s).queued_at = s.worker.tail - s.worker.queued;
        }},
       {"finish unwound", "wakes nobody",
        [](State& s) {

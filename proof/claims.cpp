@@ -27,8 +27,12 @@ void add_all(Claims& claims, const Invariants& invariants) {
 
 void add_inside(Claims& claims, const State& state) {
   add_all(claims, protocol::invariants_of_worker(state.worker));
-  for (const auto& stripe : state.stripes) {
-    add_all(claims, protocol::invariants_inside(state.worker, stripe));
+  for (std::size_t i = 0; i < state.stripes.size(); ++i) {
+    add_all(claims, protocol::invariants_inside(state.worker, state.stripes[i]));
+    add_all(claims, protocol::invariants_of_places(state.worker, state.stripes[i]));
+    for (std::size_t k = 0; k < i; ++k) {
+      add_all(claims, protocol::invariants_of_two(state.stripes[i], state.stripes[k]));
+    }
   }
 }
 
@@ -39,13 +43,12 @@ void add_all_but_sums(Claims& claims, const State& state) {
   }
 }
 
-// A sum at a place, for the stripes that are told apart: what the worker says, less what they add.
-std::vector<protocol::Sum<Number>> less_stripes(const State& state, const Number& place,
-                                                std::size_t stripes) {
-  const auto nothing = protocol::sums(state.worker, Stripe(), place);
+// A sum, for the stripes that are told apart: what the worker says, less what they add.
+std::vector<protocol::Sum<Number>> less_stripes(const State& state, std::size_t stripes) {
+  const auto nothing = protocol::sums(state.worker, Stripe());
   std::vector<protocol::Sum<Number>> result(nothing.begin(), nothing.end());
   for (std::size_t i = 0; i < stripes; ++i) {
-    const auto shares = protocol::sums(state.worker, state.stripes[i], place);
+    const auto shares = protocol::sums(state.worker, state.stripes[i]);
     for (std::size_t k = 0; k < result.size(); ++k) {
       result[k].total = result[k].total - shares[k].of_stripe;
     }
@@ -53,68 +56,51 @@ std::vector<protocol::Sum<Number>> less_stripes(const State& state, const Number
   return result;
 }
 
-// Of the places that a step may be about, which is enough. Stripes that are not told apart add what
-// they add, and that is no less than nothing.
+// Stripes that are not told apart add what they add, and that is no less than nothing.
 void add_sums(Claims& claims, const State& state) {
-  const auto& worker = state.worker;
-  const Number moved = worker.tail - worker.inbox_from;
-  std::vector<Number> places = {any_number("place"), any_number("place") - moved, worker.head};
-  for (const auto& stripe : state.stripes) {
-    places.insert(places.end(), {stripe.queued_at, stripe.pushed_at, stripe.pushed_at + moved});
-  }
-  for (const auto& place : places) {
-    for (const auto& sum : less_stripes(state, place, state.stripes.size())) {
-      const bool all = state.stripes.size() < told_apart;
-      add(claims, sum.sentence, all ? sum.total.term == 0 : sum.total.term >= 0);
-    }
+  for (const auto& sum : less_stripes(state, state.stripes.size())) {
+    const bool all = state.stripes.size() < told_apart;
+    add(claims, sum.sentence, all ? sum.total.term == 0 : sum.total.term >= 0);
   }
 }
 
 constexpr std::size_t sum_of_running = 0;
 constexpr std::size_t sum_of_queue = 1;
-constexpr std::size_t sum_of_inbox = 2;
+constexpr std::size_t sum_of_arriving = 2;
 
-// What a step makes of each sum at any place: as it was, or, if the inbox arrives, those of the
-// inbox added to those of the queue, or nothing. It is the same for all stripes that are not told
-// apart, and the last of those that are stands for them.
+// What a step makes of each sum: as it was, or, if the inbox arrives, what will be queued added to
+// what is, or nothing. It is the same for all stripes that are not told apart, and the last of
+// those that are stands for them.
 void add_sums_behind(Claims& claims, const State& before, const State& after,
                      const Condition& arrives, const Condition& discards) {
-  const Number place = any_number("place");
-  const Number place_in_inbox = place - (before.worker.tail - before.worker.inbox_from);
-  const auto of = [&](const State& state, const Number& at, std::size_t stripes) {
-    return less_stripes(state, at, stripes);
-  };
-  const auto now = [&](std::size_t sum, const Number& is, const Number& was, const Number& moved) {
+  const auto now = [&](std::size_t sum, const Number& is, const Number& was,
+                       const Number& arriving) {
     const Number nothing(0);
-    const Number queue = choose(discards, nothing, choose(arrives, was + moved, was));
+    const Number queue = choose(discards, nothing, choose(arrives, was + arriving, was));
     const Number inbox = choose(arrives, nothing, was);
-    return is == (sum == sum_of_queue ? queue : sum == sum_of_inbox ? inbox : was);
+    return is == (sum == sum_of_queue ? queue : sum == sum_of_running ? was : inbox);
   };
   const auto stripes = before.stripes.size();
   const auto apart = std::min(stripes, told_apart - 1);
-  const auto was = of(before, place, apart);
-  const auto moved = of(before, place_in_inbox, apart);
-  const auto is = of(after, place, apart);
+  const auto was = less_stripes(before, apart);
+  const auto is = less_stripes(after, apart);
   for (std::size_t k = 0; k < is.size(); ++k) {
-    add(claims, is[k].sentence, now(k, is[k].total, was[k].total, moved[sum_of_inbox].total).term);
+    add(claims, is[k].sentence, now(k, is[k].total, was[k].total, was[sum_of_arriving].total).term);
     if (stripes == told_apart) {
-      const auto share = [&](const State& state, const Number& at, std::size_t sum) {
-        return protocol::sums(state.worker, state.stripes.back(), at)[sum].of_stripe;
+      const auto share = [&](const State& state, std::size_t sum) {
+        return protocol::sums(state.worker, state.stripes.back())[sum].of_stripe;
       };
       add(claims, is[k].sentence,
-          now(k, share(after, place, k), share(before, place, k),
-              share(before, place_in_inbox, sum_of_inbox))
-              .term);
+          now(k, share(after, k), share(before, k), share(before, sum_of_arriving)).term);
     }
   }
-  static_assert(sum_of_running == 0);
 }
 
 // What goes one way only.
 void add_never_back(Claims& claims, State before, State after) {
   const std::vector<std::string> ups = {
-      "head",        "tail",    "inbox_from", "closed", "applied", "words_closed", "mode",
-      "running_max", "started", "told",       "learnt", "ends",    "outcomes",     "compactions"};
+      "tail",    "inbox_from", "closed", "applied", "words_closed", "mode",       "running_max",
+      "started", "told",       "learnt", "ends",    "outcomes",     "compactions"};
   z3::expr holds = context().bool_val(true);
   const auto look = [&](const std::vector<Field>& was, const std::vector<Field>& is) {
     for (std::size_t i = 0; i < was.size(); ++i) {
@@ -151,8 +137,8 @@ void add_of_steps(Claims& claims, const Step& step, const State& before, const S
     add(claims, "nobody is overtaken: who waits keeps its place until it is taken or discarded",
         (implies(old.queued && now.queued, now.queued_at == old.queued_at) &&
          implies(old.pushed && now.pushed, now.pushed_at == old.pushed_at) &&
-         implies(old.pushed && !now.pushed && now.queued,
-                 now.queued_at - was.tail == old.pushed_at - was.inbox_from))
+         implies(old.arrives() && !now.pushed,
+                 now.queued && now.queued_at - was.tail == old.pushed_at - was.inbox_from))
             .term);
     if (!is_request) {
       add(claims, "a closed word counts rejected requests, and nothing else",
@@ -184,7 +170,7 @@ Number left_when_applied(const Stripe& stripe) {
 // Before closing, each step that neither asks for more nor has more work lowers this one. A factor
 // is what is to come of the thing, and one.
 Number left_when_open(const Worker& worker) {
-  return times(8, worker.control.length) + times(7, worker.queued()) + times(3, worker.owed) +
+  return times(8, worker.control.length) + times(7, worker.queued) + times(3, worker.owed) +
          times(2, worker.tokens) + worker.looking();
 }
 Number left_when_open(const Stripe& stripe) {
@@ -221,7 +207,7 @@ void add_ranking(Claims& claims, const Step& step, const State& was, const State
   add(claims, "once the mode is applied, each step of a thread or token leaves less to do",
       protocol::implies(was.worker.applied, falls(when_applied, step.of_threads ? 1 : 0)).term);
   const bool asks_for_more = begins(step.name, "request") || begins(step.name, "start") ||
-                             begins(step.name, "release more_work");
+                             begins(step.name, "adopt") || begins(step.name, "release more_work");
   if (!asks_for_more) {
     // What finish does is seen with release already; a thread that is unwound wakes another, and
     // both together lower it.
@@ -256,12 +242,11 @@ Claims known_of(const State& state, const Middle& middle) {
 Claims of_the_beginning(const State& state) {
   Claims claims;
   add_all_but_sums(claims, state);
-  const auto place = any_number("place");
-  for (const auto& sum : less_stripes(state, place, 0)) {
+  for (const auto& sum : less_stripes(state, 0)) {
     add(claims, sum.sentence, sum.total.term == 0);
   }
   for (const auto& stripe : state.stripes) {
-    for (const auto& sum : protocol::sums(state.worker, stripe, place)) {
+    for (const auto& sum : protocol::sums(state.worker, stripe)) {
       add(claims, sum.sentence, sum.of_stripe.term == 0);
     }
   }
@@ -300,17 +285,21 @@ Claims chosen(const State& state) {
     return claims;
   }
   const auto& worker = state.worker;
-  const auto names = protocol::sums(worker, Stripe(), worker.head);
-  Condition at_head = !worker.has_queued();
+  const auto names = protocol::sums(worker, Stripe());
+  Condition first = !worker.has_queued();
   Condition one_runs = worker.running == Number(0);
   Condition next_to_close = worker.words_closed == worker.stripes;
   for (std::size_t i = 0; i < state.stripes.size(); ++i) {
     const auto& stripe = state.stripes[i];
-    at_head = at_head || (stripe.queued && stripe.queued_at == worker.head);
+    Condition none_before = stripe.queued;
+    for (const auto& other : state.stripes) {
+      none_before = none_before && !(other.queued && other.queued_at < stripe.queued_at);
+    }
+    first = first || none_before;
     one_runs = one_runs || stripe.running;
     next_to_close = next_to_close || state.ids[i] == worker.words_closed;
   }
-  add(claims, names[sum_of_queue].sentence, at_head.term);
+  add(claims, names[sum_of_queue].sentence, first.term);
   add(claims, names[sum_of_running].sentence, one_runs.term);
   add(claims, "words close behind the worker, and before its mode is applied", next_to_close.term);
   return claims;
@@ -380,6 +369,8 @@ void add_progress(Claims& claims, const State& state, const Some& some) {
     put("a request is possible in every state", some({"request"}));
     put("a stripe that was claimed is pushed, unless the worker closes",
         implies(stripe.claimed && !w.closed, some({"push"})));
+    put("... or taken over, if somebody asks for it who is told `queued` and pushes nothing",
+        implies(stripe.asked() && stripe.idle() && !w.closed, some({"adopt"})));
   }
 }
 
@@ -393,9 +384,9 @@ void add_of_stripe(Claims& claims, const State& state, const Stripe& stripe, con
       implies(w.may_take(stripe), !stripe.running && !stripe.word.running));
   put("no request is lost: a stripe with requests waits, runs, or is about to be pushed",
       implies(stripe.asked(), stripe.claimed || stripe.pushed || stripe.queued || stripe.running));
-  put("one node: a stripe is claimed, pushed or queued, and not two of these",
-      !(stripe.claimed && stripe.pushed) && !(stripe.claimed && stripe.queued) &&
-          !(stripe.pushed && stripe.queued));
+  put("one node: a stripe is claimed, pushed or queued, and two of these only if it was taken over",
+      !(stripe.claimed && stripe.pushed) &&
+          implies(stripe.queued && (stripe.claimed || stripe.pushed), stripe.word.under_way));
   put("whoever takes the queue's head finds its word as a taker wants it",
       implies(stripe.queued && !w.closing(), stripe.word.may_take()));
   put("a compaction can end: its word says running, or is closed",

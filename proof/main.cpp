@@ -36,14 +36,9 @@ nlohmann::json document(const Proof& proof, double seconds) {
                       {"same", broken.same},
                       {"argument", broken.argument}});
   }
-  return {{"solver", "Z3 " + version()},
-          {"seconds", seconds},
-          {"steps", steps().size()},
-          {"proven", proof.proven()},
-          {"rows", rows},
-          {"breaks", breaks},
-          {"problems", proof.problems()},
-          {"impossible", proof.impossible()}};
+  return {{"solver", "Z3 " + version()}, {"seconds", seconds}, {"steps", steps().size()},
+          {"proven", proof.proven()},    {"rows", rows},       {"breaks", breaks},
+          {"problems", proof.problems()}};
 }
 
 void print(const Proof& proof, double seconds) {

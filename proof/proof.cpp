@@ -16,12 +16,6 @@ bool applies(const Step& step, std::size_t stripes) {
   return stripes > step.actor || (!step.needs_stripe && !step.from);
 }
 
-// Steps that are never possible, and why.
-const std::map<std::string, std::string> never = {
-    {"push of it before finish more_work",
-     "the worker's own request for the rest keeps the word above nothing, so that no call claims "
-     "the stripe"}};
-
 // Broken steps are looked at with so many stripes: that is a whole state, and not a part of one.
 constexpr std::size_t stripes_of_a_break = 2;
 
@@ -105,16 +99,8 @@ void Proof::ask(const Question& question, bool is_property, std::size_t stripes)
   Script script(question);
   const std::set<std::string> left_out = {options_.without};
   if (!asked.possible()) {
-    const auto why = never.find(question.name);
-    if (why == never.end()) {
-      problems_.push_back(name + ": never possible, so nothing is shown of it");
-    } else {
-      impossible_.push_back(name + ": never possible: " + why->second);
-    }
+    problems_.push_back(name + ": never possible, so nothing is shown of it");
     return;
-  }
-  if (never.count(question.name) != 0) {
-    problems_.push_back(name + ": said to be never possible, and is");
   }
   script.expect_possible();
   for (const auto& claim : question.claims) {
@@ -162,9 +148,6 @@ void Proof::break_step(const Step& step) {
   const Question question{"broken " + step.name, given(before), known_of(before, step.from), {}};
   Asked asked(question);
   Script script(question);
-  if (never.count(step.name) != 0) {
-    return;
-  }
   for (const auto& broken : breaks_of(step, before)) {
     Broken result{broken.name, {}, false, {}};
     Claims claims;

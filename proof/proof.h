@@ -5,7 +5,6 @@
 #ifndef KSTONE_PROOF_PROOF_H_
 #define KSTONE_PROOF_PROOF_H_
 
-#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -47,7 +46,6 @@ class Proof {
   const std::vector<Row>& rows() const { return rows_; }
   const std::vector<Broken>& breaks() const { return breaks_; }
   const std::vector<std::string>& problems() const { return problems_; }
-  const std::vector<std::string>& impossible() const { return impossible_; }
   int proven() const { return proven_; }
 
  private:
@@ -65,7 +63,6 @@ class Proof {
   std::vector<Row> rows_;
   std::vector<Broken> breaks_;
   std::vector<std::string> problems_;
-  std::vector<std::string> impossible_;
   int proven_ = 0;
 };
 

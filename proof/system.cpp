@@ -19,7 +19,8 @@ std::vector<Field> fields(Worker& worker) {
       {"sleepers", &w.control.sleepers.term},
       {"inbox_closed", &w.control.closed.term},
       {"inbox_from", &w.inbox_from.term},
-      {"head", &w.head.term},
+      {"arriving", &w.arriving.term},
+      {"queue_length", &w.queued.term},
       {"tail", &w.tail.term},
       {"closed", &w.closed.term},
       {"words_closed", &w.words_closed.term},
@@ -35,21 +36,30 @@ std::vector<Field> fields(Worker& worker) {
       {"tokens", &w.tokens.term},
   };
   // A field that is forgotten here would keep its initial value.
-  static_assert(sizeof(Worker) == 21 * sizeof(Number) && sizeof(Number) == sizeof(Condition));
+  static_assert(sizeof(Worker) == 22 * sizeof(Number) && sizeof(Number) == sizeof(Condition));
   return result;
 }
 
 std::vector<Field> fields(Stripe& stripe, const std::string& prefix) {
   auto& s = stripe;
   std::vector<Field> result = {
-      {"requests", &s.word.requests.term},  {"word_running", &s.word.running.term},
-      {"word_closed", &s.word.closed.term}, {"claimed", &s.claimed.term},
-      {"pushed", &s.pushed.term},           {"queued", &s.queued.term},
-      {"stripe_running", &s.running.term},  {"pushed_at", &s.pushed_at.term},
-      {"queued_at", &s.queued_at.term},     {"rerun_owed", &s.rerun_owed.term},
-      {"attempts", &s.attempts.term},       {"discarded", &s.discarded.term},
-      {"unfinished", &s.unfinished.term},   {"released", &s.released.term},
-      {"requested", &s.requested.term},     {"compactions_started", &s.started.term},
+      {"requests", &s.word.requests.term},
+      {"word_running", &s.word.running.term},
+      {"word_closed", &s.word.closed.term},
+      {"under_way", &s.word.under_way.term},
+      {"claimed", &s.claimed.term},
+      {"pushed", &s.pushed.term},
+      {"queued", &s.queued.term},
+      {"stripe_running", &s.running.term},
+      {"pushed_at", &s.pushed_at.term},
+      {"queued_at", &s.queued_at.term},
+      {"rerun_owed", &s.rerun_owed.term},
+      {"attempts", &s.attempts.term},
+      {"discarded", &s.discarded.term},
+      {"unfinished", &s.unfinished.term},
+      {"released", &s.released.term},
+      {"requested", &s.requested.term},
+      {"compactions_started", &s.started.term},
   };
   const auto add = [&result](const std::string& name, auto& numbers) {
     int i = 0;
@@ -61,7 +71,7 @@ std::vector<Field> fields(Stripe& stripe, const std::string& prefix) {
   add("learnt", s.learnt);
   add("ends", s.ends);
   add("outcomes", s.outcomes);
-  static_assert(sizeof(Stripe) == (16 + 3 + 3 + 4 + kinds) * sizeof(Number));
+  static_assert(sizeof(Stripe) == (17 + 3 + 3 + 4 + kinds) * sizeof(Number));
   for (auto& field : result) {
     field.name = prefix + field.name;
   }
@@ -153,7 +163,7 @@ std::vector<Step> free_steps(std::size_t actor) {
   std::vector<Step> result = {
       step(
           "request", [](const State&) { return Condition(true); },
-          [actor](State& s) { Worker::request(s.stripes[actor]); }),
+          [actor](State& s) { s.worker.request(s.stripes[actor]); }),
       step(
           "push", [actor](const State& s) { return s.worker.may_push(s.stripes[actor]); },
           [actor](State& s) { s.worker.push(s.stripes[actor], s.ids[actor]); }),
@@ -184,16 +194,12 @@ std::vector<Step> thread_steps() {
       step(
           "start", [](const State& s) { return s.worker.may_start(); },
           [](State& s) { s.worker.start(any_number("threads")); }, false),
-      // The rule for when to do so is the worker's: when the queue is empty.
+      // By threads and by who waits, whenever they please.
       step(
-          "take_inbox",
-          [](const State& s) {
-            return s.worker.may_take_inbox() && !s.worker.has_queued() &&
-                   s.worker.looking() != Number(0);
-          },
-          [](State& s) { s.take_inbox(); }, false),
+          "take_inbox", [](const State& s) { return s.worker.may_take_inbox(); },
+          [](State& s) { s.take_inbox(); }),
       step(
-          "take", [](const State& s) { return s.worker.may_take(s.stripes[of_step]); },
+          "take", [](const State& s) { return s.may_take(s.stripes[of_step]); },
           [](State& s) { s.take(s.stripes[of_step]); }),
       step(
           "sleep", [](const State& s) { return s.worker.may_sleep(); },
@@ -201,6 +207,22 @@ std::vector<Step> thread_steps() {
       step(
           "leave", [](const State& s) { return s.worker.may_leave(); },
           [](State& s) { s.worker.leave(); }, false),
+      step(
+          "adopt", [](const State& s) { return s.worker.may_adopt(s.stripes[of_step]); },
+          [](State& s) { s.adopt(s.stripes[of_step]); }),
+  };
+  result[2].promise = "first in, first out: what is taken was queued before all that stay";
+  result[2].keeps = [](const State& before, const State& after) {
+    Condition all(true);
+    for (std::size_t i = another; i < after.stripes.size(); ++i) {
+      all = all && (!after.stripes[i].queued ||
+                    before.stripes[of_step].queued_at < after.stripes[i].queued_at);
+    }
+    return all;
+  };
+  result[5].promise = "a stripe that is taken over waits from then on, and its node is under way";
+  result[5].keeps = [](const State&, const State& after) {
+    return after.stripes[of_step].queued && after.stripes[of_step].word.under_way;
   };
   result[0].promise = "start starts as many threads as the system gives, if it says so";
   result[0].keeps = [](const State& before, const State& after) {

@@ -30,15 +30,19 @@ struct Slice {
   Size size;
   bool histories = false;  // attempts, the most at once and the first error are part of the state
   bool quick = false;      // part of the run without --full
+  bool adopts = true;      // stripes are taken over
 };
 
 const std::vector<Slice> slices = {
     {"one stripe", {1, 2}, true, true},
     {"two stripes", {2, 2}, true, true},
-    {"three stripes", {3, 2}, true, true},
-    {"three stripes, three threads", {3, 3}, true, false},
-    {"four stripes, without histories", {4, 4}, false, false},
-    {"five stripes, without histories", {5, 3}, false, false},
+    {"three stripes, three threads, without histories", {3, 3}, false, true},
+    {"three stripes, nothing taken over", {3, 2}, true, true, false},
+    {"three stripes", {3, 2}, true, false},
+    {"four stripes, without histories", {4, 1}, false, false},
+    {"three stripes, three threads, nothing taken over", {3, 3}, true, false, false},
+    {"four stripes, without histories, nothing taken over", {4, 4}, false, false, false},
+    {"five stripes, without histories, nothing taken over", {5, 3}, false, false, false},
 };
 
 const char* abstraction(const Slice& slice) {
@@ -99,6 +103,7 @@ Key key_of(const Shell& shell, const Slice& slice) {
   for (const auto& stripe : shell.stripes) {
     key.put(stripe.word.requests, 2);
     key.put(stripe.running, 1);
+    key.put(stripe.word.under_way, 1);
     key.put(stripe.rerun_owed, 1);
     key.put(stripe.discarded, 1);
     key.put(stripe.unfinished, 1);
@@ -114,12 +119,16 @@ Key key_of(const Shell& shell, const Slice& slice) {
 }
 
 // Whatever could come next in some state.
-std::vector<Step> steps(const Size& size) {
+std::vector<Step> steps(const Slice& slice) {
+  const auto& size = slice.size;
   constexpr std::uint32_t more = 7;  // any number will do: the core only counts them
   std::vector<Step> result;
   for (std::uint32_t id = 0; id < size.stripes; ++id) {
     result.push_back({.call = Call::request, .stripe = id});
     result.push_back({.call = Call::list, .stripe = id});
+    if (slice.adopts) {
+      result.push_back({.call = Call::adopt, .stripe = id});
+    }
     for (std::uint32_t ending = 0; ending < std::size(endings); ++ending) {
       result.push_back({.call = Call::finish, .stripe = id, .ending = ending});
     }
@@ -163,6 +172,7 @@ struct Result {
   std::uint32_t depth = 0;
   std::uint64_t calls[static_cast<std::size_t>(last_call) + 1] = {};
   std::uint64_t ended_as[std::size(endings)] = {};
+  LateArrivals late{};
   bool complete = false;   // no state is left to be looked at
   std::string difference;  // empty if none was found
   std::vector<Step> path;  // the shortest to it
@@ -172,7 +182,7 @@ struct Result {
 class Enumeration {
  public:
   Enumeration(const Slice& slice, Fault fault, std::uint64_t states_max)
-      : slice_(slice), fault_(fault), states_max_(states_max), steps_(steps(slice.size)) {}
+      : slice_(slice), fault_(fault), states_max_(states_max), steps_(steps(slice)) {}
 
   Result run() {
     const auto begin = std::chrono::steady_clock::now();
@@ -219,9 +229,10 @@ class Enumeration {
       after.perform(step);
       System system(0, fault_);
       system.core = node.core;
-      const bool same_stripe = perform(system, node.shell, step);
-      const char* found = same_stripe ? difference(node.shell, node.core, after, system.core)
-                                      : "take() is the head of the protocol's queue";
+      const char* found = perform(system, node.shell, step, after);
+      if (found == nullptr) {
+        found = difference(node.shell, node.core, after, system.core);
+      }
       if (found == nullptr && node.shell.worker.applied &&
           !nearer_to_the_end(node.shell, after, step)) {
         found = "after closing, each take, end and leaving brings the end nearer";
@@ -229,6 +240,7 @@ class Enumeration {
       ++result_.transitions;
       ++result_.calls[static_cast<std::size_t>(step.call)];
       result_.ended_as[step.ending] += step.call == Call::finish;
+      count_late(node.shell, after, step, result_.late);
       if (found != nullptr) {
         result_.difference = found;
         result_.path = path();
@@ -247,7 +259,7 @@ class Enumeration {
     const auto left = [](const Shell& shell) {
       const auto owed = std::count_if(shell.stripes.begin(), shell.stripes.end(),
                                       [](const auto& stripe) { return stripe.rerun_owed; });
-      return 2 * (shell.worker.queued() + static_cast<std::uint32_t>(owed)) + shell.worker.running +
+      return 2 * (shell.worker.queued + static_cast<std::uint32_t>(owed)) + shell.worker.running +
              shell.worker.alive;
     };
     const bool moves =
@@ -304,10 +316,11 @@ std::string path_text(const Result& result) {
 }
 
 // Empty, or why a slice without a difference shows less than it says.
-std::string vacuous(const Result& result) {
+std::string vacuous(const Slice& slice, const Result& result) {
   for (std::size_t call = 0; call <= static_cast<std::size_t>(last_call); ++call) {
-    if (result.calls[call] == 0) {
-      return "call " + std::to_string(call) + " never came";
+    const bool comes = slice.adopts || call != static_cast<std::size_t>(Call::adopt);
+    if (comes != (result.calls[call] != 0)) {
+      return "call " + std::to_string(call) + (comes ? " never came" : " came");
     }
   }
   for (std::uint32_t ending = 0; ending < std::size(endings); ++ending) {
@@ -315,12 +328,15 @@ std::string vacuous(const Result& result) {
       return std::string("the ending \"") + endings[ending].name + "\" never came";
     }
   }
+  if (const char* late = never_came(result.late); slice.adopts && late != nullptr) {
+    return std::string("a late arrival never came: ") + late;
+  }
   return result.final_states == 0 ? "no final state was reached" : "";
 }
 
 bool enumerate(const Slice& slice, std::uint64_t states_max, json& report) {
   const auto result = Enumeration(slice, Fault::none, states_max).run();
-  const auto empty = result.difference.empty() && result.complete ? vacuous(result) : "";
+  const auto empty = result.difference.empty() && result.complete ? vacuous(slice, result) : "";
   const bool good = result.complete && empty.empty();
   std::cout << slice.name << " (" << slice.size.stripes << " stripes, " << slice.size.threads
             << " threads): " << result.states << " states, " << result.transitions
@@ -344,6 +360,8 @@ bool enumerate(const Slice& slice, std::uint64_t states_max, json& report) {
        {"states", result.states},
        {"transitions", result.transitions},
        {"final_states", result.final_states},
+       {"adoptions", result.calls[static_cast<std::size_t>(Call::adopt)]},
+       {"late_arrivals", result.late},
        {"depth", result.depth},
        {"complete", result.complete},
        {"passed", good},

@@ -8,6 +8,7 @@
 #define KSTONE_PROPTESTS_CORE_STEPS_H_
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -35,14 +36,19 @@ enum class Fault : std::uint8_t {
   ignore_strengthening,      // only the first mode counts
   count_first_request,       // the request that opened the episode counts as coalesced too
   lose_error,                // the text of a failure is not kept
+  leave_out_mark,            // a stripe that is taken over is not under way
+  enqueue_twice,             // a node that arrives late is linked whatever its stripe does
+  believe_node,              // ... is taken for a request, though none is in the word
+  drop_node,                 // ... is dropped, though a request is in the word
 };
-constexpr Fault last_fault = Fault::lose_error;
+constexpr Fault last_fault = Fault::drop_node;
 
 inline const char* to_string(Fault fault) {
   constexpr const char* names[] = {
       "none",           "forget_rerun",         "swap_ends",           "run_after_finish_running",
       "lose_discarded", "link_newest_first",    "lose_third",          "overlook_claim",
-      "overlook_rerun", "ignore_strengthening", "count_first_request", "lose_error"};
+      "overlook_rerun", "ignore_strengthening", "count_first_request", "lose_error",
+      "leave_out_mark", "enqueue_twice",        "believe_node",        "drop_node"};
   return names[static_cast<std::size_t>(fault)];
 }
 
@@ -53,10 +59,29 @@ struct System {
   explicit System(std::uint32_t stripe_count, Fault planted = Fault::none)
       : core(stripe_count), fault(planted) {}
 
-  void link(std::uint32_t id) {
-    if (fault != Fault::lose_third || core.queued() != 2) {
+  // The node of a stripe whose word has requests, or has none. What the core requires is looked at
+  // here, so that a fault is told of and not only fatal.
+  void link(std::uint32_t id, bool requested) {
+    if (core.stripe(id).under_way) {
+      link_late(id, requested);
+    } else if (core.stripe(id).state != State::idle) {
+      broken = "a stripe whose node arrives is idle, or under way";
+    } else if (fault != Fault::lose_third || core.queued() != 2) {
       core.enqueue(id);
     }
+  }
+  void link_late(std::uint32_t id, bool requested) {
+    core.arrive_late(id, (requested || fault == Fault::believe_node) && fault != Fault::drop_node);
+    if (fault == Fault::enqueue_twice && core.stripe(id).state != State::idle) {
+      link(id, requested);
+    }
+  }
+  detail::Effects adopt(std::uint32_t id) {
+    if (fault == Fault::leave_out_mark) {
+      core.enqueue(id);
+      return {.wake = detail::Effects::Wake::one_more};
+    }
+    return core.adopt(id);
   }
   void finish(std::uint32_t id, CompactionOutcome::Kind kind, bool requested) {
     using Kind = CompactionOutcome::Kind;
@@ -94,13 +119,16 @@ struct System {
 
   SchedulingCore core;
   Fault fault;
+  const char* broken = nullptr;  // of what the core requires
 };
 
 enum class Call : std::uint8_t {
   request,  // a call's step on the stripe's word
   list,     // ... and its second, if it claimed the stripe
   start,    // with `count` threads
-  admit,    // a thread takes the list
+  admit,    // the list is taken
+  // A stripe that is claimed, or listed since the list was taken, is taken over.
+  adopt,
   take,
   finish,
   leave,         // a thread that finds a closed core and an empty queue
@@ -131,7 +159,7 @@ inline constexpr Ending endings[] = {
 
 struct Step {
   Call call{};
-  std::uint32_t stripe = 0;  // request, list, finish
+  std::uint32_t stripe = 0;  // request, list, adopt, finish
   // Start: threads. take, close_stripe: that many more requests have just come.
   std::uint32_t count = 0;
   std::uint32_t ending = 0;                 // finish: of `endings`
@@ -151,6 +179,8 @@ inline std::string to_string(const Step& step) {
       return "start, " + std::to_string(step.count) + " threads";
     case Call::admit:
       return "take the list";
+    case Call::adopt:
+      return "adopt(" + stripe + ")";
     case Call::take:
       return "take()" + more;
     case Call::finish:
@@ -202,9 +232,11 @@ struct Shell : protocol::State<std::uint32_t, bool> {
         return worker.may_start() && step.count >= 1 && step.count <= size.threads;
       case Call::admit:
         return worker.may_take_inbox();
+      case Call::adopt:
+        return worker.may_adopt(stripe);
       case Call::take:
         return std::any_of(stripes.begin(), stripes.end(),
-                           [&](const auto& each) { return worker.may_take(each); }) &&
+                           [&](const auto& each) { return may_take(each); }) &&
                (!worker.closed || step.count == 0);
       case Call::finish:
         return worker.may_release(stripe);
@@ -235,6 +267,8 @@ struct Shell : protocol::State<std::uint32_t, bool> {
         return worker.start(step.count);
       case Call::admit:
         return take_inbox();
+      case Call::adopt:
+        return adopt(stripe);
       case Call::take: {
         auto& head = stripes[queue().front()];
         request(head, step.count);
@@ -273,65 +307,116 @@ struct Shell : protocol::State<std::uint32_t, bool> {
   }
 };
 
-// The calls of the core that the shell, in the state `before`, makes at `step`. False if the core
-// takes another stripe than the protocol.
-inline bool perform(System& system, const Shell& before, const Step& step) {
+// What a node that arrives late finds.
+enum class Late : std::uint8_t {
+  queued,           // its stripe waits already, or again
+  running,          // ... is being compacted
+  with_requests,    // ... is idle, and requested anew: the node brings it
+  without_request,  // ... is idle, and of no use
+  at_closing,       // any of these, as the worker closes
+};
+constexpr std::size_t late_count = 5;
+
+// How many so, at a step.
+using LateArrivals = std::array<std::uint64_t, late_count>;
+inline void count_late(const Shell& before, const Shell& after, const Step& step,
+                       LateArrivals& counts) {
+  for (std::size_t id = 0; id < before.stripes.size(); ++id) {
+    const auto& stripe = before.stripes[id];
+    if (stripe.pushed && stripe.word.under_way && !after.stripes[id].pushed) {
+      const auto finds = stripe.queued    ? Late::queued
+                         : stripe.running ? Late::running
+                         : stripe.asked() ? Late::with_requests
+                                          : Late::without_request;
+      ++counts[static_cast<std::size_t>(finds)];
+      counts[static_cast<std::size_t>(Late::at_closing)] += step.call == Call::close;
+    }
+  }
+}
+// The first that never came, or nullptr.
+inline const char* never_came(const LateArrivals& counts) {
+  constexpr const char* names[] = {"queued", "running", "idle, with requests",
+                                   "idle, without request", "at closing"};
+  const auto none = std::find(counts.begin(), counts.end(), 0U);
+  return none == counts.end() ? nullptr : names[none - counts.begin()];
+}
+
+// Every stripe of the list goes behind the core's queue, or is of no use.
+inline void admit(System& system, const Shell& before) {
+  auto list = before.inbox();
+  if (system.fault == Fault::link_newest_first) {
+    std::reverse(list.begin(), list.end());
+  }
+  for (const auto id : list) {
+    system.link(id, before.stripes[id].asked());
+  }
+}
+
+// The calls of the core that the shell, in the state `before`, makes at `step`; `after` it the
+// protocol has come to what it says. The sentence that does not hold of what they return or
+// require, or nullptr.
+inline const char* perform(System& system, const Shell& before, const Step& step,
+                           const Shell& after) {
+  using Wake = detail::Effects::Wake;
   auto& core = system.core;
-  const auto admit = [&] {
-    auto list = before.inbox();
-    if (system.fault == Fault::link_newest_first) {
-      std::reverse(list.begin(), list.end());
-    }
-    for (const auto id : list) {
-      system.link(id);
-    }
-  };
+  const auto wake = after.worker.has_queued() ? Wake::one_more : Wake::nobody;
   switch (step.call) {
     case Call::request:
     case Call::list:
     case Call::start:
     case Call::leave:
-      return true;
+      break;
     case Call::admit:
-      admit();
-      return true;
+      admit(system, before);
+      break;
+    case Call::adopt:
+      if (system.adopt(step.stripe).wake != wake) {
+        return "adopt() wakes another thread";
+      }
+      break;
     case Call::take: {
-      const auto id = core.take().stripe_id;
-      const bool same = id == before.queue().front();
-      if (same && !core.closed()) {
+      const auto taken = core.take();
+      const auto id = taken.stripe_id;
+      if (id != before.queue().front()) {
+        return "take() is the head of the protocol's queue";
+      }
+      if (taken.effects.wake != wake) {
+        return "take() wakes another thread if it leaves a stripe";
+      }
+      if (!core.closed()) {
         system.count_coalesced(before.stripes[id].word.requests + step.count - 1);
       }
-      return same;
+      break;
     }
     case Call::finish: {
       const auto& ending = endings[step.ending];
       const bool requested =
           core.closed() ? core.rerun_owed(step.stripe) : before.stripes[step.stripe].asked();
       if (requested || ending.kind == CompactionOutcome::Kind::more_work) {
-        admit();
+        admit(system, before);
       }
       system.finish(step.stripe, ending.kind, requested);
       if (ending.error != nullptr) {
         system.record_error(ending.error);
       }
-      return true;
+      break;
     }
     case Call::close:
-      admit();
+      admit(system, before);
       core.close({});
-      return true;
+      break;
     case Call::close_stripe:
       system.close_stripe(before.worker.words_closed,
                           before.stripes[before.worker.words_closed].word.requests + step.count);
-      return true;
+      break;
     case Call::apply:
       system.apply(step.mode, !before.worker.applied);
-      return true;
+      break;
     case Call::discard_queue:
       system.discard_queue();
-      return true;
+      break;
   }
-  return false;
+  return system.broken;
 }
 
 // The sentence that does not hold, or nullptr.
@@ -343,7 +428,7 @@ inline const char* difference_of_worker(const Shell& expected, const SchedulingC
   const auto& worker = expected.worker;
   KSTONE_MUST(core.closed() == worker.closed);
   KSTONE_MUST(core.mode() == static_cast<ShutdownMode>(worker.mode));
-  KSTONE_MUST(core.queued() == worker.queued());
+  KSTONE_MUST(core.queued() == worker.queued);
   KSTONE_MUST(core.has_queued() == worker.has_queued());
   KSTONE_MUST(core.running() == worker.running);
   KSTONE_MUST(core.running_max() == worker.running_max);
@@ -390,6 +475,7 @@ inline const char* difference_of_stripes(const Shell& expected, const Scheduling
                                        core.mode() == ShutdownMode::drain));  // C4
     KSTONE_MUST(stripe.discarded == like.discarded);
     KSTONE_MUST(stripe.unfinished == like.unfinished);
+    KSTONE_MUST(stripe.under_way == like.word.under_way);
     KSTONE_MUST(stripe.ended == like.ended());
     KSTONE_MUST(stripe.attempts == like.attempts);
     KSTONE_MUST(core.alive_episodes(id, 0) == like.opened() - like.ended());
@@ -413,6 +499,7 @@ inline const char* difference_of_answers(const Shell& expected, const Scheduling
     core.add_pending(id, requests + rejected, snapshot);
     const auto not_ended = stripe.told_opened() - core.stripe(id).ended;
     KSTONE_MUST(core.alive_episodes(id, requests) == not_ended);
+    KSTONE_MUST(core.closed() || core.can_adopt(id, requests) == expected.worker.may_adopt(stripe));
     KSTONE_MUST(core.closed() || core.stripe(id).state != SchedulingCore::State::queued ||
                 requests != 0);
     alive += not_ended;

@@ -78,7 +78,7 @@ Bool is_running(const Worker<Number, Bool>& worker) {
 
 template <class Number, class Bool>
 Number queue_size(const Worker<Number, Bool>& worker) {
-  return worker.queued() + worker.control.length;
+  return worker.queued + worker.arriving;
 }
 
 // wait_idle: a goal for each stripe, which is reached once all its episodes have ended that were

@@ -43,8 +43,7 @@ auto invariants_of_worker(const Worker<Number, Bool>& worker) {
                       natural(worker.asleep) && natural(worker.running) && natural(worker.owed) &&
                           natural(worker.tokens) && natural(worker.words_closed) &&
                           natural(worker.mode) && natural(control.sleepers) &&
-                          natural(control.length)},
-      Invariant<Bool>{"the queue's head is not behind its tail", !(worker.tail < worker.head)},
+                          natural(control.length) && natural(worker.arriving)},
       Invariant<Bool>{"the inbox names its newest stripe, unless it is empty",
                       equal(control.length == Number(0), control.newest == Number(0))},
       Invariant<Bool>{"the inbox is closed when the worker is",
@@ -86,20 +85,41 @@ struct Sum {
   Number of_stripe;
 };
 
-// The last two for any place.
 template <class Number, class Bool>
-auto sums(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& stripe,
-          const Number& place) {
-  const Number inbox_to = worker.inbox_from + worker.control.length;
+auto sums(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& stripe) {
   return std::array{
       Sum<Number>{"as many stripes run as the worker counts", worker.running,
                   one_if<Number>(stripe.running)},
-      Sum<Number>{"each place of the queue has one stripe, and none is queued elsewhere",
-                  one_if<Number>(!(place < worker.head) && place < worker.tail),
-                  one_if<Number>(stripe.queued && stripe.queued_at == place)},
-      Sum<Number>{"each place of the inbox has one stripe, and none is pushed elsewhere",
-                  one_if<Number>(!(place < worker.inbox_from) && place < inbox_to),
-                  one_if<Number>(stripe.pushed && stripe.pushed_at == place)},
+      Sum<Number>{"as many stripes are queued as the worker counts", worker.queued,
+                  one_if<Number>(stripe.queued)},
+      Sum<Number>{"as many stripes of the inbox will be queued as the worker counts",
+                  worker.arriving, one_if<Number>(stripe.arrives())},
+      Sum<Number>{"the inbox is as long as it says", worker.control.length - worker.arriving,
+                  one_if<Number>(stripe.pushed && !stripe.arrives())},
+  };
+}
+
+// Of places, which hold in the middle of a compaction's end as well.
+template <class Number, class Bool>
+auto invariants_of_places(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& stripe) {
+  return std::array{
+      Invariant<Bool>{"what is queued next has a place behind all that are",
+                      implies(stripe.queued, stripe.queued_at < worker.tail)},
+      Invariant<Bool>{
+          "a stripe of the inbox has a place there",
+          implies(stripe.pushed, !(stripe.pushed_at < worker.inbox_from) &&
+                                     stripe.pushed_at < worker.inbox_from + worker.control.length)},
+  };
+}
+
+// ... of any two stripes.
+template <class Number, class Bool>
+auto invariants_of_two(const Stripe<Number, Bool>& a, const Stripe<Number, Bool>& b) {
+  return std::array{
+      Invariant<Bool>{"no two stripes have one place in the queue",
+                      implies(a.queued && b.queued, a.queued_at != b.queued_at)},
+      Invariant<Bool>{"no two stripes have one place in the inbox",
+                      implies(a.pushed && b.pushed, a.pushed_at != b.pushed_at)},
   };
 }
 
@@ -139,10 +159,13 @@ auto invariants_outside(const Worker<Number, Bool>& worker, const Stripe<Number,
           equal(Bool(word.closed), id < worker.words_closed) && !(word.requests < Number(0))},
       Invariant<Bool>{
           "a stripe that is wanted waits, runs, or is claimed",
-          implies(stripe.claimed, stripe.idle() && !stripe.pushed && stripe.asked()) &&
+          implies(stripe.claimed && !word.under_way, stripe.idle() && stripe.asked()) &&
               implies(stripe.asked(), stripe.claimed || stripe.pushed || !stripe.idle())},
-      Invariant<Bool>{"a stripe in the inbox is neither queued nor runs",
-                      implies(stripe.pushed, stripe.idle())},
+      Invariant<Bool>{"a node is in one place, and says that it is under way unless it brings the "
+                      "stripe",
+                      !(stripe.claimed && stripe.pushed) &&
+                          implies(word.under_way, stripe.claimed || stripe.pushed) &&
+                          implies(stripe.pushed && !word.under_way, stripe.idle())},
       Invariant<Bool>{"the inbox names the stripe that was pushed last",
                       implies(stripe.pushed && stripe.pushed_at + Number(1) ==
                                                    worker.inbox_from + worker.control.length,
@@ -150,10 +173,12 @@ auto invariants_outside(const Worker<Number, Bool>& worker, const Stripe<Number,
       Invariant<Bool>{"a re-run is owed only behind a closed word",
                       implies(stripe.rerun_owed, word.closed)},
       Invariant<Bool>{"an open word says running while its stripe runs, a closed one never",
-                      implies(word.running, stripe.running && !word.closed) &&
+                      implies(word.running, stripe.running) &&
+                          !(word.closed && (word.running || word.under_way)) &&
                           implies(stripe.running && !word.closed, word.running)},
       Invariant<Bool>{"what waits in an open worker is wanted by its word",
-                      implies(!word.closed && (stripe.pushed || stripe.queued), stripe.asked())},
+                      implies(!word.closed && ((stripe.pushed && !word.under_way) || stripe.queued),
+                              stripe.asked())},
       Invariant<Bool>{"what callers were told is what the worker has learnt and the word holds",
                       answered(Submission::queued) && answered(Submission::coalesced) &&
                           answered(Submission::rerun_pending)},
@@ -172,17 +197,30 @@ const char* broken_inside(const State<Number, bool>& state) {
   }
   return nullptr;
 }
-// The first sum that is not what the stripes add up to at some place, or nullptr.
+// The first sum that is not what the stripes add up to, or nullptr.
 template <class Number>
-const char* broken_sum(const State<Number, bool>& state, const Number& place) {
-  const auto totals = sums(state.worker, Stripe<Number, bool>(), place);
+const char* broken_sum(const State<Number, bool>& state) {
+  const auto totals = sums(state.worker, Stripe<Number, bool>());
   for (std::size_t i = 0; i < totals.size(); ++i) {
     Number sum = 0;
     for (const auto& stripe : state.stripes) {
-      sum += sums(state.worker, stripe, place)[i].of_stripe;
+      sum += sums(state.worker, stripe)[i].of_stripe;
     }
     if (sum != totals[i].total) {
       return totals[i].sentence;
+    }
+  }
+  return nullptr;
+}
+template <class Number>
+const char* broken_of_two(const State<Number, bool>& state) {
+  for (auto a = state.stripes.begin(); a != state.stripes.end(); ++a) {
+    for (auto b = state.stripes.begin(); b != a; ++b) {
+      for (const auto& each : invariants_of_two(*a, *b)) {
+        if (!each.holds) {
+          return each.sentence;
+        }
+      }
     }
   }
   return nullptr;
@@ -195,24 +233,21 @@ const char* broken(const State<Number, bool>& state) {
       return each.sentence;
     }
   }
-  std::vector<Number> places;
-  for (Number place = worker.head; place != worker.tail; ++place) {
-    places.push_back(place);
-  }
-  for (Number i = 0; i != worker.control.length; ++i) {
-    places.push_back(worker.inbox_from + i);
-  }
   Number id = 0;
   for (const auto& stripe : state.stripes) {
-    places.insert(places.end(), {stripe.queued_at, stripe.pushed_at});
     for (const auto& each : invariants_outside(worker, stripe, id++)) {
       if (!each.holds) {
         return each.sentence;
       }
     }
+    for (const auto& each : invariants_of_places(worker, stripe)) {
+      if (!each.holds) {
+        return each.sentence;
+      }
+    }
   }
-  for (const auto& place : places) {
-    if (const char* sentence = broken_sum(state, place)) {
+  for (const char* sentence : {broken_sum(state), broken_of_two(state)}) {
+    if (sentence != nullptr) {
       return sentence;
     }
   }

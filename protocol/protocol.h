@@ -5,8 +5,8 @@
 // its guard, `x` its update, atomic. Closing, taking the inbox and discarding are one of the worker
 // and the same of every stripe, whatever their number: those have a part for a stripe and a part
 // for the worker, and `State`, which is some number of stripes, has them whole. Threads are counts.
-// Inbox and queue are no containers: a stripe that is in one has a number there, and those in the
-// queue are those from `head` to before `tail`, oldest first.
+// Inbox and queue are no containers: a stripe that is in one has a number there, and the order of
+// the numbers is that of the stripes. There may be gaps.
 //
 // Counts of what happened are of each stripe; of the worker they are sums over all stripes.
 // Numbers are as `words.h` has them, so all of it can be instantiated with a solver's terms.
@@ -18,6 +18,7 @@
 #ifndef KSTONE_PROTOCOL_PROTOCOL_H_
 #define KSTONE_PROTOCOL_PROTOCOL_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <iterator>
 #include <numeric>
@@ -36,7 +37,8 @@ struct Stripe {
   StripeWord<Number, Bool> word;
 
   // Between the two steps of the call that was told `queued`; in the inbox; in the queue; being
-  // compacted.
+  // compacted. The first two are where its node is, the others where it is itself: both at once
+  // only if its word says that the node is under way.
   Bool claimed{false};
   Bool pushed{false};
   Bool queued{false};
@@ -64,6 +66,8 @@ struct Stripe {
   Bool idle() const { return !queued && !running; }
   // The word has requests that no compaction has taken.
   Bool asked() const { return !word.closed && word.requests != Number(0); }
+  // It will be queued when the inbox is taken: its node is what brings it.
+  Bool arrives() const { return pushed && (!word.under_way || (idle() && asked())); }
 
   // Episodes: as callers were told, and as far as the worker has learnt.
   Number told_opened() const {
@@ -124,10 +128,11 @@ struct Worker {
 
   ControlWord<Number, Bool> control;
   Number inbox_from{0};  // the number of the inbox's oldest stripe
+  Number arriving{0};    // stripes of the inbox that will be queued when it is taken
 
   // The mutex guards what follows. Whoever closes keeps it until the mode is applied.
-  Number head{0};
-  Number tail{0};
+  Number queued{0};  // stripes
+  Number tail{0};    // the number of the one that is queued next
   Bool closed{false};
   Number words_closed{0};  // those of the stripes below
   Bool applied{false};
@@ -144,20 +149,21 @@ struct Worker {
   Number tokens{0};  // posted, and nobody has woken by them yet
 
   Bool closing() const { return closed && !applied; }
-  Bool has_queued() const { return head != tail; }
-  Number queued() const { return tail - head; }
+  Bool has_queued() const { return queued != Number(0); }
   Number looking() const { return alive - running - asleep; }
 
   // -- Requests: two steps without the mutex ------------------------------------------------------
 
   // A Submission.
-  static Number request(Stripe& stripe) {
+  Number request(Stripe& stripe) {
+    const Bool arrived = stripe.arrives();
     const Number answer = stripe.word.answer();
     for (int i = 0; i < 3; ++i) {
       stripe.told[i] = stripe.told[i] + one_if<Number>(answer == Number(i));
     }
-    stripe.claimed = stripe.claimed || answer == number_of<Number>(Submission::queued);
+    stripe.claimed = stripe.claimed || stripe.word.may_claim();
     stripe.word.request();
+    recount(arrived, stripe);
     return answer;
   }
 
@@ -166,6 +172,7 @@ struct Worker {
     stripe.claimed = Bool(false);
     stripe.pushed = Bool(true);
     stripe.pushed_at = inbox_from + control.length;
+    recount(Bool(false), stripe);
     owed = owed + one_if<Number>(control.wakes());
     control.push(id);
   }
@@ -185,26 +192,40 @@ struct Worker {
     alive = threads;
   }
 
-  // Every stripe of the inbox goes behind the queue, in the order of pushing. Threads do so when
-  // the queue is empty, and before a stripe is put back.
+  // Every stripe of the inbox goes behind the queue, in the order of pushing, unless it was taken
+  // over and nobody has asked for it since. Threads do so when the queue is empty, and before a
+  // stripe is put back.
   Bool may_take_inbox() const { return control.may_take_inbox(); }
   void arrive_if(const Bool& condition, Stripe& stripe) const {
-    const Bool arrives = condition && stripe.pushed;
+    const Bool arrives = condition && stripe.arrives();
     enqueue_if(arrives, stripe, tail + (stripe.pushed_at - inbox_from));
     open_if(arrives, stripe);
+    stripe.word.clear_mark_if(condition && stripe.pushed);
     stripe.pushed = stripe.pushed && !condition;
   }
   void take_inbox_if(const Bool& condition) {
     const Number taken = choose(condition, control.length, Number(0));
     tail = tail + taken;
     inbox_from = inbox_from + taken;
+    queued = queued + choose(condition, arriving, Number(0));
+    arriving = choose(condition, Number(0), arriving);
     control.take_inbox_if(condition);
   }
 
-  // The head of the queue.
+  // Whoever waits, or looks, takes over a stripe whose node has not come out of the inbox: its
+  // requester may be suspended.
+  Bool may_adopt(const Stripe& stripe) const { return !closed && stripe.idle() && stripe.asked(); }
+  void adopt(Stripe& stripe) {
+    const Bool arrived = stripe.arrives();
+    stripe.word.mark();
+    open_if(Bool(true), stripe);
+    append_if(Bool(true), stripe);
+    recount(arrived, stripe);
+  }
+
+  // The first of the queue.
   Bool may_take(const Stripe& stripe) const {
-    return !closing() && stripe.queued && stripe.queued_at == head && looking() != Number(0) &&
-           stripe.word.may_take();
+    return !closing() && stripe.queued && looking() != Number(0) && stripe.word.may_take();
   }
   void take(Stripe& stripe) {
     stripe.queued = Bool(false);
@@ -213,7 +234,7 @@ struct Worker {
     stripe.started = stripe.started + Number(1);
     stripe.learn_coalesced_if(!closed);
     stripe.word.take();
-    head = head + Number(1);
+    queued = queued - Number(1);
     running = running + Number(1);
     running_max = choose(running_max < running, running, running_max);
   }
@@ -248,6 +269,7 @@ struct Worker {
     const Bool worked(kind == Kind::done || kind == Kind::nothing_to_do);
     const Bool more_work(kind == Kind::more_work);
     const Bool requested = stripe.requested;
+    const Bool arrived = stripe.arrives();
     stripe.running = Bool(false);
     stripe.released = Bool(false);
     running = running - Number(1);
@@ -265,6 +287,7 @@ struct Worker {
     const Bool goes_on = more_work && !requested && !closed;  // the same episode
     stripe.attempts = choose(requested, Number(0), stripe.attempts);
     append_if(requested || goes_on, stripe);
+    recount(arrived, stripe);
     first_error = choose(first_error == Number(0), error, first_error);
   }
 
@@ -333,9 +356,13 @@ struct Worker {
     stripe.discard_if(condition && stripe.queued);
     stripe.queued = stripe.queued && !condition;
   }
-  void discard_queue_if(const Bool& condition) { head = choose(condition, tail, head); }
+  void discard_queue_if(const Bool& condition) { queued = choose(condition, Number(0), queued); }
 
  private:
+  // After a step on the stripe, which arrived before it or did not.
+  void recount(const Bool& arrived, const Stripe& stripe) {
+    arriving = arriving + one_if<Number>(stripe.arrives()) - one_if<Number>(arrived);
+  }
   static void open_if(const Bool& condition, Stripe& stripe) {
     stripe.learn(Submission::queued, one_if<Number>(condition));
     stripe.attempts = choose(condition, Number(0), stripe.attempts);
@@ -347,6 +374,7 @@ struct Worker {
   void append_if(const Bool& condition, Stripe& stripe) {
     enqueue_if(condition, stripe, tail);
     tail = tail + one_if<Number>(condition);
+    queued = queued + one_if<Number>(condition);
   }
 };
 
@@ -359,7 +387,24 @@ struct State {
     worker.stripes = Number(count);
   }
 
+  // No other is queued before it.
+  Bool is_first(const Stripe& stripe) const {
+    Bool result(true);
+    for (const auto& other : stripes) {
+      if (&other != &stripe) {
+        result = result && (!other.queued || stripe.queued_at < other.queued_at);
+      }
+    }
+    return result;
+  }
+  Bool may_take(const Stripe& stripe) const { return worker.may_take(stripe) && is_first(stripe); }
+
   void take_inbox() { take_inbox_if(Bool(true)); }
+  // By itself; one sleeper is woken for all that are taken over under one hold of the mutex.
+  void adopt(Stripe& stripe) {
+    worker.adopt(stripe);
+    worker.claim_sleeper_if(worker.wakes_another());
+  }
   void take(Stripe& stripe) {
     worker.take(stripe);
     worker.claim_sleeper_if(worker.wakes_another());
@@ -396,12 +441,15 @@ struct State {
     return result;
   }
   std::vector<std::uint32_t> queue() const {
-    std::vector<std::uint32_t> result(worker.queued());
+    std::vector<std::uint32_t> result;
     for (std::uint32_t id = 0; id < stripes.size(); ++id) {
       if (stripes[id].queued) {
-        result.at(stripes[id].queued_at - worker.head) = id;
+        result.push_back(id);
       }
     }
+    std::sort(result.begin(), result.end(), [&](std::uint32_t a, std::uint32_t b) {
+      return stripes[a].queued_at < stripes[b].queued_at;
+    });
     return result;
   }
 

@@ -36,6 +36,7 @@ struct StripeWord {
   Number requests{0};  // since a thread took the stripe; once closed, rejected ones
   Bool running{false};
   Bool closed{false};
+  Bool under_way{false};  // taken over before its node came out of the inbox
 
   // Of a request, by the word alone: a Submission.
   Number answer() const {
@@ -44,7 +45,13 @@ struct StripeWord {
     return choose(closed, is(Submission::rejected_shutting_down),
                   choose(requests != Number(0), is(Submission::coalesced), open));
   }
+  // ... and of one that is told `queued`: whether it pushes the stripe.
+  Bool may_claim() const { return !closed && !running && !under_way && requests == Number(0); }
   void request() { requests = requests + Number(1); }
+
+  Bool may_mark() const { return !closed && !running && !under_way && requests != Number(0); }
+  void mark() { under_way = Bool(true); }
+  void clear_mark_if(const Bool& condition) { under_way = under_way && !condition; }
 
   // A closed word stays as it is: what is compacted then was taken over when it closed.
   Bool may_take() const { return closed || (!running && requests != Number(0)); }
@@ -63,7 +70,7 @@ struct StripeWord {
   Bool may_take_back() const { return !closed && Number(1) < requests; }
   void take_back_if(const Bool& condition) { requests = requests - one_if<Number>(condition); }
 
-  void close() { *this = {Number(0), Bool(false), Bool(true)}; }
+  void close() { *this = {Number(0), Bool(false), Bool(true), Bool(false)}; }
 };
 
 // The control word: the inbox, and who sleeps.

@@ -151,6 +151,35 @@ TEST(Requests, of_a_suspended_caller_cost_one_thread_and_not_more) {
   EXPECT_EQ(watch.tokens, 3U);
 }
 
+// The same, and somebody has looked at stripe 0 meanwhile, which moved it into the queue: the
+// thread that takes it does not look into the inbox, so the look wakes a thread for it.
+TEST(Requests, of_a_suspended_caller_cost_one_thread_also_after_a_look) {
+  using Worker = basic_background_worker<WatchedSync>;
+  WatchedSync::Watch watch;
+  Gate other;
+  Worker worker(CompactionConfig().with_max_concurrent(3), {}, 2, [&](Worker::Context& context) {
+    if (context.stripe_id() == 0) {
+      other.pass();
+    } else {
+      other.open();
+    }
+    return CompactionOutcome::done();
+  });
+  EXPECT_EQ(worker.start(), StartResult::started);
+  watch.sleeps.await(3);
+  std::thread suspended([&] {
+    watch.held = std::this_thread::get_id();
+    worker.queue_compaction(0);
+  });
+  watch.holding.pass();
+  EXPECT_EQ(worker.wait_idle(0, std::chrono::seconds(0)).result, IdleResult::timed_out);
+  EXPECT_EQ(watch.tokens, 1U);
+  worker.queue_compaction(1);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  watch.resume.open();
+  suspended.join();
+}
+
 TEST(Requests, from_many_threads_are_each_served_by_a_later_compaction) {
   constexpr std::uint32_t stripes = 8;
   constexpr int callers = 4;

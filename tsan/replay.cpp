@@ -50,7 +50,6 @@ Replay::Replay(const Setting& setting, const std::vector<const Log*>& logs)
 }
 
 Verdict Replay::run() {
-  Verdict verdict;
   try {
     read_words();
     read_holds();
@@ -67,23 +66,23 @@ Verdict Replay::run() {
     acting_ = nullptr;
     check_end();
   } catch (const Illegal& found) {
-    verdict.illegal = found.text;
+    verdict_.illegal = found.text;
     if (acting_ != nullptr) {
       const auto& events = acting_->log->events;
-      verdict.illegal +=
+      verdict_.illegal +=
           "; " + acting_->name + ", event " + std::to_string(acting_->next) +
           (acting_->next < events.size() ? ", " + show(events[acting_->next]) : ", the end");
     }
   }
-  verdict.transitions = control_.transitions().size();
+  verdict_.transitions = control_.transitions().size();
   for (const auto& word : words_) {
-    verdict.transitions += word.transitions().size();
+    verdict_.transitions += word.transitions().size();
   }
   for (const auto& thread : threads_) {
-    verdict.events += thread->log->events.size();
+    verdict_.events += thread->log->events.size();
   }
-  verdict.holds = holders_.size();
-  return verdict;
+  verdict_.holds = holders_.size();
+  return verdict_;
 }
 
 void Replay::add_thread(const Log& log, std::string name) {
@@ -158,9 +157,10 @@ const Event& Replay::take(Thread& thread, Act act) {
   return *event;
 }
 
-const Event& Replay::transition(Thread& thread, std::uint32_t object) {
+const Event& Replay::transition(Thread& thread, std::uint32_t object, const char* otherwise) {
+  const auto* next = peek(thread);
+  require(next != nullptr && next->act == Act::transition && next->object == object, otherwise);
   const auto& event = take(thread, Act::transition);
-  require(event.object == object, "a transition of another word than expected");
   if (holding_) {
     chain(object).seen_by_holder(event.version);
   }
@@ -178,8 +178,17 @@ std::uint64_t Replay::load(Thread& thread, std::uint32_t object) {
   return event.after;
 }
 
-StripeWord Replay::load_word(Thread& thread, std::uint32_t id) {
-  return protocol::stripe_word_of(load(thread, id));
+// With the mutex: requests may have come, the rest is as the last holder left it.
+protocol::Stripe<std::uint64_t, bool>& Replay::see_word(std::uint32_t id, std::uint64_t bits) {
+  auto& stripe = state_.stripes[id];
+  const auto word = protocol::stripe_word_of(bits);
+  require(word.under_way == stripe.word.under_way,
+          "a word says otherwise whether its node is under way than it must");
+  stripe.word = word;
+  return stripe;
+}
+protocol::Stripe<std::uint64_t, bool>& Replay::load_word(Thread& thread, std::uint32_t id) {
+  return see_word(id, load(thread, id));
 }
 ControlWord Replay::load_control(Thread& thread) {
   return protocol::control_word_of(load(thread, control_object));
@@ -249,10 +258,7 @@ bool Replay::of_call(Thread& thread, const Event& event) {
       thread.frames.pop_back();
       return true;
     case Act::post:
-      require(thread.owed_tokens == event.after, "tokens are posted that nobody owes");
-      thread.owed_tokens = 0;
-      tokens_ += event.after;
-      ++thread.next;
+      post(thread);
       return true;
     case Act::join:
       require(frame != nullptr && frame->joins, "a thread is joined by one that must not");
@@ -262,6 +268,12 @@ bool Replay::of_call(Thread& thread, const Event& event) {
     default:
       return false;
   }
+}
+
+void Replay::post(Thread& thread) {
+  require(thread.owed_tokens == take(thread, Act::post).after,
+          "tokens are posted that nobody owes");
+  tokens_ += std::exchange(thread.owed_tokens, 0);
 }
 
 // False if it is no end of the engine's code, nor the beginning of a sink, which anyone may call.
@@ -292,6 +304,7 @@ bool Replay::of_engine(Thread& thread, const Event& event) {
     case Act::scan_end:
       ends(Frame::Kind::scan, "a scan ends that did not begin");
       thread.phase = Phase::waits;
+      thread.has_scanned = true;
       thread.owed_lines = event.after != 0 && setting_.has_sink ? 1 : 0;
       return true;
     default:
@@ -336,7 +349,7 @@ void Replay::own_step(Thread& thread, const Event& event) {
 }
 
 // A call's two steps: on the stripe's word, which alone decides the answer, and, if that claimed
-// the stripe, on the control word.
+// the stripe, on the control word. The stripe is not claimed if its node is under way.
 void Replay::request(Thread& thread, Frame& frame) {
   const auto id = static_cast<std::uint32_t>(frame.argument);
   frame.at = At::finished;
@@ -349,9 +362,10 @@ void Replay::request(Thread& thread, Frame& frame) {
   const auto& event = transition(thread, id);
   auto word = protocol::stripe_word_of(event.before);
   frame.answer = word.answer();
+  const bool claims = word.may_claim();
   word.request();
   require(event.after == protocol::bits_of(word), "a request that is not counted");
-  if (static_cast<Submission>(frame.answer) == Submission::queued) {
+  if (claims) {
     push(thread, id);
   }
 }

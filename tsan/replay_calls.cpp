@@ -58,7 +58,7 @@ void Replay::call(Thread& thread, Frame& frame) {
     case Call::queue_compaction:
       illegal("a request takes the mutex");
     case Call::queue_size:
-      worker.control = load_control(thread);
+      see_waiting(thread);
       frame.answer = protocol::queue_size(worker);
       finish_call(thread, frame);
       return;
@@ -114,9 +114,9 @@ bool Replay::logs(Thread& thread, Frame& frame) {
 }
 
 void Replay::snapshot(Thread& thread, Frame& frame) {
-  state_.worker.control = load_control(thread);
+  see_waiting(thread);
   for (std::uint32_t id = 0; id < setting_.stripes; ++id) {
-    state_.stripes[id].word = load_word(thread, id);
+    load_word(thread, id);
   }
   frame.snapshot = protocol::snapshot_of(state_);
   frame.snapshot.waiting_callers = static_cast<std::uint32_t>(callers_.waiting + callers_.stopping);
@@ -184,8 +184,8 @@ void Replay::wait_idle(Thread& thread, Frame& frame) {
 }
 
 void Replay::begin_wait(Thread& thread, Frame& frame) {
-  if (setting_.has_sink && !warned_before_start_ && state_.worker.may_start() &&
-      !on_own_thread(thread)) {
+  if (setting_.has_sink && state_.worker.enabled && !warned_before_start_ &&
+      state_.worker.may_start() && !on_own_thread(thread)) {
     warned_before_start_ = true;
     ++callers_.waiting;
     frame.lines = 1;
@@ -198,20 +198,19 @@ void Replay::begin_wait(Thread& thread, Frame& frame) {
     finish_call(thread, frame);
     return;
   }
-  for (std::uint32_t id = 0; id < setting_.stripes; ++id) {
-    auto& stripe = state_.stripes[id];
-    if (frame.call == Call::wait_stripe && frame.argument != id) {
-      continue;
-    }
-    stripe.word = load_word(thread, id);
+  const bool one = frame.call == Call::wait_stripe;
+  const auto first = one ? static_cast<std::uint32_t>(frame.argument) : 0;
+  const auto last = one ? first + 1 : setting_.stripes;
+  adopt(thread, first, last, [&](std::uint32_t id) {
+    const auto& stripe = state_.stripes[id];
     if (stripe.alive() != 0) {
       frame.goals.emplace_back(id, protocol::goal_of(stripe));
     }
-  }
-  if (frame.call == Call::wait_stripe && frame.goals.empty()) {
-    const auto last = last_ends_.find(static_cast<std::uint32_t>(frame.argument));
+  });
+  if (one && frame.goals.empty()) {
+    const auto end = last_ends_.find(first);
     frame.answer = number_of(StripeIdle{
-        IdleResult::idle, last == last_ends_.end() ? std::nullopt : std::optional(last->second)});
+        IdleResult::idle, end == last_ends_.end() ? std::nullopt : std::optional(end->second)});
     finish_call(thread, frame);
     return;
   }

@@ -71,7 +71,8 @@ struct Thread {
   std::uint32_t stripe = 0;
   Kind outcome = Kind::done;
   std::string error = {};
-  bool unwound = false;  // out of its job
+  bool unwound = false;      // out of its job
+  bool has_scanned = false;  // and has not looked for late claims yet
   std::uint64_t owed_tokens = 0;
   std::uint32_t owed_lines = 0;
   std::uint32_t in_sink = 0;
@@ -101,9 +102,11 @@ class Replay {
 
   static const Event* peek(const Thread& thread);
   static const Event& take(Thread& thread, Act act);
-  const Event& transition(Thread& thread, std::uint32_t object);
+  const Event& transition(Thread& thread, std::uint32_t object,
+                          const char* otherwise = "a transition of another word than expected");
   std::uint64_t load(Thread& thread, std::uint32_t object);
-  StripeWord load_word(Thread& thread, std::uint32_t id);
+  protocol::Stripe<std::uint64_t, bool>& see_word(std::uint32_t id, std::uint64_t bits);
+  protocol::Stripe<std::uint64_t, bool>& load_word(Thread& thread, std::uint32_t id);
   ControlWord load_control(Thread& thread);
   const Event* exchange(Thread& thread, ControlWord& control, Step step);
 
@@ -111,6 +114,7 @@ class Replay {
   void outside(Thread& thread, const Event& event);
   bool of_call(Thread& thread, const Event& event);
   bool of_engine(Thread& thread, const Event& event);
+  void post(Thread& thread);
   void own_step(Thread& thread, const Event& event);
   void request(Thread& thread, Frame& frame);
   void push(Thread& thread, std::uint32_t id);
@@ -123,8 +127,11 @@ class Replay {
   // -----------------------
 
   void work(Thread& thread);
-  void admit(Thread& thread);
-  void push_again(const Event& taking);
+  bool admit(Thread& thread);
+  void admit_for_others(Thread& thread);
+  void wake_another(Thread& thread);
+  void push_again(Thread& thread, const Event& taking);
+  void arrive_late(Thread& thread, std::uint32_t id);
   void compact(Thread& thread);
   void claim_sleeper(Thread& thread);
   void finish(Thread& thread);
@@ -134,6 +141,10 @@ class Replay {
   void leave(Thread& thread);
   void scan(Thread& thread);
   void close(Thread& thread);
+  void adopt(Thread& thread, std::uint32_t first, std::uint32_t last,
+             const std::function<void(std::uint32_t)>& see);
+  void take_over(Thread& thread, std::uint32_t id);
+  void see_waiting(Thread& thread);
 
   // -- replay_calls.cpp: calls, with the mutex, and their answers
   // ----------------------------------
@@ -180,6 +191,8 @@ class Replay {
   bool warned_before_start_ = false;
   std::vector<std::string> errors_ = {""};  // by the protocol's numbers
   bool destroyed_ = false;
+
+  Verdict verdict_;
 
   // Sums for the end.
   std::uint64_t tokens_ = 0;

@@ -42,30 +42,62 @@ void Replay::work(Thread& thread) {
   compact(thread);
 }
 
-// Looks into the inbox, and takes what is there.
-void Replay::admit(Thread& thread) {
+// Looks into the inbox, and takes what is there. True if something was.
+bool Replay::admit(Thread& thread) {
+  bool taken = false;
   auto& worker = state_.worker;
   worker.control = load_control(thread);
   while (worker.may_take_inbox()) {
     if (const auto* taking = exchange(thread, worker.control, Step::take_inbox)) {
-      push_again(*taking);
+      push_again(thread, *taking);
       state_.take_inbox();
       worker.control = protocol::control_word_of(taking->after);
+      taken = true;
     }
+  }
+  return taken;
+}
+
+// By whoever takes nothing from the queue: what it has queued wakes a sleeper.
+void Replay::admit_for_others(Thread& thread) {
+  if (admit(thread)) {
+    wake_another(thread);
+  }
+}
+
+// The token is posted with the mutex.
+void Replay::wake_another(Thread& thread) {
+  claim_sleeper(thread);
+  if (thread.owed_tokens != 0) {
+    post(thread);
   }
 }
 
 // The record orders the pushes by the control word alone, so they are made up for when the inbox is
 // taken.
-void Replay::push_again(const Event& taking) {
+void Replay::push_again(Thread& thread, const Event& taking) {
   auto& worker = state_.worker;
   worker.control = ControlWord();
+  worker.arriving = 0;
   for (const auto id : steps_.taken(taking.version)) {
     auto& stripe = state_.stripes[id];
-    require(stripe.idle() && !stripe.pushed && worker.control.may_push(),
+    require((stripe.idle() || stripe.word.under_way) && !stripe.pushed && worker.control.may_push(),
             "a stripe is pushed that waits or runs already, or after closing");
+    if (stripe.word.under_way) {
+      arrive_late(thread, id);
+    }
     worker.push(stripe, id);
+    verdict_.late_arrivals_queued += stripe.word.under_way && stripe.arrives() ? 1U : 0U;
   }
+}
+
+// A node comes out of the inbox after its stripe was taken over: whoever takes it clears the mark.
+void Replay::arrive_late(Thread& thread, std::uint32_t id) {
+  const auto& event = transition(thread, id, "a node arrives late and its mark is not cleared");
+  auto word = see_word(id, event.before).word;
+  word.clear_mark_if(true);
+  require_made(word, event, "a late arrival changes more than the mark");
+  ++verdict_.late_arrivals;
 }
 
 void Replay::compact(Thread& thread) {
@@ -74,12 +106,12 @@ void Replay::compact(Thread& thread) {
   auto& stripe = state_.stripes[id];
   const Event* taking = nullptr;
   if (!worker.closed) {
-    taking = &transition(thread, id);
-    stripe.word = protocol::stripe_word_of(taking->before);
+    taking = &transition(thread, id, "the stripe that is first in the queue is not taken");
+    see_word(id, taking->before);
     require(!stripe.word.closed && stripe.word.may_take(),
             "a stripe is taken that nobody requested");
   }
-  require(worker.may_take(stripe), "a stripe is taken out of turn");
+  require(state_.may_take(stripe), "a stripe is taken out of turn");
   worker.take(stripe);
   if (taking != nullptr) {
     require_made(stripe.word, *taking, "a taken stripe is not marked running");
@@ -156,7 +188,7 @@ void Replay::release(Thread& thread) {
   const Event* releasing = nullptr;
   if (!worker.closed) {
     releasing = &transition(thread, thread.stripe);
-    stripe.word = protocol::stripe_word_of(releasing->before);
+    see_word(thread.stripe, releasing->before);
     require(!stripe.word.closed, "a compaction ends in a word that is closed");
   }
   require(worker.may_release(stripe), "a compaction ends in a word that does not run");
@@ -168,7 +200,7 @@ void Replay::release(Thread& thread) {
   }
   if (worker.takes_back(stripe, kind)) {
     const auto& event = transition(thread, thread.stripe);
-    stripe.word = protocol::stripe_word_of(event.before);
+    see_word(thread.stripe, event.before);
     require(stripe.word.may_take_back(), "the only request of a word is taken back");
     stripe.word.take_back_if(true);
     require_made(stripe.word, event, "the request of more work is not taken back");
@@ -209,6 +241,10 @@ void Replay::scan(Thread& thread) {
       thread.phase = Phase::scans;
       return;
     case protocol::Scan::awaits:
+      if (thread.has_scanned) {
+        thread.has_scanned = false;
+        adopt(thread, 0, setting_.stripes, {});
+      }
       unlock(thread, Change::closed);
       return;
   }
@@ -217,12 +253,11 @@ void Replay::scan(Thread& thread) {
 void Replay::close(Thread& thread) {
   const auto& event = transition(thread, control_object);
   require(steps_.step(event.version) == Step::close, "shutdown does not close the control word");
-  push_again(event);
+  push_again(thread, event);
   state_.close();
   for (std::uint32_t id = 0; id < setting_.stripes; ++id) {
     const auto& closing = transition(thread, id);
-    auto& stripe = state_.stripes[id];
-    stripe.word = protocol::stripe_word_of(closing.before);
+    auto& stripe = see_word(id, closing.before);
     require(!stripe.word.closed && state_.worker.may_close_stripe(id),
             "shutdown closes another word than is due");
     state_.worker.close_stripe(stripe);
@@ -230,6 +265,52 @@ void Replay::close(Thread& thread) {
   }
   notify(thread, Change::closed, false);
   tell_of_end(thread);
+}
+
+// Whoever waits, or looks, takes over what is claimed and late: first what has arrived meanwhile,
+// then what has not. One look at each word; `see` is told of the stripe as it is then.
+void Replay::adopt(Thread& thread, std::uint32_t first, std::uint32_t last,
+                   const std::function<void(std::uint32_t)>& see) {
+  for (auto id = first; id != last; ++id) {
+    auto& stripe = load_word(thread, id);
+    if (state_.worker.may_adopt(stripe)) {
+      admit_for_others(thread);
+      if (state_.worker.may_adopt(stripe)) {
+        take_over(thread, id);
+        wake_another(thread);
+      }
+    }
+    if (see) {
+      see(id);
+    }
+  }
+}
+
+void Replay::take_over(Thread& thread, std::uint32_t id) {
+  auto& stripe = state_.stripes[id];
+  const Event* marking = nullptr;
+  if (!stripe.word.under_way) {
+    marking = &transition(thread, id, "a stripe is taken over without a mark");
+    require(see_word(id, marking->before).word.may_mark(),
+            "a stripe is marked that runs, or that nobody requested");
+  }
+  state_.worker.adopt(stripe);
+  if (marking != nullptr) {
+    require_made(stripe.word, *marking, "the mark changes more than itself");
+  }
+  ++verdict_.adoptions;
+  verdict_.adoptions_by_scan += thread.role == Role::scan ? 1U : 0U;
+}
+
+// Who counts the stripes that wait lets nodes arrive that come late, since these are no stripes.
+void Replay::see_waiting(Thread& thread) {
+  if (std::any_of(state_.stripes.begin(), state_.stripes.end(),
+                  [](const auto& stripe) { return stripe.word.under_way; })) {
+    admit_for_others(thread);
+  }
+  auto& worker = state_.worker;
+  worker.control = load_control(thread);
+  worker.arriving = worker.control.length;  // a late one that comes just now is counted
 }
 
 }  // namespace kstone::trace

@@ -11,6 +11,7 @@
 
 #include "kstone/background_worker.h"
 #include "kstone/detail/words/stripe_word.h"
+#include "late_sync.h"
 #include "recording_sync.h"
 
 namespace kstone::stress {
@@ -59,39 +60,69 @@ struct RequestWithoutPublication : kstone::ProductionSync {
   };
 };
 
-// As the recorder, but its words say something else than they hold; `Fault` says what.
-template <class Fault>
-struct Lying : kstone::trace::RecordingSync {
-  struct Word : kstone::trace::VersionedWord {
-    using VersionedWord::VersionedWord;
-    std::uint64_t exchange(std::uint64_t value, std::memory_order order) {
-      return Fault::exchanged(value, VersionedWord::exchange(value, order));
-    }
-    std::uint64_t fetch_add(std::uint64_t amount, std::memory_order order) {
-      return Fault::added(VersionedWord::fetch_add(amount, order));
+// Whoever clears the mark of a node that arrived late lets go of its link without saying so.
+struct LateArrivalWithoutRelease : Late<kstone::ProductionSync> {
+  struct Word : Late<kstone::ProductionSync>::Word {
+    using LateWord::LateWord;
+    Word() noexcept = default;
+    std::uint64_t fetch_sub(std::uint64_t amount, std::memory_order order) noexcept {
+      const bool clears = amount == kstone::detail::StripeWord::under_way_bit;
+      return LateWord::fetch_sub(amount, clears ? std::memory_order_relaxed : order);
     }
   };
   template <class T>
   using atomic = std::conditional_t<std::is_same_v<T, std::uint64_t>, Word, std::atomic<T>>;
 };
 
+// As the recorder, but its words say something else than they hold; `Fault` says what.
+template <class Fault>
+struct Lying : Late<kstone::trace::RecordingSync> {
+  struct Word : Late<kstone::trace::RecordingSync>::Word {
+    using LateWord<kstone::trace::VersionedWord>::LateWord;
+    Word() noexcept = default;
+    std::uint64_t exchange(std::uint64_t value, std::memory_order order) {
+      return Fault::exchanged(value, VersionedWord::exchange(value, order));
+    }
+    std::uint64_t fetch_add(std::uint64_t amount, std::memory_order order) {
+      return Fault::added(LateWord::fetch_add(amount, order));
+    }
+    std::uint64_t fetch_sub(std::uint64_t amount, std::memory_order order) {
+      return Fault::subtracted(amount, LateWord::fetch_sub(amount, order));
+    }
+  };
+  template <class T>
+  using atomic = std::conditional_t<std::is_same_v<T, std::uint64_t>, Word, std::atomic<T>>;
+};
+
+struct NoLie {
+  static std::uint64_t exchanged(std::uint64_t, std::uint64_t before) { return before; }
+  static std::uint64_t added(std::uint64_t before) { return before; }
+  static std::uint64_t subtracted(std::uint64_t, std::uint64_t before) { return before; }
+};
+
 // Closing a word tells nothing of what stood in it: claimed stripes and those in the list are
 // forgotten.
-struct ForgetsWhatItCloses {
+struct ForgetsWhatItCloses : NoLie {
   static std::uint64_t exchanged(std::uint64_t value, std::uint64_t before) {
     return value == kstone::detail::StripeWord::closed_bit ? 0 : before;
   }
-  static std::uint64_t added(std::uint64_t before) { return before; }
 };
 
 // Now and then a request is told that there was one before it: nobody lists the stripe.
-struct LosesClaims {
-  static std::uint64_t exchanged(std::uint64_t, std::uint64_t before) { return before; }
+struct LosesClaims : NoLie {
   static std::uint64_t added(std::uint64_t before) {
     static std::atomic<unsigned> count{0};
     return before == 0 && count.fetch_add(1, std::memory_order_relaxed) % 16 == 0
                ? kstone::detail::StripeWord::one_request
                : before;
+  }
+};
+
+// A node that arrives late finds no requests, whatever came meanwhile: nobody queues the stripe.
+struct LosesLateArrivals : NoLie {
+  static std::uint64_t subtracted(std::uint64_t amount, std::uint64_t before) {
+    using Word = kstone::detail::StripeWord;
+    return amount == Word::under_way_bit ? before % Word::one_request : before;
   }
 };
 

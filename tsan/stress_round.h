@@ -24,6 +24,7 @@
 
 #include "kstone/background_worker.h"
 #include "kstone/background_worker_impl.h"
+#include "late_sync.h"
 #include "recording_sync.h"
 #include "trace.h"
 
@@ -147,7 +148,13 @@ struct Totals {
   std::uint64_t transitions_replayed = 0;
   std::uint64_t events_replayed = 0;
   std::uint64_t holds_replayed = 0;
+  std::uint64_t adoptions = 0;
+  std::uint64_t adoptions_by_scan = 0;
+  std::uint64_t late_arrivals = 0;
+  std::uint64_t late_arrivals_queued = 0;
   std::uint64_t tampered = 0;
+  std::uint64_t unmarked = 0;
+  std::uint64_t lost_arrivals = 0;
   std::uint64_t illegal = 0;
 };
 
@@ -169,6 +176,7 @@ class Round {
     setting_.has_scan = random() % 2 != 0;
     setting_.has_sink = random() % 2 != 0;
     jobs_end_threads_ = random() % 8 == 0 && !threads_stay;
+    lateness_ = 1U << (random() % 6);
     if (recorded) {
       main_log_.emplace();
       kstone::trace::current = &*main_log_;
@@ -191,13 +199,15 @@ class Round {
         config, stats, stripes_, [this](Context& context) { return job(context); }, options);
     calls_.emplace(Calls<Worker>{*worker_});
 
-    if (random() % 2 == 0) {
+    started_first_ = random() % 2 == 0;
+    if (started_first_) {
       start();
     }
     const auto requests = random() % 4 == 0 ? 2000 : 20 + random() % 400;
     for (int i = 0; i < requesters; ++i) {
       add_caller(random, [this, i, requests](Random& own) { request(own, i, requests); });
     }
+    add_caller(random, [this](Random& own) { meet_late_ones(own); });
     add_caller(random, [this, requests](Random& own) { control(own, own() % (requests / 4)); });
     add_caller(random,
                [this, requests](Random& own) { end(own, own() % (requests * requesters)); });
@@ -254,18 +264,28 @@ class Round {
   void request(Random& own, int requester, std::size_t requests) {
     // A busy machine makes each yield a long one.
     const auto pause = own() % 2 == 0 ? 0 : 8 + own() % 56;
+    std::uint32_t id = 0;
+    auto& late = late_[requester];
+    const std::function<void()> is_late = [&] {
+      late.store(id + 1, std::memory_order_relaxed);
+      while (late.load(std::memory_order_relaxed) != 0) {
+        std::this_thread::yield();
+      }
+    };
     for (std::size_t i = 0; i < requests; ++i) {
       progress_.fetch_add(1, std::memory_order_relaxed);
       if (pause != 0 && own() % pause == 0) {
         std::this_thread::yield();
       }
-      const auto id = static_cast<std::uint32_t>(own() % stripes_);
+      id = static_cast<std::uint32_t>(own() % stripes_);
       auto& cell = written_[static_cast<std::size_t>(requester) * stripes_ + id];
       const bool first = cell.value == 0;
       if (first) {
         cell.value = 1;
       }
+      before_push = own() % lateness_ == 0 || (i == 0 && !started_first_) ? &is_late : nullptr;
       const bool accepted = kstone::accepted(queue(id));
+      before_push = nullptr;
       if (first && accepted) {
         cell.visible_from.store(begun_[id].fetch_add(0, std::memory_order_relaxed) + 2,
                                 std::memory_order_relaxed);
@@ -273,6 +293,65 @@ class Round {
       if (own() % 64 == 0) {
         any_call(own);
       }
+    }
+    requesters_left_.fetch_sub(1, std::memory_order_relaxed);
+  }
+
+  // As long as there are requesters: those that are late, each until some calls have met it.
+  void meet_late_ones(Random& own) {
+    bool start_is_due = !started_first_;
+    while (requesters_left_.load(std::memory_order_relaxed) != 0) {
+      bool none = true;
+      for (auto& late : late_) {
+        if (const auto id = late.load(std::memory_order_relaxed); id != 0) {
+          none = false;
+          if (std::exchange(start_is_due, false)) {
+            start_under_late_ones();
+          } else {
+            meet(own, id - 1);
+          }
+          if (own() % 2 == 0) {
+            late.store(0, std::memory_order_relaxed);
+          }
+        }
+      }
+      if (none) {
+        std::this_thread::yield();
+      }
+    }
+  }
+
+  // So that the scan's thread finds them: it looks once in a round. There may be none.
+  void start_under_late_ones() {
+    start();
+    while (setting_.has_scan && !scanned_.load(std::memory_order_relaxed) && calls_->is_running()) {
+      std::this_thread::yield();
+    }
+  }
+
+  // No call here waits without a limit: the late one waits for this thread.
+  void meet(Random& own, std::uint32_t id) {
+    switch (own() % 8) {
+      case 0:
+        calls_->wait_idle(std::chrono::seconds(0));
+        return;
+      case 1:
+      case 2:
+        calls_->wait_idle(id, std::chrono::seconds(0));
+        return;
+      case 3:
+      case 4:
+        calls_->wait_idle(id, std::chrono::microseconds(own() % 1000));
+        queue(id);  // behind a compaction, unless none runs
+        return;
+      case 5:
+        start();
+        return;
+      case 6:
+        queue(id);
+        return;
+      default:
+        check_snapshot();
     }
   }
 
@@ -384,6 +463,7 @@ class Round {
 
   void scan() {
     kstone::trace::add({Act::scan_begin});
+    scanned_.store(true, std::memory_order_relaxed);
     for (unsigned i = 0; i < salt_ % 6; ++i) {
       call_from_inside(salt_ + i);
     }
@@ -546,6 +626,8 @@ class Round {
   const unsigned salt_;
   const std::uint32_t stripes_;
   bool jobs_end_threads_ = false;
+  bool started_first_ = false;  // before any request
+  std::uint32_t lateness_ = 0;  // of so many requests one is late, if it pushes
   kstone::trace::Setting setting_;
   std::vector<Written> written_;
   std::vector<int> compacted_;  // written by each compaction of a stripe: two at once would race
@@ -554,8 +636,12 @@ class Round {
   std::atomic<std::uint64_t> checked_{0};
   std::atomic<std::uint64_t> answers_[6] = {};
   std::atomic<std::uint64_t> progress_{0};  // requests
+  std::atomic<int> requesters_left_{requesters};
+  // The stripe, plus one, whose push each requester puts off until this is 0 again.
+  std::atomic<std::uint32_t> late_[requesters] = {};
   std::atomic<unsigned> lines_{0};
   std::atomic<bool> waited_{false};
+  std::atomic<bool> scanned_{false};
   std::optional<Log> main_log_;
   std::deque<Log> logs_;
   std::optional<Worker> worker_;

@@ -23,7 +23,7 @@ enum class Act : std::uint8_t {
            // says "in time"
   unlock,  // the same number; `object` is the Change that is waited for, if any
   notify,  // `object` is the Change, `after` 1 for all waiters
-  post,    // `after` tokens
+  post,    // `after` tokens; with or without the mutex
   sleep,   // waits for a token
   wake,    // has got one
   thread_start,  // `object` counts this thread's children, `after` is 1 if there is one now
@@ -122,6 +122,13 @@ struct Verdict {
   std::uint64_t transitions = 0;
   std::uint64_t events = 0;
   std::uint64_t holds = 0;
+
+  // Stripes that were taken over, and by the scan's thread. Nodes that came out of the inbox after
+  // that, and those of them that brought their stripe.
+  std::uint64_t adoptions = 0;
+  std::uint64_t adoptions_by_scan = 0;
+  std::uint64_t late_arrivals = 0;
+  std::uint64_t late_arrivals_queued = 0;
 };
 
 // Replays the logs of one worker's life, from before its construction to after its destruction.

@@ -49,7 +49,9 @@ class Shell;
 //     compaction wrote is visible to the next one of its stripe, and to whoever learns of its end
 //     through `wait_idle` or `shutdown`.
 //   - Nobody waits for a timer: a request wakes a sleeping thread, and every wait ends when
-//     `shutdown` is called.
+//     `shutdown` is called. A thread that the system suspends inside `queue_compaction` holds up
+//     the stripe that it asked for, until somebody waits for that or the scan has run (D36), or one
+//     of the worker's threads (D11).
 // *Lifetime*
 //   - The destructor does what `shutdown(ShutdownMode::finish_running)` without a limit does: it
 //     waits for running compactions, and discards queued ones, also those of a drain whose limit
@@ -78,7 +80,8 @@ class basic_background_worker {
   struct Options {
     // Called on a thread of its own when the worker starts, and again `check_interval_secs` after
     // each call has ended; it may queue stripes. A backstop for what an engine forgot to request:
-    // nothing here depends on it. None by default. If it throws, or its thread cannot be created,
+    // nothing here depends on it, but stripes whose requester is suspended (D36), which its thread
+    // takes over after each call. None by default. If it throws, or its thread cannot be created,
     // the log says so, and nothing else does. One that takes long asks `is_running`, which is false
     // once a shutdown has begun: the shutdown waits for it, and is not `complete` before.
     Scan scan = {};
@@ -107,7 +110,9 @@ class basic_background_worker {
   basic_background_worker& operator=(const basic_background_worker&) = delete;
 
   // Creates the threads; what was queued before starts now. Fewer threads than configured are a
-  // warning in the log; none at all is an error. Does not wait for jobs.
+  // warning in the log; none at all is an error. Does not wait for jobs. Threads that jobs have
+  // ended (pthread_exit) are not created anew: a worker that has lost all of them can only be shut
+  // down.
   [[nodiscard]] StartResult start();
 
   // Asks for a compaction of the stripe. Takes no lock, allocates nothing, calls no code of the
@@ -129,8 +134,10 @@ class basic_background_worker {
 
   // Waits until every request answered before the call has reached its end; requests that come
   // later are not waited for. Without a limit it waits as long as that takes; a limit of zero or
-  // less asks without waiting. Before `start` it waits for the start. O(stripes) at first, during
-  // which no thread takes up a stripe. Throws std::bad_alloc if there is no memory to note what to
+  // less asks without waiting. Before `start` it waits for the start, with a warning in the log the
+  // first time, for which no limit counts. What another thread has begun to request is taken over
+  // from it, in case that it is suspended. O(stripes) at first, during which no thread takes up a
+  // stripe. Throws std::bad_alloc if there is no memory to note what to
   // wait for.
   //
   // Memory ordering: after `idle`, what those compactions wrote is visible to the caller.
@@ -138,9 +145,9 @@ class basic_background_worker {
 
   // The same for one stripe: waits until its episodes that are alive at the call have ended, two at
   // the most, and says how the last of these did, or if none was alive, the latest. Other stripes,
-  // and later requests, are not waited for. O(1), allocates nothing; takes the mutex, so it is not
-  // for the path of a write. While somebody waits so, each end of a compaction looks at each who
-  // does.
+  // and later requests, are not waited for. It may have to move into the queue what others have
+  // requested, each stripe once; else O(1). Allocates nothing; takes the mutex, so it is not for
+  // the path of a write. While somebody waits so, each end of a compaction looks at each who does.
   //
   // Memory ordering: after `idle`, what those compactions wrote is visible to the caller.
   [[nodiscard]] StripeIdle wait_idle(std::uint32_t stripe_id, Limit limit = {});

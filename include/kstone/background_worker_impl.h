@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "kstone/background_worker.h"
+#include "kstone/detail/shell/adopting.h"
 #include "kstone/detail/shell/closing.h"
 #include "kstone/detail/shell/observers.h"
 #include "kstone/detail/shell/shell.h"

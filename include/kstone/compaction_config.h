@@ -1,4 +1,4 @@
-// What an engine author can set: the origin's `CompactionConfig`.
+// What an engine author can set: the `CompactionConfig` of the origin (contract section 2).
 //
 // Thread safety: a value; the worker copies it at construction.
 
@@ -14,7 +14,8 @@
 namespace kstone {
 
 // The limits that `BackgroundWorker`'s constructor checks. They come from the widths of the fields
-// in `ControlWord` and from what an interval in nanoseconds can hold.
+// in `ControlWord`, which holds a stripe plus one and a number of stripes, and from what an
+// interval in nanoseconds can hold (D17).
 inline constexpr std::uint32_t max_stripe_count = 1U << 24;
 inline constexpr std::uint32_t max_worker_threads = 4095;
 inline constexpr std::uint64_t max_check_interval_secs = 1'000'000'000;

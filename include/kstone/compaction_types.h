@@ -231,7 +231,8 @@ KSTONE_EXPORT std::string_view to_string(LogLevel level) noexcept;
 // Never called from `queue_compaction`. The text lives for the call only.
 using LogSink = std::function<void(LogLevel, std::string_view)>;
 
-// What the worker has counted since it was made. No counter goes back.
+// What the worker has counted since it was made. No counter goes back. (To add one:
+// CONTRIBUTING.md.)
 struct WorkerCounters {
   // Answers given by `queue_compaction`. Exact once the callers have returned.
   std::uint64_t queued = 0;

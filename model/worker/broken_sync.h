@@ -153,6 +153,38 @@ struct ForgetsReruns : RelacySync {
   };
 };
 
+// A request does not see that its stripe's node is under way.
+struct OverlooksWhatIsUnderWay : SuspendsBetweenSteps {
+  template <class T>
+  struct atomic : SuspendsBetweenSteps::atomic<T> {
+    using Base = SuspendsBetweenSteps::atomic<T>;
+    using Base::Base;
+    T fetch_add(T value, std::memory_order order, KSTONE_MODEL_SITE) {
+      const T before = Base::fetch_add(value, order, file, line, function);
+      return value == T{StripeWord::one_request} ? T{before & ~StripeWord::under_way_bit} : before;
+    }
+  };
+};
+
+// Who holds the mutex does not see what is claimed.
+struct OverlooksClaims : SuspendsBetweenSteps {
+  template <class T>
+  struct atomic : SuspendsBetweenSteps::atomic<T> {
+    using Base = SuspendsBetweenSteps::atomic<T>;
+    using Base::Base;
+    T load(std::memory_order order, KSTONE_MODEL_SITE) const {
+      const T value = Base::load(order, file, line, function);
+      const auto bits = static_cast<std::uint64_t>(value);
+      return bits == StripeWord::one_request || bits == 2 * StripeWord::one_request ? T{} : value;
+    }
+  };
+};
+
+// The scan's interval never passes.
+struct NeverScansAgain : ScansWhileClaimIsSuspended {
+  struct condition_variable : RelacySync::condition_variable {};
+};
+
 // Once a job has failed, what was requested while a compaction ran is forgotten when it ends.
 struct ForgetsAfterFailure : RelacySync {
   static inline bool failed = false;  // set by the job of the one worker thread

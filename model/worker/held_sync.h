@@ -99,6 +99,64 @@ struct SuspendsFirstRequesterInOrder : SuspendsFirstRequester {
   };
 };
 
+// The first requester, if it claims its stripe, is suspended before it pushes it: an exchange of
+// the control word that waits.
+struct SuspendsBetweenSteps : RelacySync {
+  struct Hold {
+    RelacySync::semaphore suspended;  // has a token from then on
+    RelacySync::semaphore push;       // ends the suspension
+    int first = -1;                   // the requester's thread, until it was suspended
+  };
+  static inline Hold* hold = nullptr;
+
+  template <class T>
+  struct atomic : RelacySync::atomic<T> {
+    using RelacySync::atomic<T>::atomic;
+    bool compare_exchange_weak(T& expected, T desired, std::memory_order success,
+                               std::memory_order failure, KSTONE_MODEL_SITE) {
+      // Only [L1] is a release.
+      if (success == std::memory_order_release && RelacySync::thread::current_id() == hold->first) {
+        hold->first = -1;
+        hold->suspended.post(1);
+        hold->push.wait();
+      }
+      return RelacySync::atomic<T>::compare_exchange_weak(expected, desired, success, failure, file,
+                                                          line, function);
+    }
+  };
+};
+
+// As above, and the scan's interval passes once `again` has a token; after that it never does.
+struct ScansWhileClaimIsSuspended : SuspendsBetweenSteps {
+  struct Look {
+    RelacySync::semaphore again;
+    RelacySync::mutex order;  // a token orders nothing
+    bool looked = false;      // of the scan's thread
+
+    void now(KSTONE_MODEL_SITE) {
+      order.lock(file, line, function);
+      order.unlock(file, line, function);
+      again.post(1, file, line, function);
+    }
+  };
+  static inline Look* look = nullptr;
+
+  struct condition_variable : RelacySync::condition_variable {
+    bool wait_until(RelacySync::mutex& held, std::chrono::nanoseconds deadline, KSTONE_MODEL_SITE) {
+      if (look->looked) {
+        return RelacySync::condition_variable::wait_until(held, deadline, file, line, function);
+      }
+      look->looked = true;
+      held.unlock(file, line, function);
+      look->again.wait(file, line, function);
+      look->order.lock(file, line, function);
+      look->order.unlock(file, line, function);
+      held.lock(file, line, function);
+      return false;
+    }
+  };
+};
+
 // A wait with a limit ends by it, and its thread has the mutex again only after `late` has a token.
 struct TimesOutLate : RelacySync {
   struct Hold {
@@ -197,13 +255,13 @@ struct LooksWithoutLock : RelacySync {
   };
 };
 
-// Counts the tokens that wake sleepers.
+// Counts the tokens that wake sleepers, but those that main posts, which waits.
 struct CountsTokens : RelacySync {
   static inline std::uint32_t posted = 0;  // a sum: the same in every order of independent steps
 
   struct semaphore : RelacySync::semaphore {
     void post(std::uint32_t count, KSTONE_MODEL_SITE) {
-      posted += count;
+      posted += RelacySync::thread::current_id() == 0 ? 0 : count;
       RelacySync::semaphore::post(count, file, line, function);
     }
   };

@@ -116,7 +116,7 @@ struct PushAndTake {
     now.queue.erase(now.queue.begin());
     const bool open = !closes || !now.over;
     if (open) {
-      count(stripe, inbox.begin(stripe));
+      count(stripe, inbox.begin(stripe, false));
       now.running[stripe] = true;
     }
     const bool wake_another = !now.queue.empty() && inbox.claim_sleeper();

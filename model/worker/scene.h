@@ -29,6 +29,7 @@ inline const ValuesInWords stripe_words("word", [](std::uint64_t bits) {
   std::string text;
   append(text, "requests " + std::to_string(word.requests()), word.requests() != 0);
   append(text, "running", word.running());
+  append(text, "under way", word.under_way());
   append(text, "closed", word.closed());
   return text.empty() ? "idle" : text;
 });

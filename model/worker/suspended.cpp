@@ -101,6 +101,38 @@ struct OtherStripeWhileRequesterIsSuspended : Scene<Size, Sync> {
   }
 };
 
+// Who waits for the stripe of such a requester wakes another thread for it, if one sleeps.
+template <int workers>
+struct WaitWhileRequesterIsSuspended
+    : Scene<With<Requesters<1>, Workers<workers>>, SuspendsFirstRequester> {
+  static constexpr int threads = 2;
+  static constexpr int equal_dynamic_threads = workers;
+
+  SuspendsFirstRequester::Hold hold;
+
+  void before() {
+    SuspendsFirstRequester::hold = &hold;
+    this->make();
+    this->start();
+  }
+  void thread(int index) {
+    if (index == 0) {
+      hold.first = RelacySync::thread::current_id();
+      this->request(0);
+    } else {
+      check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+      hold.post.post(1);
+    }
+  }
+  void after() {
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    this->check_served();
+    this->check_complete(this->worker->shutdown());
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
 // The same with every thread asleep before the first request, which comes before the second.
 template <class Sync = SuspendsFirstRequesterInOrder>
 struct OtherStripeInOrder
@@ -229,6 +261,18 @@ const Registered suites[] = {
         .property = "P7 P13",
         .failure = Failure::deadlock,
         .because = "t1 join, w0 semaphore wait sleepers",
+    }),
+    proved<WaitWhileRequesterIsSuspended<2>>({
+        .name = "wait_idle_while_requester_is_suspended_1_2",
+        .property = "P2 P9 P13",
+        .large = Large::with_surprises,
+    }),
+    // The one thread is the suspended requester's (D11).
+    refuted<WaitWhileRequesterIsSuspended<1>>({
+        .name = "wait_idle_while_requester_is_suspended_1_1",
+        .property = "P2 P9 P13",
+        .failure = Failure::deadlock,
+        .because = "t0 semaphore wait",
     }),
     proved<OtherStripeWhileRequesterIsSuspended<With<Requesters<2>, Workers<3>, Stripes<2>>>>({
         .name = "other_stripe_while_requester_is_suspended_2_3",

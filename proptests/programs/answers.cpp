@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "explanation.h"
+#include "observed_sync.h"
 #include "report/names.h"
 
 namespace kstone::programs {
@@ -106,46 +107,50 @@ std::vector<model::Standing> answered(const Program& program, const History& his
 }
 
 const std::set<std::string>& all_answers() {
-  static const std::set<std::string> answers = {"request: queued",
-                                                "request: coalesced",
-                                                "request: rerun_pending",
-                                                "request: rejected_unknown_stripe",
-                                                "request: rejected_shutting_down",
-                                                "job: request: queued",
-                                                "job: request: coalesced",
-                                                "job: request: rerun_pending",
-                                                "job: request: rejected_shutting_down",
-                                                "wait_idle: idle",
-                                                "wait_idle: timed_out",
-                                                "wait_idle: shut_down",
-                                                "job: wait_idle: refused",
-                                                "wait_idle(stripe): idle",
-                                                "wait_idle(stripe): idle, done",
-                                                "wait_idle(stripe): idle, failed",
-                                                "wait_idle(stripe): timed_out",
-                                                "wait_idle(stripe): shut_down",
-                                                "wait_idle(stripe): unknown_stripe",
-                                                "job: wait_idle(stripe): refused",
-                                                "scan: request: queued",
-                                                "start: started",
-                                                "start: already_running",
-                                                "start: shut_down",
-                                                "start: no_threads",
-                                                "is_running: running",
-                                                "is_running: not running",
-                                                "queue_size: 0",
-                                                "queue_size: more",
-                                                "shutdown: complete",
-                                                "shutdown: incomplete",
-                                                "job: shutdown: refused",
-                                                "shutdown: discarded",
-                                                "shutdown: unfinished",
-                                                "shutdown: still_running",
-                                                "shutdown: first_error",
-                                                "compaction: stopped",
-                                                "compaction: asked to look, not stopped",
-                                                "compaction: second attempt",
-                                                "two compactions at once"};
+  static const std::set<std::string> answers = [] {
+    std::set<std::string> all = {"request: queued",
+                                 "request: coalesced",
+                                 "request: rerun_pending",
+                                 "request: rejected_unknown_stripe",
+                                 "request: rejected_shutting_down",
+                                 "job: request: queued",
+                                 "job: request: coalesced",
+                                 "job: request: rerun_pending",
+                                 "job: request: rejected_shutting_down",
+                                 "wait_idle: idle",
+                                 "wait_idle: timed_out",
+                                 "wait_idle: shut_down",
+                                 "job: wait_idle: refused",
+                                 "wait_idle(stripe): idle",
+                                 "wait_idle(stripe): idle, done",
+                                 "wait_idle(stripe): idle, failed",
+                                 "wait_idle(stripe): timed_out",
+                                 "wait_idle(stripe): shut_down",
+                                 "wait_idle(stripe): unknown_stripe",
+                                 "job: wait_idle(stripe): refused",
+                                 "scan: request: queued",
+                                 "start: started",
+                                 "start: already_running",
+                                 "start: shut_down",
+                                 "start: no_threads",
+                                 "is_running: running",
+                                 "is_running: not running",
+                                 "queue_size: 0",
+                                 "queue_size: more",
+                                 "shutdown: complete",
+                                 "shutdown: incomplete",
+                                 "job: shutdown: refused",
+                                 "shutdown: discarded",
+                                 "shutdown: unfinished",
+                                 "shutdown: still_running",
+                                 "shutdown: first_error",
+                                 "compaction: stopped",
+                                 "compaction: asked to look, not stopped",
+                                 "compaction: second attempt",
+                                 "two compactions at once"};
+    all.insert(std::begin(names_of_met), std::end(names_of_met));
+    return all;
+  }();
   return answers;
 }
 

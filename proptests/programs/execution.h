@@ -13,6 +13,7 @@
 #include <string>
 
 #include "history.h"
+#include "observed_sync.h"
 #include "program.h"
 #include "scene.h"
 
@@ -296,7 +297,8 @@ struct RegisteredPolicy {
   }
   template <int workers, int stripes>
   static model::ScenarioTable of() {
-    return model::scenario_table<Execution<model::Size<1, workers, stripes>, Sync>>("program");
+    return model::scenario_table<Execution<model::Size<1, workers, stripes>, Observed<Sync>>>(
+        "program");
   }
 };
 

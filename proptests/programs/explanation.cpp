@@ -7,64 +7,19 @@
 #include <utility>
 #include <vector>
 
-#include "../../protocol/callers.h"
+#include "explained_state.h"
 
 namespace kstone::programs {
 namespace {
 
 using protocol::Kind;
 
-constexpr int nobody = -1;
-constexpr int stripe_limit = Program::stripe_limit;
-
-// A request: the call, by thread and number; of a worker thread that asks for the rest of its work,
-// the number is -1.
-struct Claim {
-  int thread;
-  int call;
-};
-
-struct Request {
-  Claim claim;
-  std::uint32_t stripe;
-  Submission answer;
-  unsigned episode;  // of its stripe, from 1; 0 if rejected
-};
-
-// Whose episode ended with which compaction.
-struct Finished {
-  unsigned ended;  // episodes of the stripe by then
-  int thread;
-  int compaction;
-  EpisodeEnd end;  // of the last episode that it ended, if any
-};
-
-// Everything, between two steps: the worker, and who did what.
-struct State : protocol::State<std::uint32_t, bool> {
-  using protocol::State<std::uint32_t, bool>::State;
-
-  std::vector<Claim> claims[stripe_limit];  // behind the requests in each word
-  std::vector<Claim> owed[stripe_limit];    // accepted before closing, and not taken since
-  Claim pushed[stripe_limit] = {};          // of each stripe in the inbox
-  int holder = nobody;                      // of the mutex
-
-  std::vector<Request> made;
-  std::vector<Finished> finished[stripe_limit];
-
-  // Where each thread is.
-  struct Position {
-    int call = 0, step = 0;
-    int compaction = 0, phase = 0;
-    std::optional<unsigned> goals[stripe_limit];  // of a wait_idle
-    unsigned ended = 0;  // episodes of its stripe, when a wait for one began
-  } at[thread_limit];
-};
-
 class Explanation {
  public:
   Explanation(const Program& program, const History& history)
       : program_(program), history_(history) {
     worker_from_ = 1 + static_cast<int>(program.threads.size());
+    scans_again_ = program.limits().timeouts != 0;
     for (int thread = 0; thread < thread_limit; ++thread) {
       calls_[thread] = calls_of(program, history, thread);
       if (thread == 0) {
@@ -102,16 +57,70 @@ class Explanation {
         continue;
       }
       all_done = false;
-      for (const bool stale : {false, true}) {
+      int choices = 1;
+      for (int choice = 0; choice < choices; ++choice) {
         State next = state;
-        stale_ = stale;
-        used_stale_ = false;
-        if (step(next, thread) && (!stale || used_stale_) && search(next)) {
+        choice_ = choice;
+        choices_ = 1;
+        const bool possible = step(next, thread);
+        choices = choices_;
+        if (possible && search(next)) {
           return true;
         }
       }
     }
-    return all_done && !state.worker.has_queued() && state.worker.running == 0;
+    return all_done ? !state.worker.has_queued() && state.worker.running == 0
+                    : goes_on_unrecorded(state);
+  }
+
+  // Steps of which no history tells by themselves.
+  bool goes_on_unrecorded(const State& state) {
+    const auto& worker = state.worker;
+    if (!free(state)) {
+      return false;
+    }
+    // A thread finds nothing in the list but nodes that are of no use any more; or whoever counts
+    // the stripes that wait lets those arrive that come late.
+    const bool no_use = !worker.has_queued() && worker.looking() != 0 && worker.arriving == 0;
+    const bool counted =
+        program_.counts() && std::any_of(state.stripes.begin(), state.stripes.end(),
+                                         [](const auto& each) { return each.word.under_way; });
+    if (worker.may_take_inbox() && (no_use || counted)) {
+      State next = state;
+      next.take_inbox();
+      if (search(next)) {
+        return true;
+      }
+    }
+    for (std::uint32_t stripe = 0; may_scan(state) && stripe < program_.stripes; ++stripe) {
+      for (const bool stale : {false, true}) {
+        State next = state;
+        if (worker.may_adopt(state.stripes[stripe]) && (!stale || !state.inbox().empty()) &&
+            (adopt(next, stripe, stale), search(next))) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  // The scan's thread looks for late claims after its calls, and again if a timeout may be chosen.
+  bool may_scan(const State& s) const {
+    return !program_.scan.empty() && s.worker.started &&
+           (scans_again_ ||
+            static_cast<std::size_t>(s.at[scan_thread(program_)].call) == program_.scan.size());
+  }
+
+  // One stripe whose claim is late; without the list if that is not seen. What is listed between
+  // the two may as well have been listed after.
+  static void adopt(State& s, std::uint32_t id, bool stale) {
+    auto& stripe = s.stripes[id];
+    if (!stale) {
+      s.take_inbox();
+    }
+    if (s.worker.may_adopt(stripe)) {
+      s.adopt(stripe);
+    }
   }
 
   // What the future depends on. (Where each thread is gives most of it; the order of what they did,
@@ -140,7 +149,8 @@ class Explanation {
       put_claims(s.claims[i]);
       put_claims(s.owed[i]);
       put(stripe.word.running + 2U * stripe.word.closed + 4U * stripe.discarded +
-          8U * stripe.unfinished + 16U * stripe.rerun_owed + 32U * stripe.running);
+          8U * stripe.unfinished + 16U * stripe.rerun_owed + 32U * stripe.running +
+          64U * stripe.word.under_way);
       put(stripe.told_opened());
       put(stripe.attempts);
       put(stripe.ended());
@@ -151,7 +161,7 @@ class Explanation {
         put(static_cast<std::size_t>(each.thread * 16 + each.compaction));
       }
     }
-    put(worker.queued());
+    put(worker.queued);
     for (const auto stripe : s.queue()) {
       put(stripe);
     }
@@ -242,9 +252,11 @@ class Explanation {
       done = true;
       return true;
     }
+    bool claims = false;  // else its answer is all there is to do
     Request request{self, call.stripe, Submission::rejected_unknown_stripe, 0};
     if (call.stripe < program_.stripes) {
       auto& stripe = s.stripes[call.stripe];
+      claims = stripe.word.may_claim();
       request.answer = static_cast<Submission>(s.worker.request(stripe));
       if (accepted(request.answer)) {
         s.claims[call.stripe].push_back(self);
@@ -252,7 +264,7 @@ class Explanation {
       }
     }
     s.made.push_back(request);
-    done = request.answer != Submission::queued;
+    done = !claims;
     ++s.at[thread].step;
     return static_cast<std::uint8_t>(request.answer) == record.answer;
   }
@@ -302,6 +314,9 @@ class Explanation {
     if (done) {
       return answer == static_cast<std::uint32_t>(result_of(record.answer));
     }
+    if (!adopt_late(s, thread, call, record)) {
+      return false;
+    }
     if (call.operation == Operation::wait_stripe && result_of(record.answer) == IdleResult::idle &&
         !s.stripes[call.stripe].alive_inside() && all_known_have_ended(s, thread, call, record) &&
         last_end(s, call.stripe) == last_end_of(record.answer)) {
@@ -317,6 +332,40 @@ class Explanation {
       at.ended = s.stripes[call.stripe].ended();
     }
     ++at.step;
+    return true;
+  }
+
+  // A wait takes over each stripe in turn whose claim is late. It may miss one of which its caller
+  // does not know, and may miss what others have listed.
+  bool adopt_late(State& s, int thread, const Call& call, const CallRecord& record) {
+    enum Way { passes, adopts, adopts_without_list, ways };
+    const auto known = [&](const Claim& claim) {
+      return knows(record, thread, s.at[thread].call, claim);
+    };
+    for (std::uint32_t id = 0; id < program_.stripes; ++id) {
+      if (call.waits_for(id) && s.worker.may_adopt(s.stripes[id])) {
+        choices_ = ways * (program_.stripes == 1 ? 1 : ways);
+      }
+    }
+    int rest = choice_;
+    for (std::uint32_t id = 0; id < program_.stripes; ++id) {
+      const auto way = rest % ways;
+      rest /= ways;
+      const auto inbox = s.inbox();
+      const bool late = call.waits_for(id) && s.worker.may_adopt(s.stripes[id]);
+      const bool possible =
+          way == passes   ? !late || std::none_of(s.claims[id].begin(), s.claims[id].end(), known)
+          : way == adopts ? late
+                          : late && !inbox.empty() &&
+                                std::none_of(inbox.begin(), inbox.end(),
+                                             [&](auto each) { return known(s.pushed[each]); });
+      if (!possible) {
+        return false;
+      }
+      if (way != passes) {
+        adopt(s, id, way == adopts_without_list);
+      }
+    }
     return true;
   }
 
@@ -488,7 +537,7 @@ class Explanation {
     for (const auto stripe : s.inbox()) {
       listed.push_back(Request{s.pushed[stripe], stripe, Submission::queued, 0});
     }
-    const auto queued = s.worker.queued();
+    const auto queued = s.worker.queued;
     return size >= queued && counts(listed, thread, s.at[thread].call, record, size - queued,
                                     [](const Request&) { return true; });
   }
@@ -535,7 +584,7 @@ class Explanation {
           s.take_inbox();
         }
         s.holder = thread;
-        return worker.may_take(stripe);
+        return s.may_take(stripe);
       case 1:
         s.take(stripe);
         s.holder = nobody;
@@ -575,10 +624,12 @@ class Explanation {
     if (worker.puts_back(stripe, kind)) {
       // Behind what was listed before; but of what others listed it need not have heard.
       const auto inbox = s.inbox();
-      used_stale_ = !inbox.empty() && std::none_of(inbox.begin(), inbox.end(), [&](auto each) {
-        return s.pushed[each].thread == thread;
-      });
-      if (!stale_ || !used_stale_) {
+      const bool may_miss =
+          !inbox.empty() && std::none_of(inbox.begin(), inbox.end(), [&](auto each) {
+            return s.pushed[each].thread == thread;
+          });
+      choices_ = may_miss ? 2 : 1;
+      if (choice_ == 0) {
         s.take_inbox();
       }
     }
@@ -597,11 +648,13 @@ class Explanation {
   const Program& program_;
   const History& history_;
   int worker_from_ = 1;
+  bool scans_again_ = false;
   std::vector<Call> calls_[thread_limit];
   // Of a worker thread: those of the compactions up to this one.
   std::vector<int> calls_until_[thread_limit];
   std::unordered_set<std::string> seen_;
-  bool stale_ = false, used_stale_ = false;
+  // A step that may go several ways says how many, and goes this one.
+  int choice_ = 0, choices_ = 1;
 };
 
 }  // namespace

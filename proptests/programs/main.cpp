@@ -46,6 +46,7 @@ struct Options {
   bool must_fail = false;
   bool no_shrink = false;
   bool all_answers = false;
+  bool meets_all = false;
 };
 
 // -- One program ----------------------------------------------------------------------------------
@@ -55,11 +56,16 @@ json judge(const Program& program, const Policy& policy, model::Limits limits) {
   program_ = &program;
   forbidden_ = nullptr;
   const auto table = policy.table(program);
+  std::set<std::string> answers;
   model::Result result = model::explore(table, limits);
+  for (std::size_t i = 0; i < std::size(met_); ++i) {
+    if (met_[i]) {
+      answers.insert(names_of_met[i]);
+    }
+  }
   const auto executions = result.executions_complete + result.executions_redundant;
   const auto histories = result.outcomes.size();
   const bool complete = result.verdict == model::Verdict::proved;
-  std::set<std::string> answers;
   if (result.failure == model::Failure::none) {
     const auto outcomes = std::move(result.outcomes);
     for (const auto& text : outcomes) {
@@ -329,6 +335,43 @@ json run_all(const Options& options, const Policy& policy) {
   return merge(shares);
 }
 
+// In how many programs each step of observed_sync.h occurred; true if each did in one.
+bool print_met(const json& answers) {
+  bool all = true;
+  for (const char* const name : names_of_met) {
+    const auto programs = answers.is_object()
+                              ? answers.value(name, 0)
+                              : static_cast<int>(std::count(answers.begin(), answers.end(), name));
+    std::printf("%s: %d programs\n", name, programs);
+    all = all && programs != 0;
+  }
+  return all;
+}
+
+int run_one(const Options& options, const Policy& policy, const std::string& text,
+            const std::string& replay) {
+  const auto program = Program::parse(text);
+  if (!program) {
+    std::fprintf(stderr, "not a program: %s\n", text.c_str());
+    return 2;
+  }
+  auto limits = limits_of(*program, options);
+  limits.minimize = true;
+  limits.minimize_executions = options.budget;
+  limits.replay = replay;
+  const auto result = judge_apart(*program, policy, limits, options.seconds);
+  if (result["failed"]) {
+    print_failure(*program, result);
+  } else {
+    std::printf("%s: %" PRIu64 " executions, %" PRIu64 " histories\n",
+                result["complete"] ? "complete" : "not complete",
+                result["executions"].get<std::uint64_t>(),
+                result["histories"].get<std::uint64_t>());
+  }
+  const bool met = !replay.empty() || print_met(result["answers"]) || !options.meets_all;
+  return result["failed"] || (replay.empty() && !result["complete"]) || !met ? 1 : 0;
+}
+
 int run(int argc, char** argv) {
   Options options;
   std::string json_file, text, replay;
@@ -345,6 +388,8 @@ int run(int argc, char** argv) {
                "green if some program fails, and its replay line fails alike");
   app.add_flag("--no-shrink", options.no_shrink, "the first program that fails, as it was drawn");
   app.add_flag("--all-answers", options.all_answers, "red if some answer never occurred");
+  app.add_flag("--meets-all", options.meets_all,
+               "red if some step of observed_sync.h was never met");
   app.add_option("--program", text, "one program, as the text of another run gives it");
   app.add_option("--replay", replay, "one execution of it");
   CLI11_PARSE(app, argc, argv);
@@ -356,25 +401,7 @@ int run(int argc, char** argv) {
     return 2;
   }
   if (!text.empty()) {
-    const auto program = Program::parse(text);
-    if (!program) {
-      std::fprintf(stderr, "not a program: %s\n", text.c_str());
-      return 2;
-    }
-    auto limits = limits_of(*program, options);
-    limits.minimize = true;
-    limits.minimize_executions = options.budget;
-    limits.replay = replay;
-    const auto result = judge_apart(*program, *policy, limits, options.seconds);
-    if (result["failed"]) {
-      print_failure(*program, result);
-    } else {
-      std::printf("%s: %" PRIu64 " executions, %" PRIu64 " histories\n",
-                  result["complete"] ? "complete" : "not complete",
-                  result["executions"].get<std::uint64_t>(),
-                  result["histories"].get<std::uint64_t>());
-    }
-    return result["failed"] || (replay.empty() && !result["complete"]) ? 1 : 0;
+    return run_one(options, *policy, text, replay);
   }
   json total = run_all(options, *policy);
   if (options.all_answers && total["failed"].empty()) {
@@ -392,12 +419,13 @@ int run(int argc, char** argv) {
               total["programs_complete"].dump().c_str(),
               total["programs_nontrivial"].dump().c_str(), total["executions"].dump().c_str(),
               total["histories"].dump().c_str());
+  const bool met = print_met(total["answers"]) || !options.meets_all;
   if (!json_file.empty()) {
     std::ofstream(json_file) << total.dump(1) << "\n";
   }
   const bool shown = std::all_of(total["failed"].begin(), total["failed"].end(),
                                  [](const json& each) { return each.value("replayed", false); });
-  return options.must_fail ? (failed && shown ? 0 : 1) : (failed ? 1 : 0);
+  return options.must_fail ? (failed && shown ? 0 : 1) : (failed || !met ? 1 : 0);
 }
 
 }  // namespace

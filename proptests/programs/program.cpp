@@ -157,6 +157,21 @@ std::size_t Program::calls_of_threads() const {
   return count;
 }
 
+bool Program::counts() const {
+  const auto count = [](const std::vector<Call>& calls) {
+    return std::any_of(calls.begin(), calls.end(), [](const Call& call) {
+      return call.operation == Operation::queue_size || call.operation == Operation::snapshot;
+    });
+  };
+  bool result = count(before) || count(after) || count(scan) ||
+                std::any_of(threads.begin(), threads.end(), count);
+  for (const auto& of_stripe : jobs) {
+    result = result || std::any_of(of_stripe.begin(), of_stripe.end(),
+                                   [&](const Compaction& each) { return count(each.calls); });
+  }
+  return result;
+}
+
 bool Program::non_trivial() const {
   bool control = false;
   int requesters[stripe_limit] = {};

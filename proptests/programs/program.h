@@ -133,6 +133,9 @@ struct Program {
   // request the same stripe.
   bool non_trivial() const;
 
+  // Somebody asks how many stripes wait.
+  bool counts() const;
+
   // Takes out what would let a program wait for ever although the worker does what it promises.
   void make_finite();
 };

@@ -171,7 +171,7 @@ def main(arguments):
         json.dumps(
             {
                 "checks": checks, "solvers": solvers, "steps": data["steps"], "proven":
-                    data["proven"], "seconds": data["seconds"], "impossible": data["impossible"],
+                    data["proven"], "seconds": data["seconds"],
                 "breaks": dict(collections.Counter(map(verdict, data["breaks"])))
             }, indent=1) + "\n")
     red = [check for check in checks if check["state"] not in ("passed", "cut")]

@@ -14,6 +14,22 @@ void SchedulingCore::enqueue(std::uint32_t id) {
   admit(id);
 }
 
+Effects SchedulingCore::adopt(std::uint32_t id) {
+  enqueue(id);
+  under_way_ += stripes_[id].under_way ? 0 : 1;
+  stripes_[id].under_way = true;
+  return Effects{.wake = Effects::Wake::one_more};
+}
+
+void SchedulingCore::arrive_late(std::uint32_t id, bool requested) {
+  assert(stripes_[id].under_way && "SchedulingCore::arrive_late: the stripe is not under way");
+  stripes_[id].under_way = false;
+  --under_way_;
+  if (can_adopt(id, requested ? 1 : 0)) {
+    enqueue(id);
+  }
+}
+
 SchedulingCore::Taken SchedulingCore::take() {
   assert(has_queued() && "SchedulingCore::take: the queue is empty");
   const auto id = lane_.pop_front(stripes_);
@@ -85,11 +101,14 @@ Effects SchedulingCore::close(Time now) {
 
 void SchedulingCore::close_stripe(std::uint32_t id, std::uint64_t requests) {
   assert(closed() && "SchedulingCore::close_stripe: the core is not closed");
+  auto& stripe = stripes_[id];
+  // A call that is between its steps finds the inbox closed.
+  under_way_ -= stripe.under_way ? 1 : 0;
+  stripe.under_way = false;
   if (requests == 0) {
     return;
   }
   counters_.coalesced += requests - 1;
-  auto& stripe = stripes_[id];
   if (stripe.state == State::idle) {
     admit(id);
   } else if (stripe.state == State::running) {

@@ -31,11 +31,11 @@ PLANTED = {
     ]),
     "a weakened order": ("P4", "  ~ScopedLock() KSTONE_RELEASE() { mutex_.unlock(); }",
                          "request_twice_then_idle_1_1", [
-                             (INBOX, "exchange(StripeWord::running_bit, std::memory_order_acquire)",
-                              "exchange(StripeWord::running_bit, std::memory_order_relaxed)")
+                             (INBOX, "exchange(now, std::memory_order_acquire)",
+                              "exchange(now, std::memory_order_relaxed)")
                          ]),
     "a duplicate dispatch":
-        ("P3", "    state_.write().core.enqueue(*stripe_id);", "job_requests_1_2",
+        ("P3", "      state_.write().core.enqueue(stripe_id);", "job_requests_1_2",
          [(INBOX, "  if (before.running()) {\n    return Submission::rerun_pending;\n  }", "\n\n"),
           (INBOX, "before.requests() != 0 && !before.running()", "before.requests() != 0")]),
     "undone": (None, None, None, []),

@@ -12,8 +12,8 @@
 //   C3  episodes opened = done + failed + cancelled + discarded + alive, where alive counts the
 //       queued stripes, the running ones, and the re-runs owed.
 //   C4  A re-run is owed only by a running stripe of a closed core in mode `drain`.
-//   C5  Once the core is closed, no stripe goes from `idle` to `queued`, and in modes other than
-//       `drain` none is `queued`.
+//   C5  Once closing is over, which `apply` ends, no stripe goes from `idle` to `queued`, and in
+//       modes other than `drain` none is `queued`.
 
 #ifndef KSTONE_DETAIL_CORE_SCHEDULING_CORE_H_
 #define KSTONE_DETAIL_CORE_SCHEDULING_CORE_H_
@@ -51,6 +51,14 @@ class KSTONE_EXPORT SchedulingCore {
   // `idle` and a core not closed.
   void enqueue(std::uint32_t stripe);
 
+  // A stripe is taken over whose node has not arrived: from here on it is *under way*. As
+  // `enqueue`; wakes a thread, since whoever owes one may be suspended.
+  Effects adopt(std::uint32_t stripe);
+
+  // The node of a stripe that was under way has arrived. It is of use only if nobody else brought
+  // the stripe: if it is idle, and `requested`. *Requires* a core not closed.
+  void arrive_late(std::uint32_t stripe, bool requested);
+
   // The head of the queue, which runs from now on. *Requires* a queue that is not empty. What stays
   // in the queue wakes one more thread: whoever owes a token for it may be suspended.
   Taken take();
@@ -68,6 +76,11 @@ class KSTONE_EXPORT SchedulingCore {
 
   // Keeps the text of the first failure only; one without a text is given one.
   void record_error(std::string&& error);
+
+  // Whether the stripe is idle although a request waits in its word: its node is on its way.
+  bool can_adopt(std::uint32_t stripe, std::uint64_t requests) const {
+    return requests != 0 && stripes_[stripe].state == State::idle;
+  }
 
   // Closing takes three steps. `close`: no stripe is enqueued from here on. Then `close_stripe` for
   // each: `requests` calls stood in its word. Idle means that a requester has claimed it and will
@@ -90,6 +103,8 @@ class KSTONE_EXPORT SchedulingCore {
   ShutdownMode mode() const noexcept { return mode_; }
   bool has_queued() const noexcept { return !lane_.empty(); }
   std::uint32_t queued() const noexcept { return lane_.size(); }
+  // Stripes that are under way.
+  std::uint32_t under_way() const noexcept { return under_way_; }
   std::uint32_t running() const noexcept { return running_; }
   std::uint32_t running_max() const noexcept { return running_max_; }
   std::uint64_t alive() const noexcept { return alive_; }
@@ -123,6 +138,7 @@ class KSTONE_EXPORT SchedulingCore {
 
   std::vector<Stripe> stripes_;
   Lane lane_;
+  std::uint32_t under_way_ = 0;
   std::uint32_t running_ = 0;
   std::uint32_t running_max_ = 0;
   std::uint64_t alive_ = 0;
@@ -130,7 +146,7 @@ class KSTONE_EXPORT SchedulingCore {
   WorkerCounters counters_;
   std::optional<Time> closed_at_;
   std::optional<Time> stopped_at_;
-  ShutdownMode mode_ = ShutdownMode::drain;
+  ShutdownMode mode_ = ShutdownMode::drain;  // the weakest, until one is applied
   std::string first_error_;
 };
 

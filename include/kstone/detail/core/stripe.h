@@ -25,6 +25,7 @@ struct Stripe {
   EpisodeEnd last_end = EpisodeEnd::done;  // of the episode that ended last, if any has
   bool has_ended : 1 = false;
   bool rerun_owed : 1 = false;
+  bool under_way : 1 = false;   // taken over before its node came out of the inbox
   bool discarded : 1 = false;   // for the report
   bool unfinished : 1 = false;  // for the report
 };

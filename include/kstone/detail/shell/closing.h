@@ -1,4 +1,5 @@
-// Shell: the end, asked for by `shutdown` or the destructor.
+// Shell: the end, asked for by `shutdown` or the destructor. What becomes of each episode the core
+// decides (`close_stripe`, `apply`).
 
 #ifndef KSTONE_DETAIL_SHELL_CLOSING_H_
 #define KSTONE_DETAIL_SHELL_CLOSING_H_

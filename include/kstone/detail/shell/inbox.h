@@ -8,13 +8,14 @@
 //
 // Invariants (of `Shell`, as far as they are kept here):
 //   I2  A stripe whose word holds requests and is not closed is in the inbox, in the core's queue,
-//       running, or claimed: between the two steps of the `push` that answered `queued`.
+//       running, or claimed: between the two steps of the `push` that answered `queued`. If it was
+//       taken over while claimed or in the inbox, its node is under way, which word and core say.
 //   I4  Once the core is closed, every stripe word is closed, and so is the inbox.
 //   I5  Each sleeper that is claimed is posted one token, and each sleeper consumes one; there are
 //       never more than threads.
-//   I6  A stripe has one link. Only the `push` that found its word without requests and not running
-//       writes it, and only the thread that took the inbox touches it until the stripe is idle
-//       again.
+//   I6  A stripe has one link. Only the `push` that found its word without requests, not running
+//       and not under way writes it, and only the thread that took the inbox touches it until the
+//       stripe is idle and not under way again.
 
 #ifndef KSTONE_DETAIL_SHELL_INBOX_H_
 #define KSTONE_DETAIL_SHELL_INBOX_H_
@@ -61,9 +62,17 @@ class Inbox {
   // The stripe that was pushed after `stripe_id`, both having been taken together.
   std::optional<std::uint32_t> next(std::uint32_t stripe_id) const;
 
+  // A stripe whose node has not come out of the inbox is taken over: until it has, `push` leaves
+  // the stripe to us. *Requires* a word that has requests.
+  void mark_under_way(std::uint32_t stripe_id);
+
+  // The node of such a stripe has come out, and `next` was asked already. True if the word has
+  // requests: those that came after the stripe was taken over and compacted, or not yet, too.
+  bool clear_under_way(std::uint32_t stripe_id);
+
   // The compaction of a stripe begins: how many requests it serves. From here on a request is for
   // the next compaction, so it is this step that "starts after the request" speaks of.
-  std::uint64_t begin(std::uint32_t stripe_id);
+  std::uint64_t begin(std::uint32_t stripe_id, bool under_way);
 
   // The compaction has ended, and the stripe's word stops saying *running*. True if requests came
   // meanwhile; they stay in the word.
@@ -110,6 +119,7 @@ class Inbox {
   using Cell = typename Sync::template cell<T>;
 
   void link(std::uint32_t stripe_id) noexcept;
+  void take_back(std::uint32_t stripe_id) noexcept;
   Taken turned_round(ControlWord taken, std::uint32_t head);
   static std::optional<std::uint32_t> stripe_of(std::uint32_t link) {
     return link == 0 ? std::optional<std::uint32_t>() : link - 1;
@@ -140,10 +150,13 @@ Inbox<Sync>::Inbox(std::uint32_t stripe_count)
 template <class Sync>
 Submission Inbox<Sync>::push(std::uint32_t stripe_id) noexcept {
   // [Q1] acq_rel. Release: pairs with [T1] and [C2], publishes the caller's writes to the
-  // compaction, also when coalesced. Acquire: pairs with [F1], so that the link's last use lies
-  // before its next. model/worker/no_lost_wake_up.cpp
+  // compaction, also when coalesced. Acquire: pairs with [F1] and [U1], so that the link's last use
+  // lies before its next. model/worker/no_lost_wake_up.cpp
   const StripeWord before{
       words_[stripe_id].fetch_add(StripeWord::one_request, std::memory_order_acq_rel)};
+  if (before.full()) [[unlikely]] {
+    take_back(stripe_id);
+  }
   // The answer depends on `before` alone, whatever comes later. A rejected call leaves its count in
   // the closed word, where it means nothing but one more rejection.
   if (before.closed()) [[unlikely]] {
@@ -155,8 +168,23 @@ Submission Inbox<Sync>::push(std::uint32_t stripe_id) noexcept {
   if (before.running()) {
     return Submission::rerun_pending;
   }
-  link(stripe_id);
+  if (!before.under_way()) {
+    link(stripe_id);
+  }
   return Submission::queued;
+}
+
+// In a full word one call more or less is of no account, but it must not wrap. Unless somebody has
+// emptied it meanwhile.
+template <class Sync>
+void Inbox<Sync>::take_back(std::uint32_t stripe_id) noexcept {
+  auto& word = words_[stripe_id];
+  StripeWord seen{word.load(std::memory_order_relaxed)};
+  // Relaxed: it publishes nothing, and the word keeps requests.
+  while (seen.full() &&
+         !word.compare_exchange_weak(seen.bits, seen.bits - StripeWord::one_request,
+                                     std::memory_order_relaxed, std::memory_order_relaxed)) {
+  }
 }
 
 template <class Sync>
@@ -210,12 +238,28 @@ std::optional<std::uint32_t> Inbox<Sync>::next(std::uint32_t stripe_id) const {
 }
 
 template <class Sync>
-std::uint64_t Inbox<Sync>::begin(std::uint32_t stripe_id) {
-  // [T1] acquire; pairs with [Q1]. What every requester of the episode wrote.
-  // model/worker/no_lost_wake_up.cpp
+void Inbox<Sync>::mark_under_way(std::uint32_t stripe_id) {
+  // Relaxed: it publishes nothing, and what requesters published stays in the word.
+  words_[stripe_id].fetch_add(StripeWord::under_way_bit, std::memory_order_relaxed);
+}
+
+template <class Sync>
+bool Inbox<Sync>::clear_under_way(std::uint32_t stripe_id) {
+  // [U1] release; pairs with [Q1]. The link's last use, for the next call that links.
+  // model/worker/adoption.cpp
   const StripeWord before{
-      words_[stripe_id].exchange(StripeWord::running_bit, std::memory_order_acquire)};
-  Sync::check(before.requests() != 0 && !before.running(),
+      words_[stripe_id].fetch_sub(StripeWord::under_way_bit, std::memory_order_release)};
+  Sync::check(before.under_way(), "enqueue: the word says what the core does of nodes under way");
+  return before.requests() != 0;
+}
+
+template <class Sync>
+std::uint64_t Inbox<Sync>::begin(std::uint32_t stripe_id, bool under_way) {
+  const auto now = StripeWord::running_bit | (under_way ? StripeWord::under_way_bit : 0);
+  // [T1] acquire; pairs with [Q1]. What every requester of the episode wrote.
+  // model/worker/inbox.cpp, no_lost_wake_up.cpp
+  const StripeWord before{words_[stripe_id].exchange(now, std::memory_order_acquire)};
+  Sync::check(before.requests() != 0 && !before.running() && before.under_way() == under_way,
               "compact: a queued stripe has requests and does not run");
   return before.requests();
 }
@@ -223,7 +267,7 @@ std::uint64_t Inbox<Sync>::begin(std::uint32_t stripe_id) {
 template <class Sync>
 bool Inbox<Sync>::end(std::uint32_t stripe_id) {
   // [F1] release; pairs with [Q1]. The link's last use, for the next call that links.
-  // model/worker/no_lost_wake_up.cpp
+  // model/worker/inbox.cpp, no_lost_wake_up.cpp
   const StripeWord before{
       words_[stripe_id].fetch_sub(StripeWord::running_bit, std::memory_order_release)};
   return before.requests() != 0;

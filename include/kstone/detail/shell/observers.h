@@ -14,14 +14,18 @@
 namespace kstone::detail {
 
 template <class Sync>
-std::size_t Shell<Sync>::queue_size() const {
+std::size_t Shell<Sync>::queue_size() {
   check_process("queue_size: called in a child of fork(), where the worker has no threads");
   ScopedLock lock(mutex_);
   return waiting_stripes();
 }
 
+// Nodes that come late are no stripes, so they go first.
 template <class Sync>
-std::size_t Shell<Sync>::waiting_stripes() const {
+std::size_t Shell<Sync>::waiting_stripes() {
+  if (state_.read().core.under_way() != 0) {
+    take_inbox_for_others();
+  }
   return state_.read().core.queued() + inbox_.size();
 }
 
@@ -35,14 +39,14 @@ bool Shell<Sync>::is_running() const {
 }
 
 template <class Sync>
-WorkerSnapshot Shell<Sync>::snapshot() const {
+WorkerSnapshot Shell<Sync>::snapshot() {
   check_process("snapshot: called in a child of fork(), where the worker has no threads");
   WorkerSnapshot result;
   result.stats = stats_.snapshot();
   ScopedLock lock(mutex_);
+  result.queue_size = waiting_stripes();
   const auto& state = state_.read();
   state.core.fill(result);
-  result.queue_size = waiting_stripes();
   result.worker_threads = state.crew.alive_workers();
   result.waiting_callers = state.idle_waiters + state.shutdown_callers;
   // Relaxed: counts of calls; those that overlap may be missed.
@@ -69,8 +73,8 @@ bool Shell<Sync>::on_own_thread() const {
 template <class Sync>
 void Shell<Sync>::warn_before_start() {
   const auto& before = state_.read();
-  if (!calls_.log || before.started || before.warned_before_start || before.core.closed() ||
-      on_own_thread()) {
+  if (!calls_.log || !config_.enabled || before.started || before.warned_before_start ||
+      before.core.closed() || on_own_thread()) {
     return;
   }
   state_.write().warned_before_start = true;

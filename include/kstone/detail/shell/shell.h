@@ -38,6 +38,9 @@
 
 namespace kstone::detail {
 
+// What looks at every stripe without need of one moment holds the mutex for so many.
+inline constexpr std::uint32_t stripes_in_a_hold = 1024;
+
 template <class Mutex>
 class KSTONE_SCOPED_CAPABILITY ScopedLock {
  public:
@@ -68,12 +71,12 @@ class Shell {
 
   StartResult start();
   Submission queue_compaction(std::uint32_t stripe_id) noexcept;
-  std::size_t queue_size() const;
+  std::size_t queue_size();
   bool is_running() const;
   IdleResult wait_idle(Limit limit);
   StripeIdle wait_idle(std::uint32_t stripe_id, Limit limit);
   ShutdownReport shutdown(ShutdownMode mode, Limit limit);
-  WorkerSnapshot snapshot() const;
+  WorkerSnapshot snapshot();
   void prepare_destruction();
 
   std::uint32_t stripe_count() const noexcept { return stripe_count_; }
@@ -104,8 +107,10 @@ class Shell {
     SinkCalls<Sync> sink_calls;
   };
 
-  // Starting: starting.h. warn_before_start(), stop(), compact(), join_threads() and log_end()
-  // release the mutex and take it again.
+  // warn_before_start(), stop(), compact(), join_threads(), log_end() and adopt_in_slices() release
+  // the mutex and take it again.
+
+  // Starting: starting.h.
   void start_threads() KSTONE_REQUIRES(mutex_);
   bool start_thread(std::uint32_t index, void (*entry)(void*)) KSTONE_REQUIRES(mutex_);
   void enter(const Slot<Sync>& slot) KSTONE_REQUIRES(mutex_);
@@ -129,13 +134,18 @@ class Shell {
   // mutex: a thread that is woken may be run at once in place of this one, and would wait for it.
   [[nodiscard]] std::uint32_t apply(Effects effects) KSTONE_REQUIRES(mutex_);
 
+  // Claims that are late: adopting.h.
+  std::uint32_t adopt(std::uint32_t stripe_id) KSTONE_REQUIRES(mutex_);
+  void take_inbox_for_others() KSTONE_REQUIRES(mutex_);
+  void wake(Effects effects) KSTONE_REQUIRES(mutex_);
+  void adopt_in_slices() KSTONE_REQUIRES(mutex_);
+
   // The scan's thread: timekeeper.h.
   void scan(Slot<Sync>& slot) KSTONE_EXCLUDES(mutex_);
 
   // Waits: waiting.h.
   std::optional<IdleResult> first_answer_of_wait() const KSTONE_REQUIRES(mutex_);
-  std::uint32_t alive_episodes(std::uint32_t stripe_id) const KSTONE_REQUIRES(mutex_);
-  std::vector<Goal> goals_of_all_stripes() const KSTONE_REQUIRES(mutex_);
+  std::vector<Goal> goals_of_all_stripes() KSTONE_REQUIRES(mutex_);
   IdleResult await_goal(Goal goal, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
   void leave_wait() KSTONE_REQUIRES(mutex_);
   bool wait(typename Sync::condition_variable& change, const Deadline& deadline)
@@ -152,7 +162,7 @@ class Shell {
   void await_callers() KSTONE_EXCLUDES(mutex_);
 
   // Who looks, and the log: observers.h.
-  std::size_t waiting_stripes() const KSTONE_REQUIRES(mutex_);
+  std::size_t waiting_stripes() KSTONE_REQUIRES(mutex_);
   bool on_own_thread() const KSTONE_REQUIRES(mutex_);
   void warn_before_start() KSTONE_REQUIRES(mutex_);
   template <class... Arguments>

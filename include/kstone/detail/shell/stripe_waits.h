@@ -46,7 +46,8 @@ class StripeWaits {
     }
     *link = entry.next;
   }
-  // An episode of the stripe has ended. Later ones are not the entry's.
+  // A compaction of the stripe has ended, and with it mostly an episode. Later ones are not the
+  // entry's.
   void note_end(std::uint32_t stripe_id, const Stripe& stripe) {
     for (Entry* entry = first_; entry != nullptr; entry = entry->next) {
       if (entry->goal.stripe_id == stripe_id && entry->goal.ended == stripe.ended) {

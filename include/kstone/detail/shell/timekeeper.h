@@ -1,4 +1,4 @@
-// Shell: the thread that keeps the time, which today is that of the periodic scan.
+// Shell: the thread of the periodic scan, which is to keep the time of the worker, too.
 
 #ifndef KSTONE_DETAIL_SHELL_TIMEKEEPER_H_
 #define KSTONE_DETAIL_SHELL_TIMEKEEPER_H_
@@ -25,6 +25,7 @@ void Shell<Sync>::scan(Slot<Sync>& slot) {
       log(slot, LogLevel::warn, "the periodic scan failed: %s", error.c_str());
     }
     mutex_.lock();
+    adopt_in_slices();
     const Deadline next = Sync::clock::now() + interval;
     while (!state_.read().core.closed() && wait(closed_, next)) {
     }

@@ -45,7 +45,7 @@ StripeIdle Shell<Sync>::wait_idle(std::uint32_t stripe_id, Limit limit) {
   if (const auto answer = first_answer_of_wait()) {
     return StripeIdle{*answer, {}};
   }
-  const auto alive = alive_episodes(stripe_id);
+  const auto alive = adopt(stripe_id);
   const auto& stripe = state_.read().core.stripe(stripe_id);
   if (alive == 0) {
     return StripeIdle{IdleResult::idle,
@@ -77,19 +77,13 @@ void Shell<Sync>::leave_wait() {
   }
 }
 
-// At this moment. A stripe that is claimed and not yet linked has one: it shows in its word.
-template <class Sync>
-std::uint32_t Shell<Sync>::alive_episodes(std::uint32_t stripe_id) const {
-  return state_.read().core.alive_episodes(stripe_id, inbox_.requests(stripe_id));
-}
-
 // The stripes with an episode alive at this moment, each with what its count of ended episodes will
-// then have reached.
+// then have reached. A stripe that is claimed and not yet linked has one: it shows in its word.
 template <class Sync>
-std::vector<Goal> Shell<Sync>::goals_of_all_stripes() const {
+std::vector<Goal> Shell<Sync>::goals_of_all_stripes() {
   std::vector<Goal> goals;
   for (std::uint32_t i = 0; i < stripe_count_; ++i) {
-    const auto alive = alive_episodes(i);
+    const auto alive = adopt(i);
     if (alive != 0) {
       goals.push_back(Goal{i, state_.read().core.stripe(i).ended + alive});
     }

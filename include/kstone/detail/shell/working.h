@@ -54,8 +54,14 @@ void Shell<Sync>::work(Slot<Sync>& slot) {
 
 template <class Sync>
 ControlWord Shell<Sync>::enqueue(typename Inbox<Sync>::Taken taken) {
-  for (auto stripe_id = taken.oldest; stripe_id; stripe_id = inbox_.next(*stripe_id)) {
-    state_.write().core.enqueue(*stripe_id);
+  for (auto next = taken.oldest; next;) {
+    const auto stripe_id = *next;
+    next = inbox_.next(stripe_id);
+    if (state_.read().core.stripe(stripe_id).under_way) {
+      state_.write().core.arrive_late(stripe_id, inbox_.clear_under_way(stripe_id));
+    } else {
+      state_.write().core.enqueue(stripe_id);
+    }
   }
   return taken.control;
 }
@@ -65,7 +71,8 @@ void Shell<Sync>::compact(Slot<Sync>& slot) {
   auto& core = state_.write().core;
   const auto taken = core.take();
   if (!core.closed()) {
-    core.count_coalesced(inbox_.begin(taken.stripe_id) - 1);
+    const bool under_way = core.stripe(taken.stripe_id).under_way;
+    core.count_coalesced(inbox_.begin(taken.stripe_id, under_way) - 1);
   }
   auto active = stats_.start_compaction();
   const auto tokens = apply(taken.effects);
@@ -104,8 +111,8 @@ CompactionOutcome Shell<Sync>::run_job(Slot<Sync>& slot, std::uint32_t stripe_id
 }
 
 // Calls code of the user. False, with the text, if it threw. Nothing here synchronizes inside a
-// handler, where a fiber of the model checker must not be switched; the one that does is the C
-// library's, which the models never meet.
+// handler, where a fiber of the model checker must not be switched, but that of a thread that is
+// unwound, which no model is.
 template <class Sync>
 template <class Call>
 bool Shell<Sync>::contained([[maybe_unused]] Slot<Sync>& slot,
@@ -154,7 +161,7 @@ Effects Shell<Sync>::finish(std::uint32_t stripe_id, CompactionOutcome&& outcome
   return effects;
 }
 
-// True if requests came meanwhile.
+// True if requests came meanwhile. Not for a closed core: its words count rejections.
 template <class Sync>
 bool Shell<Sync>::end_in_word(std::uint32_t stripe_id, CompactionOutcome::Kind kind) {
   return rule_of(kind).goes_on() ? inbox_.end_with_more_work(stripe_id) : inbox_.end(stripe_id);
@@ -169,8 +176,9 @@ void Shell<Sync>::leave(Slot<Sync>& slot) {
   }
 }
 
-// The thread is being unwound out of a job or scan. Its compaction has failed; the other threads go
-// on. It goes without having looked at the queue, so it wakes another.
+// The thread is being unwound out of a job or scan (pthread_exit, a cancellation). Its compaction,
+// if it had one, has failed; nobody takes its place, and the other threads go on. A worker thread
+// goes without having looked at the queue, so it wakes another.
 template <class Sync>
 void Shell<Sync>::leave_unwound(Slot<Sync>& slot, std::optional<std::uint32_t> stripe_id) {
   if (stripe_id) {

@@ -16,11 +16,12 @@
 
 namespace kstone::detail {
 
-// | head : 25 | listed : 25 | sleepers : 12 | closed : 1 |
+// | 0 : 1 | head : 25 | listed : 25 | sleepers : 12 | closed : 1 |
 //
 // `head` is the newest stripe of the list plus one, 0 if the list is empty; `listed` its length.
 struct ControlWord {
   static constexpr unsigned head_width = 25;
+  static constexpr unsigned listed_width = 25;
   static constexpr unsigned sleepers_width = 12;
 
   static constexpr std::uint64_t closed_bit = 1;
@@ -28,7 +29,7 @@ struct ControlWord {
   static constexpr std::uint64_t sleepers_mask = ((1ULL << sleepers_width) - 1) << 1;
   static constexpr unsigned listed_shift = 1 + sleepers_width;
   static constexpr std::uint64_t one_listed = 1ULL << listed_shift;
-  static constexpr unsigned head_shift = listed_shift + head_width;
+  static constexpr unsigned head_shift = listed_shift + listed_width;
 
   std::uint64_t bits = 0;
 
@@ -37,15 +38,15 @@ struct ControlWord {
     return static_cast<std::uint32_t>((bits & sleepers_mask) / one_sleeper);
   }
   constexpr std::uint32_t listed() const noexcept {
-    return static_cast<std::uint32_t>((bits >> listed_shift) & ((1ULL << head_width) - 1));
+    return static_cast<std::uint32_t>((bits >> listed_shift) & ((1ULL << listed_width) - 1));
   }
   constexpr std::uint32_t head() const noexcept {
     return static_cast<std::uint32_t>(bits >> head_shift);
   }
   constexpr bool list_is_empty() const noexcept { return head() == 0; }
 
-  // The stripe becomes the head; a sleeper, if there is one, is claimed by whoever installs this
-  // value.
+  // The stripe becomes the head; one of the sleepers, if there are any, is claimed by whoever
+  // installs this value. Which one it is, the semaphore says.
   constexpr ControlWord with_listed(std::uint32_t stripe) const noexcept {
     return ControlWord{((static_cast<std::uint64_t>(stripe) + 1) << head_shift) |
                        (bits & ((1ULL << head_shift) - 1))}
@@ -70,7 +71,8 @@ struct ControlWord {
 static_assert(max_stripe_count < (1U << ControlWord::head_width), "head holds a stripe plus one");
 static_assert(max_worker_threads < (1U << ControlWord::sleepers_width),
               "every worker thread may sleep");
-static_assert(ControlWord::head_shift >= ControlWord::listed_shift + ControlWord::head_width,
+static_assert(max_stripe_count < (1U << ControlWord::listed_width), "every stripe may be listed");
+static_assert(ControlWord::head_shift >= ControlWord::listed_shift + ControlWord::listed_width,
               "listed does not reach head");
 static_assert(ControlWord::head_shift <= 64 - ControlWord::head_width,
               "head fits, and no subtraction has wrapped");

@@ -1,0 +1,63 @@
+// What an explanation knows between two steps: the worker, and who did what.
+
+#ifndef KSTONE_PROPTESTS_PROGRAMS_EXPLAINED_STATE_H_
+#define KSTONE_PROPTESTS_PROGRAMS_EXPLAINED_STATE_H_
+
+#include <optional>
+#include <vector>
+
+#include "../../protocol/callers.h"
+#include "history.h"
+#include "program.h"
+
+namespace kstone::programs {
+
+inline constexpr int nobody = -1;
+inline constexpr int stripe_limit = Program::stripe_limit;
+
+// A request: the call, by thread and number; of a worker thread that asks for the rest of its work,
+// the number is -1.
+struct Claim {
+  int thread;
+  int call;
+};
+
+struct Request {
+  Claim claim;
+  std::uint32_t stripe;
+  Submission answer;
+  unsigned episode;  // of its stripe, from 1; 0 if rejected
+};
+
+// Whose episode ended with which compaction.
+struct Finished {
+  unsigned ended;  // episodes of the stripe by then
+  int thread;
+  int compaction;
+  EpisodeEnd end;  // of the last episode that it ended, if any
+};
+
+// Everything, between two steps: the worker, and who did what.
+struct State : protocol::State<std::uint32_t, bool> {
+  using protocol::State<std::uint32_t, bool>::State;
+
+  std::vector<Claim> claims[stripe_limit];  // behind the requests in each word
+  std::vector<Claim> owed[stripe_limit];    // accepted before closing, and not taken since
+  Claim pushed[stripe_limit] = {};          // of each stripe in the inbox
+  int holder = nobody;                      // of the mutex
+
+  std::vector<Request> made;
+  std::vector<Finished> finished[stripe_limit];
+
+  // Where each thread is.
+  struct Position {
+    int call = 0, step = 0;
+    int compaction = 0, phase = 0;
+    std::optional<unsigned> goals[stripe_limit];  // of a wait_idle
+    unsigned ended = 0;  // episodes of its stripe, when a wait for one began
+  } at[thread_limit];
+};
+
+}  // namespace kstone::programs
+
+#endif  // KSTONE_PROPTESTS_PROGRAMS_EXPLAINED_STATE_H_

@@ -1,0 +1,69 @@
+// A policy whose requesters can be late: between a request's two steps, that on its stripe's word
+// and that on the control word, the thread does what it was told to do then.
+//
+// What it adds to the policy below: a look at a thread-local pointer before each compare-exchange,
+// and two relaxed counts of what only the mutex's holder does.
+//
+// Thread safety: as the policy below.
+
+#ifndef KSTONE_TSAN_LATE_SYNC_H_
+#define KSTONE_TSAN_LATE_SYNC_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <type_traits>
+#include <utility>
+
+#include "kstone/detail/words/stripe_word.h"
+
+namespace kstone::stress {
+
+// What the calling thread does before its next compare-exchange, once; null: nothing. Of a request,
+// that is the push.
+inline thread_local const std::function<void()>* before_push = nullptr;
+
+// Of all workers: stripes that were marked as under way, and nodes that came out of the inbox then.
+inline std::atomic<std::uint64_t> marks{0};
+inline std::atomic<std::uint64_t> late_arrivals{0};
+
+template <class Word>
+struct LateWord : Word {
+  using Word::Word;
+  LateWord() noexcept = default;
+
+  bool compare_exchange_weak(std::uint64_t& expected, std::uint64_t desired,
+                             std::memory_order success, std::memory_order failure) noexcept {
+    if (const auto* wait = std::exchange(before_push, nullptr)) {
+      (*wait)();
+    }
+    return Word::compare_exchange_weak(expected, desired, success, failure);
+  }
+  std::uint64_t fetch_add(std::uint64_t amount, std::memory_order order) noexcept {
+    count_if(amount == detail::StripeWord::under_way_bit, marks);
+    return Word::fetch_add(amount, order);
+  }
+  std::uint64_t fetch_sub(std::uint64_t amount, std::memory_order order) noexcept {
+    count_if(amount == detail::StripeWord::under_way_bit, late_arrivals);
+    return Word::fetch_sub(amount, order);
+  }
+
+ private:
+  static void count_if(bool condition, std::atomic<std::uint64_t>& count) noexcept {
+    if (condition) {
+      count.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+};
+
+template <class Base>
+struct Late : Base {
+  using Word = LateWord<typename Base::template atomic<std::uint64_t>>;
+  template <class T>
+  using atomic =
+      std::conditional_t<std::is_same_v<T, std::uint64_t>, Word, typename Base::template atomic<T>>;
+};
+
+}  // namespace kstone::stress
+
+#endif  // KSTONE_TSAN_LATE_SYNC_H_
