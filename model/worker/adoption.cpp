@@ -67,9 +67,9 @@ struct WaitWhileClaimIsSuspended : Scene<Size, Sync> {
 };
 
 // ... and asks once more, for a stripe that is idle again while its node is on its way.
-template <int workers, class Sync = SuspendsBetweenSteps>
+template <class Sync = SuspendsBetweenSteps>
 struct AsksAgainWhileClaimIsSuspended
-    : WaitWhileClaimIsSuspended<With<Requesters<2>, Workers<workers>>, Wait::for_all, Sync> {
+    : WaitWhileClaimIsSuspended<With<Requesters<2>, Workers<1>>, Wait::for_all, Sync> {
   void thread(int index) {
     if (index == 0) {
       this->hold.first = RelacySync::thread::current_id();
@@ -163,13 +163,13 @@ const Registered suites[] = {
         .property = "P2 P4 P9 P19",
         .sometimes = {"coalesced", "requested while running"},
     }),
-    proved<WaitWhileClaimIsSuspended<With<Requesters<2>, Workers<2>>>>({
+    proved_without_surprises<WaitWhileClaimIsSuspended<With<Requesters<2>, Workers<2>>>>({
         .name = "wait_idle_while_a_claim_is_suspended_2_2",
         .property = "P2 P4 P9 P19",
         .sometimes = {"coalesced", "requested while running"},
         .large = Large::yes,
     }),
-    proved<WaitWhileClaimIsSuspended<With<Requesters<3>, Workers<1>>>>({
+    proved_without_surprises<WaitWhileClaimIsSuspended<With<Requesters<3>, Workers<1>>>>({
         .name = "wait_idle_while_a_claim_is_suspended_3_1",
         .property = "P2 P4 P9 P19",
         .sometimes = {"coalesced", "requested while running"},
@@ -180,17 +180,11 @@ const Registered suites[] = {
         .property = "P2 P4 P9 P19",
         .sometimes = {"coalesced", "requested while running"},
     }),
-    proved<AsksAgainWhileClaimIsSuspended<1>>({
+    proved<AsksAgainWhileClaimIsSuspended<>>({
         .name = "asks_again_while_a_claim_is_suspended_2_1",
         .property = "P2 P19",
         .sometimes = {"coalesced", "asked for while its node is under way"},
         .large = Large::with_surprises,
-    }),
-    proved<AsksAgainWhileClaimIsSuspended<2>>({
-        .name = "asks_again_while_a_claim_is_suspended_2_2",
-        .property = "P2 P19",
-        .sometimes = {"coalesced", "asked for while its node is under way"},
-        .large = Large::yes,
     }),
     proved<ShutdownWhileClaimIsSuspended<ShutdownMode::drain>>({
         .name = "drain_while_a_claim_is_suspended_2_1",
@@ -210,7 +204,7 @@ const Registered suites[] = {
     }),
 
     // A request does not see that a node is under way, and pushes the stripe a second time.
-    refuted<AsksAgainWhileClaimIsSuspended<1, OverlooksWhatIsUnderWay>>({
+    refuted<AsksAgainWhileClaimIsSuspended<OverlooksWhatIsUnderWay>>({
         .name = "asks_again_without_the_mark",
         .property = "P19",
         .failure = Failure::data_race,
