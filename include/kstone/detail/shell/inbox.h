@@ -3,8 +3,9 @@
 // It owns the stripe words, the control word and the semaphore, and with them every atomic
 // operation of the worker that orders anything.
 //
-// Thread safety: `push` may be called from any thread at any time, `sleep` and `wake` from threads
-// that do not hold the worker's mutex. All else is called under that mutex.
+// Thread safety: `push` may be called from any thread at any time, `sleep` from threads that do not
+// hold the worker's mutex, `wake` from any, mostly without it (D30, D36). All else is called under
+// that mutex.
 //
 // Invariants (of `Shell`, as far as they are kept here):
 //   I2  A stripe whose word holds requests and is not closed is in the inbox, in the core's queue,
