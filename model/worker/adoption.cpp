@@ -66,7 +66,8 @@ struct WaitWhileClaimIsSuspended : Scene<Size, Sync> {
   }
 };
 
-// ... and asks once more, for a stripe that is idle again while its node is on its way.
+// ... and asks once more, for a stripe that is idle again while its node is on its way; and again
+// when it comes.
 template <class Sync = SuspendsBetweenSteps>
 struct AsksAgainWhileClaimIsSuspended
     : WaitWhileClaimIsSuspended<With<Requesters<2>, Workers<1>>, Wait::for_all, Sync> {
@@ -87,6 +88,8 @@ struct AsksAgainWhileClaimIsSuspended
     check(this->worker->snapshot().compactions_started > served_again_from,
           "a compaction follows the second request");
     this->hold.push.post(1);
+    // Before the late node has been popped, or after: then this call links the stripe.
+    this->worker->queue_compaction(0);
   }
   void after() {
     check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
