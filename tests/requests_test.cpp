@@ -118,66 +118,62 @@ TEST(Requests, a_job_may_request_its_own_and_other_stripes) {
   EXPECT_EQ(std::count(events.begin(), events.end(), 3U), 1);
 }
 
-// A requester that is suspended between claiming a sleeper and posting its token holds up that one
-// thread. Of the other two, one compacts stripe 0, which waits for stripe 1, and wakes the last for
-// it.
-TEST(Requests, of_a_suspended_caller_cost_one_thread_and_not_more) {
+// Three threads, all asleep, and a caller that is suspended between claiming one of them for stripe
+// 0 and posting its token. The compaction of stripe 0 waits for that of stripe 1.
+struct SuspendedCaller {
   using Worker = basic_background_worker<WatchedSync>;
+
   WatchedSync::Watch watch;
   Gate other;
-  Worker worker(CompactionConfig().with_max_concurrent(3), {}, 2, [&](Worker::Context& context) {
-    if (context.stripe_id() == 0) {
-      other.pass();
-    } else {
-      other.open();
-    }
-    return CompactionOutcome::done();
-  });
-  EXPECT_EQ(worker.start(), StartResult::started);
-  watch.sleeps.await(3);
+  Worker worker;
   std::atomic<bool> returned{false};
-  std::thread suspended([&] {
-    watch.held = std::this_thread::get_id();
-    worker.queue_compaction(0);
-    returned = true;
-  });
-  watch.holding.pass();
-  worker.queue_compaction(1);
-  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
-  EXPECT_FALSE(returned);
-  EXPECT_EQ(watch.tokens, 2U);
-  watch.resume.open();
-  suspended.join();
-  EXPECT_EQ(watch.tokens, 3U);
+  std::thread caller;
+
+  SuspendedCaller()
+      : worker(CompactionConfig().with_max_concurrent(3), {}, 2, [this](Worker::Context& context) {
+          if (context.stripe_id() == 0) {
+            other.pass();
+          } else {
+            other.open();
+          }
+          return CompactionOutcome::done();
+        }) {
+    EXPECT_EQ(worker.start(), StartResult::started);
+    watch.sleeps.await(3);
+    caller = std::thread([this] {
+      watch.held = std::this_thread::get_id();
+      worker.queue_compaction(0);
+      returned = true;
+    });
+    watch.holding.pass();
+  }
+  void resume() {
+    watch.resume.open();
+    caller.join();
+  }
+};
+
+// It holds up that one thread. Of the other two, one compacts stripe 0, which waits for stripe 1,
+// and wakes the last for it.
+TEST(Requests, of_a_suspended_caller_cost_one_thread_and_not_more) {
+  SuspendedCaller suspended;
+  suspended.worker.queue_compaction(1);
+  EXPECT_EQ(suspended.worker.wait_idle(), IdleResult::idle);
+  EXPECT_FALSE(suspended.returned);
+  EXPECT_EQ(suspended.watch.tokens, 2U);
+  suspended.resume();
+  EXPECT_EQ(suspended.watch.tokens, 3U);
 }
 
 // The same, and somebody has looked at stripe 0 meanwhile, which moved it into the queue: the
 // thread that takes it does not look into the inbox, so the look wakes a thread for it.
 TEST(Requests, of_a_suspended_caller_cost_one_thread_also_after_a_look) {
-  using Worker = basic_background_worker<WatchedSync>;
-  WatchedSync::Watch watch;
-  Gate other;
-  Worker worker(CompactionConfig().with_max_concurrent(3), {}, 2, [&](Worker::Context& context) {
-    if (context.stripe_id() == 0) {
-      other.pass();
-    } else {
-      other.open();
-    }
-    return CompactionOutcome::done();
-  });
-  EXPECT_EQ(worker.start(), StartResult::started);
-  watch.sleeps.await(3);
-  std::thread suspended([&] {
-    watch.held = std::this_thread::get_id();
-    worker.queue_compaction(0);
-  });
-  watch.holding.pass();
-  EXPECT_EQ(worker.wait_idle(0, std::chrono::seconds(0)).result, IdleResult::timed_out);
-  EXPECT_EQ(watch.tokens, 1U);
-  worker.queue_compaction(1);
-  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
-  watch.resume.open();
-  suspended.join();
+  SuspendedCaller suspended;
+  EXPECT_EQ(suspended.worker.wait_idle(0, std::chrono::seconds(0)).result, IdleResult::timed_out);
+  EXPECT_EQ(suspended.watch.tokens, 1U);
+  suspended.worker.queue_compaction(1);
+  EXPECT_EQ(suspended.worker.wait_idle(), IdleResult::idle);
+  suspended.resume();
 }
 
 TEST(Requests, from_many_threads_are_each_served_by_a_later_compaction) {
