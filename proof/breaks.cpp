@@ -281,6 +281,176 @@ std::vector<ByHand> by_hand_of_ends() {
   };
 }
 
+std::vector<ByHand> by_hand_of_withdrawing() {
+  return {
+      {"cancel", "a claim is forgotten, and not marked",
+       [](State& s) {
+         const auto under_way = stripe(s).word.under_way;
+         s.worker.cancel(stripe(s));
+         stripe(s).word.under_way = under_way;
+         stripe(s).claimed = Condition(false);
+       }},
+      {"cancel", "leaves the stripe in the queue",
+       [](State& s) {
+         const State before = s;
+         s.worker.cancel(stripe(s));
+         s.worker.queued = before.worker.queued;
+         stripe(s).queued = before.stripes[of_step].queued;
+       }},
+      {"cancel", "leaves what is held",
+       [](State& s) {
+         const auto held = stripe(s).held;
+         s.worker.cancel(stripe(s));
+         stripe(s).held = held;
+       }},
+      {"cancel", "the word first",
+       [](State& s) {
+         stripe(s).word.withdraw();
+         s.worker.cancel(stripe(s));
+       }},
+      {"cancel", "leaves the requests in the word",
+       [](State& s) {
+         const auto requests = stripe(s).word.requests;
+         s.worker.cancel(stripe(s));
+         stripe(s).word.requests = requests;
+       }},
+      {"cancel", "ends what runs as well",
+       [](State& s) {
+         s.worker.cancel(stripe(s));
+         stripe(s).end_if(stripe(s).running, protocol::End::cancelled);
+       }},
+      {"cancel", "as removed", [](State& s) { s.worker.remove(stripe(s)); }},
+      {"remove", "as cancelled",
+       [](State& s) {
+         s.worker.cancel(stripe(s));
+         stripe(s).word.remove();
+         stripe(s).unfinished = Condition(false);
+       }},
+      {"remove", "the word first",
+       [](State& s) {
+         stripe(s).word.remove();
+         s.worker.remove(stripe(s));
+       }},
+      {"remove", "waits for nothing, and accepts requests",
+       [](State& s) {
+         s.worker.remove(stripe(s));
+         stripe(s).word.removed = Condition(false);
+       }},
+      {"restore", "the word first",
+       [](State& s) {
+         stripe(s).word.restore();
+         s.worker.restore(stripe(s));
+       }},
+  };
+}
+
+std::vector<ByHand> by_hand_of_pausing() {
+  return {
+      {"pause", "leaves the stripe in the queue",
+       [](State& s) {
+         const auto arrived = stripe(s).arrives_ready();
+         stripe(s).paused = Condition(true);
+         s.worker.arriving = s.worker.arriving - protocol::one_if<Number>(arrived);
+       }},
+      {"pause", "drops what waits",
+       [](State& s) {
+         s.worker.pause(stripe(s));
+         stripe(s).held = Condition(false);
+       }},
+      {"resume", "leaves what is held",
+       [](State& s) {
+         const auto held = stripe(s).held;
+         stripe(s).held = Condition(false);
+         s.resume(stripe(s));
+         stripe(s).held = held;
+       }},
+      {"resume", "to the head of the queue",
+       [](State& s) {
+         s.resume(stripe(s));
+         stripe(s).queued_at = s.worker.tail - s.worker.queued;
+       }},
+      {"resume", "wakes nobody", [](State& s) { s.worker.resume(stripe(s)); }},
+      {"resume", "wakes before it queues",
+       [](State& s) {
+         s.worker.claim_sleeper_if(s.worker.wakes_another());
+         s.worker.resume(stripe(s));
+       }},
+      {"pause_all", "drops what waits",
+       [](State& s) {
+         s.worker.pause_all();
+         s.discard_queue();
+       }},
+      {"resume_all", "wakes nobody", [](State& s) { s.worker.resume_all(); }},
+      {"resume_all", "wakes before it resumes",
+       [](State& s) {
+         s.worker.claim_sleeper_if(s.worker.wakes_another());
+         s.worker.resume_all();
+       }},
+  };
+}
+
+// Of steps that find a stripe paused, removed or asked to stop.
+std::vector<ByHand> by_hand_of_held() {
+  return {
+      {"adopt", "queues what is paused",
+       [](State& s) {
+         const auto paused = stripe(s).paused;
+         stripe(s).paused = Condition(false);
+         s.adopt(stripe(s));
+         stripe(s).paused = paused;
+       }},
+      {"take_inbox", "queues what is paused",
+       [](State& s) {
+         const auto paused = stripe(s).paused;
+         stripe(s).paused = Condition(false);
+         s.take_inbox();
+         stripe(s).paused = paused;
+       }},
+      {"close_stripe", "what a pause holds goes to the drain",
+       [](State& s) {
+         stripe(s).queued = stripe(s).queued || stripe(s).held;
+         s.worker.queued = s.worker.queued + protocol::one_if<Number>(stripe(s).held);
+         stripe(s).held = stripe(s).paused = s.worker.paused = Condition(false);
+         s.worker.close_stripe(stripe(s));
+       }},
+      {"close_stripe", "forgets that it was removed",
+       [](State& s) {
+         s.worker.close_stripe(stripe(s));
+         stripe(s).word.removed = Condition(false);
+       }},
+      {"apply drain", "pauses go on",
+       [](State& s) {
+         const auto paused = s.worker.paused;
+         s.apply(ShutdownMode::drain);
+         s.worker.paused = paused;
+       }},
+      {"finish done", "queues what is paused",
+       [](State& s) {
+         const auto paused = stripe(s).paused;
+         stripe(s).paused = Condition(false);
+         s.finish(stripe(s), Kind::done, error());
+         stripe(s).paused = paused;
+       }},
+      {"finish failed", "as failed, although it was asked to stop",
+       [](State& s) {
+         stripe(s).asked_to_stop = Condition(false);
+         s.finish(stripe(s), Kind::failed, error());
+       }},
+      {"finish more_work", "goes on, although it was asked to stop",
+       [](State& s) {
+         stripe(s).asked_to_stop = Condition(false);
+         s.finish(stripe(s), Kind::more_work, error());
+       }},
+      {"release more_work", "goes on, although it was asked to stop",
+       [](State& s) {
+         const auto asked_to_stop = stripe(s).asked_to_stop;
+         stripe(s).asked_to_stop = Condition(false);
+         s.release(stripe(s), Kind::more_work);
+         stripe(s).asked_to_stop = asked_to_stop;
+       }},
+  };
+}
+
 std::vector<ByHand> by_hand_of_closing() {
   return {
       {"close", "the inbox is dropped", [](State& s) { s.worker.close(); }},
@@ -335,7 +505,8 @@ std::vector<ByHand> by_hand_of_closing() {
 
 std::vector<Break> breaks_of(const Step& step, const State& before) {
   auto result = Generator(step, before).all();
-  for (const auto& by_hand : {by_hand_of_waking(), by_hand_of_ends(), by_hand_of_closing()}) {
+  for (const auto& by_hand : {by_hand_of_waking(), by_hand_of_ends(), by_hand_of_withdrawing(),
+                              by_hand_of_pausing(), by_hand_of_held(), by_hand_of_closing()}) {
     for (const auto& hand : by_hand) {
       if (step.name == hand.step) {
         State after = before;

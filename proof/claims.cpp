@@ -8,6 +8,8 @@
 namespace kstone::proof {
 namespace {
 
+bool begins(const std::string& text, const char* with) { return text.rfind(with, 0) == 0; }
+
 void add(Claims& claims, const std::string& sentence, const z3::expr& holds) {
   const auto same = [&](const Claim& claim) { return claim.sentence == sentence; };
   const auto found = std::find_if(claims.begin(), claims.end(), same);
@@ -99,8 +101,8 @@ void add_sums_behind(Claims& claims, const State& before, const State& after,
 // What goes one way only.
 void add_never_back(Claims& claims, State before, State after) {
   const std::vector<std::string> ups = {
-      "tail",    "inbox_from", "closed", "applied", "words_closed", "mode",       "running_max",
-      "started", "told",       "learnt", "ends",    "outcomes",     "compactions"};
+      "tail",    "inbox_from", "closed", "applied", "words_closed", "mode",        "running_max",
+      "started", "told",       "learnt", "ends",    "outcomes",     "compactions", "rejected"};
   z3::expr holds = context().bool_val(true);
   const auto look = [&](const std::vector<Field>& was, const std::vector<Field>& is) {
     for (std::size_t i = 0; i < was.size(); ++i) {
@@ -121,6 +123,68 @@ void add_never_back(Claims& claims, State before, State after) {
   add(claims, "what happened stays: counts, closing and its mode never go back", holds);
 }
 
+// Who waits for what, and in which place.
+void add_of_order(Claims& claims, const State& before, const State& after) {
+  using protocol::implies;
+  const auto& was = before.worker;
+  for (std::size_t i = 0; i < before.stripes.size(); ++i) {
+    const auto& old = before.stripes[i];
+    const auto& now = after.stripes[i];
+    const Condition arrived =
+        choose(old.paused, now.held,
+               now.queued && now.queued_at - was.tail == old.pushed_at - was.inbox_from);
+    add(claims, "nobody is overtaken: who waits keeps its place until it is taken, held or ended",
+        (implies(old.queued && now.queued, now.queued_at == old.queued_at) &&
+         implies(old.pushed && now.pushed, now.pushed_at == old.pushed_at) &&
+         implies(old.arrives() && !now.pushed, arrived))
+            .term);
+    add(claims, "what is paused does not begin to run",
+        implies(was.paused || old.paused, !now.running || old.running).term);
+    // Goals as a wait has them. `reached` counts what ended in the order of opening.
+    const auto goal = any_number("goal");
+    const auto ended = [](const Stripe& stripe) { return stripe.ended() - stripe.early; };
+    add(claims, "who waits for what runs waits until that has ended, whatever ends before it",
+        (implies(protocol::reached(old, goal), protocol::reached(now, goal)) &&
+         implies(old.running && ended(now) != ended(old),
+                 !now.running && now.ended() == old.ended() + Number(1)))
+            .term);
+  }
+}
+
+// How long what callers asked for lasts.
+void add_of_holding(Claims& claims, const Step& step, const State& before, const State& after) {
+  using protocol::implies;
+  const auto is_one_of = [&step](const std::vector<std::string>& names) {
+    return Condition(std::find(names.begin(), names.end(), step.name) != names.end());
+  };
+  const Condition is_request(begins(step.name, "request"));
+  add(claims, "whoever closes keeps the mutex until the mode is applied",
+      implies(before.worker.closing(), Condition(step.closes || !step.needs_mutex)).term);
+  add(claims, "a pause lasts until somebody resumes, or the worker closes",
+      implies(before.worker.paused && !after.worker.paused,
+              is_one_of({"resume_all"}) || after.worker.applied)
+          .term);
+  for (std::size_t i = 0; i < before.stripes.size(); ++i) {
+    const auto& old = before.stripes[i];
+    const auto& now = after.stripes[i];
+    add(claims, "a pause lasts until somebody resumes, or the worker closes",
+        implies(old.paused && !now.paused, is_one_of({"resume", "restore", "close_stripe"})).term);
+    add(claims, "what is removed stays so until it is restored",
+        implies(old.word.removed && !now.word.removed, is_one_of({"restore"})).term);
+    add(claims, "what is asked to stop stays so until it ends",
+        implies(old.asked_to_stop && !now.asked_to_stop, !now.running).term);
+    // As a snapshot adds them up.
+    const auto rejected = [](const Stripe& stripe) {
+      return stripe.rejected +
+             choose(stripe.word.removed && !stripe.word.closed, stripe.word.requests, Number(0));
+    };
+    const Condition one_more =
+        is_request && Condition(i == step.actor) && old.word.removed && !old.word.closed;
+    add(claims, "each request that is rejected by a removal is counted, once",
+        (rejected(now) == rejected(old) + protocol::one_if<Number>(one_more)).term);
+  }
+}
+
 // What each step does to what it is not about.
 void add_of_steps(Claims& claims, const Step& step, const State& before, const State& after) {
   using protocol::implies;
@@ -130,16 +194,14 @@ void add_of_steps(Claims& claims, const Step& step, const State& before, const S
       (is.running_max == was.running_max || is.running_max == is.running).term);
   add(claims, "the first error stays",
       implies(was.first_error != Number(0), is.first_error == was.first_error).term);
-  const bool is_request = step.name.rfind("request", 0) == 0;
+  add(claims, "no thread is woken for nothing: something was pushed, or can be taken",
+      implies(is.control.sleepers < was.control.sleepers && !is.closed,
+              was.control.length < is.control.length || is.has_ready())
+          .term);
+  const bool is_request = begins(step.name, "request");
   for (std::size_t i = 0; i < before.stripes.size(); ++i) {
     const auto& old = before.stripes[i];
     const auto& now = after.stripes[i];
-    add(claims, "nobody is overtaken: who waits keeps its place until it is taken or discarded",
-        (implies(old.queued && now.queued, now.queued_at == old.queued_at) &&
-         implies(old.pushed && now.pushed, now.pushed_at == old.pushed_at) &&
-         implies(old.arrives() && !now.pushed,
-                 now.queued && now.queued_at - was.tail == old.pushed_at - was.inbox_from))
-            .term);
     if (!is_request) {
       add(claims, "a closed word counts rejected requests, and nothing else",
           implies(old.word.closed, now.word.requests == old.word.requests).term);
@@ -147,10 +209,15 @@ void add_of_steps(Claims& claims, const Step& step, const State& before, const S
     if (!step.from) {
       const auto discarded = now.ends_as(protocol::End::discarded);
       const Condition as_before = discarded == old.ends_as(protocol::End::discarded);
-      add(claims, "a drain discards nothing while there are threads",
-          (as_before || is.discards() || is.alive == Number(0)).term);
+      const Condition held_back = was.closing() && (was.paused || old.paused);
+      add(claims, "a drain discards nothing while there are threads, but what a pause holds back",
+          (as_before || is.discards() || is.alive == Number(0) || held_back).term);
       add(claims, "what is discarded is reported, and nothing else",
           (choose(as_before, protocol::equal(old.discarded, now.discarded), now.discarded)).term);
+    }
+    if (begins(step.name, "apply")) {
+      add(claims, "nothing that a pause held back runs when the worker has closed",
+          implies(was.paused, !now.queued && !now.rerun_owed).term);
     }
   }
 }
@@ -167,8 +234,9 @@ Number left_when_applied(const Stripe& stripe) {
          times(2, count(stripe.rerun_owed));
 }
 
-// Before closing, each step that neither asks for more nor has more work lowers this one. A factor
-// is what is to come of the thing, and one.
+// Before closing, each step that neither asks for more nor has more work lowers this one, and what
+// holds back does not raise it. A factor is what is to come of the thing, and one; of what is held
+// nothing is to come.
 Number left_when_open(const Worker& worker) {
   return times(8, worker.control.length) + times(7, worker.queued) + times(3, worker.owed) +
          times(2, worker.tokens) + worker.looking();
@@ -192,8 +260,6 @@ Left left(const State& state, const Measure& measure) {
   return result;
 }
 
-bool begins(const std::string& text, const char* with) { return text.rfind(with, 0) == 0; }
-
 void add_ranking(Claims& claims, const Step& step, const State& was, const State& is) {
   // By so much at least; a negative number says how much it may rise.
   const auto falls = [&](const auto& measure, int by) {
@@ -206,13 +272,19 @@ void add_ranking(Claims& claims, const Step& step, const State& was, const State
   const auto when_open = [](const auto& of) { return left_when_open(of); };
   add(claims, "once the mode is applied, each step of a thread or token leaves less to do",
       protocol::implies(was.worker.applied, falls(when_applied, step.of_threads ? 1 : 0)).term);
-  const bool asks_for_more = begins(step.name, "request") || begins(step.name, "start") ||
-                             begins(step.name, "adopt") || begins(step.name, "release more_work");
+  const auto begins_with_one_of = [&step](const std::vector<const char*>& names) {
+    return std::any_of(names.begin(), names.end(),
+                       [&step](const char* name) { return begins(step.name, name); });
+  };
+  const bool asks_for_more =
+      begins_with_one_of({"request", "start", "adopt", "resume", "release more_work"});
+  const bool holds_back = begins_with_one_of({"cancel", "remove", "restore", "pause"});
   if (!asks_for_more) {
     // What finish does is seen with release already; a thread that is unwound wakes another, and
     // both together lower it.
     const int by = step.name == "finish unwound"  ? -2
                    : begins(step.name, "finish")  ? 0
+                   : holds_back                   ? 0
                    : begins(step.name, "release") ? 3
                                                   : 1;
     add(claims, "an open worker comes to rest: what asks for no more leaves less to do",
@@ -270,6 +342,8 @@ Claims behind(const Step& step, const State& before, const State& after) {
   }
   add_never_back(claims, before, after);
   add_of_steps(claims, step, before, after);
+  add_of_order(claims, before, after);
+  add_of_holding(claims, step, before, after);
   add_ranking(claims, step, was, is);
   if (step.keeps) {
     add(claims, step.promise, step.keeps(before, after).term);
@@ -286,7 +360,7 @@ Claims chosen(const State& state) {
   }
   const auto& worker = state.worker;
   const auto names = protocol::sums(worker, Stripe());
-  Condition first = !worker.has_queued();
+  Condition first = !worker.has_ready();
   Condition one_runs = worker.running == Number(0);
   Condition next_to_close = worker.words_closed == worker.stripes;
   for (std::size_t i = 0; i < state.stripes.size(); ++i) {
@@ -335,7 +409,7 @@ void add_progress(Claims& claims, const State& state, const Some& some) {
   using protocol::implies;
   const auto& w = state.worker;
   const Condition threads = w.alive != Number(0);
-  const Condition waits = w.has_queued() || w.control.length != Number(0);
+  const Condition waits = w.has_ready() || w.control.length != Number(0);
   const auto put = [&claims](const char* sentence, const Condition& holds) {
     add(claims, sentence, holds.term);
   };
@@ -356,9 +430,11 @@ void add_progress(Claims& claims, const State& state, const Some& some) {
   put("once the mode is applied, threads go on until the last has left",
       implies(w.applied && threads, some({"post", "wake", "take", "leave", "release done"})));
   put("once the last thread has left, what is still queued is discarded",
-      implies(w.applied && !threads && w.has_queued(), some({"discard_queue"})));
+      implies(w.applied && !threads && w.has_ready(), some({"discard_queue"})));
   put("a worker that is not closed can be closed; one that never started can be started",
       (w.closed || some({"close"})) && (w.closed || w.started || some({"start"})));
+  put("until the worker closes all can be paused, or resumed",
+      w.closed || choose(w.paused, some({"resume_all"}), some({"pause_all"})));
   Condition ends(true);
   for (int kind = 0; kind < kinds; ++kind) {
     ends = ends && some({"release " + std::string(to_string(static_cast<Kind>(kind)))});
@@ -371,7 +447,34 @@ void add_progress(Claims& claims, const State& state, const Some& some) {
         implies(stripe.claimed && !w.closed, some({"push"})));
     put("... or taken over, if somebody asks for it who is told `queued` and pushes nothing",
         implies(stripe.asked() && stripe.idle() && !w.closed, some({"adopt"})));
+    put("a stripe can be cancelled, also while a shutdown drains", w.closing() || some({"cancel"}));
+    put("until the worker closes a stripe can be removed, and restored once it has ended",
+        w.closed ||
+            choose(stripe.word.removed, stripe.running || some({"restore"}), some({"remove"})));
+    put("until the worker closes a stripe can be paused, or resumed",
+        w.closed || choose(stripe.paused, some({"resume"}), some({"pause"})));
   }
+}
+
+// Of what a caller has withdrawn or held back, and of who waits for it.
+void add_of_held(Claims& claims, const Worker& w, const Stripe& stripe) {
+  using protocol::implies;
+  const auto put = [&claims](const char* sentence, const Condition& holds) {
+    add(claims, sentence, holds.term);
+  };
+  put("nothing is taken of what is paused, or removed",
+      implies(w.paused || stripe.paused || stripe.word.removed, !w.may_take(stripe)));
+  put("once it has ended, nothing is left of a stripe that was removed, and nobody takes it over",
+      implies(stripe.word.removed && !stripe.running,
+              stripe.alive() == Number(0) && !stripe.arrives() && !w.may_adopt(stripe)));
+  put("what waits is held by a pause, or threads find it",
+      implies(stripe.waits(), choose(protocol::is_held(w, stripe), !w.may_take(stripe),
+                                     stripe.queued && w.has_ready())) &&
+          implies(protocol::is_held(w, stripe), stripe.waits() && (w.paused || stripe.paused)));
+  const auto goal = protocol::goal_of(stripe);
+  put("who waits for a stripe waits for all that callers were told of, and for no more",
+      goal == stripe.told_opened() && implies(stripe.running, !protocol::reached(stripe, goal)) &&
+          implies(stripe.alive() == Number(0), protocol::reached(stripe, goal)));
 }
 
 void add_of_stripe(Claims& claims, const State& state, const Stripe& stripe, const Number& id) {
@@ -383,10 +486,10 @@ void add_of_stripe(Claims& claims, const State& state, const Stripe& stripe, con
   put("one at a time: what is taken does not run",
       implies(w.may_take(stripe), !stripe.running && !stripe.word.running));
   put("no request is lost: a stripe with requests waits, runs, or is about to be pushed",
-      implies(stripe.asked(), stripe.claimed || stripe.pushed || stripe.queued || stripe.running));
-  put("one node: a stripe is claimed, pushed or queued, and two of these only if it was taken over",
+      implies(stripe.asked(), stripe.claimed || stripe.pushed || stripe.waits() || stripe.running));
+  put("one node: a stripe is claimed, pushed or waits, and two of these only if it was taken over",
       !(stripe.claimed && stripe.pushed) &&
-          implies(stripe.queued && (stripe.claimed || stripe.pushed), stripe.word.under_way));
+          implies(stripe.waits() && (stripe.claimed || stripe.pushed), stripe.word.under_way));
   put("whoever takes the queue's head finds its word as a taker wants it",
       implies(stripe.queued && !w.closing(), stripe.word.may_take()));
   put("a compaction can end: its word says running, or is closed",
@@ -399,7 +502,7 @@ void add_of_stripe(Claims& claims, const State& state, const Stripe& stripe, con
   put("each episode that a caller was told of has one end, or is alive",
       stripe.told_opened() == stripe.ended() + stripe.alive());
   put("once all is over, every episode that a caller was told of has ended",
-      implies(w.applied && w.alive == Number(0) && !w.has_queued(),
+      implies(w.applied && w.alive == Number(0) && !w.has_ready(),
               stripe.told_opened() == stripe.ended()));
   put("an end that a mode other than drain brings: nothing starts any more",
       implies(w.applied && w.discards(), !w.may_take(stripe)));
@@ -425,6 +528,7 @@ Claims properties(const State& state, const Possible& possible_step) {
   add_progress(claims, state, {state, possible_step});
   for (std::size_t i = 0; i < state.stripes.size(); ++i) {
     add_of_stripe(claims, state, state.stripes[i], state.ids[i]);
+    add_of_held(claims, state.worker, state.stripes[i]);
   }
   return claims;
 }

@@ -22,6 +22,7 @@ std::vector<Field> fields(Worker& worker) {
       {"arriving", &w.arriving.term},
       {"queue_length", &w.queued.term},
       {"tail", &w.tail.term},
+      {"paused", &w.paused.term},
       {"closed", &w.closed.term},
       {"words_closed", &w.words_closed.term},
       {"applied", &w.applied.term},
@@ -36,7 +37,7 @@ std::vector<Field> fields(Worker& worker) {
       {"tokens", &w.tokens.term},
   };
   // A field that is forgotten here would keep its initial value.
-  static_assert(sizeof(Worker) == 22 * sizeof(Number) && sizeof(Number) == sizeof(Condition));
+  static_assert(sizeof(Worker) == 23 * sizeof(Number) && sizeof(Number) == sizeof(Condition));
   return result;
 }
 
@@ -47,18 +48,24 @@ std::vector<Field> fields(Stripe& stripe, const std::string& prefix) {
       {"word_running", &s.word.running.term},
       {"word_closed", &s.word.closed.term},
       {"under_way", &s.word.under_way.term},
+      {"removed", &s.word.removed.term},
       {"claimed", &s.claimed.term},
       {"pushed", &s.pushed.term},
       {"queued", &s.queued.term},
+      {"held", &s.held.term},
       {"stripe_running", &s.running.term},
       {"pushed_at", &s.pushed_at.term},
       {"queued_at", &s.queued_at.term},
+      {"stripe_paused", &s.paused.term},
+      {"asked_to_stop", &s.asked_to_stop.term},
       {"rerun_owed", &s.rerun_owed.term},
       {"attempts", &s.attempts.term},
+      {"early", &s.early.term},
       {"discarded", &s.discarded.term},
       {"unfinished", &s.unfinished.term},
       {"released", &s.released.term},
       {"requested", &s.requested.term},
+      {"rejected", &s.rejected.term},
       {"compactions_started", &s.started.term},
   };
   const auto add = [&result](const std::string& name, auto& numbers) {
@@ -71,7 +78,7 @@ std::vector<Field> fields(Stripe& stripe, const std::string& prefix) {
   add("learnt", s.learnt);
   add("ends", s.ends);
   add("outcomes", s.outcomes);
-  static_assert(sizeof(Stripe) == (17 + 3 + 3 + 4 + kinds) * sizeof(Number));
+  static_assert(sizeof(Stripe) == (23 + 3 + 3 + 5 + kinds) * sizeof(Number));
   for (auto& field : result) {
     field.name = prefix + field.name;
   }
@@ -170,6 +177,7 @@ std::vector<Step> free_steps(std::size_t actor) {
   };
   for (auto& each : result) {
     each.actor = actor;
+    each.needs_mutex = false;
   }
   return result;
 }
@@ -185,6 +193,7 @@ std::vector<Step> token_steps() {
   };
   for (auto& each : result) {
     each.of_threads = true;
+    each.needs_mutex = false;
   }
   return result;
 }
@@ -211,9 +220,11 @@ std::vector<Step> thread_steps() {
           "adopt", [](const State& s) { return s.worker.may_adopt(s.stripes[of_step]); },
           [](State& s) { s.adopt(s.stripes[of_step]); }),
   };
-  result[2].promise = "first in, first out: what is taken was queued before all that stay";
+  result[2].promise =
+      "first in, first out: what is taken was queued before all that stay, and begins afresh";
   result[2].keeps = [](const State& before, const State& after) {
-    Condition all(true);
+    const auto& is = after.stripes[of_step];
+    Condition all = !is.unfinished && !is.asked_to_stop;
     for (std::size_t i = another; i < after.stripes.size(); ++i) {
       all = all && (!after.stripes[i].queued ||
                     before.stripes[of_step].queued_at < after.stripes[i].queued_at);
@@ -222,7 +233,8 @@ std::vector<Step> thread_steps() {
   };
   result[5].promise = "a stripe that is taken over waits from then on, and its node is under way";
   result[5].keeps = [](const State&, const State& after) {
-    return after.stripes[of_step].queued && after.stripes[of_step].word.under_way;
+    const auto& is = after.stripes[of_step];
+    return is.waits() && protocol::equal(is.held, is.paused) && is.word.under_way;
   };
   result[0].promise = "start starts as many threads as the system gives, if it says so";
   result[0].keeps = [](const State& before, const State& after) {
@@ -235,7 +247,111 @@ std::vector<Step> thread_steps() {
   result[2].of_threads = result[4].of_threads = true;
   result[4].promise = "no thread leaves by itself while something is queued";
   result[4].keeps = [](const State& before, const State& after) {
-    return !after.worker.has_queued() && after.worker.alive == before.worker.alive - Number(1);
+    return !after.worker.has_ready() && after.worker.alive == before.worker.alive - Number(1);
+  };
+  return result;
+}
+
+// Of a stripe whose calls were withdrawn: one episode at the most had not begun.
+Condition withdraws(protocol::End end, const State& before, const State& after) {
+  const auto& was = before.stripes[of_step];
+  const auto& is = after.stripes[of_step];
+  const Number waited = was.alive() - protocol::one_if<Number>(was.running);
+  return is.ends_as(end) == was.ends_as(end) + waited && !is.waits() &&
+         is.alive() == protocol::one_if<Number>(was.running) &&
+         protocol::equal(is.running, was.running) && protocol::equal(is.asked_to_stop, is.running);
+}
+
+std::vector<Step> withdrawing_steps() {
+  std::vector<Step> result = {
+      step(
+          "cancel", [](const State& s) { return s.worker.may_cancel(); },
+          [](State& s) { s.worker.cancel(s.stripes[of_step]); }),
+      step(
+          "remove", [](const State& s) { return s.worker.may_remove(s.stripes[of_step]); },
+          [](State& s) { s.worker.remove(s.stripes[of_step]); }),
+      step(
+          "restore", [](const State& s) { return s.worker.may_restore(s.stripes[of_step]); },
+          [](State& s) { s.worker.restore(s.stripes[of_step]); }),
+  };
+  result[0].promise =
+      "what is cancelled: all that had not begun has ended so, nothing waits, and what runs is "
+      "asked to stop";
+  result[0].keeps = [](const State& before, const State& after) {
+    const auto& was = before.stripes[of_step];
+    const Condition waited = protocol::one_if<Number>(was.running) < was.alive();
+    return withdraws(protocol::End::cancelled, before, after) &&
+           protocol::equal(after.stripes[of_step].unfinished, was.unfinished || waited);
+  };
+  result[1].promise = "what is removed: so has it ended, and requests are rejected from then on";
+  result[1].keeps = [](const State& before, const State& after) {
+    const auto& is = after.stripes[of_step];
+    return withdraws(protocol::End::removed, before, after) && !is.unfinished &&
+           is.word.answer() == protocol::number_of<Number>(Submission::rejected_removed);
+  };
+  result[2].promise = "what is restored: requests are accepted again, and it starts afresh";
+  result[2].keeps = [](const State&, const State& after) {
+    const auto& is = after.stripes[of_step];
+    return is.word.answer() == protocol::number_of<Number>(Submission::queued) &&
+           is.alive() == Number(0) && !is.paused && !is.unfinished;
+  };
+  return result;
+}
+
+// All of them, and of each what waits, as it was.
+Condition order_stays(const State& before, const State& after) {
+  Condition all = after.worker.queued == before.worker.queued;
+  for (std::size_t i = 0; i < before.stripes.size(); ++i) {
+    const auto& was = before.stripes[i];
+    const auto& is = after.stripes[i];
+    all = all && protocol::equal(is.queued, was.queued) && protocol::equal(is.held, was.held) &&
+          is.queued_at == was.queued_at;
+  }
+  return all;
+}
+
+std::vector<Step> pausing_steps() {
+  std::vector<Step> result = {
+      step(
+          "pause", [](const State& s) { return s.worker.may_pause(s.stripes[of_step]); },
+          [](State& s) { s.worker.pause(s.stripes[of_step]); }),
+      step(
+          "resume", [](const State& s) { return s.worker.may_resume(s.stripes[of_step]); },
+          [](State& s) { s.resume(s.stripes[of_step]); }),
+      step(
+          "pause_all", [](const State& s) { return s.worker.may_pause_all(); },
+          [](State& s) { s.worker.pause_all(); }, false),
+      step(
+          "resume_all", [](const State& s) { return s.worker.may_resume_all(); },
+          [](State& s) { s.resume_all(); }, false),
+  };
+  result[0].promise = "a stripe that is paused is not queued, and waits all the same if it did";
+  result[0].keeps = [](const State& before, const State& after) {
+    const auto& is = after.stripes[of_step];
+    return is.paused && !is.queued && protocol::equal(is.held, before.stripes[of_step].waits());
+  };
+  result[1].promise = "a stripe that is resumed is queued if it was held, behind all others";
+  result[1].keeps = [](const State& before, const State& after) {
+    const auto& is = after.stripes[of_step];
+    Condition all = !is.paused && protocol::equal(is.queued, before.stripes[of_step].held);
+    for (std::size_t i = another; i < after.stripes.size(); ++i) {
+      const auto& other = after.stripes[i];
+      all = all && !(is.queued && other.queued && is.queued_at < other.queued_at);
+    }
+    return all;
+  };
+  result[2].promise = "all is paused: nothing can be taken, and nothing is moved";
+  result[2].keeps = [](const State& before, const State& after) {
+    Condition all = after.worker.paused && order_stays(before, after);
+    for (const auto& stripe : after.stripes) {
+      all = all && !after.worker.may_take(stripe);
+    }
+    return all;
+  };
+  result[3].promise = "all is resumed: threads find the queue as it was";
+  result[3].keeps = [](const State& before, const State& after) {
+    return protocol::equal(after.worker.has_ready(), after.worker.queued != Number(0)) &&
+           order_stays(before, after);
   };
   return result;
 }
@@ -254,10 +370,22 @@ std::vector<Step> closing_steps() {
   };
   result[0].arrives = all_arrive;
   result[2].discards = [](const State&) { return Condition(true); };
-  result[1].promise = "a word closes with no request in it: those that come then are rejected";
-  result[1].keeps = [](const State&, const State& after) {
-    return after.stripes[of_step].word.requests == Number(0);
+  result[1].promise =
+      "a word closes with no request in it: those that come then are rejected, and what a pause "
+      "holds back is discarded";
+  result[1].keeps = [](const State& before, const State& after) {
+    const auto& was = before.stripes[of_step];
+    const auto& is = after.stripes[of_step];
+    const Number running = protocol::one_if<Number>(was.running);
+    const auto discarded = [](const Stripe& stripe) {
+      return stripe.ends_as(protocol::End::discarded);
+    };
+    return is.word.requests == Number(0) &&
+           choose(before.worker.paused || was.paused,
+                  is.alive() == running && discarded(is) == discarded(was) + was.alive() - running,
+                  is.alive() == was.alive() && discarded(is) == discarded(was));
   };
+  result[0].closes = result[1].closes = true;
   for (const auto mode :
        {ShutdownMode::drain, ShutdownMode::finish_running, ShutdownMode::cancel}) {
     const char* const names[] = {"drain", "finish_running", "cancel"};
@@ -265,6 +393,7 @@ std::vector<Step> closing_steps() {
         std::string("apply ") + names[static_cast<int>(mode)],
         [](const State& s) { return s.worker.may_apply(); }, [mode](State& s) { s.apply(mode); },
         false));
+    result.back().closes = true;
     result.back().discards = [](const State& s) { return s.worker.discards(); };
     result.back().promise = "a shutdown's mode is applied, unless a stronger one was";
     result.back().keeps = [mode](const State&, const State& after) {
@@ -274,17 +403,53 @@ std::vector<Step> closing_steps() {
   return result;
 }
 
-// What callers are told of a compaction's end: its outcome, the first error, and for the report of
-// a shutdown whether its work was finished.
+// How the episode ends whose compaction does, if it ends. The table of contract section 4, and what
+// a cancel or a removal makes of it.
+Condition ends_as_told(Kind kind, const Stripe& was, const Stripe& is, const Condition& closed) {
+  using protocol::End;
+  const bool worked = kind == Kind::done || kind == Kind::nothing_to_do;
+  const Condition stop = was.asked_to_stop && Condition(!worked);
+  const auto by_itself = [&](End end) {
+    const Condition more(kind == Kind::more_work);
+    switch (end) {
+      case End::done:
+        return Condition(worked) || (more && was.requested);
+      case End::failed:
+        return Condition(kind == Kind::retry || kind == Kind::failed);
+      case End::cancelled:
+        return Condition(kind == Kind::stopped);
+      case End::removed:
+        return Condition(false);
+      case End::discarded:
+        return more && !was.requested && closed;
+    }
+    return Condition(false);
+  };
+  const auto by_a_stop = [&](End end) {
+    return choose(was.word.removed, Condition(end == End::removed),
+                  Condition(end == End::cancelled));
+  };
+  Condition all(true);
+  for (const auto end : {End::done, End::failed, End::cancelled, End::removed, End::discarded}) {
+    all = all && is.ends_as(end) == was.ends_as(end) + protocol::one_if<Number>(choose(
+                                                           stop, by_a_stop(end), by_itself(end)));
+  }
+  return all;
+}
+
+// What callers are told of a compaction's end: its outcome, its episode's end, the first error, and
+// for the report of a shutdown whether its work was finished.
 Condition counts_as(Kind kind, const State& before, const State& after) {
   const auto i = static_cast<std::size_t>(kind);
   const auto& was = before.stripes[of_step];
   const auto& is = after.stripes[of_step];
   const bool worked = kind == Kind::done || kind == Kind::nothing_to_do;
   return is.outcomes[i] == was.outcomes[i] + Number(1) &&
+         ends_as_told(kind, was, is, before.worker.closed) &&
          (before.worker.first_error != Number(0) ||
           after.worker.first_error == any_number("error")) &&
-         protocol::equal(is.unfinished, before.worker.closed && Condition(!worked));
+         protocol::equal(is.unfinished,
+                         !was.word.removed && (was.unfinished || Condition(!worked)));
 }
 
 // A compaction's end, with what may come between its halves.
@@ -303,7 +468,8 @@ std::vector<Step> ends_with(Kind kind) {
   };
   result[0].of_threads = true;
   result[1].from = kind;
-  result[1].promise = "a compaction's end counts as what its job returned";
+  result[1].promise =
+      "a compaction's end counts as what its job returned, unless it was asked to stop";
   result[1].keeps = [kind](const State& before, const State& after) {
     return counts_as(kind, before, after);
   };
@@ -345,6 +511,8 @@ std::vector<Step> steps() {
   };
   add(token_steps());
   add(thread_steps());
+  add(withdrawing_steps());
+  add(pausing_steps());
   add(closing_steps());
   for (int kind = 0; kind < kinds; ++kind) {
     add(ends_with(static_cast<Kind>(kind)));

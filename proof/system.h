@@ -62,6 +62,8 @@ struct Step {
   Middle to;
   std::size_t actor = of_step;
   bool needs_stripe = true;
+  bool needs_mutex = true;
+  bool closes = false;  // a part of closing
   std::function<Condition(const State& before)> possible;
   std::function<void(State& state)> perform;
   // Whether every stripe of the inbox arrives in the queue, and whether every queued one is

@@ -7,6 +7,7 @@
 #ifndef KSTONE_PROTOCOL_CALLERS_H_
 #define KSTONE_PROTOCOL_CALLERS_H_
 
+#include <algorithm>
 #include <optional>
 
 #include "protocol.h"
@@ -76,9 +77,11 @@ Bool is_running(const Worker<Number, Bool>& worker) {
   return worker.started && !worker.closed && (worker.alive != Number(0) || !worker.enabled);
 }
 
-template <class Number, class Bool>
-Number queue_size(const Worker<Number, Bool>& worker) {
-  return worker.queued + worker.arriving;
+template <class Number>
+Number queue_size(const State<Number, bool>& state) {
+  return static_cast<Number>(
+      std::count_if(state.stripes.begin(), state.stripes.end(),
+                    [](const auto& stripe) { return stripe.waits() || stripe.arrives(); }));
 }
 
 // wait_idle: a goal for each stripe, which is reached once all its episodes have ended that were
@@ -96,24 +99,32 @@ template <class Number, class Bool>
 Number goal_of(const Stripe<Number, Bool>& stripe) {
   return stripe.ended() + stripe.alive();
 }
+// An episode that was withdrawn while an older one runs does not count before that has ended.
 template <class Number, class Bool>
 Bool reached(const Stripe<Number, Bool>& stripe, const Number& goal) {
-  return !(stripe.ended() < goal);
+  return !(stripe.ended() < goal + stripe.early);
 }
+// A wait without a limit does not wait for what a pause holds.
 template <class Number, class Bool>
-Number answer_of_wait(const Worker<Number, Bool>& worker, const Bool& all_reached,
+Bool is_held(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& stripe) {
+  return stripe.held || (stripe.queued && worker.paused);
+}
+// `held`: one of those that it waits for, and it has no limit.
+template <class Number, class Bool>
+Number answer_of_wait(const Worker<Number, Bool>& worker, const Bool& all_reached, const Bool& held,
                       const Bool& in_time) {
-  return choose(
-      worker.closed, number_of<Number>(IdleResult::shut_down),
-      choose(all_reached, number_of<Number>(IdleResult::idle),
-             choose(in_time, still_waits<Number>, number_of<Number>(IdleResult::timed_out))));
+  const auto is = [](IdleResult result) { return number_of<Number>(result); };
+  return choose(worker.closed, is(IdleResult::shut_down),
+                choose(all_reached, is(IdleResult::idle),
+                       choose(held, is(IdleResult::paused),
+                              choose(in_time, still_waits<Number>, is(IdleResult::timed_out)))));
 }
 
 // How the episode ended that a step has ended, if it has ended one.
 template <class Number>
 std::optional<End> end_since(const Stripe<Number, bool>& before,
                              const Stripe<Number, bool>& after) {
-  for (const auto end : {End::done, End::failed, End::cancelled, End::discarded}) {
+  for (const auto end : {End::done, End::failed, End::cancelled, End::removed, End::discarded}) {
     if (after.ends_as(end) != before.ends_as(end)) {
       return end;
     }
@@ -132,10 +143,14 @@ WorkerSnapshot snapshot_of(const State<Number, bool>& state) {
     result.queued += answered(stripe, Submission::queued);
     result.coalesced += answered(stripe, Submission::coalesced);
     result.rerun_pending += answered(stripe, Submission::rerun_pending);
-    result.rejected_shutting_down += stripe.word.closed ? stripe.word.requests : Number(0);
+    const auto rejected = [&stripe](bool so) { return so ? stripe.word.requests : Number(0); };
+    result.rejected_shutting_down += rejected(stripe.word.closed);
+    result.rejected_removed +=
+        stripe.rejected + rejected(stripe.word.removed && !stripe.word.closed);
     result.episodes_done += stripe.ends_as(End::done);
     result.episodes_failed += stripe.ends_as(End::failed);
     result.episodes_cancelled += stripe.ends_as(End::cancelled);
+    result.episodes_removed += stripe.ends_as(End::removed);
     result.episodes_discarded += stripe.ends_as(End::discarded);
     result.episodes_alive += stripe.alive();
     result.compactions_started += stripe.started;
@@ -144,7 +159,7 @@ WorkerSnapshot snapshot_of(const State<Number, bool>& state) {
     }
   }
   result.episodes_opened = result.queued + result.rerun_pending;
-  result.queue_size = queue_size(state.worker);
+  result.queue_size = queue_size(state);
   result.running = static_cast<std::uint32_t>(state.worker.running);
   result.running_max = static_cast<std::uint32_t>(state.worker.running_max);
   result.worker_threads = static_cast<std::uint32_t>(state.worker.alive);

@@ -59,6 +59,7 @@ auto invariants_of_worker(const Worker<Number, Bool>& worker) {
               implies(!worker.applied, worker.mode == number_of<Number>(ShutdownMode::drain))},
       Invariant<Bool>{"threads are asleep, run a job, or look for one",
                       !(worker.alive < worker.asleep + worker.running)},
+      Invariant<Bool>{"no pause outlasts closing", implies(worker.applied, !worker.paused)},
       Invariant<Bool>{"before the start there are no threads",
                       implies(!worker.started, worker.alive == Number(0))},
       // Each push claims a sleeper, and so does whoever takes a stripe and leaves others: so for
@@ -66,7 +67,7 @@ auto invariants_of_worker(const Worker<Number, Bool>& worker) {
       Invariant<Bool>{
           "while a thread sleeps that nobody has claimed, one is on the way for each push",
           implies(control.wakes(), !(worker.looking() + worker.owed + worker.tokens <
-                                     control.length + one_if<Number>(worker.has_queued())))},
+                                     control.length + one_if<Number>(worker.has_ready())))},
       Invariant<Bool>{"each thread that sleeps can be claimed or has a token coming; no other has, "
                       "unless the worker closes",
                       implies(!worker.closing(), !(claims < worker.asleep)) &&
@@ -93,9 +94,9 @@ auto sums(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& stripe
       Sum<Number>{"as many stripes are queued as the worker counts", worker.queued,
                   one_if<Number>(stripe.queued)},
       Sum<Number>{"as many stripes of the inbox will be queued as the worker counts",
-                  worker.arriving, one_if<Number>(stripe.arrives())},
+                  worker.arriving, one_if<Number>(stripe.arrives_ready())},
       Sum<Number>{"the inbox is as long as it says", worker.control.length - worker.arriving,
-                  one_if<Number>(stripe.pushed && !stripe.arrives())},
+                  one_if<Number>(stripe.pushed && !stripe.arrives_ready())},
   };
 }
 
@@ -128,7 +129,15 @@ template <class Number, class Bool>
 auto invariants_inside(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& stripe) {
   const Bool drains = worker.mode == number_of<Number>(ShutdownMode::drain);
   return std::array{
-      Invariant<Bool>{"a stripe that is queued does not run", !(stripe.running && stripe.queued)},
+      Invariant<Bool>{"a stripe that waits does not run", !(stripe.running && stripe.waits())},
+      Invariant<Bool>{"what is paused is held and not queued, and nothing else is",
+                      implies(stripe.queued, !stripe.paused) &&
+                          implies(stripe.held, stripe.paused && !stripe.queued)},
+      Invariant<Bool>{
+          "only what runs is asked to stop, and has younger episodes that ended early",
+          implies(!stripe.running, !stripe.asked_to_stop && stripe.early == Number(0)) &&
+              !(stripe.early < Number(0)) &&
+              implies(stripe.early != Number(0), stripe.asked_to_stop || worker.closed)},
       Invariant<Bool>{"a re-run is owed only by a stripe that runs in a closed worker that drains",
                       implies(stripe.rerun_owed, stripe.running && worker.closed && drains)},
       Invariant<Bool>{"nothing is queued once another mode than drain is applied",
@@ -176,9 +185,19 @@ auto invariants_outside(const Worker<Number, Bool>& worker, const Stripe<Number,
                       implies(word.running, stripe.running) &&
                           !(word.closed && (word.running || word.under_way)) &&
                           implies(stripe.running && !word.closed, word.running)},
-      Invariant<Bool>{"what waits in an open worker is wanted by its word",
-                      implies(!word.closed && ((stripe.pushed && !word.under_way) || stripe.queued),
-                              stripe.asked())},
+      Invariant<Bool>{
+          "what waits in an open worker is wanted by its word",
+          implies(!word.closed && ((stripe.pushed && !word.under_way) || stripe.waits()),
+                  stripe.asked())},
+      Invariant<Bool>{
+          "a removed stripe does not wait, is asked to stop if it runs, and leaves nothing undone",
+          implies(word.removed, !stripe.waits() && !stripe.rerun_owed && !stripe.unfinished) &&
+              implies(word.removed && stripe.running, stripe.asked_to_stop)},
+      Invariant<Bool>{
+          "no pause of a stripe outlasts its word's closing, which leaves nothing of what is held",
+          implies(stripe.paused, !word.closed) &&
+              implies(worker.closing() && worker.paused && word.closed,
+                      !stripe.waits() && !stripe.rerun_owed)},
       Invariant<Bool>{"what callers were told is what the worker has learnt and the word holds",
                       answered(Submission::queued) && answered(Submission::coalesced) &&
                           answered(Submission::rerun_pending)},

@@ -36,19 +36,23 @@ template <class Number, class Bool>
 struct Stripe {
   StripeWord<Number, Bool> word;
 
-  // Between the two steps of the call that was told `queued`; in the inbox; in the queue; being
-  // compacted. The first two are where its node is, the others where it is itself: both at once
-  // only if its word says that the node is under way.
+  // Between the two steps of the call that was told `queued`; in the inbox; in the queue; kept out
+  // of it by a pause; being compacted. The first two are where its node is, the others where it is
+  // itself: both at once only if its word says that the node is under way.
   Bool claimed{false};
   Bool pushed{false};
   Bool queued{false};
+  Bool held{false};
   Bool running{false};
   Number pushed_at{0};
   Number queued_at{0};
 
-  Bool rerun_owed{false};  // running, and to be run once more by a drain
-  Number attempts{0};      // compactions of the episode that runs or ran last
-  Bool discarded{false};   // for the report
+  Bool paused{false};
+  Bool asked_to_stop{false};  // running, and cancelled or removed meanwhile
+  Bool rerun_owed{false};     // running, and to be run once more by a drain
+  Number attempts{0};         // compactions of the episode that runs or ran last
+  Number early{0};            // episodes that ended before the one that runs, which is older
+  Bool discarded{false};      // for the report
   Bool unfinished{false};
 
   // Between the two halves of a compaction's end: requests had come by the first.
@@ -56,18 +60,21 @@ struct Stripe {
   Bool requested{false};
 
   // What happened. `told`: answers as callers got them; `learnt`: as far as the worker has read
-  // them from the word. By Submission, End and Kind.
+  // them from the word. By Submission, End and Kind. `rejected`: learnt of rejected_removed.
   Number told[3] = {Number(0), Number(0), Number(0)};
   Number learnt[3] = {Number(0), Number(0), Number(0)};
-  Number ends[4] = {Number(0), Number(0), Number(0), Number(0)};
+  Number rejected{0};
+  Number ends[5] = {Number(0), Number(0), Number(0), Number(0), Number(0)};
   Number outcomes[CompactionOutcome::kind_count] = {};
   Number started{0};
 
-  Bool idle() const { return !queued && !running; }
+  Bool idle() const { return !waits() && !running; }
+  Bool waits() const { return queued || held; }
   // The word has requests that no compaction has taken.
-  Bool asked() const { return !word.closed && word.requests != Number(0); }
-  // It will be queued when the inbox is taken: its node is what brings it.
+  Bool asked() const { return word.wants() && word.requests != Number(0); }
+  // It will wait when the inbox is taken: its node is what brings it.
   Bool arrives() const { return pushed && (!word.under_way || (idle() && asked())); }
+  Bool arrives_ready() const { return arrives() && !paused; }
 
   // Episodes: as callers were told, and as far as the worker has learnt.
   Number told_opened() const {
@@ -77,13 +84,11 @@ struct Stripe {
   Number opened() const {
     return learnt_of(Submission::queued) + learnt_of(Submission::rerun_pending);
   }
-  Number ended() const { return ends[0] + ends[1] + ends[2] + ends[3]; }
+  Number ended() const { return ends[0] + ends[1] + ends[2] + ends[3] + ends[4]; }
   // ... that have not ended: as the worker knows, and with those that only the word knows of.
-  Number alive_inside() const {
-    return one_if<Number>(queued || running) + one_if<Number>(rerun_owed);
-  }
+  Number alive_inside() const { return one_if<Number>(!idle()) + one_if<Number>(rerun_owed); }
   Number alive() const {
-    return one_if<Number>(queued || running) + one_if<Number>(!queued && (rerun_owed || asked()));
+    return one_if<Number>(!idle()) + one_if<Number>(!waits() && (rerun_owed || asked()));
   }
 
   // Answers behind the requests of the word, which the worker has not learnt of.
@@ -101,6 +106,10 @@ struct Stripe {
 
   void learn(Submission answer, const Number& count) {
     add(learnt[static_cast<int>(answer)], count);
+  }
+  // The requests of a word that rejects them are rejected ones.
+  void learn_rejected_if(const Bool& condition) {
+    add(rejected, choose(condition, word.requests, Number(0)));
   }
   void end_if(const Bool& condition, End how) {
     add(ends[static_cast<int>(how)], one_if<Number>(condition));
@@ -131,8 +140,9 @@ struct Worker {
   Number arriving{0};    // stripes of the inbox that will be queued when it is taken
 
   // The mutex guards what follows. Whoever closes keeps it until the mode is applied.
-  Number queued{0};  // stripes
-  Number tail{0};    // the number of the one that is queued next
+  Number queued{0};    // stripes
+  Number tail{0};      // the number of the one that is queued next
+  Bool paused{false};  // all of it
   Bool closed{false};
   Number words_closed{0};  // those of the stripes below
   Bool applied{false};
@@ -149,14 +159,15 @@ struct Worker {
   Number tokens{0};  // posted, and nobody has woken by them yet
 
   Bool closing() const { return closed && !applied; }
-  Bool has_queued() const { return queued != Number(0); }
+  // A thread finds something to take.
+  Bool has_ready() const { return queued != Number(0) && !paused; }
   Number looking() const { return alive - running - asleep; }
 
   // -- Requests: two steps without the mutex ------------------------------------------------------
 
   // A Submission.
   Number request(Stripe& stripe) {
-    const Bool arrived = stripe.arrives();
+    const Bool arrived = stripe.arrives_ready();
     const Number answer = stripe.word.answer();
     for (int i = 0; i < 3; ++i) {
       stripe.told[i] = stripe.told[i] + one_if<Number>(answer == Number(i));
@@ -193,12 +204,12 @@ struct Worker {
   }
 
   // Every stripe of the inbox goes behind the queue, in the order of pushing, unless it was taken
-  // over and nobody has asked for it since. Threads do so when the queue is empty, and before a
-  // stripe is put back.
+  // over and nobody has asked for it since, or is paused. Threads do so when they find nothing in
+  // the queue, and before a stripe is put back.
   Bool may_take_inbox() const { return control.may_take_inbox(); }
   void arrive_if(const Bool& condition, Stripe& stripe) const {
     const Bool arrives = condition && stripe.arrives();
-    enqueue_if(arrives, stripe, tail + (stripe.pushed_at - inbox_from));
+    put_if(arrives, stripe, tail + (stripe.pushed_at - inbox_from));
     open_if(arrives, stripe);
     stripe.word.clear_mark_if(condition && stripe.pushed);
     stripe.pushed = stripe.pushed && !condition;
@@ -216,22 +227,68 @@ struct Worker {
   // requester may be suspended.
   Bool may_adopt(const Stripe& stripe) const { return !closed && stripe.idle() && stripe.asked(); }
   void adopt(Stripe& stripe) {
-    const Bool arrived = stripe.arrives();
+    const Bool arrived = stripe.arrives_ready();
     stripe.word.mark();
     open_if(Bool(true), stripe);
     append_if(Bool(true), stripe);
     recount(arrived, stripe);
   }
 
+  // What of a stripe has not begun ends at once, also if it is only claimed: its node is under way
+  // then. What runs is asked to stop.
+  Bool may_cancel() const { return !closing(); }
+  void cancel(Stripe& stripe) { withdraw(stripe, End::cancelled); }
+  // ... and nothing new is accepted. What is removed owes nothing.
+  Bool may_remove(const Stripe& stripe) const { return !closed && !stripe.word.removed; }
+  void remove(Stripe& stripe) {
+    withdraw(stripe, End::removed);
+    stripe.word.remove();
+    stripe.unfinished = Bool(false);
+  }
+  Bool may_restore(const Stripe& stripe) const {
+    return !closed && stripe.word.removed && !stripe.running;
+  }
+  void restore(Stripe& stripe) {
+    stripe.learn_rejected_if(Bool(true));
+    stripe.word.restore();
+    stripe.paused = Bool(false);
+  }
+
+  // A stripe that is paused is kept out of the queue.
+  Bool may_pause(const Stripe& stripe) const { return !closed && !stripe.paused; }
+  void pause(Stripe& stripe) {
+    const Bool arrived = stripe.arrives_ready();
+    stripe.paused = Bool(true);
+    stripe.held = stripe.held || stripe.queued;
+    queued = queued - one_if<Number>(stripe.queued);
+    stripe.queued = Bool(false);
+    recount(arrived, stripe);
+  }
+  Bool may_resume(const Stripe& stripe) const { return !closed && stripe.paused; }
+  void resume(Stripe& stripe) {
+    const Bool arrived = stripe.arrives_ready();
+    stripe.paused = Bool(false);
+    append_if(stripe.held, stripe);
+    stripe.held = Bool(false);
+    recount(arrived, stripe);
+  }
+  // All: nothing is moved.
+  Bool may_pause_all() const { return !closed && !paused; }
+  void pause_all() { paused = Bool(true); }
+  Bool may_resume_all() const { return !closed && paused; }
+  void resume_all() { paused = Bool(false); }
+
   // The first of the queue.
   Bool may_take(const Stripe& stripe) const {
-    return !closing() && stripe.queued && looking() != Number(0) && stripe.word.may_take();
+    return !closing() && !paused && stripe.queued && looking() != Number(0) &&
+           stripe.word.may_take();
   }
   void take(Stripe& stripe) {
     stripe.queued = Bool(false);
     stripe.running = Bool(true);
     stripe.attempts = stripe.attempts + Number(1);
     stripe.started = stripe.started + Number(1);
+    stripe.unfinished = Bool(false);
     stripe.learn_coalesced_if(!closed);
     stripe.word.take();
     queued = queued - Number(1);
@@ -240,7 +297,7 @@ struct Worker {
   }
   // Whoever takes a stripe and leaves others wakes a sleeper for them, since whoever owes the token
   // for them may be suspended; so does a thread that its job ends, without having looked.
-  Bool wakes_another() const { return has_queued() && control.may_claim_sleeper(); }
+  Bool wakes_another() const { return has_ready() && control.may_claim_sleeper(); }
   void claim_sleeper_if(const Bool& condition) {
     control.sleepers = control.sleepers - one_if<Number>(condition);
     owed = owed + one_if<Number>(condition);
@@ -254,22 +311,29 @@ struct Worker {
   void release(Stripe& stripe, Kind kind) const {
     stripe.requested = choose(closed, stripe.rerun_owed, stripe.asked());
     stripe.released = Bool(true);
-    stripe.word.release(Bool(kind == Kind::more_work));
+    stripe.word.release(goes_on(stripe, kind));
   }
   Bool takes_back(const Stripe& stripe, Kind kind) const {
-    return !closed && stripe.requested && Bool(kind == Kind::more_work);
+    return !closed && stripe.requested && goes_on(stripe, kind);
   }
-  // The stripe may go to the tail of the queue, so the inbox is taken before.
+  // The stripe goes to the tail of the queue, so the inbox is taken before. Else it must not be: a
+  // request that comes between the halves leaves the stripe to the node that is under way.
   Bool puts_back(const Stripe& stripe, Kind kind) const {
-    return stripe.requested || Bool(kind == Kind::more_work);
+    return stripe.requested || goes_on(stripe, kind);
+  }
+  // Work is left, and wanted.
+  Bool goes_on(const Stripe& stripe, Kind kind) const {
+    return Bool(kind == Kind::more_work) && !stripe.asked_to_stop;
   }
   Bool may_finish(const Stripe& stripe) const { return stripe.running && stripe.released; }
   // The table of contract section 4.
   void finish(Stripe& stripe, Kind kind, const Number& error) {
     const Bool worked(kind == Kind::done || kind == Kind::nothing_to_do);
-    const Bool more_work(kind == Kind::more_work);
+    const Bool more_work = goes_on(stripe, kind);
+    const Bool failed(kind == Kind::retry || kind == Kind::failed);
+    const Bool asked_to_stop = stripe.asked_to_stop;
     const Bool requested = stripe.requested;
-    const Bool arrived = stripe.arrives();
+    const Bool arrived = stripe.arrives_ready();
     stripe.running = Bool(false);
     stripe.released = Bool(false);
     running = running - Number(1);
@@ -278,22 +342,27 @@ struct Worker {
     // The re-run that is owed opened its episode when the worker closed.
     stripe.learn(Submission::rerun_pending, one_if<Number>(requested && !stripe.rerun_owed));
     stripe.rerun_owed = Bool(false);
+    stripe.asked_to_stop = Bool(false);
+    stripe.early = Number(0);
 
+    const Bool removed = asked_to_stop && !worked && stripe.word.removed;
     stripe.end_if(worked || (more_work && requested), End::done);
-    stripe.end_if(Bool(kind == Kind::retry || kind == Kind::failed), End::failed);
-    stripe.end_if(Bool(kind == Kind::stopped), End::cancelled);
+    stripe.end_if(failed && !asked_to_stop, End::failed);
+    stripe.end_if(!removed && (Bool(kind == Kind::stopped) || (asked_to_stop && !worked)),
+                  End::cancelled);
+    stripe.end_if(removed, End::removed);
     stripe.end_if(more_work && !requested && closed, End::discarded);
-    stripe.unfinished = closed && !worked;
-    const Bool goes_on = more_work && !requested && !closed;  // the same episode
+    stripe.unfinished = (stripe.unfinished || !worked) && !stripe.word.removed;
+    const Bool same_episode = more_work && !requested && !closed;
     stripe.attempts = choose(requested, Number(0), stripe.attempts);
-    append_if(requested || goes_on, stripe);
+    append_if(requested || same_episode, stripe);
     recount(arrived, stripe);
     first_error = choose(first_error == Number(0), error, first_error);
   }
 
   // Awake, with nothing to do.
   Bool may_sleep() const {
-    return !has_queued() && control.may_add_sleeper() && looking() != Number(0);
+    return !has_ready() && control.may_add_sleeper() && looking() != Number(0);
   }
   void sleep() {
     control.add_sleeper();
@@ -304,7 +373,7 @@ struct Worker {
     tokens = tokens - Number(1);
     asleep = asleep - Number(1);
   }
-  Bool may_leave() const { return applied && !has_queued() && looking() != Number(0); }
+  Bool may_leave() const { return applied && !has_ready() && looking() != Number(0); }
   void leave() { alive = alive - Number(1); }
 
   // -- Closing, with the mutex held throughout ----------------------------------------------------
@@ -317,18 +386,28 @@ struct Worker {
   }
 
   // A stripe that is idle was claimed by a call that will find the inbox closed, and is taken over.
+  // What a pause holds is discarded.
   Bool may_close_stripe(const Number& id) const {
     return closing() && id == words_closed && id < stripes;
   }
   void close_stripe(Stripe& stripe) {
     const Bool asked = stripe.asked();
+    const Bool holds = paused || stripe.paused;
     stripe.learn_coalesced_if(Bool(true));
+    stripe.learn_rejected_if(stripe.word.removed);
     stripe.learn(Submission::rerun_pending, one_if<Number>(asked && stripe.running));
-    stripe.rerun_owed = asked && stripe.running;
+    const Bool rerun = asked && stripe.running;
     const Bool taken_over = asked && stripe.idle();
     stripe.claimed = Bool(false);
     open_if(taken_over, stripe);
-    append_if(taken_over, stripe);
+    stripe.discard_if(holds && (rerun || taken_over || stripe.waits()));
+    stripe.early = stripe.early + one_if<Number>(holds && rerun);
+    stripe.rerun_owed = rerun && !holds;
+    append_if(taken_over && !holds, stripe);
+    queued = queued - one_if<Number>(holds && stripe.queued);
+    stripe.queued = stripe.queued && !holds;
+    stripe.held = Bool(false);
+    stripe.paused = Bool(false);
     stripe.word.close();
     words_closed = words_closed + Number(1);
   }
@@ -342,6 +421,7 @@ struct Worker {
     mode = choose(mode < asked, asked, mode);
     owed = owed + wakes();
     applied = Bool(true);
+    paused = Bool(false);
   }
   // Running jobs are asked to stop.
   Bool stops_jobs() const { return mode == number_of<Number>(ShutdownMode::cancel); }
@@ -350,6 +430,7 @@ struct Worker {
   Bool may_discard_queue() const { return applied && alive == Number(0); }
   void discard_rerun_if(const Bool& condition, Stripe& stripe) const {
     stripe.discard_if(condition && stripe.rerun_owed);
+    stripe.early = stripe.early + one_if<Number>(condition && stripe.rerun_owed);
     stripe.rerun_owed = stripe.rerun_owed && !condition;
   }
   void discard_queued_if(const Bool& condition, Stripe& stripe) const {
@@ -361,20 +442,42 @@ struct Worker {
  private:
   // After a step on the stripe, which arrived before it or did not.
   void recount(const Bool& arrived, const Stripe& stripe) {
-    arriving = arriving + one_if<Number>(stripe.arrives()) - one_if<Number>(arrived);
+    arriving = arriving + one_if<Number>(stripe.arrives_ready()) - one_if<Number>(arrived);
+  }
+  void withdraw(Stripe& stripe, End end) {
+    const Bool arrived = stripe.arrives_ready();
+    const Bool asked = stripe.asked();
+    const Bool claimed = asked && stripe.idle();
+    const Bool rerun = stripe.running && (asked || stripe.rerun_owed);
+    stripe.learn_coalesced_if(Bool(true));
+    open_if(claimed, stripe);
+    stripe.learn(Submission::rerun_pending, one_if<Number>(asked && stripe.running));
+    stripe.end_if(claimed || stripe.waits() || rerun, end);
+    stripe.early = stripe.early + one_if<Number>(rerun);
+    stripe.unfinished = stripe.unfinished || claimed || stripe.waits() || rerun;
+    stripe.asked_to_stop = stripe.running;
+    stripe.rerun_owed = Bool(false);
+    stripe.word.under_way = stripe.word.under_way || claimed;
+    queued = queued - one_if<Number>(stripe.queued);
+    stripe.queued = stripe.held = Bool(false);
+    stripe.word.withdraw();
+    recount(arrived, stripe);
   }
   static void open_if(const Bool& condition, Stripe& stripe) {
     stripe.learn(Submission::queued, one_if<Number>(condition));
     stripe.attempts = choose(condition, Number(0), stripe.attempts);
   }
-  static void enqueue_if(const Bool& condition, Stripe& stripe, const Number& at) {
-    stripe.queued = stripe.queued || condition;
-    stripe.queued_at = choose(condition, at, stripe.queued_at);
+  static void put_if(const Bool& condition, Stripe& stripe, const Number& at) {
+    const Bool goes = condition && !stripe.paused;
+    stripe.held = stripe.held || (condition && stripe.paused);
+    stripe.queued = stripe.queued || goes;
+    stripe.queued_at = choose(goes, at, stripe.queued_at);
   }
   void append_if(const Bool& condition, Stripe& stripe) {
-    enqueue_if(condition, stripe, tail);
-    tail = tail + one_if<Number>(condition);
-    queued = queued + one_if<Number>(condition);
+    const Bool goes = condition && !stripe.paused;
+    put_if(condition, stripe, tail);
+    tail = tail + one_if<Number>(goes);
+    queued = queued + one_if<Number>(goes);
   }
 };
 
@@ -403,6 +506,14 @@ struct State {
   // By itself; one sleeper is woken for all that are taken over under one hold of the mutex.
   void adopt(Stripe& stripe) {
     worker.adopt(stripe);
+    worker.claim_sleeper_if(worker.wakes_another());
+  }
+  void resume(Stripe& stripe) {
+    worker.resume(stripe);
+    worker.claim_sleeper_if(worker.wakes_another());
+  }
+  void resume_all() {
+    worker.resume_all();
     worker.claim_sleeper_if(worker.wakes_another());
   }
   void take(Stripe& stripe) {

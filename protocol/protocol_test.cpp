@@ -75,7 +75,10 @@ template struct Callers<terms::Term, terms::Condition>;
 template terms::Term start_answer(const Worker<terms::Term, terms::Condition>&, const terms::Term&);
 template terms::Condition is_running(const Worker<terms::Term, terms::Condition>&);
 template terms::Term answer_of_wait(const Worker<terms::Term, terms::Condition>&,
-                                    const terms::Condition&, const terms::Condition&);
+                                    const terms::Condition&, const terms::Condition&,
+                                    const terms::Condition&);
+template terms::Condition is_held(const Worker<terms::Term, terms::Condition>&,
+                                  const Stripe<terms::Term, terms::Condition>&);
 
 namespace {
 
@@ -94,6 +97,13 @@ enum class Move {
   start,
   take_inbox,
   adopt,
+  cancel,
+  remove,
+  restore,
+  pause,
+  resume,
+  pause_all,
+  resume_all,
   take,
   release,
   finish,
@@ -104,7 +114,7 @@ enum class Move {
   apply,
   discard_queue
 };
-constexpr int moves = 16;
+constexpr int moves = 23;
 
 struct Step {
   Move move{};
@@ -142,6 +152,20 @@ bool possible(const Numbers& state, const Step& step, Fault fault) {
       return free && worker.may_take_inbox();  // also by who waits
     case Move::adopt:
       return free && worker.may_adopt(stripe);
+    case Move::cancel:
+      return free && worker.may_cancel();
+    case Move::remove:
+      return free && worker.may_remove(stripe);
+    case Move::restore:
+      return free && worker.may_restore(stripe);
+    case Move::pause:
+      return free && worker.may_pause(stripe);
+    case Move::resume:
+      return free && worker.may_resume(stripe);
+    case Move::pause_all:
+      return free && worker.may_pause_all();
+    case Move::resume_all:
+      return free && worker.may_resume_all();
     case Move::take:
       return free && state.may_take(stripe);
     case Move::release:
@@ -186,6 +210,20 @@ void perform(State<Number, Bool>& state, const Step& step) {
       return state.take_inbox();
     case Move::adopt:
       return state.adopt(stripe);
+    case Move::cancel:
+      return worker.cancel(stripe);
+    case Move::remove:
+      return worker.remove(stripe);
+    case Move::restore:
+      return worker.restore(stripe);
+    case Move::pause:
+      return worker.pause(stripe);
+    case Move::resume:
+      return state.resume(stripe);
+    case Move::pause_all:
+      return worker.pause_all();
+    case Move::resume_all:
+      return state.resume_all();
     case Move::take:
       return state.take(stripe);
     case Move::release:
@@ -236,14 +274,22 @@ void perform(Numbers& state, const Step& step, Fault fault) {
   state.releasing = step.move == Move::release || (step.move != Move::finish && state.releasing);
 }
 
+// What callers call: `no_holding_back` is without cancel, remove, restore and pauses.
+enum class Calls { all, no_holding_back };
+
 // What could come next in some state of so many stripes.
-std::vector<Step> steps(std::uint32_t stripes, std::uint32_t threads) {
+std::vector<Step> steps(std::uint32_t stripes, std::uint32_t threads, Calls calls) {
   std::vector<Step> result;
   for (int i = 0; i < moves; ++i) {
     const auto move = static_cast<Move>(i);
+    if (calls == Calls::no_holding_back && Move::cancel <= move && move <= Move::resume_all) {
+      continue;
+    }
     const bool ends = move == Move::release || move == Move::finish;
     const bool of_stripe = ends || move == Move::request || move == Move::push ||
-                           move == Move::adopt || move == Move::take || move == Move::close_stripe;
+                           move == Move::adopt || move == Move::take ||
+                           move == Move::close_stripe ||
+                           (Move::cancel <= move && move <= Move::resume);
     const auto details = of_stripe             ? stripes
                          : move == Move::apply ? 3
                          : move == Move::start ? threads + 1
@@ -268,7 +314,8 @@ std::string key_of(const Numbers& state) {
         worker.mode, worker.alive, worker.running, worker.asleep, worker.owed, worker.tokens}) {
     put(number);
   }
-  put(worker.closed + 2U * worker.applied + 4U * worker.started + 8U * state.releasing);
+  put(worker.closed + 2U * worker.applied + 4U * worker.started + 8U * state.releasing +
+      16U * worker.paused);
   put(state.releasing ? static_cast<std::uint32_t>(state.kind) : 0);
   for (const auto id : state.queue()) {
     put(id);
@@ -278,6 +325,7 @@ std::string key_of(const Numbers& state) {
     put(stripe.pushed ? 1 + stripe.pushed_at - worker.inbox_from : 0);
     put(stripe.running + 2U * stripe.rerun_owed + 4U * stripe.released + 8U * stripe.requested +
         16U * stripe.word.running + 32U * stripe.claimed + 64U * stripe.word.under_way);
+    put(stripe.held + 2U * stripe.paused + 4U * stripe.asked_to_stop + 8U * stripe.word.removed);
   }
   return key;
 }
@@ -304,9 +352,10 @@ const char* broken(const Numbers& state) {
 
 // Each state once, each step from each; the counts, which are no part of a state, are looked at
 // after every step.
-Result enumerate(std::uint32_t stripes, std::uint32_t threads, Fault fault) {
+Result enumerate(std::uint32_t stripes, std::uint32_t threads, Fault fault,
+                 Calls calls = Calls::all) {
   Result result;
-  const auto all = steps(stripes, threads);
+  const auto all = steps(stripes, threads, calls);
   std::unordered_set<std::string> seen;
   std::deque<Numbers> open = {Numbers(static_cast<int>(stripes))};
   seen.insert(key_of(open.front()));
@@ -315,7 +364,7 @@ Result enumerate(std::uint32_t stripes, std::uint32_t threads, Fault fault) {
     open.pop_front();
     ++result.states;
     const auto& worker = state.worker;
-    const bool waits = worker.has_queued() || worker.control.length != 0;
+    const bool waits = worker.has_ready() || worker.control.length != 0;
     bool goes_on = !waits || worker.alive == 0 || worker.closing();
     for (const auto& step : all) {
       if (!possible(state, step, fault)) {
@@ -340,13 +389,20 @@ Result enumerate(std::uint32_t stripes, std::uint32_t threads, Fault fault) {
   return result;
 }
 
-TEST(Protocol, invariants_hold_in_every_state_of_three_stripes_or_threads) {
-  for (const auto& [stripes, threads] : {std::pair{3U, 2U}, std::pair{2U, 3U}}) {
-    const auto result = enumerate(stripes, threads, Fault::none);
+TEST(Protocol, invariants_hold_in_every_state) {
+  struct Size {
+    std::uint32_t stripes;
+    std::uint32_t threads;
+    Calls calls;
+  };
+  for (const auto& [stripes, threads, calls] :
+       {Size{3, 2, Calls::no_holding_back}, Size{2, 3, Calls::no_holding_back},
+        Size{2, 2, Calls::all}}) {
+    const auto result = enumerate(stripes, threads, Fault::none, calls);
     EXPECT_EQ(result.broken, "");
-    for (int move = 0; move < moves; ++move) {
-      EXPECT_NE(result.taken[static_cast<std::size_t>(move)], 0)
-          << "step " << move << " never came";
+    for (const auto& step : steps(stripes, threads, calls)) {
+      const auto move = static_cast<std::size_t>(step.move);
+      EXPECT_NE(result.taken[move], 0) << "step " << move << " never came";
     }
     std::printf("%u stripes, %u threads: %llu states, %llu steps\n", stripes, threads,
                 static_cast<unsigned long long>(result.states),
@@ -419,7 +475,7 @@ std::vector<int> values_of(const State<Number, Bool>& state) {
 
 TEST(Protocol, terms_say_what_numbers_say) {
   std::mt19937 random(20260101);
-  const auto all = steps(3, 2);
+  const auto all = steps(3, 2, Calls::all);
   for (int sequence = 0; sequence < 100; ++sequence) {
     Numbers numbers(3);
     State<terms::Term, terms::Condition> terms(3);

@@ -37,21 +37,29 @@ struct StripeWord {
   Bool running{false};
   Bool closed{false};
   Bool under_way{false};  // taken over before its node came out of the inbox
+  Bool removed{false};    // its requests are rejected ones
 
   // Of a request, by the word alone: a Submission.
   Number answer() const {
     const auto is = [](Submission answer) { return number_of<Number>(answer); };
     const Number open = choose(running, is(Submission::rerun_pending), is(Submission::queued));
     return choose(closed, is(Submission::rejected_shutting_down),
-                  choose(requests != Number(0), is(Submission::coalesced), open));
+                  choose(removed, is(Submission::rejected_removed),
+                         choose(requests != Number(0), is(Submission::coalesced), open)));
   }
   // ... and of one that is told `queued`: whether it pushes the stripe.
-  Bool may_claim() const { return !closed && !running && !under_way && requests == Number(0); }
+  Bool may_claim() const { return wants() && !running && !under_way && requests == Number(0); }
   void request() { requests = requests + Number(1); }
+  Bool wants() const { return !closed && !removed; }
 
   Bool may_mark() const { return !closed && !running && !under_way && requests != Number(0); }
   void mark() { under_way = Bool(true); }
   void clear_mark_if(const Bool& condition) { under_way = under_way && !condition; }
+
+  // The requests are taken out: their episode ends at once. A word that rejects them has none.
+  void withdraw() { requests = choose(wants(), Number(0), requests); }
+  void remove() { *this = {Number(0), running, closed, under_way, Bool(true)}; }
+  void restore() { *this = {Number(0), running, closed, under_way, Bool(false)}; }
 
   // A closed word stays as it is: what is compacted then was taken over when it closed.
   Bool may_take() const { return closed || (!running && requests != Number(0)); }
@@ -70,7 +78,7 @@ struct StripeWord {
   Bool may_take_back() const { return !closed && Number(1) < requests; }
   void take_back_if(const Bool& condition) { requests = requests - one_if<Number>(condition); }
 
-  void close() { *this = {Number(0), Bool(false), Bool(true), Bool(false)}; }
+  void close() { *this = {Number(0), Bool(false), Bool(true), Bool(false), removed}; }
 };
 
 // The control word: the inbox, and who sleeps.

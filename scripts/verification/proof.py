@@ -27,7 +27,12 @@ PROPERTIES = {
     "once the last thread has left": ["P7"], "a drain discards nothing": ["P7"],
     "no thread leaves by itself": ["P7"], "nothing starts any more": ["P7"],
     "mode is applied, unless": ["P8"], "a request is possible in every state": ["P13"],
-    "start starts": ["P14"], "no other has": ["P18"],
+    "start starts": ["P14"], "no other has": ["P18"], "woken for nothing": ["P18"],
+    "who waits for": ["P9"], "can be cancelled": ["P20"], "what is cancelled": ["P20"],
+    "asked to stop": ["P15", "P20"], "can be removed": ["P21"], "what is removed": ["P21"],
+    "what is restored": ["P21"], "rejected by a removal": ["P21"], "was removed": ["P21"],
+    "can be paused": ["P22"], "what is paused": ["P22"], "a pause": ["P22"],
+    "that is paused": ["P22"], "is resumed": ["P22"], "all is paused": ["P22"],
 }
 
 
