@@ -46,8 +46,18 @@ void assign_or_truncate(std::string& target, const char* text) noexcept {
   }
 }
 
+void call_contained(void (*call)(void*), void* argument) noexcept {
+  try {
+    const CancellationOff off;  // unless the call allows it, for itself
+    call(argument);
+  } catch (...) {
+    // What it was called for goes on.
+  }
+}
+
 }  // namespace detail
 
 template class basic_background_worker<ProductionSync>;
+template class basic_pause_guard<ProductionSync>;
 
 }  // namespace kstone

@@ -16,6 +16,8 @@ std::string_view to_string(Submission answer) noexcept {
       return "rejected_disabled";
     case Submission::rejected_shutting_down:
       return "rejected_shutting_down";
+    case Submission::rejected_removed:
+      return "rejected_removed";
   }
   return "unknown";
 }
@@ -73,6 +75,8 @@ std::string_view to_string(IdleResult result) noexcept {
       return "refused";
     case IdleResult::unknown_stripe:
       return "unknown_stripe";
+    case IdleResult::paused:
+      return "paused";
   }
   return "unknown";
 }
@@ -85,8 +89,74 @@ std::string_view to_string(EpisodeEnd end) noexcept {
       return "failed";
     case EpisodeEnd::cancelled:
       return "cancelled";
+    case EpisodeEnd::removed:
+      return "removed";
     case EpisodeEnd::discarded:
       return "discarded";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(CancelReport::Result result) noexcept {
+  switch (result) {
+    case CancelReport::Result::ended:
+      return "ended";
+    case CancelReport::Result::still_running:
+      return "still_running";
+    case CancelReport::Result::refused:
+      return "refused";
+    case CancelReport::Result::unknown_stripe:
+      return "unknown_stripe";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(RemoveResult result) noexcept {
+  switch (result) {
+    case RemoveResult::removed:
+      return "removed";
+    case RemoveResult::timed_out:
+      return "timed_out";
+    case RemoveResult::shut_down:
+      return "shut_down";
+    case RemoveResult::refused:
+      return "refused";
+    case RemoveResult::unknown_stripe:
+      return "unknown_stripe";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(RestoreResult result) noexcept {
+  switch (result) {
+    case RestoreResult::restored:
+      return "restored";
+    case RestoreResult::not_removed:
+      return "not_removed";
+    case RestoreResult::still_running:
+      return "still_running";
+    case RestoreResult::shut_down:
+      return "shut_down";
+    case RestoreResult::unknown_stripe:
+      return "unknown_stripe";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(PauseResult result) noexcept {
+  switch (result) {
+    case PauseResult::paused:
+      return "paused";
+    case PauseResult::still_running:
+      return "still_running";
+    case PauseResult::shut_down:
+      return "shut_down";
+    case PauseResult::restored:
+      return "restored";
+    case PauseResult::refused:
+      return "refused";
+    case PauseResult::unknown_stripe:
+      return "unknown_stripe";
   }
   return "unknown";
 }

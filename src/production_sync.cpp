@@ -119,7 +119,6 @@ ProductionSync::signals_blocked::~signals_blocked() {}
 ProductionSync::process::process() noexcept {
   [[maybe_unused]] static const int registered =
       pthread_atfork(nullptr, nullptr, [] { generation_.fetch_add(1, std::memory_order_relaxed); });
-  born_ = generation_.load(std::memory_order_relaxed);
 }
 
 #endif

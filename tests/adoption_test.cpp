@@ -16,46 +16,10 @@
 #include "kstone/background_worker.h"
 #include "kstone/background_worker_impl.h"
 #include "kstone/detail/words/stripe_word.h"
+#include "late_sync.h"
 #include "test_support.h"
 
 namespace kstone::test {
-
-// The production policy, and a thread whose push waits: between its step on the stripe's word and
-// that on the control word. One `watch` at a time.
-struct LateSync : ProductionSync {
-  template <class T>
-  struct atomic : ProductionSync::atomic<T> {
-    using Base = ProductionSync::atomic<T>;
-    using Base::Base;
-    bool compare_exchange_weak(T& expected, T desired, std::memory_order success,
-                               std::memory_order failure) noexcept {
-      // Of the worker's exchanges only [L1], which pushes, is a release.
-      if (success == std::memory_order_release && watch->late == std::this_thread::get_id()) {
-        watch->late = std::thread::id();
-        watch->suspended.open();
-        watch->resume.pass();
-      }
-      return Base::compare_exchange_weak(expected, desired, success, failure);
-    }
-  };
-  struct Watch {
-    Watch() { watch = this; }
-    std::atomic<std::thread::id> late;  // the thread whose next push waits
-    Gate suspended;
-    Gate resume;
-    std::vector<atomic<std::uint64_t>*> words;  // of the stripes
-  };
-  static inline Watch* watch = nullptr;
-
-  template <class Object>
-  static void name(Object& object, std::string_view name) {
-    if constexpr (std::is_same_v<Object, atomic<std::uint64_t>>) {
-      if (name == "word") {
-        watch->words.push_back(&object);
-      }
-    }
-  }
-};
 
 using LateWorker = basic_background_worker<LateSync>;
 

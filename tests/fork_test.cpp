@@ -116,6 +116,7 @@ TEST_P(ForkedChild, that_uses_the_worker_is_told) {
 TEST_P(ForkedChild, that_was_made_while_the_mutex_was_held_is_told_all_the_same) {
   Worker worker(CompactionConfig(), {}, 4,
                 [](Worker::Context&) { return CompactionOutcome::done(); });
+  EXPECT_EQ(worker.start(), StartResult::started);
   std::string words;
   ForkingSync::when_locked = [&] { words = last_words_of_child([&] { GetParam().call(worker); }); };
   worker.queue_size();
@@ -133,6 +134,12 @@ INSTANTIATE_TEST_SUITE_P(
         Call{"shutdown", [](Worker& worker) { worker.shutdown(); }},
         Call{"queue_size", [](Worker& worker) { worker.queue_size(); }},
         Call{"is_running", [](Worker& worker) { worker.is_running(); }},
+        Call{"cancel", [](Worker& worker) { worker.cancel(1); }},
+        Call{"cancel", [](Worker& worker) { static_cast<void>(worker.cancel(1, Limit())); }},
+        Call{"remove", [](Worker& worker) { static_cast<void>(worker.remove(1)); }},
+        Call{"restore", [](Worker& worker) { static_cast<void>(worker.restore(1)); }},
+        Call{"is_removed", [](Worker& worker) { worker.is_removed(1); }},
+        Call{"pause", [](Worker& worker) { static_cast<void>(worker.pause_all()); }},
         Call{"snapshot", [](Worker& worker) { worker.snapshot(); }},
         Call{"~BackgroundWorker", [](Worker& worker) { worker.~Worker(); }}),
     [](const auto& parameter) {
@@ -166,6 +173,27 @@ TEST(Fork, ends_a_child_that_returns_from_a_job) {
       words,
       "kstone: a job or scan returned in a child of fork(), where the worker has no threads\n");
   EXPECT_EQ(worker.snapshot().episodes_done, 1U);
+}
+
+// One that was never started belongs to nobody yet: each process starts its own.
+TEST(Fork, leaves_a_worker_that_was_never_started_to_both) {
+  BackgroundWorker worker(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4,
+                          do_nothing);
+  worker.queue_compaction(1);
+  const auto runs = [&] {
+    worker.queue_compaction(2);
+    return worker.start() == StartResult::started && worker.wait_idle() == IdleResult::idle &&
+           worker.shutdown().complete && worker.snapshot().episodes_done == 2;
+  };
+  const auto child = fork();
+  if (child == 0) {
+    alarm(20);
+    _exit(runs() ? 7 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+  EXPECT_TRUE(runs());
 }
 
 // A worker that the child makes is its own.

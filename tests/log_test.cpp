@@ -52,9 +52,10 @@ TEST(Log, tells_starts_ends_and_failures) {
   EXPECT_EQ(has(LogLevel::debug, "compaction of stripe 0 starts"), 1);
   EXPECT_EQ(has(LogLevel::debug, "compaction of stripe 0 ends: done"), 1);
   EXPECT_EQ(has(LogLevel::warn, "compaction of stripe 1 failed: disk on fire"), 1);
-  EXPECT_EQ(has(LogLevel::info,
-                "shut down; of 2 episodes 1 were done, 1 failed, 0 cancelled, 0 discarded"),
-            1);
+  EXPECT_EQ(
+      has(LogLevel::info,
+          "shut down; of 2 episodes 1 were done, 1 failed, 0 cancelled, 0 removed, 0 discarded"),
+      1);
 }
 
 TEST(Log, each_outcome_has_its_level_and_text) {
@@ -97,7 +98,8 @@ TEST(Log, each_outcome_has_its_level_and_text) {
       {LogLevel::warn, "compaction of stripe 4 failed: rotten"},
       {LogLevel::debug, "compaction of stripe 5 starts"},
       {LogLevel::debug, "compaction of stripe 5 ends: stopped"},
-      {LogLevel::info, "shut down; of 6 episodes 3 were done, 2 failed, 1 cancelled, 0 discarded"}};
+      {LogLevel::info,
+       "shut down; of 6 episodes 3 were done, 2 failed, 1 cancelled, 0 removed, 0 discarded"}};
   std::sort(expected.begin(), expected.end());
   EXPECT_EQ(logged, expected);
 }
@@ -163,7 +165,7 @@ TEST(Log, each_answer_of_start_has_its_line) {
     EXPECT_EQ(worker.start(), StartResult::started);
   }
   const std::string end =
-      "shut down; of 0 episodes 0 were done, 0 failed, 0 cancelled, 0 discarded";
+      "shut down; of 0 episodes 0 were done, 0 failed, 0 cancelled, 0 removed, 0 discarded";
   EXPECT_EQ(lines.events(),
             (std::vector<Line>{
                 {LogLevel::info, "started with 2 of 2 worker threads for 4 stripes"},
@@ -313,12 +315,13 @@ TEST(Log, a_sink_that_calls_start_is_not_called_for_that) {
   worker.queue_compaction(0);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
   worker.shutdown();
-  EXPECT_EQ(lines.events(),
-            (std::vector<std::string>{
-                "started with 1 of 1 worker threads for 1 stripes",
-                "start: the worker runs already", "compaction of stripe 0 starts",
-                "start: the worker runs already", "compaction of stripe 0 ends: done",
-                "shut down; of 1 episodes 1 were done, 0 failed, 0 cancelled, 0 discarded"}));
+  EXPECT_EQ(
+      lines.events(),
+      (std::vector<std::string>{
+          "started with 1 of 1 worker threads for 1 stripes", "start: the worker runs already",
+          "compaction of stripe 0 starts", "start: the worker runs already",
+          "compaction of stripe 0 ends: done",
+          "shut down; of 1 episodes 1 were done, 0 failed, 0 cancelled, 0 removed, 0 discarded"}));
 }
 
 TEST(LogDeathTest, destruction_from_a_sink_aborts_with_a_sentence) {

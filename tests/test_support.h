@@ -101,8 +101,8 @@ inline std::vector<std::uint32_t> ids(const std::vector<CompactionRequest>& requ
 
 // The two laws of WorkerSnapshot; empty if they hold.
 inline std::string broken_law(const WorkerSnapshot& s) {
-  const auto ended =
-      s.episodes_done + s.episodes_failed + s.episodes_cancelled + s.episodes_discarded;
+  const auto ended = s.episodes_done + s.episodes_failed + s.episodes_cancelled +
+                     s.episodes_removed + s.episodes_discarded;
   if (s.episodes_opened != ended + s.episodes_alive) {
     return "opened " + std::to_string(s.episodes_opened) + " != ended " + std::to_string(ended) +
            " + alive " + std::to_string(s.episodes_alive);

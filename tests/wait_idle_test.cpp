@@ -10,7 +10,7 @@
 
 #include "held.h"
 #include "kstone/background_worker.h"
-#include "kstone/detail/shell/stripe_waits.h"
+#include "kstone/detail/shell/waits.h"
 #include "test_support.h"
 
 namespace kstone::test {
@@ -222,11 +222,13 @@ TEST(WaitIdleOfOneStripe, is_interrupted_by_shutdown) {
 
 // Of each waiting caller, the end that it waits for, and no earlier or later one.
 TEST(WaitIdleOfOneStripe, each_caller_keeps_the_end_that_it_waits_for) {
-  using detail::StripeWaits;
-  StripeWaits waits;
-  StripeWaits::Entry fifth{{.stripe_id = 3, .ended = 5}};
-  StripeWaits::Entry sixth{{.stripe_id = 3, .ended = 6}};
-  StripeWaits::Entry other{{.stripe_id = 4, .ended = 5}};
+  using detail::Goal;
+  using detail::Waits;
+  Waits waits;
+  Goal goals[] = {{3, 5}, {3, 6}, {4, 5}};
+  Waits::Entry fifth{.goals = &goals[0], .count = 1};
+  Waits::Entry sixth{.goals = &goals[1], .count = 1};
+  Waits::Entry other{.goals = &goals[2], .count = 1};
   for (auto* entry : {&fifth, &sixth, &other}) {
     waits.enter(*entry);
   }

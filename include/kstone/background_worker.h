@@ -2,8 +2,8 @@
 // compact it, and one day somebody calls shutdown.
 //
 // Thread safety: every public method may be called from any thread at any time, also from jobs; the
-// destructor may not overlap any other call but waits (`wait_idle`, `shutdown`) that were entered
-// before it.
+// destructor may not overlap any other call but those that wait (`wait_idle`, `cancel` with a
+// limit, `remove`, `pause`, `pause_all`, `shutdown`) and were entered before it.
 
 #ifndef KSTONE_BACKGROUND_WORKER_H_
 #define KSTONE_BACKGROUND_WORKER_H_
@@ -20,6 +20,7 @@
 #include "kstone/compaction_stats.h"
 #include "kstone/compaction_types.h"
 #include "kstone/export.h"
+#include "kstone/pause_guard.h"
 #include "kstone/production_sync.h"
 
 namespace kstone {
@@ -33,25 +34,29 @@ class Shell;
 //     serves all threads.
 //   - Nobody calls a method once the destructor has begun, and none but waits is under way. Flush
 //     callbacks and writers have been stopped by then.
-//   - Nobody calls `shutdown`, `wait_idle` or the destructor while holding a lock that a job needs.
-//   - A child of `fork` leaves the worker alone: its threads live in the parent. On Linux any call
-//     there that would use them, the destructor too, aborts with a sentence, and so does the return
-//     of a job that has forked.
+//   - Nobody calls what waits for jobs (`wait_idle`, `cancel` with a limit, `remove`, `pause`,
+//     `pause_all`, `shutdown`, the destructor) while holding a lock that a job needs; nor
+//     `wait_idle`, `remove`, `shutdown` or the destructor with one that the scan needs; nor what
+//     asks jobs to stop (`cancel`, `remove`, `shutdown`) with one that a stop callback needs.
+//   - A child of `fork` leaves a worker alone that was started before: its threads live in the
+//     parent. On Linux any call there that would use them, the destructor too, aborts with a
+//     sentence, and so does the return of a job that has forked. One that was never started works
+//     in the child, if no other thread was inside a call of it at the fork, which nobody checks.
 // *Guarantees*
 //   - One at a time: never two compactions of one stripe at the same time; of different stripes, as
 //     many as configured.
 //   - No lost request: an accepted request is followed by a compaction of its stripe that starts
-//     after the request's effect, or the episode is reported (failed, cancelled, discarded). Any
-//     number of requests for a stripe that waits cost one compaction; any number during a
-//     compaction cost one more.
+//     after the request's effect, or its episode ends otherwise (failed, cancelled, removed,
+//     discarded). Any number of requests for a stripe that waits cost one compaction; any number
+//     during a compaction cost one more.
 //   - Publication: what a caller wrote before `queue_compaction` is visible to the compaction that
 //     serves the request, also when the answer was `coalesced` or `rerun_pending`. What a
 //     compaction wrote is visible to the next one of its stripe, and to whoever learns of its end
-//     through `wait_idle` or `shutdown`.
-//   - Nobody waits for a timer: a request wakes a sleeping thread, and every wait ends when
-//     `shutdown` is called. A thread that the system suspends inside `queue_compaction` holds up
-//     the stripe that it asked for, until somebody waits for that or the scan has run (D36), or one
-//     of the worker's threads (D11).
+//     through a call that waited for it.
+//   - Nobody waits for a timer: a request wakes a sleeping thread, and `wait_idle` and `pause` end
+//     when `shutdown` is called; what waits for one compaction waits for its end. A thread that the
+//     system suspends inside `queue_compaction` holds up the stripe that it asked for, until
+//     somebody waits for that or the scan has run (D36), or one of the worker's threads (D11).
 // *Lifetime*
 //   - The destructor does what `shutdown(ShutdownMode::finish_running)` without a limit does: it
 //     waits for running compactions, and discards queued ones, also those of a drain whose limit
@@ -81,9 +86,11 @@ class basic_background_worker {
     // Called on a thread of its own when the worker starts, and again `check_interval_secs` after
     // each call has ended; it may queue stripes. A backstop for what an engine forgot to request:
     // nothing here depends on it, but stripes whose requester is suspended (D36), which its thread
-    // takes over after each call. None by default. If it throws, or its thread cannot be created,
-    // the log says so, and nothing else does. One that takes long asks `is_running`, which is false
-    // once a shutdown has begun: the shutdown waits for it, and is not `complete` before.
+    // takes over after each call. `wait_idle()` waits for the first one and `remove` for one that
+    // is under way, so one that does not return holds them up. None by default. If it throws, or
+    // its thread cannot be created, the log says so, and nothing else does. One that takes long
+    // asks `is_running`, which is false once a shutdown has begun: the shutdown waits for it, and
+    // is not `complete` before.
     Scan scan = {};
     // None by default: failed compactions then show in the snapshot and in the report only. It must
     // not end its thread.
@@ -93,6 +100,9 @@ class basic_background_worker {
     // SIGTRAP, SIGSYS, SIGABRT, SIGPROF), so that handlers run on threads of the application. A
     // process that a job makes inherits the mask: set an empty one before it runs another program.
     bool keep_signal_mask = false;
+    // True: every stripe is removed at first, and accepts requests once it is restored. So
+    // `stripe_count` is how many stripes there can be, and they come and go.
+    bool all_removed = false;
   };
 
   // Stripes are `0 .. stripe_count - 1`. Allocates all that requests and dispatch will ever need;
@@ -133,12 +143,14 @@ class basic_background_worker {
   bool is_running() const;
 
   // Waits until every request answered before the call has reached its end; requests that come
-  // later are not waited for. Without a limit it waits as long as that takes; a limit of zero or
-  // less asks without waiting. Before `start` it waits for the start, with a warning in the log the
-  // first time, for which no limit counts. What another thread has begun to request is taken over
-  // from it, in case that it is suspended. O(stripes) at first, during which no thread takes up a
-  // stripe. Throws std::bad_alloc if there is no memory to note what to
-  // wait for.
+  // later are not waited for. If there is a scan, it first waits until the first one, and one that
+  // is under way, have returned; what is requested until then, by the scan or by others, is waited
+  // for, too. With no limit, it does not wait for what a pause holds: once all else has ended it
+  // answers `paused`. Without a limit it waits as long as that takes; a limit of zero or less asks
+  // without waiting. Before `start` it waits for the start, with a warning in the log the first
+  // time, for which no limit counts. What another thread has begun to request is taken over from
+  // it, in case that it is suspended. O(stripes) at first, during which no thread takes up a
+  // stripe. Throws std::bad_alloc if there is no memory to note what to wait for.
   //
   // Memory ordering: after `idle`, what those compactions wrote is visible to the caller.
   [[nodiscard]] IdleResult wait_idle(Limit limit = {});
@@ -151,6 +163,57 @@ class basic_background_worker {
   //
   // Memory ordering: after `idle`, what those compactions wrote is visible to the caller.
   [[nodiscard]] StripeIdle wait_idle(std::uint32_t stripe_id, Limit limit = {});
+
+  // Gives the stripe up: what was accepted for it and has not begun ends as *cancelled*, also the
+  // re-run behind a compaction that runs; that compaction is asked to stop (its `stop_requested`),
+  // and unless it is done all the same, its episode ends as cancelled, too. Says what of that it
+  // found. Later requests are accepted as ever. This form waits for no job, so a job may call it,
+  // also for its own stripe; the job's stop callbacks run here. O(threads); it may have to move
+  // into the queue what others have requested. Allocates nothing; takes the mutex.
+  CancelReport cancel(std::uint32_t stripe_id);
+
+  // The same, and waits for the end of the compaction that ran: without a limit (`Limit()`) as long
+  // as that takes, also while the worker shuts down.
+  //
+  // Memory ordering: after `ended`, what that compaction wrote is visible to the caller.
+  [[nodiscard]] CancelReport cancel(std::uint32_t stripe_id, Limit limit);
+
+  // Takes the stripe out: from its step on, requests are `rejected_removed`; what was accepted and
+  // has not begun ends as *removed*, and a compaction that runs is asked to stop. Then waits,
+  // within the limit, for that compaction and for a scan that had begun before; later scans ask
+  // `is_removed`. After `removed` nothing of the worker touches the stripe, so what the job uses of
+  // it may be freed. After `timed_out` it may not: call again, which waits for that compaction and
+  // for a scan under way at that call, also once the worker has closed. A stop callback of the job
+  // runs here.
+  //
+  // Memory ordering: after `removed`, what its compactions wrote is visible to the caller.
+  [[nodiscard]] RemoveResult remove(std::uint32_t stripe_id, Limit limit = {});
+
+  // Accepts requests for a removed stripe again, which starts afresh: pauses of it end. What was
+  // rejected meanwhile is not remembered, so request it if there is work. Never waits. Not before
+  // `remove` has answered `removed`, or another caller's `remove` would speak of the new stripe.
+  //
+  // Memory ordering: what the caller wrote before is visible to whoever requests the stripe after
+  // having learnt of the restore, and to its compactions.
+  [[nodiscard]] RestoreResult restore(std::uint32_t stripe_id);
+
+  // For scans, and whoever else looks at all stripes; false for an unknown one. Takes the mutex.
+  bool is_removed(std::uint32_t stripe_id) const;
+
+  // Keeps the stripe from running while the guard lives, and waits within the limit for a
+  // compaction of it that runs: look at the guard's result, only after `paused` none does. Requests
+  // are accepted and wait, holding no thread. Several pauses may hold the same; it goes on with the
+  // end of the last, at the tail of the queue. A shutdown discards, in every mode, what is held at
+  // its step; guards released after that do nothing. With a limit of zero it does not wait. Throws
+  // std::bad_alloc if there is no memory for the guard.
+  //
+  // Memory ordering: after `paused`, what the compactions wrote is visible to the caller; what the
+  // caller writes before it releases the guard is visible to those that run then.
+  [[nodiscard]] basic_pause_guard<Sync> pause(std::uint32_t stripe_id, Limit limit = {});
+
+  // The same for every stripe: nothing is moved, and they go on in their order. Scans go on, and
+  // are not waited for.
+  [[nodiscard]] basic_pause_guard<Sync> pause_all(Limit limit = {});
 
   // Ends the worker for good, and waits for its threads. Every request from now on is rejected.
   // Called again, or from several threads, it joins the shutdown under way; a stronger mode takes
@@ -176,8 +239,10 @@ class basic_background_worker {
 };
 
 using BackgroundWorker = basic_background_worker<ProductionSync>;
+using PauseGuard = basic_pause_guard<ProductionSync>;
 
 extern template class KSTONE_EXPORT basic_background_worker<ProductionSync>;
+extern template class KSTONE_EXPORT basic_pause_guard<ProductionSync>;
 
 }  // namespace kstone
 

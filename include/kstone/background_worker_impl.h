@@ -9,16 +9,19 @@
 #include "kstone/cxx20.h"
 
 #include <functional>
+#include <optional>
 #include <utility>
 
 #include "kstone/background_worker.h"
 #include "kstone/detail/shell/adopting.h"
 #include "kstone/detail/shell/closing.h"
 #include "kstone/detail/shell/observers.h"
+#include "kstone/detail/shell/pausing.h"
 #include "kstone/detail/shell/shell.h"
 #include "kstone/detail/shell/starting.h"
 #include "kstone/detail/shell/timekeeper.h"
 #include "kstone/detail/shell/waiting.h"
+#include "kstone/detail/shell/withdrawing.h"
 #include "kstone/detail/shell/working.h"
 
 namespace kstone {
@@ -28,7 +31,7 @@ basic_background_worker<Sync>::basic_background_worker(CompactionConfig config, 
                                                        std::uint32_t stripe_count, Job job,
                                                        Options options)
     : shell_(new detail::Shell<Sync>(
-          config, std::move(stats), stripe_count,
+          config, std::move(stats), stripe_count, options.all_removed,
           {.job = std::move(job),
            .scan = options.scan ? [this, scan = std::move(options.scan)] { scan(*this); }
                                 : std::function<void()>(),
@@ -69,6 +72,50 @@ IdleResult basic_background_worker<Sync>::wait_idle(Limit limit) {
 template <class Sync>
 inline StripeIdle basic_background_worker<Sync>::wait_idle(std::uint32_t stripe_id, Limit limit) {
   return shell_->wait_idle(stripe_id, limit);
+}
+
+template <class Sync>
+inline CancelReport basic_background_worker<Sync>::cancel(std::uint32_t stripe_id) {
+  return shell_->cancel(stripe_id);
+}
+
+template <class Sync>
+inline CancelReport basic_background_worker<Sync>::cancel(std::uint32_t stripe_id, Limit limit) {
+  return shell_->cancel(stripe_id, limit);
+}
+
+template <class Sync>
+inline RemoveResult basic_background_worker<Sync>::remove(std::uint32_t stripe_id, Limit limit) {
+  return shell_->remove(stripe_id, limit);
+}
+
+template <class Sync>
+inline RestoreResult basic_background_worker<Sync>::restore(std::uint32_t stripe_id) {
+  return shell_->restore(stripe_id);
+}
+
+template <class Sync>
+inline bool basic_background_worker<Sync>::is_removed(std::uint32_t stripe_id) const {
+  return shell_->is_removed(stripe_id);
+}
+
+template <class Sync>
+inline basic_pause_guard<Sync> basic_background_worker<Sync>::pause_all(Limit limit) {
+  return shell_->pause(std::nullopt, limit);
+}
+
+template <class Sync>
+inline basic_pause_guard<Sync> basic_background_worker<Sync>::pause(std::uint32_t stripe_id,
+                                                                    Limit limit) {
+  return shell_->pause(stripe_id, limit);
+}
+
+template <class Sync>
+void basic_pause_guard<Sync>::release() noexcept {
+  if (entry_ != nullptr) {
+    shell_->resume(*entry_);
+    entry_.reset();
+  }
 }
 
 template <class Sync>

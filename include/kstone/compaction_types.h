@@ -42,6 +42,7 @@ enum class Submission : std::uint8_t {
   rejected_unknown_stripe,  // the id is not below the stripe count
   rejected_disabled,        // `CompactionConfig::enabled` is false
   rejected_shutting_down,   // `shutdown` was called
+  rejected_removed,         // `remove` was called for the stripe, and `restore` was not
 };
 
 constexpr bool accepted(Submission answer) noexcept { return answer <= Submission::rerun_pending; }
@@ -135,13 +136,14 @@ enum class IdleResult : std::uint8_t {
   shut_down,  // `shutdown` was called before or meanwhile
   refused,    // called from a job, scan or log sink of this worker, where it would wait for itself
   unknown_stripe,  // of the wait for one stripe: it is `stripe_count` or above
+  paused,          // of a wait without a limit: a pause holds something that it waits for
 };
 
 KSTONE_EXPORT std::string_view to_string(IdleResult result) noexcept;
 
-// How an episode ended: its request was served, its compaction failed or was cancelled, or it did
-// not run.
-enum class EpisodeEnd : std::uint8_t { done, failed, cancelled, discarded };
+// How an episode ended: its request was served; its compaction failed; it was cancelled, or its
+// stripe removed, before it was done; or the worker ended before it ran.
+enum class EpisodeEnd : std::uint8_t { done, failed, cancelled, removed, discarded };
 
 KSTONE_EXPORT std::string_view to_string(EpisodeEnd end) noexcept;
 
@@ -155,8 +157,71 @@ struct StripeIdle {
   friend bool operator==(const StripeIdle&, const StripeIdle&) = default;
 };
 
-// How long a call may wait: any std::chrono duration. None waits as long as it takes; zero or less
-// asks without waiting; more than a clock of nanoseconds can say (292 years) is none.
+// What `cancel` found of a stripe, and what became of it.
+struct CancelReport {
+  enum class Result : std::uint8_t {
+    ended,  // nothing of what was found is left; also if nothing was found
+    // A compaction ran and was asked to stop; with a limit, it had not ended when that passed.
+    still_running,
+    // With a limit from a job, scan, log sink or stop callback, where it would wait for itself.
+    refused,
+    unknown_stripe,
+  };
+
+  Result result = Result::ended;
+  // Something was accepted and had not begun; its episode has ended as cancelled.
+  bool waited = false;
+  // A compaction ran, and a request had come meanwhile; the episode of that has ended as cancelled.
+  bool rerun_pending = false;
+  // A compaction ran; it was asked to stop. Unless it is done in spite of that, its episode ends as
+  // cancelled.
+  bool running = false;
+  // How the episode of that compaction ended, if the call has waited for it.
+  std::optional<EpisodeEnd> end = {};
+
+  friend bool operator==(const CancelReport&, const CancelReport&) = default;
+};
+
+KSTONE_EXPORT std::string_view to_string(CancelReport::Result result) noexcept;
+
+enum class RemoveResult : std::uint8_t {
+  removed,    // nothing of the worker touches the stripe, nor will before it is restored
+  timed_out,  // the limit passed first: removed all the same, and `remove` may be asked again
+  // `shutdown` was called before the stripe was removed; nothing happened, and nothing may be freed
+  // before the shutdown is complete.
+  shut_down,
+  refused,  // called from a job, scan, log sink or stop callback, where it would wait for itself
+  unknown_stripe,
+};
+
+KSTONE_EXPORT std::string_view to_string(RemoveResult result) noexcept;
+
+enum class RestoreResult : std::uint8_t {
+  restored,       // requests are accepted again
+  not_removed,    // nothing to do
+  still_running,  // a compaction that was asked to stop by `remove` has not ended: ask again
+  shut_down,      // `shutdown` was called before; nothing happened
+  unknown_stripe,
+};
+
+KSTONE_EXPORT std::string_view to_string(RestoreResult result) noexcept;
+
+enum class PauseResult : std::uint8_t {
+  // Nothing runs of what is paused, nor will while the guard lives (of one stripe: and it is not
+  // removed and restored meanwhile).
+  paused,
+  still_running,  // nothing new starts while the guard lives, but the limit passed first
+  // In the rest the guard holds nothing.
+  shut_down,  // `shutdown` was called before or meanwhile
+  restored,   // meanwhile the stripe was, which ends its pauses
+  refused,    // called from a job, scan, log sink or stop callback, where it would wait for itself
+  unknown_stripe,
+};
+
+KSTONE_EXPORT std::string_view to_string(PauseResult result) noexcept;
+
+// How long a call may wait: any std::chrono duration. None waits as long as it takes; with zero or
+// less it does not wait; more than a clock of nanoseconds can say (292 years) is none.
 class Limit {
  public:
   Limit() = default;
@@ -207,8 +272,9 @@ struct ShutdownReport {
   // Accepted stripes that were not compacted (again), in ascending order.
   std::vector<CompactionRequest> discarded;
 
-  // Stripes whose last compaction ended after `shutdown` was called and left work undone:
-  // `more_work`, `retry`, `failed` or `stopped`. In ascending order.
+  // Stripes whose last compaction left work undone (`more_work`, `retry`, `failed` or `stopped`),
+  // whenever that was, or whose last episode was cancelled before it ran. Not removed ones. In
+  // ascending order.
   std::vector<CompactionRequest> unfinished;
 
   // Stripes being compacted at the moment of this report.
@@ -241,12 +307,14 @@ struct WorkerCounters {
   std::uint64_t rejected_unknown_stripe = 0;
   std::uint64_t rejected_disabled = 0;
   std::uint64_t rejected_shutting_down = 0;
+  std::uint64_t rejected_removed = 0;
 
   // Episodes, by how they ended.
   std::uint64_t episodes_opened = 0;
   std::uint64_t episodes_done = 0;
   std::uint64_t episodes_failed = 0;
   std::uint64_t episodes_cancelled = 0;
+  std::uint64_t episodes_removed = 0;
   std::uint64_t episodes_discarded = 0;
 
   // Compactions started, and those that ended, by outcome.
@@ -255,7 +323,7 @@ struct WorkerCounters {
 
   std::uint64_t requests() const noexcept {
     return queued + coalesced + rerun_pending + rejected_unknown_stripe + rejected_disabled +
-           rejected_shutting_down;
+           rejected_shutting_down + rejected_removed;
   }
 
   // Calls `visit` with the name and the value of each counter, in the order above; those of
@@ -268,10 +336,12 @@ struct WorkerCounters {
     visit(std::string_view("rejected_unknown_stripe"), rejected_unknown_stripe);
     visit(std::string_view("rejected_disabled"), rejected_disabled);
     visit(std::string_view("rejected_shutting_down"), rejected_shutting_down);
+    visit(std::string_view("rejected_removed"), rejected_removed);
     visit(std::string_view("episodes_opened"), episodes_opened);
     visit(std::string_view("episodes_done"), episodes_done);
     visit(std::string_view("episodes_failed"), episodes_failed);
     visit(std::string_view("episodes_cancelled"), episodes_cancelled);
+    visit(std::string_view("episodes_removed"), episodes_removed);
     visit(std::string_view("episodes_discarded"), episodes_discarded);
     visit(std::string_view("compactions_started"), compactions_started);
     for (std::size_t kind = 0; kind < CompactionOutcome::kind_count; ++kind) {
@@ -285,17 +355,19 @@ struct WorkerCounters {
 
 // One moment of the worker. Of everything but `stats`, which jobs change while the snapshot is
 // taken, two laws hold in every snapshot:
-//   episodes_opened = done + failed + cancelled + discarded + alive
+//   episodes_opened = done + failed + cancelled + removed + discarded + alive
 //   episodes_opened = queued + rerun_pending
 struct WorkerSnapshot : WorkerCounters {
   CompactionStats stats;
 
   std::uint64_t episodes_alive = 0;   // opened and not ended
   std::uint64_t queue_size = 0;       // stripes accepted and not running
+  std::uint32_t held = 0;             // those of them that the worker knows and a pause holds
+  std::uint32_t removed = 0;          // stripes that are removed
   std::uint32_t running = 0;          // stripes being compacted
   std::uint32_t running_max = 0;      // the most there ever were at once
   std::uint32_t worker_threads = 0;   // threads alive
-  std::uint32_t waiting_callers = 0;  // threads in `wait_idle` or `shutdown`
+  std::uint32_t waiting_callers = 0;  // threads in calls that wait
   std::string first_error;            // the error of the first job that failed
 };
 

@@ -21,7 +21,7 @@
 //   clock               now(), nanoseconds since some fixed point, monotonic
 //   cancellation_off    while it lives, a cancellation of this thread waits; then all is as before
 //   signals_blocked     while it lives, threads are born that take no signals but those of faults
-//   process             is_current(): false in a child that was forked since the object was made
+//   process             bind(), once; is_current(): false in a child that was forked since then
 //   name(object, text)  what histories call the object; nothing here
 //   check(bool, text)   an invariant of the worker; aborts with the text
 //
@@ -231,23 +231,31 @@ struct KSTONE_EXPORT ProductionSync {
     }
   };
 
-  // The process that made the object. Only Linux tells; elsewhere it is always the current one.
+  // The process that an object is bound to, any before. Only Linux tells; elsewhere it is always
+  // the current one.
   class process {
 #if defined(__linux__)
    public:
     process() noexcept;
+    // Relaxed, here and below: a child has what its parent had when it was made.
+    void bind() noexcept {
+      bound_to_.store(generation_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    }
     bool is_current() const noexcept {
-      return born_ == generation_.load(std::memory_order_relaxed);
+      const auto bound_to = bound_to_.load(std::memory_order_relaxed);
+      return bound_to == any || bound_to == generation_.load(std::memory_order_relaxed);
     }
 
    private:
-    // Forks between the program's start and this process; changed in a child before it runs
-    // anything else.
-    static inline std::atomic<std::uint32_t> generation_{0};
+    static constexpr std::uint32_t any = 0;
+    // Forks between the program's start and this process, plus one; changed in a child before it
+    // runs anything else.
+    static inline std::atomic<std::uint32_t> generation_{1};
 
-    std::uint32_t born_;
+    std::atomic<std::uint32_t> bound_to_{any};
 #else
    public:
+    void bind() noexcept {}
     bool is_current() const noexcept { return true; }
 #endif
   };

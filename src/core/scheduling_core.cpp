@@ -16,9 +16,8 @@ void SchedulingCore::enqueue(std::uint32_t id) {
 
 Effects SchedulingCore::adopt(std::uint32_t id) {
   enqueue(id);
-  under_way_ += stripes_[id].under_way ? 0 : 1;
-  stripes_[id].under_way = true;
-  return Effects{.wake = Effects::Wake::one_more};
+  mark_under_way(stripes_[id]);
+  return wake_to_take();
 }
 
 void SchedulingCore::arrive_late(std::uint32_t id, bool requested) {
@@ -31,20 +30,19 @@ void SchedulingCore::arrive_late(std::uint32_t id, bool requested) {
 }
 
 SchedulingCore::Taken SchedulingCore::take() {
-  assert(has_queued() && "SchedulingCore::take: the queue is empty");
+  assert(can_take() && "SchedulingCore::take: nothing is queued, or all is paused");
   const auto id = lane_.pop_front(stripes_);
   auto& stripe = stripes_[id];
   stripe.state = State::running;
+  stripe.unfinished = false;  // its end will say
   ++stripe.attempts;
   ++running_;
   running_max_ = std::max(running_max_, running_);
   ++counters_.compactions_started;
-  const auto wake = has_queued() ? Effects::Wake::one_more : Effects::Wake::nobody;
-  return Taken{id, stripe.attempts, Effects{.wake = wake}};
+  return Taken{id, stripe.attempts, wake_to_take()};
 }
 
 Effects SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, bool requested) {
-  using Episode = OutcomeRule::Episode;
   auto& stripe = stripes_[id];
   assert(stripe.state == State::running && "SchedulingCore::finish: the stripe is not running");
   stripe.state = State::idle;
@@ -58,33 +56,46 @@ Effects SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, b
     open_episode();
   }
 
-  const auto rule = rule_of(kind);
   // Of the last compaction: a re-run may still make it good.
-  stripe.unfinished = closed() && rule.leaves_work();
-  switch (rule.episode) {
-    case Episode::done:
-      end_episode(stripe, EpisodeEnd::done);
-      break;
-    case Episode::failed:
-      end_episode(stripe, EpisodeEnd::failed);
-      break;
-    case Episode::cancelled:
-      end_episode(stripe, EpisodeEnd::cancelled);
-      break;
-    case Episode::goes_on:
-      if (requested) {
-        end_episode(stripe, EpisodeEnd::done);
-      } else if (closed()) {
-        end_episode(stripe, EpisodeEnd::discarded);
-      } else {
-        append(id);
-      }
+  stripe.unfinished = (stripe.unfinished || rule_of(kind).leaves_work()) && !stripe.removed;
+  if (const auto end = end_of(stripe, kind, requested)) {
+    end_episode(stripe, *end);
+  } else {
+    append(id);
   }
+  stripe.asked_to_stop = false;
   if (requested) {
     stripe.attempts = 0;
     append(id);
   }
-  return Effects{.compaction_ended = true};
+  return Effects{.tell_waits = true};
+}
+
+std::optional<EpisodeEnd> SchedulingCore::end_of(const Stripe& stripe, CompactionOutcome::Kind kind,
+                                                 bool requested) const {
+  using Episode = OutcomeRule::Episode;
+  const auto rule = rule_of(kind);
+  if (stripe.asked_to_stop && rule.leaves_work()) {
+    return stripe.removed ? EpisodeEnd::removed : EpisodeEnd::cancelled;
+  }
+  switch (rule.episode) {
+    case Episode::done:
+      return EpisodeEnd::done;
+    case Episode::failed:
+      return EpisodeEnd::failed;
+    case Episode::cancelled:
+      return EpisodeEnd::cancelled;
+    case Episode::goes_on:
+      break;
+  }
+  if (requested) {
+    return EpisodeEnd::done;
+  }
+  return closed() ? std::optional(EpisodeEnd::discarded) : std::nullopt;
+}
+
+bool SchedulingCore::goes_on(std::uint32_t id, CompactionOutcome::Kind kind) const {
+  return rule_of(kind).goes_on() && !stripes_[id].asked_to_stop;
 }
 
 void SchedulingCore::record_error(std::string&& error) {
@@ -105,32 +116,34 @@ void SchedulingCore::close_stripe(std::uint32_t id, std::uint64_t requests) {
   // A call that is between its steps finds the inbox closed.
   under_way_ -= stripe.under_way ? 1 : 0;
   stripe.under_way = false;
-  if (requests == 0) {
-    return;
+  if (stripe.removed) {
+    counters_.rejected_removed += requests;
+  } else if (requests != 0) {
+    counters_.coalesced += requests - 1;
+    if (stripe.state == State::idle) {
+      admit(id);
+    } else if (stripe.state == State::running) {
+      ++counters_.rerun_pending;
+      open_episode();
+      stripe.rerun_owed = true;
+    }
   }
-  counters_.coalesced += requests - 1;
-  if (stripe.state == State::idle) {
-    admit(id);
-  } else if (stripe.state == State::running) {
-    ++counters_.rerun_pending;
-    open_episode();
-    stripe.rerun_owed = true;
+  if (paused_ || stripe.paused) {
+    discard(id);
+    stripe.paused = false;
   }
 }
 
 void SchedulingCore::apply(ShutdownMode mode) {
   assert(closed() && "SchedulingCore::apply: the core is not closed");
   mode_ = std::max(mode_, mode);
+  paused_ = false;
   if (mode_ == ShutdownMode::drain) {
     return;
   }
   discard_queue();
-  for (auto& stripe : stripes_) {
-    if (stripe.rerun_owed) {
-      stripe.rerun_owed = false;
-      stripe.discarded = true;
-      end_episode(stripe, EpisodeEnd::discarded);
-    }
+  for (std::uint32_t i = 0; i < stripes_.size(); ++i) {
+    discard(i);
   }
 }
 
@@ -141,23 +154,35 @@ void SchedulingCore::stop(Time now) {
 }
 
 void SchedulingCore::discard_queue() {
-  while (has_queued()) {
-    auto& stripe = stripes_[lane_.pop_front(stripes_)];
-    stripe.state = State::idle;
+  while (!lane_.empty()) {
+    discard(lane_.front());
+  }
+}
+
+// What of the stripe has not begun.
+void SchedulingCore::discard(std::uint32_t id) {
+  auto& stripe = stripes_[id];
+  if (stripe.state == State::queued || stripe.state == State::held) {
+    end_waiting(id, EpisodeEnd::discarded);
     stripe.discarded = true;
-    end_episode(stripe, EpisodeEnd::discarded);
+  } else if (stripe.rerun_owed) {
+    stripe.rerun_owed = false;
+    count_end(stripe, EpisodeEnd::discarded);
+    stripe.discarded = true;
   }
 }
 
 std::uint32_t SchedulingCore::alive_episodes(std::uint32_t id, std::uint64_t requests) const {
   const auto& stripe = stripes_[id];
+  const bool asked = requests != 0 && !stripe.removed;
   switch (stripe.state) {
     case State::idle:
-      return requests != 0 ? 1 : 0;
+      return asked ? 1 : 0;
     case State::queued:
+    case State::held:
       return 1;
     case State::running:
-      return requests != 0 || stripe.rerun_owed ? 2 : 1;
+      return asked || stripe.rerun_owed ? 2 : 1;
   }
   return 0;
 }
@@ -168,11 +193,15 @@ void SchedulingCore::add_pending(std::uint32_t id, std::uint64_t requests,
     snapshot.rejected_shutting_down += requests;
     return;
   }
+  if (stripes_[id].removed) {
+    snapshot.rejected_removed += requests;
+    return;
+  }
   if (requests == 0) {
     return;
   }
   snapshot.coalesced += requests - 1;
-  if (stripes_[id].state == State::queued) {
+  if (stripes_[id].state == State::queued || stripes_[id].state == State::held) {
     return;  // the first of them opened the episode that the core counted
   }
   ++(stripes_[id].state == State::idle ? snapshot.queued : snapshot.rerun_pending);
@@ -181,6 +210,23 @@ void SchedulingCore::add_pending(std::uint32_t id, std::uint64_t requests,
 }
 
 void SchedulingCore::end_episode(Stripe& stripe, EpisodeEnd end) {
+  count_end(stripe, end);
+  ++stripe.ended;
+}
+
+// *Requires* a stripe that is queued or held.
+void SchedulingCore::end_waiting(std::uint32_t id, EpisodeEnd end) {
+  auto& stripe = stripes_[id];
+  if (stripe.state == State::queued) {
+    lane_.remove(stripes_, id);
+  } else {
+    --held_;
+  }
+  stripe.state = State::idle;
+  end_episode(stripe, end);
+}
+
+void SchedulingCore::count_end(Stripe& stripe, EpisodeEnd end) {
   switch (end) {
     case EpisodeEnd::done:
       ++counters_.episodes_done;
@@ -191,13 +237,15 @@ void SchedulingCore::end_episode(Stripe& stripe, EpisodeEnd end) {
     case EpisodeEnd::cancelled:
       ++counters_.episodes_cancelled;
       break;
+    case EpisodeEnd::removed:
+      ++counters_.episodes_removed;
+      break;
     case EpisodeEnd::discarded:
       ++counters_.episodes_discarded;
       break;
   }
   stripe.last_end = end;
   stripe.has_ended = true;
-  ++stripe.ended;
   --alive_;
 }
 
@@ -209,8 +257,18 @@ void SchedulingCore::admit(std::uint32_t id) {
 }
 
 void SchedulingCore::append(std::uint32_t id) {
-  stripes_[id].state = State::queued;
-  lane_.push_back(stripes_, id);
+  if (stripes_[id].paused) {
+    stripes_[id].state = State::held;
+    ++held_;
+  } else {
+    stripes_[id].state = State::queued;
+    lane_.push_back(stripes_, id);
+  }
+}
+
+void SchedulingCore::mark_under_way(Stripe& stripe) {
+  under_way_ += stripe.under_way ? 0 : 1;
+  stripe.under_way = true;
 }
 
 ShutdownReport SchedulingCore::report(Time now) const {
@@ -236,6 +294,8 @@ ShutdownReport SchedulingCore::report(Time now) const {
 void SchedulingCore::fill(WorkerSnapshot& snapshot) const {
   static_cast<WorkerCounters&>(snapshot) = counters_;
   snapshot.episodes_alive = alive_;
+  snapshot.held = held_ + (paused_ ? lane_.size() : 0);
+  snapshot.removed = removed_;
   snapshot.running = running_;
   snapshot.running_max = running_max_;
   snapshot.first_error = first_error_;

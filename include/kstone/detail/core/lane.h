@@ -19,19 +19,29 @@ namespace kstone::detail {
 class Lane {
  public:
   bool empty() const noexcept { return head_ == no_stripe; }
+  std::uint32_t front() const noexcept { return head_; }  // *Requires* one that is not empty
   std::uint32_t size() const noexcept { return size_; }
 
   void push_back(std::vector<Stripe>& stripes, std::uint32_t id) {
     (empty() ? head_ : stripes[tail_].next) = id;
+    stripes[id].previous = tail_;
     tail_ = id;
     ++size_;
+  }
+
+  // *Requires* a stripe of the lane.
+  void remove(std::vector<Stripe>& stripes, std::uint32_t id) {
+    const auto next = std::exchange(stripes[id].next, no_stripe);
+    const auto previous = stripes[id].previous;
+    (id == head_ ? head_ : stripes[previous].next) = next;
+    (id == tail_ ? tail_ : stripes[next].previous) = previous;
+    --size_;
   }
 
   // *Requires* a lane that is not empty.
   std::uint32_t pop_front(std::vector<Stripe>& stripes) {
     const auto id = head_;
-    head_ = std::exchange(stripes[id].next, no_stripe);
-    --size_;
+    remove(stripes, id);
     return id;
   }
 

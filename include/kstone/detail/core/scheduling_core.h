@@ -7,13 +7,15 @@
 // Thread safety: none; the shell guards it.
 //
 // Invariants, true between calls:
-//   C1  A stripe is in the queue exactly once if its state is `queued`, and else not at all.
+//   C1  A stripe is in the queue exactly once if its state is `queued`, and else not at all; it is
+//       `held` instead while it is paused.
 //   C2  running() is the number of stripes whose state is `running`.
-//   C3  episodes opened = done + failed + cancelled + discarded + alive, where alive counts the
-//       queued stripes, the running ones, and the re-runs owed.
+//   C3  episodes opened = done + failed + cancelled + removed + discarded + alive, where alive
+//       counts the queued and held stripes, the running ones, and the re-runs owed.
 //   C4  A re-run is owed only by a running stripe of a closed core in mode `drain`.
 //   C5  Once closing is over, which `apply` ends, no stripe goes from `idle` to `queued`, and in
-//       modes other than `drain` none is `queued`.
+//       modes other than `drain` none is `queued`. Nothing is paused or held.
+//   C6  Of a removed stripe nothing is queued, held or owed, and what runs is asked to stop.
 
 #ifndef KSTONE_DETAIL_CORE_SCHEDULING_CORE_H_
 #define KSTONE_DETAIL_CORE_SCHEDULING_CORE_H_
@@ -47,6 +49,9 @@ class KSTONE_EXPORT SchedulingCore {
 
   explicit SchedulingCore(std::uint32_t stripe_count) : stripes_(stripe_count) {}
 
+  // From the beginning, each until it is restored.
+  void remove_all();
+
   // An accepted stripe arrives at the tail of the queue and an episode opens. *Requires* state
   // `idle` and a core not closed.
   void enqueue(std::uint32_t stripe);
@@ -59,8 +64,33 @@ class KSTONE_EXPORT SchedulingCore {
   // the stripe: if it is idle, and `requested`. *Requires* a core not closed.
   void arrive_late(std::uint32_t stripe, bool requested);
 
-  // The head of the queue, which runs from now on. *Requires* a queue that is not empty. What stays
-  // in the queue wakes one more thread: whoever owes a token for it may be suspended.
+  // What of the stripe has not begun ends at once as `end`, cancelled or removed: `requests` calls
+  // stood in its word, which accepts none of them any more. If it is idle, it is claimed, and its
+  // node *under way* from here on. What runs is asked to stop: unless it is done all the same, its
+  // episode ends so too.
+  struct Withdrawn {
+    bool waited = false;         // an episode that had not begun
+    bool rerun_pending = false;  // ... behind one that runs
+    bool running = false;
+    Effects effects;
+  };
+  Withdrawn cancel(std::uint32_t stripe, std::uint64_t requests);
+  Withdrawn remove(std::uint32_t stripe, std::uint64_t requests);
+
+  // *Requires* a removed stripe that does not run, and a core not closed; `rejected` calls stood in
+  // its word.
+  void restore(std::uint32_t stripe, std::uint64_t rejected);
+
+  // A stripe that is paused is held where it would be queued. Resumed, it is queued at the tail. Of
+  // all stripes: nothing is moved, and nothing can be taken. Closing ends every pause. *Requires* a
+  // core not closed.
+  Effects pause(std::uint32_t stripe);
+  Effects resume(std::uint32_t stripe);
+  Effects pause_all();
+  Effects resume_all();
+
+  // The head of the queue, which runs from now on. *Requires* `can_take`. What stays in the queue
+  // wakes one more thread: whoever owes a token for it may be suspended.
   Taken take();
 
   // The running compaction of `stripe` has ended; `requested` says that a request came meanwhile.
@@ -79,13 +109,14 @@ class KSTONE_EXPORT SchedulingCore {
 
   // Whether the stripe is idle although a request waits in its word: its node is on its way.
   bool can_adopt(std::uint32_t stripe, std::uint64_t requests) const {
-    return requests != 0 && stripes_[stripe].state == State::idle;
+    return requests != 0 && stripes_[stripe].state == State::idle && !stripes_[stripe].removed;
   }
 
   // Closing takes three steps. `close`: no stripe is enqueued from here on. Then `close_stripe` for
   // each: `requests` calls stood in its word. Idle means that a requester has claimed it and will
-  // find the inbox closed, so the claim is taken over; running means that a re-run is owed. Then
-  // `apply` the mode, which discards what that mode does not run.
+  // find the inbox closed, so the claim is taken over; running means that a re-run is owed. What a
+  // pause holds is discarded, in every mode. Then `apply` the mode, which discards what that mode
+  // does not run.
   Effects close(Time now);
   void close_stripe(std::uint32_t stripe, std::uint64_t requests);
 
@@ -101,8 +132,16 @@ class KSTONE_EXPORT SchedulingCore {
   bool closed() const noexcept { return closed_at_.has_value(); }
   bool stopped() const noexcept { return stopped_at_.has_value(); }
   ShutdownMode mode() const noexcept { return mode_; }
-  bool has_queued() const noexcept { return !lane_.empty(); }
-  std::uint32_t queued() const noexcept { return lane_.size(); }
+  bool can_take() const noexcept { return !lane_.empty() && !paused_; }
+  // Stripes that wait, held ones too.
+  std::uint32_t waiting() const noexcept { return lane_.size() + held_; }
+  // Whether a pause keeps the stripe from running.
+  bool is_held(std::uint32_t stripe) const {
+    const auto state = stripes_[stripe].state;
+    return state == State::held || (state == State::queued && paused_);
+  }
+  // Whether a compaction of the stripe that answers so leaves it queued by itself.
+  bool goes_on(std::uint32_t stripe, CompactionOutcome::Kind kind) const;
   // Stripes that are under way.
   std::uint32_t under_way() const noexcept { return under_way_; }
   std::uint32_t running() const noexcept { return running_; }
@@ -131,13 +170,28 @@ class KSTONE_EXPORT SchedulingCore {
     ++counters_.episodes_opened;
     ++alive_;
   }
+  // A thread, unless it would find nothing to take.
+  Effects wake_to_take() const {
+    return {.wake = can_take() ? Effects::Wake::one_more : Effects::Wake::nobody};
+  }
+  // How the running episode ends when its compaction answers so; none: it goes on, queued again.
+  std::optional<EpisodeEnd> end_of(const Stripe& stripe, CompactionOutcome::Kind kind,
+                                   bool requested) const;
+  void count_end(Stripe& stripe, EpisodeEnd end);
   void end_episode(Stripe& stripe, EpisodeEnd end);
+  void end_waiting(std::uint32_t id, EpisodeEnd end);
+  void discard(std::uint32_t id);
   void admit(std::uint32_t id);
   void append(std::uint32_t id);
+  void mark_under_way(Stripe& stripe);
+  Withdrawn withdraw(std::uint32_t id, std::uint64_t requests, EpisodeEnd end);
   void discard_queue();
 
   std::vector<Stripe> stripes_;
   Lane lane_;
+  bool paused_ = false;  // all of them
+  std::uint32_t held_ = 0;
+  std::uint32_t removed_ = 0;
   std::uint32_t under_way_ = 0;
   std::uint32_t running_ = 0;
   std::uint32_t running_max_ = 0;

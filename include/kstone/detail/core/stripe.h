@@ -16,19 +16,27 @@ namespace kstone::detail {
 inline constexpr std::uint32_t no_stripe = UINT32_MAX;
 
 struct Stripe {
-  enum class State : std::uint8_t { idle, queued, running };
+  // Held: as queued, but kept out of the queue by a pause.
+  enum class State : std::uint8_t { idle, queued, held, running };
 
-  std::uint32_t next = no_stripe;  // in its lane
-  std::uint32_t attempts = 0;      // compactions of the episode that runs or ran last
-  std::uint32_t ended = 0;         // episodes that have ended; wraps
+  std::uint32_t next = no_stripe;      // in its lane
+  std::uint32_t previous = no_stripe;  // ... of no account at its head
+  std::uint32_t attempts = 0;          // compactions of the episode that runs or ran last
+  // Episodes that have ended; wraps. One that ends before an older one, which runs, is not counted.
+  std::uint32_t ended = 0;
   State state = State::idle;
   EpisodeEnd last_end = EpisodeEnd::done;  // of the episode that ended last, if any has
   bool has_ended : 1 = false;
   bool rerun_owed : 1 = false;
-  bool under_way : 1 = false;   // taken over before its node came out of the inbox
-  bool discarded : 1 = false;   // for the report
-  bool unfinished : 1 = false;  // for the report
+  bool under_way : 1 = false;  // taken over, or given up, before its node came out of the inbox
+  bool removed : 1 = false;
+  bool paused : 1 = false;
+  bool asked_to_stop : 1 = false;  // running, and cancelled or removed meanwhile
+  bool discarded : 1 = false;      // for the report
+  bool unfinished : 1 = false;     // for the report
 };
+
+static_assert(sizeof(Stripe) == 20, "docs/building.md says what a stripe costs");
 
 }  // namespace kstone::detail
 

@@ -70,7 +70,7 @@ void Shell<Sync>::adopt_in_slices() {
     if (last == stripe_count_) {
       return;
     }
-    wait(closed_, Sync::clock::now() + pause);
+    wait_until<Sync>(closed_, mutex_, Sync::clock::now() + pause);
   }
 }
 

@@ -16,7 +16,7 @@ namespace kstone::detail {
 template <class Sync>
 ShutdownReport Shell<Sync>::shutdown(ShutdownMode mode, Limit limit) {
   check_process("shutdown: called in a child of fork(), where the worker has no threads");
-  const auto deadline = deadline_after(limit);
+  const auto deadline = deadline_after<Sync>(limit);
   ScopedLock lock(mutex_);
   // A mode that there is not would be the strongest, and keep a later `cancel` from any effect.
   if (on_own_thread() || mode > ShutdownMode::cancel) {
@@ -31,14 +31,16 @@ ShutdownReport Shell<Sync>::shutdown(ShutdownMode mode, Limit limit) {
 // All of a shutdown but its report, which may lack the memory to be built.
 template <class Sync>
 void Shell<Sync>::stop(ShutdownMode mode, const Deadline& deadline) {
+  Asker asker{Sync::thread::current_id()};
   ++state_.write().shutdown_callers;
   const bool closes = !state_.read().core.closed();
   const auto tokens = closes ? apply(close()) : 0;
   state_.write().core.apply(mode);
   if (state_.read().core.mode() == ShutdownMode::cancel) {
     for (std::uint32_t i = 0; i < config_.max_concurrent_compactions; ++i) {
-      // Relaxed: asks, publishes nothing.
-      slots_[i].stop_flag.store(true, std::memory_order_relaxed);
+      if (state_.read().crew.runs_something(i)) {
+        ask_to_stop(i, asker);
+      }
     }
   }
   if (closes) {
@@ -46,6 +48,7 @@ void Shell<Sync>::stop(ShutdownMode mode, const Deadline& deadline) {
     inbox_.wake(tokens);
     mutex_.lock();
   }
+  call_stop_callbacks(asker);
   // Without a limit, joining is all the waiting there is, and spares this thread a wake-up.
   if (!deadline || await_threads(deadline)) {
     join_threads(deadline);
@@ -61,7 +64,7 @@ Effects Shell<Sync>::close() {
   auto& core = state_.write().core;
   const auto effects = core.close(now);
   for (std::uint32_t i = 0; i < stripe_count_; ++i) {
-    core.close_stripe(i, inbox_.close_word(i));
+    core.close_stripe(i, inbox_.close_word(i, core.stripe(i).removed));
   }
   return effects;
 }
@@ -69,7 +72,7 @@ Effects Shell<Sync>::close() {
 template <class Sync>
 bool Shell<Sync>::await_threads(const Deadline& deadline) {
   while (!state_.read().crew.all_left()) {
-    if (!wait(thread_left_, deadline) && !state_.read().crew.all_left()) {
+    if (!wait_until<Sync>(thread_left_, mutex_, deadline) && !state_.read().crew.all_left()) {
       return false;
     }
   }
@@ -94,7 +97,7 @@ void Shell<Sync>::join_threads(const Deadline& deadline) {
     thread_left_.notify_all();
     log_end();
   }
-  while (!state_.read().core.stopped() && wait(thread_left_, deadline)) {
+  while (!state_.read().core.stopped() && wait_until<Sync>(thread_left_, mutex_, deadline)) {
   }
 }
 
@@ -104,11 +107,13 @@ void Shell<Sync>::log_end() {
   mutex_.unlock();
   log_on_caller(
       LogLevel::info,
-      "shut down; of %llu episodes %llu were done, %llu failed, %llu cancelled, %llu discarded",
+      "shut down; of %llu episodes %llu were done, %llu failed, %llu cancelled, %llu removed, "
+      "%llu discarded",
       static_cast<unsigned long long>(counters.episodes_opened),
       static_cast<unsigned long long>(counters.episodes_done),
       static_cast<unsigned long long>(counters.episodes_failed),
       static_cast<unsigned long long>(counters.episodes_cancelled),
+      static_cast<unsigned long long>(counters.episodes_removed),
       static_cast<unsigned long long>(counters.episodes_discarded));
   mutex_.lock();
 }
@@ -129,13 +134,15 @@ void Shell<Sync>::check_destructible() const {
   Sync::check(!on_own_thread(),
               "~BackgroundWorker: called from a job, scan or log sink of this worker; it would "
               "wait for itself");
+  Sync::check(!state_.read().pauses.any_is_owned(),
+              "~BackgroundWorker: a pause guard outlives the worker");
 }
 
 // Waits that were entered before the destructor still use the worker.
 template <class Sync>
 void Shell<Sync>::await_callers() {
   ScopedLock lock(mutex_);
-  while (state_.read().idle_waiters + state_.read().shutdown_callers != 0) {
+  while (state_.read().waits.size() + state_.read().shutdown_callers != 0) {
     thread_left_.wait(mutex_);
   }
 }

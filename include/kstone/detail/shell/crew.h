@@ -9,7 +9,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
+
+#include "kstone/detail/stop_state.h"
 
 namespace kstone::detail {
 
@@ -23,7 +26,7 @@ struct Slot {
   Shell<Sync>* self = nullptr;
   std::uint32_t index = 0;
   typename Sync::thread thread;
-  typename Sync::template atomic<bool> stop_flag{false};
+  StopState<Sync> stop;
   bool in_sink = false;  // touched by the thread alone
 };
 
@@ -47,6 +50,38 @@ class Crew {
     alive_workers_ -= is_worker(index);
   }
 
+  void begins(std::uint32_t index, std::uint32_t stripe_id) { threads_[index].runs = stripe_id; }
+  void ends(std::uint32_t index) { threads_[index].runs.reset(); }
+  // That its compaction has been asked to stop; `asker` owes it the call of its callbacks, if it
+  // has any.
+  void asked_to_stop(std::uint32_t index, const void* asker) {
+    threads_[index].asked_to_stop = true;
+    threads_[index].callbacks_due_from = asker;
+  }
+  // The index of a thread whose callbacks are due from the asker.
+  std::optional<std::uint32_t> take_callbacks_due(const void* asker) {
+    for (std::uint32_t i = 0; i < threads_.size(); ++i) {
+      if (threads_[i].callbacks_due_from == asker) {
+        threads_[i].callbacks_due_from = nullptr;
+        return i;
+      }
+    }
+    return std::nullopt;
+  }
+  bool forget_stop(std::uint32_t index) {
+    return std::exchange(threads_[index].asked_to_stop, false);
+  }
+  bool runs_something(std::uint32_t index) const { return threads_[index].runs.has_value(); }
+  // The index of the thread that compacts the stripe.
+  std::optional<std::uint32_t> find_running(std::uint32_t stripe_id) const {
+    for (std::uint32_t i = 0; i < threads_.size(); ++i) {
+      if (threads_[i].runs == stripe_id) {
+        return i;
+      }
+    }
+    return std::nullopt;
+  }
+
   std::uint32_t alive_workers() const noexcept { return alive_workers_; }
   bool scan_alive() const { return threads_.back().alive; }
   bool all_left() const { return alive_workers_ == 0 && !scan_alive(); }
@@ -64,6 +99,9 @@ class Crew {
   struct Thread {
     std::optional<Id> id;
     bool alive = false;
+    std::optional<std::uint32_t> runs;  // a stripe
+    bool asked_to_stop = false;         // its flag says so
+    const void* callbacks_due_from = nullptr;
   };
 
   std::uint32_t is_worker(std::uint32_t index) const { return index + 1 < threads_.size() ? 1 : 0; }

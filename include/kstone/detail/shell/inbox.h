@@ -8,9 +8,10 @@
 // that mutex.
 //
 // Invariants (of `Shell`, as far as they are kept here):
-//   I2  A stripe whose word holds requests and is not closed is in the inbox, in the core's queue,
-//       running, or claimed: between the two steps of the `push` that answered `queued`. If it was
-//       taken over while claimed or in the inbox, its node is under way, which word and core say.
+//   I2  A stripe whose word is wanted (`StripeWord`) is in the inbox, in the core's queue,
+//       held, running, or claimed: between the two steps of the `push` that answered `queued`. If
+//       it was taken over or given up while claimed or in the inbox, its node is under way, which
+//       word and core say.
 //   I4  Once the core is closed, every stripe word is closed, and so is the inbox.
 //   I5  Each sleeper that is claimed is posted one token, and each sleeper consumes one; there are
 //       never more than threads.
@@ -42,7 +43,8 @@ inline constexpr std::size_t cache_line = 64;
 template <class Sync>
 class Inbox {
  public:
-  explicit Inbox(std::uint32_t stripe_count);
+  // All stripes open, or all removed.
+  explicit Inbox(std::uint32_t stripe_count, bool removed = false);
 
   // -- Requesters ---------------------------------------------------------------------------------
 
@@ -71,6 +73,11 @@ class Inbox {
   // requests: those that came after the stripe was taken over and compacted, or not yet, too.
   bool clear_under_way(std::uint32_t stripe_id);
 
+  // What of the stripe has not begun is given up: takes the requests out of its word, which
+  // `becomes` something without, and says how many there were. *Requires* a word that says the same
+  // as `becomes` of running and of nodes under way.
+  std::uint64_t withdraw(std::uint32_t stripe_id, StripeWord becomes);
+
   // The compaction of a stripe begins: how many requests it serves. From here on a request is for
   // the next compaction, so it is this step that "starts after the request" speaks of.
   std::uint64_t begin(std::uint32_t stripe_id, bool under_way);
@@ -96,13 +103,13 @@ class Inbox {
   // order a stripe could be taken over from its word and then come out of the inbox as well.
   Taken close();
 
-  // How many requests stood in the word.
-  std::uint64_t close_word(std::uint32_t stripe_id);
+  // How many requests stood in the word. Once closed, the word of a removed stripe stays removed.
+  std::uint64_t close_word(std::uint32_t stripe_id, bool removed);
 
   // Stripes in the inbox. A push that overlaps may be missed.
   std::uint32_t size() const;
 
-  // Requests in the stripe's word, or, once closed, those rejected since.
+  // Requests in the stripe's word, or, once it is closed or removed, those rejected since.
   std::uint64_t requests(std::uint32_t stripe_id) const;
 
   // -- Threads without the mutex ------------------------------------------------------------------
@@ -137,7 +144,7 @@ class Inbox {
 };
 
 template <class Sync>
-Inbox<Sync>::Inbox(std::uint32_t stripe_count)
+Inbox<Sync>::Inbox(std::uint32_t stripe_count, bool removed)
     : words_(new Atomic<std::uint64_t>[stripe_count] {}),
       links_(new Cell<std::uint32_t>[stripe_count]) {
   Sync::name(control_, "control");
@@ -145,23 +152,26 @@ Inbox<Sync>::Inbox(std::uint32_t stripe_count)
   for (std::uint32_t i = 0; i < stripe_count; ++i) {
     Sync::name(words_[i], "word");
     Sync::name(links_[i], "link");
+    if (removed) {
+      words_[i].store(StripeWord::removed_bit, std::memory_order_relaxed);  // nobody else yet
+    }
   }
 }
 
 template <class Sync>
 Submission Inbox<Sync>::push(std::uint32_t stripe_id) noexcept {
   // [Q1] acq_rel. Release: pairs with [T1] and [C2], publishes the caller's writes to the
-  // compaction, also when coalesced. Acquire: pairs with [F1] and [U1], so that the link's last use
-  // lies before its next. model/worker/no_lost_wake_up.cpp
+  // compaction, also when coalesced. Acquire: pairs with [F1], [U1] and [W1], so that the link's
+  // last use lies before its next. model/worker/no_lost_wake_up.cpp
   const StripeWord before{
       words_[stripe_id].fetch_add(StripeWord::one_request, std::memory_order_acq_rel)};
   if (before.full()) [[unlikely]] {
     take_back(stripe_id);
   }
   // The answer depends on `before` alone, whatever comes later. A rejected call leaves its count in
-  // the closed word, where it means nothing but one more rejection.
-  if (before.closed()) [[unlikely]] {
-    return Submission::rejected_shutting_down;
+  // the word, where it means nothing but one more rejection.
+  if (before.rejects()) [[unlikely]] {
+    return before.closed() ? Submission::rejected_shutting_down : Submission::rejected_removed;
   }
   if (before.requests() != 0) {
     return Submission::coalesced;
@@ -251,7 +261,18 @@ bool Inbox<Sync>::clear_under_way(std::uint32_t stripe_id) {
   const StripeWord before{
       words_[stripe_id].fetch_sub(StripeWord::under_way_bit, std::memory_order_release)};
   Sync::check(before.under_way(), "enqueue: the word says what the core does of nodes under way");
-  return before.requests() != 0;
+  return before.wanted();
+}
+
+template <class Sync>
+std::uint64_t Inbox<Sync>::withdraw(std::uint32_t stripe_id, StripeWord becomes) {
+  // [W1] release; pairs with [Q1]. The link's last use, for the next call that links.
+  // model/worker/withdrawing.cpp
+  const StripeWord before{words_[stripe_id].exchange(becomes.bits, std::memory_order_release)};
+  Sync::check(before.running() == becomes.running() && before.under_way() == becomes.under_way() &&
+                  !before.closed(),
+              "withdraw: the word says what the core does of the stripe");
+  return before.requests();
 }
 
 template <class Sync>
@@ -271,7 +292,7 @@ bool Inbox<Sync>::end(std::uint32_t stripe_id) {
   // model/worker/inbox.cpp, no_lost_wake_up.cpp
   const StripeWord before{
       words_[stripe_id].fetch_sub(StripeWord::running_bit, std::memory_order_release)};
-  return before.requests() != 0;
+  return before.wanted();
 }
 
 template <class Sync>
@@ -317,11 +338,11 @@ auto Inbox<Sync>::close() -> Taken {
 }
 
 template <class Sync>
-std::uint64_t Inbox<Sync>::close_word(std::uint32_t stripe_id) {
+std::uint64_t Inbox<Sync>::close_word(std::uint32_t stripe_id, bool removed) {
+  const auto closed = StripeWord::closed_bit | (removed ? StripeWord::removed_bit : 0);
   // [C2] acquire; pairs with [Q1]. What the requesters of a claimed stripe wrote; the thread that
   // takes it gets it through the mutex. model/worker/shutdown.cpp
-  const StripeWord before{
-      words_[stripe_id].exchange(StripeWord::closed_bit, std::memory_order_acquire)};
+  const StripeWord before{words_[stripe_id].exchange(closed, std::memory_order_acquire)};
   return before.requests();
 }
 

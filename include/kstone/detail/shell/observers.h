@@ -20,13 +20,15 @@ std::size_t Shell<Sync>::queue_size() {
   return waiting_stripes();
 }
 
-// Nodes that come late are no stripes, so they go first.
+// Nodes that come late are no stripes, so they go first; one that comes while we look is left out
+// with whatever else does.
 template <class Sync>
 std::size_t Shell<Sync>::waiting_stripes() {
   if (state_.read().core.under_way() != 0) {
     take_inbox_for_others();
+    return state_.read().core.waiting();
   }
-  return state_.read().core.queued() + inbox_.size();
+  return state_.read().core.waiting() + inbox_.size();
 }
 
 template <class Sync>
@@ -48,7 +50,7 @@ WorkerSnapshot Shell<Sync>::snapshot() {
   const auto& state = state_.read();
   state.core.fill(result);
   result.worker_threads = state.crew.alive_workers();
-  result.waiting_callers = state.idle_waiters + state.shutdown_callers;
+  result.waiting_callers = state.waits.size() + state.shutdown_callers;
   // Relaxed: counts of calls; those that overlap may be missed.
   result.rejected_unknown_stripe = rejected_unknown_stripe_.load(std::memory_order_relaxed);
   result.rejected_disabled = rejected_disabled_.load(std::memory_order_relaxed);
@@ -78,11 +80,12 @@ void Shell<Sync>::warn_before_start() {
     return;
   }
   state_.write().warned_before_start = true;
-  ++state_.write().idle_waiters;
+  Waits::Entry entry;
+  state_.write().waits.enter(entry);
   mutex_.unlock();
   log_on_caller(LogLevel::warn, "wait_idle: the worker has not been started");
   mutex_.lock();
-  leave_wait();
+  leave_wait(entry);
 }
 
 // On the thread of a caller, which is known as such while the sink runs. A line that the sink
@@ -133,6 +136,7 @@ void Shell<Sync>::tell(LogLevel level, const char* format, Arguments... argument
   try {
     const typename Sync::cancellation_off off;  // a sink that writes is a cancellation point
     calls_.log(level, text);
+    check_process("a log sink returned in a child of fork(), where the worker has no threads");
   } catch (...) {
     // A sink that fails must not fail the worker, and there is nobody left to tell.
   }

@@ -18,6 +18,7 @@
 #include "kstone/cxx20.h"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -30,11 +31,14 @@
 #include "kstone/compaction_context.h"
 #include "kstone/compaction_types.h"
 #include "kstone/detail/core/scheduling_core.h"
+#include "kstone/detail/deadline.h"
+#include "kstone/detail/pauses.h"
 #include "kstone/detail/shell/crew.h"
 #include "kstone/detail/shell/inbox.h"
 #include "kstone/detail/shell/sink_calls.h"
-#include "kstone/detail/shell/stripe_waits.h"
+#include "kstone/detail/shell/waits.h"
 #include "kstone/detail/thread_annotations.h"
+#include "kstone/pause_guard.h"
 
 namespace kstone::detail {
 
@@ -58,6 +62,7 @@ class Shell {
  public:
   using Context = basic_compaction_context<Sync>;
   using StatsAtomic = basic_compaction_stats_atomic<Sync>;
+  using Guard = basic_pause_guard<Sync>;
 
   // What it calls of the user's, and how.
   struct Calls {
@@ -67,7 +72,8 @@ class Shell {
     bool keep_signal_mask = false;
   };
 
-  Shell(CompactionConfig config, StatsAtomic stats, std::uint32_t stripe_count, Calls calls);
+  Shell(CompactionConfig config, StatsAtomic stats, std::uint32_t stripe_count, bool all_removed,
+        Calls calls);
 
   StartResult start();
   Submission queue_compaction(std::uint32_t stripe_id) noexcept;
@@ -75,6 +81,13 @@ class Shell {
   bool is_running() const;
   IdleResult wait_idle(Limit limit);
   StripeIdle wait_idle(std::uint32_t stripe_id, Limit limit);
+  CancelReport cancel(std::uint32_t stripe_id);
+  CancelReport cancel(std::uint32_t stripe_id, Limit limit);
+  RemoveResult remove(std::uint32_t stripe_id, Limit limit);
+  RestoreResult restore(std::uint32_t stripe_id);
+  bool is_removed(std::uint32_t stripe_id) const;
+  Guard pause(std::optional<std::uint32_t> stripe_id, Limit limit);  // none: all
+  void resume(const Pauses::Entry& entry);
   ShutdownReport shutdown(ShutdownMode mode, Limit limit);
   WorkerSnapshot snapshot();
   void prepare_destruction();
@@ -88,7 +101,8 @@ class Shell {
   using Atomic = typename Sync::template atomic<T>;
   template <class T>
   using Cell = typename Sync::template cell<T>;
-  using Deadline = std::optional<std::chrono::nanoseconds>;
+  using Asker =
+      typename SinkCalls<Sync>::Entry;  // of a stop: a call, on whose thread callbacks run
 
   // What the mutex guards, in one cell: read() or write() without it is a race that is found. Keep
   // no reference past an unlock.
@@ -101,14 +115,16 @@ class Shell {
     bool started = false;
     bool warned_before_start = false;
     bool joining = false;  // a caller of shutdown joins the threads
-    std::uint32_t idle_waiters = 0;
-    StripeWaits stripe_waits;  // those of them that wait for one
+    std::uint64_t scans_begun = 0;
+    std::uint64_t scans_ended = 0;
+    Waits waits;
+    Pauses pauses;
     std::uint32_t shutdown_callers = 0;
     SinkCalls<Sync> sink_calls;
   };
 
-  // warn_before_start(), stop(), compact(), join_threads(), log_end() and adopt_in_slices() release
-  // the mutex and take it again.
+  // warn_before_start(), stop(), compact(), join_threads(), log_end(), adopt_in_slices(), and
+  // call_stop_callbacks() release the mutex and take it again.
 
   // Starting: starting.h.
   void start_threads() KSTONE_REQUIRES(mutex_);
@@ -124,7 +140,8 @@ class Shell {
   template <class Call>
   bool contained(Slot<Sync>& slot, std::optional<std::uint32_t> stripe_id, std::string& error,
                  const Call& call) KSTONE_EXCLUDES(mutex_);
-  Effects finish(std::uint32_t stripe_id, CompactionOutcome&& outcome) KSTONE_REQUIRES(mutex_);
+  Effects finish(std::uint32_t index, std::uint32_t stripe_id, CompactionOutcome&& outcome)
+      KSTONE_REQUIRES(mutex_);
   bool end_in_word(std::uint32_t stripe_id, CompactionOutcome::Kind kind) KSTONE_REQUIRES(mutex_);
   void leave(Slot<Sync>& slot) KSTONE_REQUIRES(mutex_);
   void leave_unwound(Slot<Sync>& slot, std::optional<std::uint32_t> stripe_id)
@@ -146,11 +163,28 @@ class Shell {
   // Waits: waiting.h.
   std::optional<IdleResult> first_answer_of_wait() const KSTONE_REQUIRES(mutex_);
   std::vector<Goal> goals_of_all_stripes() KSTONE_REQUIRES(mutex_);
-  IdleResult await_goal(Goal goal, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
-  void leave_wait() KSTONE_REQUIRES(mutex_);
-  bool wait(typename Sync::condition_variable& change, const Deadline& deadline)
+  IdleResult await_goals(Waits::Entry& entry, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
+  std::optional<IdleResult> answer_of_wait(const Waits::Entry& entry, std::size_t& reached,
+                                           const Deadline& deadline) const KSTONE_REQUIRES(mutex_);
+  std::optional<IdleResult> await_scan(const Deadline& deadline) KSTONE_REQUIRES(mutex_);
+  bool await_scans(std::uint64_t count, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
+  bool has_scanned(std::uint64_t count) const KSTONE_REQUIRES(mutex_);
+  template <class Done>
+  bool await(const Deadline& deadline, const Done& done) KSTONE_REQUIRES(mutex_);
+  void leave_wait(const Waits::Entry& entry) KSTONE_REQUIRES(mutex_);
+
+  // What is given up: withdrawing.h.
+  static CancelReport report_of(const SchedulingCore::Withdrawn& found);
+  SchedulingCore::Withdrawn withdraw(std::uint32_t stripe_id, EpisodeEnd end, const Asker& asker)
       KSTONE_REQUIRES(mutex_);
-  static Deadline deadline_after(Limit limit);
+  std::uint64_t take_requests(std::uint32_t stripe_id, bool removes) KSTONE_REQUIRES(mutex_);
+  void ask_to_stop(std::uint32_t index, const Asker& asker) KSTONE_REQUIRES(mutex_);
+  void call_stop_callbacks(Asker& asker) KSTONE_REQUIRES(mutex_);
+  bool await_compaction(std::uint32_t stripe_id, Asker& asker, const Deadline& deadline,
+                        std::optional<EpisodeEnd>& end) KSTONE_REQUIRES(mutex_);
+
+  // What is held back for a while: pausing.h.
+  PauseResult pause(Pauses::Entry& entry, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
 
   // The end: closing.h.
   void stop(ShutdownMode mode, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
@@ -181,11 +215,13 @@ class Shell {
   }
 
   // Immutable after construction.
-  const typename Sync::process process_{};
   const CompactionConfig config_;
   const StatsAtomic stats_;
   const std::uint32_t stripe_count_;
   const Calls calls_;
+
+  // Bound by `start`, once there are threads.
+  typename Sync::process process_{};
 
   // Touched by requesters.
   Inbox<Sync> inbox_;
@@ -194,9 +230,10 @@ class Shell {
 
   // Taken by worker threads and control calls, never by `queue_compaction`.
   alignas(cache_line) mutable Mutex mutex_;
-  typename Sync::condition_variable episode_ended_;  // or the worker has closed
-  typename Sync::condition_variable thread_left_;    // or the threads were joined, or a wait left
-  typename Sync::condition_variable closed_;         // ends the scan's wait
+  // An episode, a compaction or a scan has; or something is paused, or the worker has closed.
+  typename Sync::condition_variable episode_ended_;
+  typename Sync::condition_variable thread_left_;  // or the threads were joined, or a wait left
+  typename Sync::condition_variable closed_;       // ends the scan's wait
 
   Cell<State> state_ KSTONE_GUARDED_BY(mutex_);
 
@@ -213,12 +250,12 @@ KSTONE_EXPORT void assign_or_truncate(std::string& target, const char* text) noe
 
 template <class Sync>
 Shell<Sync>::Shell(CompactionConfig config, StatsAtomic stats, std::uint32_t stripe_count,
-                   Calls calls)
+                   bool all_removed, Calls calls)
     : config_((validate(config, stripe_count, static_cast<bool>(calls.job)), config)),
       stats_(std::move(stats)),
       stripe_count_(stripe_count),
       calls_(std::move(calls)),
-      inbox_(stripe_count),
+      inbox_(stripe_count, all_removed),
       state_(State(stripe_count, config.max_concurrent_compactions)),
       slots_(new Slot<Sync>[std::size_t{config.max_concurrent_compactions} + 1]) {
   Sync::name(mutex_, "mutex");
@@ -226,6 +263,9 @@ Shell<Sync>::Shell(CompactionConfig config, StatsAtomic stats, std::uint32_t str
   Sync::name(episode_ended_, "episode_ended");
   Sync::name(thread_left_, "thread_left");
   Sync::name(closed_, "closed");
+  if (all_removed) {
+    state_.write().core.remove_all();
+  }
 }
 
 template <class Sync>
@@ -249,8 +289,8 @@ std::uint32_t Shell<Sync>::apply(Effects effects) {
   if (effects.closed) {
     closed_.notify_one();  // the scan
   }
-  if ((effects.compaction_ended || effects.closed) && state.idle_waiters != 0) {
-    episode_ended_.notify_all();  // wait_idle, which looks at the core under the mutex held here
+  if ((effects.tell_waits || effects.closed) && state.waits.size() != 0) {
+    episode_ended_.notify_all();  // who waits looks at the core under the mutex held here
   }
   switch (effects.wake) {
     case Effects::Wake::nobody:

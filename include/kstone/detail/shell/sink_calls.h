@@ -1,5 +1,5 @@
-// Callers of the worker on whose threads its log sink runs. Each one's entry stands on its own
-// stack, so nothing is allocated, however many there are.
+// Callers of the worker on whose threads its log sink runs, or a stop callback. Each one's entry
+// stands on its own stack, so nothing is allocated, however many there are.
 //
 // Thread safety: none; the worker's mutex guards it, and the entries.
 

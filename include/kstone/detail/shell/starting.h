@@ -31,7 +31,11 @@ StartResult Shell<Sync>::start() {
       }
       state.started = state.crew.alive_workers() != 0 || !config_.enabled;
       result = state.started ? StartResult::started : StartResult::no_threads;
+      if (state.started) {
+        process_.bind();  // before any thread can run a job, which might fork
+      }
       scan_missing = state.crew.alive_workers() != 0 && calls_.scan && !state.crew.scan_alive();
+      wake(Effects{.tell_waits = scan_missing});  // who waits for a scan
     }
     workers = state.crew.alive_workers();
   }

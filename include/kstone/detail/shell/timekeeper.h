@@ -19,15 +19,18 @@ void Shell<Sync>::scan(Slot<Sync>& slot) {
   mutex_.lock();  // no guard: as in work()
   enter(slot);
   while (!state_.read().core.closed()) {
+    ++state_.write().scans_begun;
     mutex_.unlock();
     std::string error;
     if (!contained(slot, std::nullopt, error, [&] { calls_.scan(); })) {
       log(slot, LogLevel::warn, "the periodic scan failed: %s", error.c_str());
     }
     mutex_.lock();
+    state_.write().scans_ended = state_.read().scans_begun;
+    wake(Effects{.tell_waits = true});
     adopt_in_slices();
     const Deadline next = Sync::clock::now() + interval;
-    while (!state_.read().core.closed() && wait(closed_, next)) {
+    while (!state_.read().core.closed() && wait_until<Sync>(closed_, mutex_, next)) {
     }
   }
   leave(slot);

@@ -5,7 +5,9 @@
 
 #include "kstone/cxx20.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -17,20 +19,18 @@ namespace kstone::detail {
 template <class Sync>
 IdleResult Shell<Sync>::wait_idle(Limit limit) {
   check_process("wait_idle: called in a child of fork(), where the worker has no threads");
-  const auto deadline = deadline_after(limit);
+  const auto deadline = deadline_after<Sync>(limit);
   ScopedLock lock(mutex_);
   warn_before_start();
   if (const auto answer = first_answer_of_wait()) {
     return *answer;
   }
-  const auto goals = goals_of_all_stripes();
-  ++state_.write().idle_waiters;
-  auto result = IdleResult::idle;
-  for (auto goal = goals.begin(); goal != goals.end() && result == IdleResult::idle; ++goal) {
-    result = await_goal(*goal, deadline);
+  if (const auto answer = await_scan(deadline)) {
+    return *answer;
   }
-  leave_wait();
-  return result;
+  auto goals = goals_of_all_stripes();
+  Waits::Entry entry{.goals = goals.data(), .count = goals.size()};
+  return await_goals(entry, deadline);
 }
 
 template <class Sync>
@@ -39,7 +39,7 @@ StripeIdle Shell<Sync>::wait_idle(std::uint32_t stripe_id, Limit limit) {
   if (stripe_id >= stripe_count_) {
     return StripeIdle{IdleResult::unknown_stripe, {}};
   }
-  const auto deadline = deadline_after(limit);
+  const auto deadline = deadline_after<Sync>(limit);
   ScopedLock lock(mutex_);
   warn_before_start();
   if (const auto answer = first_answer_of_wait()) {
@@ -51,12 +51,9 @@ StripeIdle Shell<Sync>::wait_idle(std::uint32_t stripe_id, Limit limit) {
     return StripeIdle{IdleResult::idle,
                       stripe.has_ended ? std::optional(stripe.last_end) : std::nullopt};
   }
-  StripeWaits::Entry entry{Goal{stripe_id, stripe.ended + alive}};
-  state_.write().stripe_waits.enter(entry);
-  ++state_.write().idle_waiters;
-  const auto result = await_goal(entry.goal, deadline);
-  state_.write().stripe_waits.leave(entry);
-  leave_wait();
+  Goal goal{stripe_id, stripe.ended + alive};
+  Waits::Entry entry{.goals = &goal, .count = 1};
+  const auto result = await_goals(entry, deadline);
   return StripeIdle{result, result == IdleResult::idle ? entry.last_end : std::nullopt};
 }
 
@@ -69,8 +66,8 @@ std::optional<IdleResult> Shell<Sync>::first_answer_of_wait() const {
 }
 
 template <class Sync>
-void Shell<Sync>::leave_wait() {
-  --state_.write().idle_waiters;
+void Shell<Sync>::leave_wait(const Waits::Entry& entry) {
+  state_.write().waits.leave(entry);
   if (state_.read().core.closed()) {
     // The destructor, which waits under the mutex held here for the last wait.
     thread_left_.notify_all();
@@ -91,42 +88,98 @@ std::vector<Goal> Shell<Sync>::goals_of_all_stripes() {
   return goals;
 }
 
+// A wait without a limit does not wait for what a pause holds; for the rest it does.
 template <class Sync>
-IdleResult Shell<Sync>::await_goal(Goal goal, const Deadline& deadline) {
-  const auto reached = [&]() KSTONE_REQUIRES(mutex_) {
-    return goal.is_reached(state_.read().core.stripe(goal.stripe_id));
-  };
-  while (!reached()) {
-    const bool in_time = wait(episode_ended_, deadline);
-    if (state_.read().core.closed()) {
-      return IdleResult::shut_down;  // whatever became of the episode: it may have been discarded
-    }
+IdleResult Shell<Sync>::await_goals(Waits::Entry& entry, const Deadline& deadline) {
+  state_.write().waits.enter(entry);
+  std::size_t reached = 0;  // so many, from the first on
+  auto answer = answer_of_wait(entry, reached, deadline);
+  for (bool in_time = true; !answer; answer = answer_of_wait(entry, reached, deadline)) {
     if (!in_time) {
-      return reached() ? IdleResult::idle : IdleResult::timed_out;
+      answer = IdleResult::timed_out;
+      break;
+    }
+    in_time = wait_until<Sync>(episode_ended_, mutex_, deadline);
+    if (state_.read().core.closed()) {
+      // Whatever became of the episodes: they may have been discarded.
+      answer = IdleResult::shut_down;
+      break;
     }
   }
-  return IdleResult::idle;
+  leave_wait(entry);
+  return *answer;
 }
 
-// False once the deadline has passed. May wake spuriously.
+// None while there is something to wait for.
 template <class Sync>
-bool Shell<Sync>::wait(typename Sync::condition_variable& change, const Deadline& deadline) {
-  if (deadline) {
-    return change.wait_until(mutex_, *deadline);
+std::optional<IdleResult> Shell<Sync>::answer_of_wait(const Waits::Entry& entry,
+                                                      std::size_t& reached,
+                                                      const Deadline& deadline) const {
+  const auto& core = state_.read().core;
+  bool held = false;
+  for (std::size_t i = reached; i < entry.count; ++i) {
+    const auto& goal = entry.goals[i];
+    if (goal.is_reached(core.stripe(goal.stripe_id))) {
+      reached += i == reached ? 1 : 0;
+    } else if (!deadline && core.is_held(goal.stripe_id)) {
+      held = true;
+    } else {
+      return std::nullopt;
+    }
   }
-  change.wait(mutex_);
-  return true;
+  return held ? IdleResult::paused : IdleResult::idle;
 }
 
+// The first scan, and one that is under way: what they queue is waited for, too. None once they
+// have returned.
 template <class Sync>
-auto Shell<Sync>::deadline_after(Limit limit) -> Deadline {
-  const auto most = limit.nanoseconds();
-  if (!most) {
+std::optional<IdleResult> Shell<Sync>::await_scan(const Deadline& deadline) {
+  if (!calls_.scan || !config_.enabled) {
     return std::nullopt;
   }
-  const auto now = Sync::clock::now();
-  // Beyond what the clock can say is none.
-  return *most >= std::chrono::nanoseconds::max() - now ? Deadline() : now + *most;
+  const auto count = std::max<std::uint64_t>(state_.read().scans_begun, 1);
+  Waits::Entry entry;
+  state_.write().waits.enter(entry);
+  const bool in_time = await(deadline, [&]() KSTONE_REQUIRES(mutex_) {
+    return state_.read().core.closed() || has_scanned(count);
+  });
+  leave_wait(entry);
+  if (state_.read().core.closed()) {
+    return IdleResult::shut_down;
+  }
+  return in_time ? std::nullopt : std::optional(IdleResult::timed_out);
+}
+
+// So many that have begun. False once the deadline has passed.
+template <class Sync>
+bool Shell<Sync>::await_scans(std::uint64_t count, const Deadline& deadline) {
+  if (has_scanned(count)) {
+    return true;
+  }
+  Waits::Entry entry;
+  state_.write().waits.enter(entry);
+  const bool ended = await(deadline, [&]() KSTONE_REQUIRES(mutex_) { return has_scanned(count); });
+  leave_wait(entry);
+  return ended;
+}
+
+// So often, or there will be no more: the thread for it is missing.
+template <class Sync>
+bool Shell<Sync>::has_scanned(std::uint64_t count) const {
+  const auto& state = state_.read();
+  return state.scans_ended >= count || (state.started && !state.crew.scan_alive());
+}
+
+// True once `done`, of which `episode_ended_` tells whoever has entered a wait. False once the
+// deadline has passed.
+template <class Sync>
+template <class Done>
+bool Shell<Sync>::await(const Deadline& deadline, const Done& done) {
+  bool result = done();
+  for (bool in_time = true; in_time && !result; result = done()) {
+    in_time = wait_until<Sync>(episode_ended_, mutex_, deadline);
+  }
+  return result;
 }
 
 }  // namespace kstone::detail

@@ -23,13 +23,13 @@ void Shell<Sync>::work(Slot<Sync>& slot) {
   mutex_.lock();  // no guard: a job that ends its thread leaves this function without the mutex
   enter(slot);
   for (;;) {
-    while (state_.read().core.has_queued()) {
+    while (state_.read().core.can_take()) {
       compact(slot);
     }
-    // Not before the queue is empty: what is in the inbox is behind it anyway, and taking many
+    // Not before nothing can be taken: what is in the inbox is behind it anyway, and taking many
     // stripes costs what taking one does.
     const auto control = enqueue(inbox_.take());
-    if (state_.read().core.has_queued()) {
+    if (state_.read().core.can_take()) {
       continue;
     }
     // The core is what says that nothing will be queued any more; shutdown closes it and the inbox
@@ -74,6 +74,11 @@ void Shell<Sync>::compact(Slot<Sync>& slot) {
     const bool under_way = core.stripe(taken.stripe_id).under_way;
     core.count_coalesced(inbox_.begin(taken.stripe_id, under_way) - 1);
   }
+  auto& crew = state_.write().crew;
+  crew.begins(slot.index, taken.stripe_id);
+  if (crew.forget_stop(slot.index)) {
+    slot.stop.reset();
+  }
   auto active = stats_.start_compaction();
   const auto tokens = apply(taken.effects);
   mutex_.unlock();
@@ -85,7 +90,7 @@ void Shell<Sync>::compact(Slot<Sync>& slot) {
 
   mutex_.lock();
   active.end();
-  const auto more_tokens = apply(finish(taken.stripe_id, std::move(outcome)));
+  const auto more_tokens = apply(finish(slot.index, taken.stripe_id, std::move(outcome)));
   Sync::check(more_tokens == 0, "compact: this thread is awake, and takes from the queue next");
 }
 
@@ -93,7 +98,7 @@ template <class Sync>
 CompactionOutcome Shell<Sync>::run_job(Slot<Sync>& slot, std::uint32_t stripe_id,
                                        std::uint32_t attempt) {
   log(slot, LogLevel::debug, "compaction of stripe %u starts", stripe_id);
-  Context context(CompactionRequest{stripe_id}, attempt, slot.stop_flag, stats_);
+  Context context(CompactionRequest{stripe_id}, attempt, slot.stop, stats_);
   auto outcome = CompactionOutcome::failed({});
   std::string error;
   if (!contained(slot, stripe_id, error, [&] { outcome = calls_.job(context); })) {
@@ -140,18 +145,21 @@ bool Shell<Sync>::contained([[maybe_unused]] Slot<Sync>& slot,
 }
 
 template <class Sync>
-Effects Shell<Sync>::finish(std::uint32_t stripe_id, CompactionOutcome&& outcome) {
+Effects Shell<Sync>::finish(std::uint32_t index, std::uint32_t stripe_id,
+                            CompactionOutcome&& outcome) {
   const auto kind = outcome.kind();
   const auto rule = rule_of(kind);
   const bool requested = state_.read().core.closed() ? state_.read().core.rerun_owed(stripe_id)
                                                      : end_in_word(stripe_id, kind);
-  if (requested || rule.goes_on()) {
-    // The tail of the queue is behind every stripe that was pushed before.
+  auto& core = state_.write().core;
+  if (requested || core.goes_on(stripe_id, kind)) {
+    // The tail of the queue is behind every stripe that was pushed before. Not else: the core does
+    // not know yet that the stripe is idle, so a node that comes late would be overlooked.
     enqueue(inbox_.take());
   }
-  auto& core = state_.write().core;
+  state_.write().crew.ends(index);
   const auto effects = core.finish(stripe_id, kind, requested);
-  state_.write().stripe_waits.note_end(stripe_id, core.stripe(stripe_id));
+  state_.write().waits.note_end(stripe_id, core.stripe(stripe_id));
   if (rule.did_work) {
     stats_.record_compaction();
   }
@@ -164,7 +172,8 @@ Effects Shell<Sync>::finish(std::uint32_t stripe_id, CompactionOutcome&& outcome
 // True if requests came meanwhile. Not for a closed core: its words count rejections.
 template <class Sync>
 bool Shell<Sync>::end_in_word(std::uint32_t stripe_id, CompactionOutcome::Kind kind) {
-  return rule_of(kind).goes_on() ? inbox_.end_with_more_work(stripe_id) : inbox_.end(stripe_id);
+  return state_.read().core.goes_on(stripe_id, kind) ? inbox_.end_with_more_work(stripe_id)
+                                                     : inbox_.end(stripe_id);
 }
 
 template <class Sync>
@@ -181,6 +190,7 @@ void Shell<Sync>::leave(Slot<Sync>& slot) {
 // goes without having looked at the queue, so it wakes another.
 template <class Sync>
 void Shell<Sync>::leave_unwound(Slot<Sync>& slot, std::optional<std::uint32_t> stripe_id) {
+  check_process("a job or scan ended its thread in a child of fork(), where the worker has none");
   if (stripe_id) {
     log(slot, LogLevel::error, "compaction of stripe %u ended its thread, which is gone for good",
         *stripe_id);
@@ -191,9 +201,10 @@ void Shell<Sync>::leave_unwound(Slot<Sync>& slot, std::optional<std::uint32_t> s
   Effects effects;
   if (stripe_id) {
     // A text that needs no memory.
-    effects = finish(*stripe_id, CompactionOutcome::failed("thread ended"));
+    effects = finish(slot.index, *stripe_id, CompactionOutcome::failed("thread ended"));
   }
   effects.wake = Effects::Wake::one_more;
+  effects.tell_waits = true;  // of a scan that will not return
   leave(slot);
   const auto tokens = apply(effects);
   mutex_.unlock();

@@ -1,0 +1,115 @@
+// The scheduling core: what is given up, and what is held back for a while.
+
+#include <cassert>
+
+#include "kstone/detail/core/scheduling_core.h"
+
+namespace kstone::detail {
+
+void SchedulingCore::remove_all() {
+  for (auto& stripe : stripes_) {
+    stripe.removed = true;
+  }
+  removed_ = static_cast<std::uint32_t>(stripes_.size());
+}
+
+SchedulingCore::Withdrawn SchedulingCore::cancel(std::uint32_t id, std::uint64_t requests) {
+  return withdraw(id, requests, EpisodeEnd::cancelled);
+}
+
+SchedulingCore::Withdrawn SchedulingCore::remove(std::uint32_t id, std::uint64_t requests) {
+  assert(!closed() && "SchedulingCore::remove: the core is closed");
+  auto& stripe = stripes_[id];
+  assert(!stripe.removed && "SchedulingCore::remove: the stripe is removed already");
+  const auto result = withdraw(id, requests, EpisodeEnd::removed);
+  stripe.removed = true;
+  stripe.unfinished = false;
+  ++removed_;
+  return result;
+}
+
+SchedulingCore::Withdrawn SchedulingCore::withdraw(std::uint32_t id, std::uint64_t requests,
+                                                   EpisodeEnd end) {
+  auto& stripe = stripes_[id];
+  if (requests != 0) {
+    counters_.coalesced += requests - 1;
+    if (stripe.state == State::idle) {
+      admit(id);
+      mark_under_way(stripe);
+    }
+  }
+  Withdrawn result;
+  switch (stripe.state) {
+    case State::idle:
+      break;
+    case State::queued:
+    case State::held:
+      end_waiting(id, end);
+      stripe.unfinished = true;
+      result.waited = true;
+      break;
+    case State::running:
+      result.running = true;
+      stripe.asked_to_stop = true;
+      if (requests != 0) {
+        ++counters_.rerun_pending;
+        open_episode();
+      }
+      if (requests != 0 || stripe.rerun_owed) {
+        count_end(stripe, end);
+        stripe.rerun_owed = false;
+        stripe.unfinished = true;
+        result.rerun_pending = true;
+      }
+  }
+  result.effects.tell_waits = result.waited;
+  return result;
+}
+
+void SchedulingCore::restore(std::uint32_t id, std::uint64_t rejected) {
+  auto& stripe = stripes_[id];
+  assert(stripe.removed && "SchedulingCore::restore: the stripe is not removed");
+  assert(stripe.state == State::idle && "SchedulingCore::restore: the stripe is not idle");
+  assert(!closed() && "SchedulingCore::restore: the core is closed");
+  counters_.rejected_removed += rejected;
+  stripe.removed = false;
+  stripe.paused = false;
+  --removed_;
+}
+
+Effects SchedulingCore::pause(std::uint32_t id) {
+  assert(!closed() && "SchedulingCore::pause: the core is closed");
+  auto& stripe = stripes_[id];
+  stripe.paused = true;
+  if (stripe.state == State::queued) {
+    lane_.remove(stripes_, id);
+    append(id);
+  }
+  return Effects{.tell_waits = true};
+}
+
+Effects SchedulingCore::resume(std::uint32_t id) {
+  assert(!closed() && "SchedulingCore::resume: the core is closed");
+  auto& stripe = stripes_[id];
+  stripe.paused = false;
+  if (stripe.state != State::held) {
+    return Effects();
+  }
+  --held_;
+  append(id);
+  return wake_to_take();
+}
+
+Effects SchedulingCore::pause_all() {
+  assert(!closed() && "SchedulingCore::pause_all: the core is closed");
+  paused_ = true;
+  return Effects{.tell_waits = true};
+}
+
+Effects SchedulingCore::resume_all() {
+  assert(!closed() && "SchedulingCore::resume_all: the core is closed");
+  paused_ = false;
+  return wake_to_take();
+}
+
+}  // namespace kstone::detail
