@@ -303,6 +303,7 @@ struct RelacySync {
 
   // Scenes do not fork; the tests of faults do.
   struct process {
+    void bind() {}
     bool is_current() const { return true; }
   };
 

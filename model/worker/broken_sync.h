@@ -35,6 +35,18 @@ struct LosesTokensOfRequests : RelacySync {
   };
 };
 
+// ... of those that one thread posts, whichever the scene names.
+struct LosesTokensOfOne : RelacySync {
+  static inline int loser = -1;
+  struct semaphore : RelacySync::semaphore {
+    void post(std::uint32_t count, KSTONE_MODEL_SITE) {
+      if (RelacySync::thread::current_id() != loser) {
+        RelacySync::semaphore::post(count, file, line, function);
+      }
+    }
+  };
+};
+
 // Notifying wakes nobody.
 struct LosesNotifications : RelacySync {
   struct condition_variable : RelacySync::condition_variable {
@@ -154,14 +166,43 @@ struct ForgetsReruns : RelacySync {
 };
 
 // A request does not see that its stripe's node is under way.
-struct OverlooksWhatIsUnderWay : SuspendsBetweenSteps {
+template <class Sync>
+struct OverlooksUnderWay : Sync {
   template <class T>
-  struct atomic : SuspendsBetweenSteps::atomic<T> {
-    using Base = SuspendsBetweenSteps::atomic<T>;
+  struct atomic : Sync::template atomic<T> {
+    using Base = typename Sync::template atomic<T>;
     using Base::Base;
     T fetch_add(T value, std::memory_order order, KSTONE_MODEL_SITE) {
       const T before = Base::fetch_add(value, order, file, line, function);
       return value == T{StripeWord::one_request} ? T{before & ~StripeWord::under_way_bit} : before;
+    }
+  };
+};
+
+using OverlooksWhatIsUnderWay = OverlooksUnderWay<SuspendsBetweenSteps>;
+
+// A request does not see that its stripe was removed.
+struct OverlooksRemovals : RelacySync {
+  template <class T>
+  struct atomic : RelacySync::atomic<T> {
+    using Base = RelacySync::atomic<T>;
+    using Base::Base;
+    T fetch_add(T value, std::memory_order order, KSTONE_MODEL_SITE) {
+      const T before = Base::fetch_add(value, order, file, line, function);
+      return before & ~T{StripeWord::removed_bit};
+    }
+  };
+};
+
+// A flag that was raised stays so.
+struct KeepsFlags : RelacySync {
+  template <class T>
+  struct atomic : RelacySync::atomic<T> {
+    using RelacySync::atomic<T>::atomic;
+    void store(T value, std::memory_order order, KSTONE_MODEL_SITE) {
+      if (value != T{}) {
+        RelacySync::atomic<T>::store(value, order, file, line, function);
+      }
     }
   };
 };

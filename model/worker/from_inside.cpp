@@ -20,6 +20,10 @@ struct WaitFromInside : Scene<With<Requesters<1>, Workers<1>>, Sync> {
       check(this->worker->wait_idle() == IdleResult::refused,
             "wait_idle is refused from inside a job");
       check(this->worker->shutdown().refused, "shutdown is refused from inside a job");
+      check(this->worker->cancel(0, Limit()).result == CancelReport::Result::refused &&
+                this->worker->remove(0) == RemoveResult::refused &&
+                this->worker->pause_all().result() == PauseResult::refused,
+            "so are the other calls that wait");
       return CompactionOutcome::done();
     });
     this->start();

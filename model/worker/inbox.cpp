@@ -164,7 +164,7 @@ struct PushAndTake {
     enqueue(inbox.close());
     state.write().over = true;
     for (std::uint32_t i = 0; i < stripe_count; ++i) {
-      if (const auto requests = inbox.close_word(i); requests != 0) {
+      if (const auto requests = inbox.close_word(i, false); requests != 0) {
         cover("closed with requests");
         count(i, requests);
       }

@@ -1,4 +1,6 @@
 // P16 Nothing depends on the timer: the scan's wait may never end, or end at any moment.
+// P9  A wait for all waits for the first scan and what it queues, and for no scan that does not
+// come.
 
 #include <chrono>
 
@@ -109,7 +111,75 @@ struct LimitPassesWhileTheScanRuns : Scene<With<Requesters<1>, Workers<1>>, Sync
   }
 };
 
+// Somebody waits for all before the worker has been started, while another starts it and, unless
+// it leaves that to the end, shuts it down. The scan asks for the stripe.
+enum class Ends { by_another, afterwards };
+
+template <Ends ends, class Sync = RelacySync>
+struct WaitForFirstScan : Scene<With<Requesters<1>, Workers<1>>, Sync> {
+  using Base = Scene<With<Requesters<1>, Workers<1>>, Sync>;
+  static constexpr int threads = 2;
+  static constexpr int dynamic_threads = 2;
+
+  void before() {
+    typename Base::Worker::Options options;
+    options.scan = [this](typename Base::Worker&) { this->request(0); };
+    this->make(
+        [this](typename Base::Context& context) {
+          this->note(context);
+          return CompactionOutcome::done();
+        },
+        options);
+  }
+  void thread(int index) {
+    if (index == 0) {
+      result = this->worker->wait_idle();
+      served = result == IdleResult::idle && this->compactions[0].read() == 1;
+    } else {
+      started = this->worker->start() == StartResult::started;
+      if (ends == Ends::by_another || !started) {
+        this->check_complete(this->worker->shutdown(ShutdownMode::drain));
+      }
+    }
+  }
+  void after() {
+    this->check_complete(this->worker->shutdown(ShutdownMode::drain));
+    check(ends == Ends::by_another || !started || result == IdleResult::idle,
+          "a wait ends with the scan");
+    check(result == IdleResult::idle || result == IdleResult::shut_down,
+          "a wait answers idle or shut_down");
+    check(result != IdleResult::idle || served || this->compactions[0].read() == 0,
+          "idle comes after what the scan has queued");
+    this->cover_if(result == IdleResult::shut_down, "interrupted");
+    this->cover_if(served, "scanned first");
+    this->cover_if(result == IdleResult::idle && !served, "no thread for the scan");
+    this->worker.reset();
+  }
+
+  IdleResult result{};  // of thread 0
+  bool served = false;
+  bool started = false;  // of thread 1
+};
+
 const Registered suites[] = {
+    proved<WaitForFirstScan<Ends::by_another>>({
+        .name = "wait_idle_for_the_first_scan_against_drain",
+        .property = "P7 P9",
+        .sometimes = {"interrupted", "scanned first"},
+        .large = Large::with_surprises,
+    }),
+    proved<WaitForFirstScan<Ends::afterwards>>({
+        .name = "wait_idle_for_a_first_scan_that_may_not_come",
+        .property = "P9 P14",
+        .sometimes = {"scanned first", "no thread for the scan"},
+        .refused_threads = 1,
+    }),
+    refuted<WaitForFirstScan<Ends::afterwards, LosesNotifications>>({
+        .name = "wait_idle_that_is_not_told_of_the_first_scan",
+        .property = "P9",
+        .failure = Failure::deadlock,
+        .because = "t0 sleeps on episode_ended",
+    }),
     proved<NoScanWithoutWorkers>({
         .name = "start_with_a_scan_and_failing_threads",
         .property = "P14",

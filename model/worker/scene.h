@@ -30,6 +30,7 @@ inline const ValuesInWords stripe_words("word", [](std::uint64_t bits) {
   append(text, "requests " + std::to_string(word.requests()), word.requests() != 0);
   append(text, "running", word.running());
   append(text, "under way", word.under_way());
+  append(text, "removed", word.removed());
   append(text, "closed", word.closed());
   return text.empty() ? "idle" : text;
 });
@@ -194,7 +195,7 @@ struct Scene {
   // stopped. For scenes in which nobody but the requesters asks.
   void check_accounts() {
     const auto s = worker->snapshot();
-    std::uint64_t count[6] = {};
+    std::uint64_t count[7] = {};
     for (int requester = 0; requester < Size::requesters; ++requester) {
       if (asked[requester]) {
         ++count[static_cast<int>(answers[requester])];
@@ -205,6 +206,7 @@ struct Scene {
     check(s.rerun_pending == count[2], "the counter of `rerun_pending` agrees with the answers");
     check(s.rejected_shutting_down == count[5],
           "the counter of rejections agrees with the answers");
+    check(s.rejected_removed == count[6], "the counter of removals agrees with the answers");
     check_quiet(s);
   }
 
@@ -228,7 +230,7 @@ struct Scene {
 
   static void check_laws(const WorkerSnapshot& s) {
     check(s.episodes_opened == s.episodes_done + s.episodes_failed + s.episodes_cancelled +
-                                   s.episodes_discarded + s.episodes_alive,
+                                   s.episodes_removed + s.episodes_discarded + s.episodes_alive,
           "episodes are conserved");
     check(s.episodes_opened == s.queued + s.rerun_pending,
           "every episode was opened by one answer");
