@@ -19,38 +19,55 @@
 #include <utility>
 #include <vector>
 
+#include "core_differences.h"
 #include "core_json.h"
 #include "core_steps.h"
 
 namespace kstone::proptests {
 namespace {
 
+// What a slice has.
+enum With : unsigned {
+  nothing = 0,
+  histories = 1,    // attempts, the most at once and the first error are part of the state
+  takeovers = 2,    // stripes are taken over
+  withdrawing = 4,  // ... cancelled, removed and restored
+  pauses = 8,       // ... paused and resumed
+  all_steps = takeovers | withdrawing | pauses,
+  quick = 16  // it is part of the run without --full
+};
+
 struct Slice {
   std::string name;
   Size size;
-  bool histories = false;  // attempts, the most at once and the first error are part of the state
-  bool quick = false;      // part of the run without --full
-  bool adopts = true;      // stripes are taken over
+  unsigned with = nothing;
+
+  bool has(With what) const { return (with & what) != 0; }
 };
 
 const std::vector<Slice> slices = {
-    {"one stripe", {1, 2}, true, true},
-    {"two stripes", {2, 2}, true, true},
-    {"three stripes, three threads, without histories", {3, 3}, false, true},
-    {"three stripes, nothing taken over", {3, 2}, true, true, false},
-    {"three stripes", {3, 2}, true, false},
-    {"four stripes, without histories", {4, 1}, false, false},
-    {"three stripes, three threads, nothing taken over", {3, 3}, true, false, false},
-    {"four stripes, without histories, nothing taken over", {4, 4}, false, false, false},
-    {"five stripes, without histories, nothing taken over", {5, 3}, false, false, false},
+    {"one stripe", {1, 2}, histories | all_steps | quick},
+    {"two stripes, nothing held back", {2, 2}, histories | takeovers | quick},
+    {"two stripes, without histories", {2, 2}, all_steps | quick},
+    {"three stripes, nothing held back, without histories", {3, 3}, takeovers | quick},
+    {"three stripes, nothing held back or taken over", {3, 2}, histories | quick},
+    {"three stripes, nothing paused or taken over, without histories", {3, 1}, withdrawing | quick},
+    {"three stripes, only paused, without histories", {3, 1}, pauses | quick},
+    {"two stripes", {2, 2}, histories | all_steps},
+    {"three stripes, nothing held back", {3, 2}, histories | takeovers},
+    {"four stripes, nothing held back, without histories", {4, 1}, takeovers},
+    {"three stripes, three threads, nothing held back or taken over", {3, 3}, histories},
+    {"four stripes, nothing held back or taken over, without histories", {4, 4}, nothing},
+    {"five stripes, nothing held back or taken over, without histories", {5, 3}, nothing},
 };
 
 const char* abstraction(const Slice& slice) {
-  return slice.histories ? "two requests in a word stand for more, and two attempts; counters are "
-                           "not part of the state"
-                         : "two requests in a word stand for more; counters, attempts, the most at "
-                           "once and the first error "
-                           "are not part of the state";
+  return slice.has(histories)
+             ? "two requests in a word stand for more, and two attempts; counters are "
+               "not part of the state"
+             : "two requests in a word stand for more; counters, attempts, the most at "
+               "once and the first error "
+               "are not part of the state";
 }
 
 struct Key {
@@ -98,6 +115,7 @@ Key key_of(const Shell& shell, const Slice& slice) {
   key.put(worker.applied, 1);
   key.put(worker.mode, 2);
   key.put(worker.started ? 1 + worker.alive : 0, 3);
+  key.put(worker.paused, 1);
   put_order(shell.queue());
   put_order(shell.inbox());
   for (const auto& stripe : shell.stripes) {
@@ -107,15 +125,38 @@ Key key_of(const Shell& shell, const Slice& slice) {
     key.put(stripe.rerun_owed, 1);
     key.put(stripe.discarded, 1);
     key.put(stripe.unfinished, 1);
-    if (slice.histories) {
+    key.put(stripe.held, 1);
+    key.put(stripe.paused, 1);
+    key.put(stripe.asked_to_stop, 1);
+    key.put(stripe.word.removed, 1);
+    if (slice.has(histories)) {
       key.put(std::min(stripe.attempts, 2U), 2);
     }
   }
-  if (slice.histories) {
+  if (slice.has(histories)) {
     key.put(worker.running_max, 3);
     key.put(worker.first_error != 0, 1);
   }
   return key;
+}
+
+// Whether the slice has such steps.
+bool has(const Slice& slice, Call call) {
+  switch (call) {
+    case Call::adopt:
+      return slice.has(takeovers);
+    case Call::cancel:
+    case Call::remove:
+    case Call::restore:
+      return slice.has(withdrawing);
+    case Call::pause:
+    case Call::resume:
+    case Call::pause_all:
+    case Call::resume_all:
+      return slice.has(pauses);
+    default:
+      return true;
+  }
 }
 
 // Whatever could come next in some state.
@@ -123,29 +164,32 @@ std::vector<Step> steps(const Slice& slice) {
   const auto& size = slice.size;
   constexpr std::uint32_t more = 7;  // any number will do: the core only counts them
   std::vector<Step> result;
-  for (std::uint32_t id = 0; id < size.stripes; ++id) {
-    result.push_back({.call = Call::request, .stripe = id});
-    result.push_back({.call = Call::list, .stripe = id});
-    if (slice.adopts) {
-      result.push_back({.call = Call::adopt, .stripe = id});
+  for (int i = 0; i <= static_cast<int>(last_call); ++i) {
+    const auto call = static_cast<Call>(i);
+    if (!has(slice, call)) {
+      continue;
     }
-    for (std::uint32_t ending = 0; ending < std::size(endings); ++ending) {
-      result.push_back({.call = Call::finish, .stripe = id, .ending = ending});
+    for (std::uint32_t id = 0; id < (is_of_stripe(call) ? size.stripes : 1); ++id) {
+      if (call == Call::finish) {
+        for (std::uint32_t ending = 0; ending < std::size(endings); ++ending) {
+          result.push_back({.call = call, .stripe = id, .ending = ending});
+        }
+      } else if (call == Call::start) {
+        for (std::uint32_t threads = 1; threads <= size.threads; ++threads) {
+          result.push_back({.call = call, .count = threads});
+        }
+      } else if (call == Call::apply) {
+        for (const auto mode :
+             {ShutdownMode::drain, ShutdownMode::finish_running, ShutdownMode::cancel}) {
+          result.push_back({.call = call, .mode = mode});
+        }
+      } else {
+        result.push_back({.call = call, .stripe = id});
+        if (may_follow_requests(call)) {
+          result.push_back({.call = call, .stripe = id, .count = more});
+        }
+      }
     }
-  }
-  for (std::uint32_t threads = 1; threads <= size.threads; ++threads) {
-    result.push_back({.call = Call::start, .count = threads});
-  }
-  for (const auto mode :
-       {ShutdownMode::drain, ShutdownMode::finish_running, ShutdownMode::cancel}) {
-    result.push_back({.call = Call::apply, .mode = mode});
-  }
-  for (const auto count : {0U, more}) {
-    result.push_back({.call = Call::take, .count = count});
-    result.push_back({.call = Call::close_stripe, .count = count});
-  }
-  for (const auto call : {Call::admit, Call::leave, Call::close, Call::discard_queue}) {
-    result.push_back({.call = call});
   }
   return result;
 }
@@ -153,16 +197,16 @@ std::vector<Step> steps(const Slice& slice) {
 // Two requests stand for any number of them, which shows where they are counted.
 bool within_abstraction(const Shell& shell, const Step& step) {
   constexpr std::uint64_t saturated = 2;
-  switch (step.call) {
-    case Call::request:
-      return shell.stripes[step.stripe].word.requests < saturated;
-    case Call::take:
-      return step.count == 0 || shell.stripes[shell.queue().front()].word.requests == saturated;
-    case Call::close_stripe:
-      return step.count == 0 || shell.stripes[shell.worker.words_closed].word.requests == saturated;
-    default:
-      return true;
+  if (step.call == Call::request) {
+    return shell.stripes[step.stripe].word.requests < saturated;
   }
+  if (step.count == 0 || step.call == Call::start) {
+    return true;
+  }
+  const auto id = step.call == Call::take           ? shell.queue().front()
+                  : step.call == Call::close_stripe ? shell.worker.words_closed
+                                                    : step.stripe;
+  return shell.stripes[id].word.requests == saturated;
 }
 
 struct Result {
@@ -227,8 +271,7 @@ class Enumeration {
       at_ = {node.number, step};
       Shell after = node.shell;
       after.perform(step);
-      System system(0, fault_);
-      system.core = node.core;
+      System system(node.core, slice_.size.stripes, fault_);
       const char* found = perform(system, node.shell, step, after);
       if (found == nullptr) {
         found = difference(node.shell, node.core, after, system.core);
@@ -318,7 +361,7 @@ std::string path_text(const Result& result) {
 // Empty, or why a slice without a difference shows less than it says.
 std::string vacuous(const Slice& slice, const Result& result) {
   for (std::size_t call = 0; call <= static_cast<std::size_t>(last_call); ++call) {
-    const bool comes = slice.adopts || call != static_cast<std::size_t>(Call::adopt);
+    const bool comes = has(slice, static_cast<Call>(call));
     if (comes != (result.calls[call] != 0)) {
       return "call " + std::to_string(call) + (comes ? " never came" : " came");
     }
@@ -328,7 +371,7 @@ std::string vacuous(const Slice& slice, const Result& result) {
       return std::string("the ending \"") + endings[ending].name + "\" never came";
     }
   }
-  if (const char* late = never_came(result.late); slice.adopts && late != nullptr) {
+  if (const char* late = never_came(result.late); slice.has(takeovers) && late != nullptr) {
     return std::string("a late arrival never came: ") + late;
   }
   return result.final_states == 0 ? "no final state was reached" : "";
@@ -378,7 +421,9 @@ bool find_planted(json& report) {
     const auto fault = static_cast<Fault>(i);
     Result result;
     for (const Size size : {Size{1, 1}, Size{2, 2}, Size{3, 2}}) {
-      result = Enumeration(Slice{"planted", size}, fault, UINT64_MAX).run();
+      const bool holds_back = fault >= Fault::cancel_lets_wait;
+      const Slice slice{"planted", size, holds_back ? all_steps : takeovers};
+      result = Enumeration(slice, fault, UINT64_MAX).run();
       if (!result.difference.empty()) {
         break;
       }
@@ -403,7 +448,10 @@ bool find_planted(json& report) {
 int run(int argc, char** argv) {
   CLI::App app{"Enumerates the states of the scheduling core."};
   bool full = false;
-  bool histories = false;
+  bool with_histories = false;
+  bool no_takeovers = false;
+  bool no_withdrawing = false;
+  bool no_pauses = false;
   bool no_planted = false;
   std::string file;
   Size size;
@@ -416,8 +464,11 @@ int run(int argc, char** argv) {
   app.add_option("--states", states_max,
                  "stop, without a verdict, beyond that many states of a slice")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{UINT32_MAX}));
-  app.add_flag("--histories", histories,
+  app.add_flag("--histories", with_histories,
                "... with attempts, the most at once and the first error as parts of the state");
+  app.add_flag("--no-takeovers", no_takeovers, "... without takeovers");
+  app.add_flag("--no-withdrawing", no_withdrawing, "... without cancel, remove and restore");
+  app.add_flag("--no-pauses", no_pauses, "... without pauses");
   app.add_flag("--no-planted", no_planted, "leave out the planted faults");
   app.add_option("--json", file, "merge the results into this file");
   CLI11_PARSE(app, argc, argv);
@@ -429,10 +480,14 @@ int run(int argc, char** argv) {
   bool good = true;
   json report = {{"slices", json::array()}};
   if (size.stripes != 0) {
-    good = enumerate(Slice{"one size", size, histories}, states_max, report);
+    const unsigned with = (with_histories ? histories : nothing) |
+                          (no_takeovers ? nothing : takeovers) |
+                          (no_withdrawing ? nothing : withdrawing) | (no_pauses ? nothing : pauses);
+    const Slice slice{"one size", size, with};
+    good = enumerate(slice, states_max, report);
   } else {
     for (const auto& slice : slices) {
-      if (full || slice.quick) {
+      if (full || slice.has(quick)) {
         good = enumerate(slice, states_max, report) && good;
       }
     }

@@ -17,6 +17,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core_differences.h"
 #include "core_json.h"
 #include "core_steps.h"
 
@@ -69,15 +70,15 @@ std::vector<std::uint32_t> stripes_for(const Shell& shell, Call call) {
 // One of the steps that can come next. Closing is rare, most of all with many stripes, and then
 // goes through.
 Step any_step(const Shell& shell) {
-  constexpr unsigned weights[] = {8, 8, 2, 4, 4, 8, 8, 4, 1, 40, 1, 1};  // by Call
+  constexpr unsigned weights[] = {8, 8, 2, 4, 4, 8, 8, 4, 1, 40,
+                                  1, 1, 3, 1, 2, 2, 3, 1, 2};  // by Call
+  static_assert(std::size(weights) == static_cast<std::size_t>(last_call) + 1);
   std::vector<Call> calls;
   for (int i = 0; i <= static_cast<int>(last_call); ++i) {
     const auto call = static_cast<Call>(i);
-    const bool of_stripe =
-        call == Call::request || call == Call::list || call == Call::adopt || call == Call::finish;
     const bool possible =
-        of_stripe ? !stripes_for(shell, call).empty()
-                  : shell.possible({.call = call, .count = call == Call::start ? 1U : 0U});
+        is_of_stripe(call) ? !stripes_for(shell, call).empty()
+                           : shell.possible({.call = call, .count = call == Call::start ? 1U : 0U});
     const bool patient = shell.size.stripes > 4 && call != Call::close;
     if (possible) {
       calls.insert(calls.end(), patient ? 10 * weights[i] : weights[i], call);
@@ -92,25 +93,21 @@ Step any_step(const Shell& shell) {
                                                       : any_of(running);
       break;
     }
-    case Call::list:
-    case Call::adopt:
-    case Call::finish:
-      step.stripe = any_of(stripes_for(shell, step.call));
-      if (step.call == Call::finish) {
-        step.ending = static_cast<std::uint32_t>(any_of(static_cast<int>(std::size(endings))));
-      }
-      break;
     case Call::start:
       step.count = 1 + any_of(shell.size.threads);
-      break;
-    case Call::take:
-      step.count = shell.worker.closed ? 0 : any_of(3U);
       break;
     case Call::apply:
       step.mode = static_cast<ShutdownMode>(any_of(3));
       break;
     default:
+      step.stripe = is_of_stripe(step.call) ? any_of(stripes_for(shell, step.call)) : 0;
       break;
+  }
+  if (step.call == Call::finish) {
+    step.ending = static_cast<std::uint32_t>(any_of(static_cast<int>(std::size(endings))));
+  }
+  if (!shell.worker.closed && may_follow_requests(step.call)) {
+    step.count = any_of(3U);
   }
   return step;
 }

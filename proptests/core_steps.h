@@ -1,8 +1,7 @@
-// What can happen to the scheduling core inside the shell, step by step, and what it must look like
-// after each step.
+// What can happen to the scheduling core inside the shell, step by step.
 //
 // `Shell` is the worker of `protocol/`, the reference. A `Step` changes a `Shell` and, by the same
-// calls as the shell makes, a `System`, which holds the core. `difference` compares the two.
+// calls as the shell makes, a `System`, which holds the core.
 
 #ifndef KSTONE_PROPTESTS_CORE_STEPS_H_
 #define KSTONE_PROPTESTS_CORE_STEPS_H_
@@ -10,117 +9,14 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "../protocol/invariants.h"
-#include "kstone/detail/core/scheduling_core.h"
+#include "../protocol/protocol.h"
+#include "core_system.h"
 
 namespace kstone::proptests {
-
-using detail::SchedulingCore;
-
-// Each changes one call of the core, and must be found.
-enum class Fault : std::uint8_t {
-  none,
-  forget_rerun,              // a request during the run is not passed on
-  swap_ends,                 // stopped is passed on as failed
-  run_after_finish_running,  // the queue is run although only running compactions should be
-  lose_discarded,            // what is queued when the last thread has left is not discarded
-  link_newest_first,         // the list is not turned round
-  lose_third,                // a stripe that would be the third of the queue is not linked
-  overlook_claim,            // a claimed stripe is not taken over at closing
-  overlook_rerun,            // a re-run is not owed at closing
-  ignore_strengthening,      // only the first mode counts
-  count_first_request,       // the request that opened the episode counts as coalesced too
-  lose_error,                // the text of a failure is not kept
-  leave_out_mark,            // a stripe that is taken over is not under way
-  enqueue_twice,             // a node that arrives late is linked whatever its stripe does
-  believe_node,              // ... is taken for a request, though none is in the word
-  drop_node,                 // ... is dropped, though a request is in the word
-};
-constexpr Fault last_fault = Fault::drop_node;
-
-inline const char* to_string(Fault fault) {
-  constexpr const char* names[] = {
-      "none",           "forget_rerun",         "swap_ends",           "run_after_finish_running",
-      "lose_discarded", "link_newest_first",    "lose_third",          "overlook_claim",
-      "overlook_rerun", "ignore_strengthening", "count_first_request", "lose_error",
-      "leave_out_mark", "enqueue_twice",        "believe_node",        "drop_node"};
-  return names[static_cast<std::size_t>(fault)];
-}
-
-// The system under test.
-struct System {
-  using State = SchedulingCore::State;
-
-  explicit System(std::uint32_t stripe_count, Fault planted = Fault::none)
-      : core(stripe_count), fault(planted) {}
-
-  // The node of a stripe whose word has requests, or has none. What the core requires is looked at
-  // here, so that a fault is told of and not only fatal.
-  void link(std::uint32_t id, bool requested) {
-    if (core.stripe(id).under_way) {
-      link_late(id, requested);
-    } else if (core.stripe(id).state != State::idle) {
-      broken = "a stripe whose node arrives is idle, or under way";
-    } else if (fault != Fault::lose_third || core.queued() != 2) {
-      core.enqueue(id);
-    }
-  }
-  void link_late(std::uint32_t id, bool requested) {
-    core.arrive_late(id, (requested || fault == Fault::believe_node) && fault != Fault::drop_node);
-    if (fault == Fault::enqueue_twice && core.stripe(id).state != State::idle) {
-      link(id, requested);
-    }
-  }
-  detail::Effects adopt(std::uint32_t id) {
-    if (fault == Fault::leave_out_mark) {
-      core.enqueue(id);
-      return {.wake = detail::Effects::Wake::one_more};
-    }
-    return core.adopt(id);
-  }
-  void finish(std::uint32_t id, CompactionOutcome::Kind kind, bool requested) {
-    using Kind = CompactionOutcome::Kind;
-    core.finish(id, fault == Fault::swap_ends && kind == Kind::stopped ? Kind::failed : kind,
-                // Closed, the core itself would object.
-                requested && (fault != Fault::forget_rerun || core.closed()));
-  }
-  void count_coalesced(std::uint64_t requests) {
-    core.count_coalesced(fault == Fault::count_first_request ? requests + 1 : requests);
-  }
-  void record_error(std::string text) {
-    if (fault != Fault::lose_error) {
-      core.record_error(std::move(text));
-    }
-  }
-  void close_stripe(std::uint32_t id, std::uint64_t requests) {
-    const auto state = core.stripe(id).state;
-    if (!(fault == Fault::overlook_claim && state == State::idle) &&
-        !(fault == Fault::overlook_rerun && state == State::running)) {
-      core.close_stripe(id, requests);
-    }
-  }
-  void apply(ShutdownMode mode, bool first) {
-    if (fault == Fault::run_after_finish_running && mode == ShutdownMode::finish_running) {
-      core.apply(ShutdownMode::drain);
-    } else if (fault != Fault::ignore_strengthening || first) {
-      core.apply(mode);
-    }
-  }
-  void discard_queue() {
-    if (fault != Fault::lose_discarded) {
-      core.stop({});
-    }
-  }
-
-  SchedulingCore core;
-  Fault fault;
-  const char* broken = nullptr;  // of what the core requires
-};
 
 enum class Call : std::uint8_t {
   request,  // a call's step on the stripe's word
@@ -136,8 +32,39 @@ enum class Call : std::uint8_t {
   close_stripe,  // the next one
   apply,
   discard_queue,  // by shutdown, once no thread is left
+  cancel,
+  remove,
+  restore,
+  pause,  // also what is paused already
+  resume,
+  pause_all,
+  resume_all,
 };
-constexpr Call last_call = Call::discard_queue;
+constexpr Call last_call = Call::resume_all;
+
+// That it is of one stripe, of which there are several.
+constexpr bool is_of_stripe(Call call) {
+  switch (call) {
+    case Call::request:
+    case Call::list:
+    case Call::adopt:
+    case Call::finish:
+    case Call::cancel:
+    case Call::remove:
+    case Call::restore:
+    case Call::pause:
+    case Call::resume:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// That more requests may have come just before it.
+constexpr bool may_follow_requests(Call call) {
+  return call == Call::take || call == Call::close_stripe || call == Call::cancel ||
+         call == Call::remove || call == Call::restore;
+}
 
 // How a compaction ends.
 struct Ending {
@@ -159,8 +86,9 @@ inline constexpr Ending endings[] = {
 
 struct Step {
   Call call{};
-  std::uint32_t stripe = 0;  // request, list, adopt, finish
-  // Start: threads. take, close_stripe: that many more requests have just come.
+  std::uint32_t stripe = 0;  // of a call that is of one
+  // Start: threads. take, close_stripe, cancel, remove, restore: that many more requests have just
+  // come.
   std::uint32_t count = 0;
   std::uint32_t ending = 0;                 // finish: of `endings`
   ShutdownMode mode = ShutdownMode::drain;  // apply
@@ -195,9 +123,25 @@ inline std::string to_string(const Step& step) {
       return "apply(" + std::string(kstone::to_string(step.mode)) + ")";
     case Call::discard_queue:
       return "discard_queue()";
+    case Call::cancel:
+      return "cancel(" + stripe + ")" + more;
+    case Call::remove:
+      return "remove(" + stripe + ")" + more;
+    case Call::restore:
+      return "restore(" + stripe + ")" + more;
+    case Call::pause:
+      return "pause(" + stripe + ")";
+    case Call::resume:
+      return "resume(" + stripe + ")";
+    case Call::pause_all:
+      return "pause_all()";
+    case Call::resume_all:
+      return "resume_all()";
   }
   return {};
 }
+
+constexpr std::size_t max_stripes = 64;
 
 struct Size {
   std::uint32_t stripes = 0;
@@ -216,8 +160,12 @@ inline std::string error_of_number(std::uint32_t number) {
 // The worker as far as the core can tell, by the protocol: no thread of it sleeps.
 struct Shell : protocol::State<std::uint32_t, bool> {
   Size size;
+  // Episodes of each stripe that ended before an older one: the core counts them among the ends,
+  // but not as one that a wait counts.
+  std::vector<std::uint32_t> ended_early;
+  std::uint32_t told_removed = 0;  // answers of rejected_removed
 
-  explicit Shell(Size s) : State(static_cast<int>(s.stripes)), size(s) {}
+  explicit Shell(Size s) : State(static_cast<int>(s.stripes)), size(s), ended_early(s.stripes) {}
 
   // That `step` can come next.
   bool possible(const Step& step) const {
@@ -251,16 +199,39 @@ struct Shell : protocol::State<std::uint32_t, bool> {
         return worker.may_apply();
       case Call::discard_queue:
         return worker.may_discard_queue();
+      case Call::cancel:
+        return worker.may_cancel() && (step.count == 0 || stripe.word.wants());
+      case Call::remove:
+        return worker.may_remove(stripe);
+      case Call::restore:
+        return worker.may_restore(stripe);
+      case Call::pause:
+      case Call::pause_all:
+        return !worker.closed;
+      case Call::resume:
+        return worker.may_resume(stripe);
+      case Call::resume_all:
+        return worker.may_resume_all();
     }
     return false;
   }
 
   void perform(const Step& step) {
+    const auto early_before = early();
+    take_step(step);
+    const auto early_after = early();
+    for (std::size_t id = 0; id < stripes.size(); ++id) {
+      ended_early[id] +=
+          early_after[id] > early_before[id] ? early_after[id] - early_before[id] : 0;
+    }
+  }
+
+ private:
+  void take_step(const Step& step) {
     auto& stripe = stripes[step.stripe];
     switch (step.call) {
       case Call::request:
-        worker.request(stripe);
-        return;
+        return request(stripe, 1);
       case Call::list:
         return worker.push(stripe, step.stripe);
       case Call::start:
@@ -287,13 +258,40 @@ struct Shell : protocol::State<std::uint32_t, bool> {
         return apply(step.mode);
       case Call::discard_queue:
         return discard_queue();
+      default:
+        return hold_back(stripe, step);
+    }
+  }
+  void hold_back(Stripe& stripe, const Step& step) {
+    request(stripe, step.count);
+    switch (step.call) {
+      case Call::cancel:
+        return worker.cancel(stripe);
+      case Call::remove:
+        return worker.remove(stripe);
+      case Call::restore:
+        return worker.restore(stripe);
+      case Call::pause:
+        return worker.may_pause(stripe) ? worker.pause(stripe) : void();
+      case Call::resume:
+        return resume(stripe);
+      case Call::pause_all:
+        return worker.may_pause_all() ? worker.pause_all() : void();
+      default:
+        return resume_all();
     }
   }
 
- private:
+  std::array<std::uint32_t, max_stripes> early() const {
+    std::array<std::uint32_t, max_stripes> result{};
+    std::transform(stripes.begin(), stripes.end(), result.begin(),
+                   [](const auto& stripe) { return stripe.early; });
+    return result;
+  }
   void request(Stripe& stripe, std::uint32_t count) {
     for (std::uint32_t i = 0; i < count; ++i) {
-      worker.request(stripe);
+      const auto answer = worker.request(stripe);
+      told_removed += answer == static_cast<std::uint32_t>(Submission::rejected_removed) ? 1 : 0;
     }
   }
   // Both halves: to the core, a request in between is one before.
@@ -324,7 +322,7 @@ inline void count_late(const Shell& before, const Shell& after, const Step& step
   for (std::size_t id = 0; id < before.stripes.size(); ++id) {
     const auto& stripe = before.stripes[id];
     if (stripe.pushed && stripe.word.under_way && !after.stripes[id].pushed) {
-      const auto finds = stripe.queued    ? Late::queued
+      const auto finds = stripe.waits()   ? Late::queued
                          : stripe.running ? Late::running
                          : stripe.asked() ? Late::with_requests
                                           : Late::without_request;
@@ -352,6 +350,70 @@ inline void admit(System& system, const Shell& before) {
   }
 }
 
+// What `cancel` and `remove` say they have found.
+inline bool found(const SchedulingCore::Withdrawn& said, const Shell& before, const Step& step) {
+  using Wake = detail::Effects::Wake;
+  const auto& stripe = before.stripes[step.stripe];
+  const bool asked = stripe.asked() || (step.count != 0 && stripe.word.wants());
+  return said.waited == (stripe.waits() || (stripe.idle() && asked)) &&
+         said.rerun_pending == (stripe.running && (asked || stripe.rerun_owed)) &&
+         said.running == stripe.running && said.effects.tell_waits == said.waited &&
+         said.effects.wake == Wake::nobody;
+}
+
+// As `perform` below.
+inline const char* hold_back(System& system, const Shell& before, const Step& step,
+                             const Shell& after) {
+  using Wake = detail::Effects::Wake;
+  const auto& stripe = before.stripes[step.stripe];
+  const auto requests = stripe.word.wants() ? stripe.word.requests + step.count : 0;
+  const auto ready = after.worker.has_ready() ? Wake::one_more : Wake::nobody;
+  switch (step.call) {
+    case Call::cancel:
+      return found(system.cancel(step.stripe, requests), before, step)
+                 ? nullptr
+                 : "cancel() says what it found";
+    case Call::remove:
+      return found(system.remove(step.stripe, requests), before, step)
+                 ? nullptr
+                 : "remove() says what it found";
+    case Call::restore:
+      system.restore(step.stripe, stripe.word.requests + step.count);
+      return nullptr;
+    case Call::pause:
+      return system.pause(step.stripe).tell_waits ? nullptr : "pause() tells who waits";
+    case Call::resume:
+      return system.resume(step.stripe).wake == (stripe.held ? ready : Wake::nobody)
+                 ? nullptr
+                 : "resume() wakes another thread if the stripe can be taken again";
+    case Call::pause_all:
+      return system.pause_all().tell_waits ? nullptr : "pause_all() tells who waits";
+    default:
+      return system.resume_all().wake == ready
+                 ? nullptr
+                 : "resume_all() wakes another thread if a stripe can be taken again";
+  }
+}
+
+inline const char* finish(System& system, const Shell& before, const Step& step) {
+  auto& core = system.core;
+  const auto& ending = endings[step.ending];
+  const bool requested =
+      core.closed() ? core.rerun_owed(step.stripe) : before.stripes[step.stripe].asked();
+  const bool goes_on = system.goes_on(step.stripe, ending.kind);
+  if (goes_on != before.worker.goes_on(before.stripes[step.stripe], ending.kind)) {
+    return "goes_on() is the protocol's";
+  }
+  if (requested || goes_on) {
+    admit(system, before);
+  }
+  system.finish(step.stripe, ending.kind, requested);
+  if (ending.error != nullptr) {
+    system.record_error(ending.error);
+  }
+  return nullptr;
+}
+
 // The calls of the core that the shell, in the state `before`, makes at `step`; `after` it the
 // protocol has come to what it says. The sentence that does not hold of what they return or
 // require, or nullptr.
@@ -359,7 +421,10 @@ inline const char* perform(System& system, const Shell& before, const Step& step
                            const Shell& after) {
   using Wake = detail::Effects::Wake;
   auto& core = system.core;
-  const auto wake = after.worker.has_queued() ? Wake::one_more : Wake::nobody;
+  const auto wake = after.worker.has_ready() ? Wake::one_more : Wake::nobody;
+  if (step.call >= Call::cancel) {
+    return hold_back(system, before, step, after);
+  }
   switch (step.call) {
     case Call::request:
     case Call::list:
@@ -388,19 +453,11 @@ inline const char* perform(System& system, const Shell& before, const Step& step
       }
       break;
     }
-    case Call::finish: {
-      const auto& ending = endings[step.ending];
-      const bool requested =
-          core.closed() ? core.rerun_owed(step.stripe) : before.stripes[step.stripe].asked();
-      if (requested || ending.kind == CompactionOutcome::Kind::more_work) {
-        admit(system, before);
-      }
-      system.finish(step.stripe, ending.kind, requested);
-      if (ending.error != nullptr) {
-        system.record_error(ending.error);
+    case Call::finish:
+      if (const char* sentence = finish(system, before, step)) {
+        return sentence;
       }
       break;
-    }
     case Call::close:
       admit(system, before);
       core.close({});
@@ -415,176 +472,11 @@ inline const char* perform(System& system, const Shell& before, const Step& step
     case Call::discard_queue:
       system.discard_queue();
       break;
+    default:
+      break;
   }
   return system.broken;
 }
-
-// The sentence that does not hold, or nullptr.
-#define KSTONE_MUST(condition) \
-  if (!(condition)) return #condition
-
-// Every observable of the core against the protocol, and the numbered invariants.
-inline const char* difference_of_worker(const Shell& expected, const SchedulingCore& core) {
-  const auto& worker = expected.worker;
-  KSTONE_MUST(core.closed() == worker.closed);
-  KSTONE_MUST(core.mode() == static_cast<ShutdownMode>(worker.mode));
-  KSTONE_MUST(core.queued() == worker.queued);
-  KSTONE_MUST(core.has_queued() == worker.has_queued());
-  KSTONE_MUST(core.running() == worker.running);
-  KSTONE_MUST(core.running_max() == worker.running_max);
-  KSTONE_MUST(core.first_error() == error_of_number(worker.first_error));
-
-  WorkerCounters sum;
-  std::uint32_t running = 0;
-  for (const auto& stripe : expected.stripes) {
-    sum.queued += stripe.learnt_of(Submission::queued);
-    sum.coalesced += stripe.learnt_of(Submission::coalesced);
-    sum.rerun_pending += stripe.learnt_of(Submission::rerun_pending);
-    sum.episodes_opened += stripe.opened();
-    sum.episodes_done += stripe.ends_as(protocol::End::done);
-    sum.episodes_failed += stripe.ends_as(protocol::End::failed);
-    sum.episodes_cancelled += stripe.ends_as(protocol::End::cancelled);
-    sum.episodes_discarded += stripe.ends_as(protocol::End::discarded);
-    sum.compactions_started += stripe.started;
-    for (std::size_t kind = 0; kind < CompactionOutcome::kind_count; ++kind) {
-      sum.outcomes[static_cast<CompactionOutcome::Kind>(kind)] += stripe.outcomes[kind];
-    }
-    running += stripe.running;
-  }
-  const auto& counters = core.counters();
-  KSTONE_MUST(core.running() == running);  // C2
-  KSTONE_MUST(counters == sum);
-  const auto all_ended = counters.episodes_done + counters.episodes_failed +
-                         counters.episodes_cancelled + counters.episodes_discarded;
-  KSTONE_MUST(counters.episodes_opened == all_ended + core.alive());                        // C3
-  KSTONE_MUST(!core.closed() || core.mode() == ShutdownMode::drain || core.queued() == 0);  // C5
-  return nullptr;
-}
-
-inline const char* difference_of_stripes(const Shell& expected, const SchedulingCore& core) {
-  using State = SchedulingCore::State;
-  std::uint64_t alive = 0;
-  for (std::uint32_t id = 0; id < expected.size.stripes; ++id) {
-    const auto& stripe = core.stripe(id);
-    const auto& like = expected.stripes[id];
-    KSTONE_MUST((stripe.state == State::queued) == like.queued);  // C1
-    KSTONE_MUST((stripe.state == State::running) == like.running);
-    KSTONE_MUST(stripe.rerun_owed == like.rerun_owed);
-    KSTONE_MUST(core.rerun_owed(id) == stripe.rerun_owed);
-    KSTONE_MUST(!stripe.rerun_owed || (stripe.state == State::running && core.closed() &&
-                                       core.mode() == ShutdownMode::drain));  // C4
-    KSTONE_MUST(stripe.discarded == like.discarded);
-    KSTONE_MUST(stripe.unfinished == like.unfinished);
-    KSTONE_MUST(stripe.under_way == like.word.under_way);
-    KSTONE_MUST(stripe.ended == like.ended());
-    KSTONE_MUST(stripe.attempts == like.attempts);
-    KSTONE_MUST(core.alive_episodes(id, 0) == like.opened() - like.ended());
-    alive += core.alive_episodes(id, 0);
-  }
-  KSTONE_MUST(core.alive() == alive);
-  return nullptr;
-}
-
-// What callers were told against what a snapshot says of them, and what wait_idle waits for. Only
-// while the mutex can be free: not in the middle of closing.
-inline const char* difference_of_answers(const Shell& expected, const SchedulingCore& core) {
-  WorkerSnapshot snapshot;
-  core.fill(snapshot);
-  const std::uint64_t rejected = core.closed() ? 3 : 0;  // in each closed word
-  std::uint64_t told[3] = {};                            // by Submission
-  std::uint64_t alive = 0;
-  for (std::uint32_t id = 0; id < expected.size.stripes; ++id) {
-    const auto& stripe = expected.stripes[id];
-    const auto requests = stripe.word.requests;
-    core.add_pending(id, requests + rejected, snapshot);
-    const auto not_ended = stripe.told_opened() - core.stripe(id).ended;
-    KSTONE_MUST(core.alive_episodes(id, requests) == not_ended);
-    KSTONE_MUST(core.closed() || core.can_adopt(id, requests) == expected.worker.may_adopt(stripe));
-    KSTONE_MUST(core.closed() || core.stripe(id).state != SchedulingCore::State::queued ||
-                requests != 0);
-    alive += not_ended;
-    std::transform(told, told + 3, stripe.told, told, std::plus<std::uint64_t>{});
-  }
-  KSTONE_MUST(snapshot.queued == told[0]);
-  KSTONE_MUST(snapshot.coalesced == told[1]);
-  KSTONE_MUST(snapshot.rerun_pending == told[2]);
-  KSTONE_MUST(snapshot.rejected_shutting_down == rejected * expected.size.stripes);
-  KSTONE_MUST(snapshot.episodes_opened == told[0] + told[2]);
-  KSTONE_MUST(snapshot.episodes_alive == alive);
-  return nullptr;
-}
-
-// What the core does not show, on a copy that is used up: both ends of its queue. One more stripe
-// joins the queue, then all of it is taken.
-inline const char* difference_of_queue(const Shell& expected, SchedulingCore core) {
-  using State = SchedulingCore::State;
-  const auto stripe_count = expected.size.stripes;
-  auto queue = expected.queue();
-  std::uint32_t id = 0;
-  while (id < stripe_count && core.stripe(id).state == State::queued) {
-    ++id;
-  }
-  if (id == stripe_count) {
-    id = core.take().stripe_id;
-    KSTONE_MUST(id == queue.front());
-    queue.erase(queue.begin());
-  }
-  if (core.stripe(id).state == State::idle && !core.closed()) {
-    core.enqueue(id);
-  } else if (core.stripe(id).state == State::idle) {
-    core.close_stripe(id, 1);
-  } else if (!core.closed()) {
-    core.finish(id, CompactionOutcome::Kind::more_work, false);
-  } else {
-    core.close_stripe(id, core.rerun_owed(id) ? 0 : 1);
-    core.finish(id, CompactionOutcome::Kind::done, true);
-  }
-  queue.push_back(id);
-  for (const auto next : queue) {
-    KSTONE_MUST(core.has_queued());
-    KSTONE_MUST(core.take().stripe_id == next);
-  }
-  KSTONE_MUST(!core.has_queued());
-  KSTONE_MUST(core.queued() == 0);
-  return nullptr;
-}
-
-// What must hold between a state and the next, once closing is over.
-inline const char* difference_of_step(const SchedulingCore& before, const SchedulingCore& after,
-                                      std::uint32_t stripe_count) {
-  using State = SchedulingCore::State;
-  for (std::uint32_t id = 0; id < stripe_count; ++id) {
-    const auto was = before.stripe(id).state;
-    const auto is = after.stripe(id).state;
-    // Together: a stripe starts once more at most.
-    KSTONE_MUST(was != State::idle || is == State::idle);  // C5
-    KSTONE_MUST(was != State::running || before.rerun_owed(id) || is != State::queued);
-    KSTONE_MUST(before.rerun_owed(id) || !after.rerun_owed(id));
-  }
-  KSTONE_MUST(after.mode() >= before.mode());
-  return nullptr;
-}
-
-// The first of these that is not as it should be, or nullptr.
-inline const char* difference(const Shell& before, const SchedulingCore& core_before,
-                              const Shell& expected, const SchedulingCore& core) {
-  const char* found = difference_of_worker(expected, core);
-  if (found == nullptr) {
-    found = difference_of_stripes(expected, core);
-  }
-  if (found == nullptr && !expected.worker.closing()) {
-    found = difference_of_answers(expected, core);
-  }
-  if (found == nullptr && before.worker.applied) {
-    found = difference_of_step(core_before, core, expected.size.stripes);
-  }
-  if (found == nullptr) {
-    found = protocol::broken(expected);
-  }
-  return found == nullptr ? difference_of_queue(expected, core) : found;
-}
-
-#undef KSTONE_MUST
 
 }  // namespace kstone::proptests
 

@@ -14,6 +14,12 @@ std::string set_in_words(const char* name, unsigned set) {
   return set == 0 ? "" : std::string(" ") + name + (set == 1 ? " 0" : set == 2 ? " 1" : " 0 1");
 }
 
+std::string cancel_in_words(const CancelReport& report) {
+  return std::string(to_string(report.result)) + (report.waited ? ", waited" : "") +
+         (report.running ? ", running" : "") + (report.rerun_pending ? ", rerun_pending" : "") +
+         (report.end ? ", " + std::string(to_string(*report.end)) : "");
+}
+
 std::string answer_in_words(const Call& call, const CallRecord& record) {
   switch (call.operation) {
     case Operation::request:
@@ -31,6 +37,21 @@ std::string answer_in_words(const Call& call, const CallRecord& record) {
       return record.answer != 0 ? "running" : "not running";
     case Operation::queue_size:
       return std::to_string(record.answer);
+    case Operation::cancel:
+    case Operation::cancel_and_await:
+      return cancel_in_words(report_of(record.answer));
+    case Operation::remove:
+      return std::string(to_string(static_cast<RemoveResult>(record.answer)));
+    case Operation::restore:
+      return std::string(to_string(static_cast<RestoreResult>(record.answer)));
+    case Operation::is_removed:
+      return record.answer != 0 ? "removed" : "not removed";
+    case Operation::pause:
+    case Operation::pause_stripe:
+      return std::string(to_string(static_cast<PauseResult>(record.answer)));
+    case Operation::resume:
+    case Operation::resume_stripe:
+      return "resumed";
     case Operation::shutdown: {
       const auto& r = record.report;
       return r.refused != 0 ? "refused"
@@ -106,52 +127,100 @@ std::vector<model::Standing> answered(const Program& program, const History& his
   return result;
 }
 
+namespace {
+
+constexpr const char* answers[] = {
+    "request: queued",
+    "request: coalesced",
+    "request: rerun_pending",
+    "request: rejected_unknown_stripe",
+    "request: rejected_shutting_down",
+    "job: request: queued",
+    "job: request: coalesced",
+    "job: request: rerun_pending",
+    "job: request: rejected_shutting_down",
+    "wait_idle: idle",
+    "wait_idle: timed_out",
+    "wait_idle: shut_down",
+    "job: wait_idle: refused",
+    "wait_idle(stripe): idle",
+    "wait_idle(stripe): idle, done",
+    "wait_idle(stripe): idle, failed",
+    "wait_idle(stripe): timed_out",
+    "wait_idle(stripe): shut_down",
+    "wait_idle(stripe): unknown_stripe",
+    "job: wait_idle(stripe): refused",
+    "scan: request: queued",
+    "start: started",
+    "start: already_running",
+    "start: shut_down",
+    "start: no_threads",
+    "is_running: running",
+    "is_running: not running",
+    "queue_size: 0",
+    "queue_size: more",
+    "shutdown: complete",
+    "shutdown: incomplete",
+    "job: shutdown: refused",
+    "shutdown: discarded",
+    "shutdown: unfinished",
+    "shutdown: still_running",
+    "shutdown: first_error",
+    "compaction: stopped",
+    "compaction: asked to look, not stopped",
+    "compaction: second attempt",
+    "two compactions at once",
+};
+
+// Of the calls that hold back, and because of them.
+constexpr const char* answers_of_holding_back[] = {
+    "request: rejected_removed",
+    "job: request: rejected_removed",
+    "wait_idle: paused",
+    "wait_idle(stripe): paused",
+    "wait_idle(stripe): idle, cancelled",
+    "wait_idle(stripe): idle, removed",
+    "cancel: ended",
+    "cancel: ended, waited",
+    "cancel: still_running, running",
+    "cancel: still_running, running, rerun_pending",
+    "cancel: ended, running, done",
+    "cancel: ended, running, cancelled",
+    "cancel: ended, running, rerun_pending, done",
+    "cancel: unknown_stripe",
+    "job: cancel: refused",
+    "job: cancel: still_running, running",
+    "remove: removed",
+    "remove: timed_out",
+    "remove: shut_down",
+    "remove: unknown_stripe",
+    "job: remove: refused",
+    "restore: restored",
+    "restore: not_removed",
+    "restore: still_running",
+    "restore: shut_down",
+    "restore: unknown_stripe",
+    "job: restore: not_removed",
+    "job: restore: still_running",
+    "is_removed: removed",
+    "is_removed: not removed",
+    "pause: paused",
+    "pause: still_running",
+    "pause: shut_down",
+    "pause: unknown_stripe",
+    "job: pause: refused",
+};
+
+}  // namespace
+
 const std::set<std::string>& all_answers() {
-  static const std::set<std::string> answers = [] {
-    std::set<std::string> all = {"request: queued",
-                                 "request: coalesced",
-                                 "request: rerun_pending",
-                                 "request: rejected_unknown_stripe",
-                                 "request: rejected_shutting_down",
-                                 "job: request: queued",
-                                 "job: request: coalesced",
-                                 "job: request: rerun_pending",
-                                 "job: request: rejected_shutting_down",
-                                 "wait_idle: idle",
-                                 "wait_idle: timed_out",
-                                 "wait_idle: shut_down",
-                                 "job: wait_idle: refused",
-                                 "wait_idle(stripe): idle",
-                                 "wait_idle(stripe): idle, done",
-                                 "wait_idle(stripe): idle, failed",
-                                 "wait_idle(stripe): timed_out",
-                                 "wait_idle(stripe): shut_down",
-                                 "wait_idle(stripe): unknown_stripe",
-                                 "job: wait_idle(stripe): refused",
-                                 "scan: request: queued",
-                                 "start: started",
-                                 "start: already_running",
-                                 "start: shut_down",
-                                 "start: no_threads",
-                                 "is_running: running",
-                                 "is_running: not running",
-                                 "queue_size: 0",
-                                 "queue_size: more",
-                                 "shutdown: complete",
-                                 "shutdown: incomplete",
-                                 "job: shutdown: refused",
-                                 "shutdown: discarded",
-                                 "shutdown: unfinished",
-                                 "shutdown: still_running",
-                                 "shutdown: first_error",
-                                 "compaction: stopped",
-                                 "compaction: asked to look, not stopped",
-                                 "compaction: second attempt",
-                                 "two compactions at once"};
-    all.insert(std::begin(names_of_met), std::end(names_of_met));
-    return all;
+  static const std::set<std::string> all = [] {
+    std::set<std::string> result(std::begin(answers), std::end(answers));
+    result.insert(std::begin(answers_of_holding_back), std::end(answers_of_holding_back));
+    result.insert(std::begin(names_of_met), std::end(names_of_met));
+    return result;
   }();
-  return answers;
+  return all;
 }
 
 void add_answers(const Program& program, const History& history, std::set<std::string>& seen) {

@@ -1,5 +1,8 @@
 // Policies that break their contract: for each, some program must fail.
 
+#include <atomic>
+#include <type_traits>
+
 #include "execution.h"
 
 namespace kstone::programs {
@@ -34,6 +37,48 @@ struct ClearsMarksWithoutOrder : model::RelacySync {
   };
 };
 
+// Whoever withdraws a stripe's requests does not learn of them.
+struct ForgetsWhatItWithdraws : model::RelacySync {
+  template <class T>
+  struct atomic : model::RelacySync::atomic<T> {
+    using Base = model::RelacySync::atomic<T>;
+    using Base::Base;
+    T exchange(T value, std::memory_order order, KSTONE_MODEL_SITE) {
+      const T before = Base::exchange(value, order, file, line, function);
+      return order == std::memory_order_release ? before % T{StripeWord::one_request} : before;
+    }
+  };
+};
+
+// ... and does not publish that it is done with the node.
+struct WithdrawsWithoutOrder : model::RelacySync {
+  template <class T>
+  struct atomic : model::RelacySync::atomic<T> {
+    using Base = model::RelacySync::atomic<T>;
+    using Base::Base;
+    T exchange(T value, std::memory_order order, KSTONE_MODEL_SITE) {
+      const bool withdraws = order == std::memory_order_release;
+      return Base::exchange(value, withdraws ? std::memory_order_relaxed : order, file, line,
+                            function);
+    }
+  };
+};
+
+// A compaction that is asked to stop never learns of it; or the next one is asked, too.
+template <bool lost>
+struct LosesStops : model::RelacySync {
+  template <class T>
+  struct atomic : model::RelacySync::atomic<T> {
+    using Base = model::RelacySync::atomic<T>;
+    using Base::Base;
+    void store(T value, std::memory_order order, KSTONE_MODEL_SITE) {
+      if (!std::is_same_v<T, bool> || value != T{lost}) {
+        Base::store(value, order, file, line, function);
+      }
+    }
+  };
+};
+
 const RegisteredPolicy<model::LosesTokens> loses_tokens("LosesTokens");
 const RegisteredPolicy<model::LosesNotifications> loses_notifications("LosesNotifications");
 const RegisteredPolicy<model::LocksWithoutOrder> locks_without_order("LocksWithoutOrder");
@@ -43,6 +88,10 @@ const RegisteredPolicy<model::JoinsNothing> joins_nothing("JoinsNothing");
 const RegisteredPolicy<model::KnowsNoThread> knows_no_thread("KnowsNoThread");
 const RegisteredPolicy<OverlooksMarks> overlooks_marks("OverlooksMarks");
 const RegisteredPolicy<ClearsMarksWithoutOrder> clears_without_order("ClearsMarksWithoutOrder");
+const RegisteredPolicy<ForgetsWhatItWithdraws> forgets_withdrawn("ForgetsWhatItWithdraws");
+const RegisteredPolicy<WithdrawsWithoutOrder> withdraws_without_order("WithdrawsWithoutOrder");
+const RegisteredPolicy<LosesStops<true>> asks_nobody("AsksNobodyToStop");
+const RegisteredPolicy<LosesStops<false>> keeps_asking("KeepsAskingToStop");
 
 }  // namespace
 }  // namespace kstone::programs

@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "held_back.h"
 #include "history.h"
 #include "observed_sync.h"
 #include "program.h"
@@ -42,8 +43,9 @@ struct Execution : model::Scene<Size, Sync> {
   Span compaction_spans[thread_limit][compaction_limit];
   model::Ghost<Counts> ended{Counts{}};   // calls of each thread
   typename Base::Worker* used = nullptr;  // for jobs that run while it is being destroyed, too
-  int scans = 0;                          // of the scan's thread
-  bool stopped = false;                   // of the main thread: it saw a complete shutdown
+  HeldBack<typename Base::Worker, basic_pause_guard<Sync>> held_back;
+  int scans = 0;         // of the scan's thread
+  bool stopped = false;  // of the main thread: it saw a complete shutdown
 
   Execution() {
     for (auto& thread : history.threads) {
@@ -75,6 +77,8 @@ struct Execution : model::Scene<Size, Sync> {
   }
   void after() {
     run(program_->after);
+    held_back.kept.clear();
+    model::check(!held_back.holds_any(), "who pauses resumes");
     this->worker.reset();
     finish();
     if (forbidden_ != nullptr) {
@@ -127,7 +131,7 @@ struct Execution : model::Scene<Size, Sync> {
         record.answer = static_cast<std::uint8_t>(worker.queue_compaction(what.stripe));
         break;
       case Operation::wait_idle:
-        record.answer = static_cast<std::uint8_t>(worker.wait_idle(limit));
+        record.answer = static_cast<std::uint8_t>(seen(worker.wait_idle(limit)));
         break;
       case Operation::wait_stripe:
         record.answer = number_of(worker.wait_idle(what.stripe, limit));
@@ -150,7 +154,15 @@ struct Execution : model::Scene<Size, Sync> {
       case Operation::is_running:
         record.answer = worker.is_running();
         break;
+      default:
+        record.answer = held_back.perform(worker, self_index(), what);
+        break;
     }
+  }
+  static IdleResult seen(IdleResult result) {
+    return planted_ == Planted::wait_awaits_nothing && result == IdleResult::paused
+               ? IdleResult::idle
+               : result;
   }
 
   static std::uint8_t set_of(const std::vector<CompactionRequest>& requests) {
@@ -188,9 +200,11 @@ struct Execution : model::Scene<Size, Sync> {
     note(rerun_pending, s.rerun_pending);
     note(rejected_unknown, s.rejected_unknown_stripe);
     note(rejected_shutting_down, s.rejected_shutting_down);
+    note(rejected_removed, s.rejected_removed);
     note(ended_done, s.episodes_done);
     note(ended_failed, s.episodes_failed);
     note(ended_cancelled, s.episodes_cancelled);
+    note(ended_removed, s.episodes_removed);
     note(ended_discarded, s.episodes_discarded);
     note(started, s.compactions_started);
     for (int kind = 0; kind < static_cast<int>(CompactionOutcome::kind_count); ++kind) {
@@ -199,6 +213,8 @@ struct Execution : model::Scene<Size, Sync> {
     note(running, s.running);
     note(running_max, s.running_max);
     note(waiting, s.queue_size);
+    note(held, s.held);
+    note(removed, s.removed);
     note(first_error, error_number(s.first_error));
   }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../../protocol/callers.h"
+#include "held_back.h"
 #include "history.h"
 #include "program.h"
 
@@ -29,10 +30,10 @@ struct Request {
   unsigned episode;  // of its stripe, from 1; 0 if rejected
 };
 
-// Whose episode ended with which compaction.
+// Whose episode ended with which compaction, or with which call.
 struct Finished {
-  unsigned ended;  // episodes of the stripe by then
-  int thread;
+  unsigned ended;  // episodes of the stripe by then, and all before them
+  int thread;      // nobody: it was withdrawn before it began
   int compaction;
   EpisodeEnd end;  // of the last episode that it ended, if any
 };
@@ -45,6 +46,9 @@ struct State : protocol::State<std::uint32_t, bool> {
   std::vector<Claim> owed[stripe_limit];    // accepted before closing, and not taken since
   Claim pushed[stripe_limit] = {};          // of each stripe in the inbox
   int holder = nobody;                      // of the mutex
+  // Guards of each thread that hold a stripe, or all, and are not forgotten: a second one while a
+  // thread waits in `pause`.
+  int guards[thread_limit][guard_limit] = {};
 
   std::vector<Request> made;
   std::vector<Finished> finished[stripe_limit];
@@ -55,8 +59,22 @@ struct State : protocol::State<std::uint32_t, bool> {
     int compaction = 0, phase = 0;
     std::optional<unsigned> goals[stripe_limit];  // of a wait_idle
     unsigned ended = 0;  // episodes of its stripe, when a wait for one began
+    // Of cancel and remove: the goal that is reached once the compaction has ended that ran.
+    std::optional<unsigned> ending;
+    bool scanning = false;          // of remove: a scan had begun
+    bool cancelled_itself = false;  // the compaction that runs: its job cancelled its stripe
   } at[thread_limit];
 };
+
+// Episodes of the stripe that have ended with all that are older.
+inline unsigned ended_in_order(const State::Stripe& stripe) {
+  return stripe.ended() - stripe.early;
+}
+
+// Whether the caller must have seen it: its own calls, and those that happened before.
+inline bool knows(const CallRecord& record, int self, int self_call, const Claim& claim) {
+  return claim.thread == self ? claim.call < self_call : claim.call < record.known.of[claim.thread];
+}
 
 }  // namespace kstone::programs
 

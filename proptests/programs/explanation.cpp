@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "explained_holding.h"
+#include "explained_numbers.h"
 #include "explained_state.h"
 
 namespace kstone::programs {
@@ -69,7 +71,7 @@ class Explanation {
         }
       }
     }
-    return all_done ? !state.worker.has_queued() && state.worker.running == 0
+    return all_done ? !state.worker.has_ready() && state.worker.running == 0
                     : goes_on_unrecorded(state);
   }
 
@@ -79,9 +81,10 @@ class Explanation {
     if (!free(state)) {
       return false;
     }
-    // A thread finds nothing in the list but nodes that are of no use any more; or whoever counts
-    // the stripes that wait lets those arrive that come late.
-    const bool no_use = !worker.has_queued() && worker.looking() != 0 && worker.arriving == 0;
+    // A thread finds nothing in the list but what is paused, and nodes that are of no use any more;
+    // or whoever counts the stripes that wait lets those arrive that come late.
+    const bool no_use =
+        !worker.has_ready() && worker.looking() != 0 && (worker.arriving == 0 || worker.paused);
     const bool counted =
         program_.counts() && std::any_of(state.stripes.begin(), state.stripes.end(),
                                          [](const auto& each) { return each.word.under_way; });
@@ -136,6 +139,13 @@ class Explanation {
         put(goal ? *goal + 1 : 0);
       }
       put(at.ended);
+      put(at.ending ? *at.ending + 1 : 0);
+      put(at.scanning + 2U * at.cancelled_itself);
+    }
+    for (const auto& of_thread : s.guards) {
+      for (const int guards : of_thread) {
+        put(static_cast<std::size_t>(guards));
+      }
     }
     const auto put_claims = [&](const std::vector<Claim>& claims) {
       put(claims.size());
@@ -151,6 +161,8 @@ class Explanation {
       put(stripe.word.running + 2U * stripe.word.closed + 4U * stripe.discarded +
           8U * stripe.unfinished + 16U * stripe.rerun_owed + 32U * stripe.running +
           64U * stripe.word.under_way);
+      put(stripe.held + 2U * stripe.paused + 4U * stripe.asked_to_stop + 8U * stripe.word.removed);
+      put(stripe.early);
       put(stripe.told_opened());
       put(stripe.attempts);
       put(stripe.ended());
@@ -158,7 +170,8 @@ class Explanation {
       put(s.finished[i].size());
       for (const auto& each : s.finished[i]) {
         put(each.ended);
-        put(static_cast<std::size_t>(each.thread * 16 + each.compaction));
+        put(static_cast<std::size_t>((each.thread + 1) * 16 + each.compaction + 1));
+        put(static_cast<std::size_t>(each.end));
       }
     }
     put(worker.queued);
@@ -174,7 +187,7 @@ class Explanation {
       episodes[each.claim.thread][each.claim.call] = static_cast<char>(each.episode + 1);
     }
     text.append(episodes[0], sizeof episodes);
-    put(2U * worker.started + 4U * worker.closed + 8U * worker.mode);
+    put(worker.paused + 2U * worker.started + 4U * worker.closed + 8U * worker.mode);
     put(static_cast<std::size_t>(s.holder + 1));
     put(worker.running_max);
     put(worker.first_error);
@@ -207,12 +220,14 @@ class Explanation {
       return false;
     }
     bool done = false;
-    const bool possible = call.operation == Operation::request
-                              ? request(s, thread, call, *record, done)
-                          : call.is_wait() ? wait(s, thread, call, *record, done)
-                          : call.operation == Operation::shutdown
-                              ? shutdown(s, thread, call, record, done)
-                              : free(s) && observe(s, thread, call, *record, done);
+    const bool possible =
+        call.operation == Operation::request ? request(s, thread, call, *record, done)
+        : call.is_wait()                     ? wait(s, thread, call, *record, done)
+        : call.holds_back()
+            ? free(s) && hold_back(s, caller(s, thread, call, *record), choice_, choices_, done)
+        : call.operation == Operation::shutdown
+            ? shutdown(s, thread, call, record, done)
+            : free(s) && observe(s, thread, call, *record, done);
     if (done) {
       ++at.call;
       at.step = 0;
@@ -236,10 +251,23 @@ class Explanation {
     return true;
   }
 
-  // Whether the caller must have seen it: its own calls, and those that happened before.
-  static bool knows(const CallRecord& record, int self, int self_call, const Claim& claim) {
-    return claim.thread == self ? claim.call < self_call
-                                : claim.call < record.known.of[claim.thread];
+  Caller caller(const State& s, int thread, const Call& call, const CallRecord& record) const {
+    const int scan = scan_thread(program_);
+    const auto at = static_cast<std::size_t>(s.at[scan].call);
+    return Caller{history_,
+                  thread,
+                  is_worker(thread),
+                  call,
+                  record,
+                  !program_.scan.empty(),
+                  at != 0 && at < calls_[scan].size()};
+  }
+  // The first scan has returned, if there is one; it may never begin.
+  bool has_scanned(const State& s) const {
+    const auto& scan = calls_[scan_thread(program_)];
+    return program_.scan.empty() ||
+           (!scan.empty() &&
+            static_cast<std::size_t>(s.at[scan_thread(program_)].call) == scan.size());
   }
 
   bool request(State& s, int thread, const Call& call, const CallRecord& record, bool& done) {
@@ -285,23 +313,26 @@ class Explanation {
     }
     done = true;
     bool reached = true;
+    bool held = false;
     std::optional<unsigned> goal;  // of the last stripe that is waited for
     for (std::uint32_t stripe = 0; stripe < program_.stripes; ++stripe) {
       if (call.waits_for(stripe)) {
         goal = *at.goals[stripe];
-        reached = reached && protocol::reached(s.stripes[stripe], *goal);
+        const bool waits = !protocol::reached(s.stripes[stripe], *goal);
+        reached = reached && !waits;
+        held = held || (waits && !call.limited && protocol::is_held(s.worker, s.stripes[stripe]));
         at.goals[stripe].reset();
       }
     }
     const unsigned ended = std::exchange(at.ended, 0);
     const bool late = result == IdleResult::timed_out;
-    if (!late) {
+    if (!late && result != IdleResult::paused) {
       // Goals are read without the mutex, and may miss what the caller does not know of.
       reached = all_known_have_ended(s, thread, call, record);
     }
     const auto end = last_end_of(record.answer);
     return (call.limited || !late) &&
-           protocol::answer_of_wait(s.worker, reached, !late) ==
+           protocol::answer_of_wait(s.worker, reached, held, !late) ==
                static_cast<std::uint32_t>(result) &&
            (end ? ends_so(s, call.stripe, ended + 1, *goal, *end, record)
                 : call.operation == Operation::wait_idle || result != IdleResult::idle);
@@ -313,6 +344,14 @@ class Explanation {
     done = answer != protocol::still_waits<std::uint32_t>;
     if (done) {
       return answer == static_cast<std::uint32_t>(result_of(record.answer));
+    }
+    if (call.operation == Operation::wait_idle && !program_.scan.empty() && call.limited &&
+        result_of(record.answer) == IdleResult::timed_out) {
+      done = true;  // the first scan has not returned, or another is under way
+      return true;
+    }
+    if (call.operation == Operation::wait_idle && !has_scanned(s)) {
+      return false;
     }
     if (!adopt_late(s, thread, call, record)) {
       return false;
@@ -329,7 +368,7 @@ class Explanation {
       }
     }
     if (call.operation == Operation::wait_stripe) {
-      at.ended = s.stripes[call.stripe].ended();
+      at.ended = ended_in_order(s.stripes[call.stripe]);
     }
     ++at.step;
     return true;
@@ -369,6 +408,13 @@ class Explanation {
     return true;
   }
 
+  static bool knows(const CallRecord& record, const Finished& what) {
+    return what.thread == nobody || what.compaction < record.compactions.of[what.thread];
+  }
+  static bool knows(const CallRecord& record, int self, int self_call, const Claim& claim) {
+    return programs::knows(record, self, self_call, claim);
+  }
+
   static std::optional<EpisodeEnd> last_end(const State& s, std::uint32_t stripe) {
     std::optional<EpisodeEnd> result;
     unsigned ended = 0;
@@ -387,8 +433,7 @@ class Explanation {
     for (unsigned episode = from; episode <= to; ++episode) {
       const auto server = std::find_if(finished.begin(), finished.end(),
                                        [&](const Finished& f) { return f.ended >= episode; });
-      if (server != finished.end() && server->end == end &&
-          server->compaction < record.compactions.of[server->thread]) {
+      if (server != finished.end() && server->end == end && knows(record, *server)) {
         return true;
       }
     }
@@ -402,8 +447,10 @@ class Explanation {
     for (std::uint32_t stripe = 0; stripe < program_.stripes; ++stripe) {
       unsigned needed = 0;
       for (const auto& each : s.made) {
+        const bool scanned =
+            call.operation == Operation::wait_idle && each.claim.thread == scan_thread(program_);
         if (call.waits_for(stripe) && each.stripe == stripe &&
-            knows(record, thread, s.at[thread].call, each.claim)) {
+            (scanned || knows(record, thread, s.at[thread].call, each.claim))) {
           needed = std::max(needed, each.episode);
         }
       }
@@ -413,7 +460,7 @@ class Explanation {
       const auto& finished = s.finished[stripe];
       const auto server = std::find_if(finished.begin(), finished.end(),
                                        [&](const Finished& f) { return f.ended >= needed; });
-      if (server == finished.end() || server->compaction >= record.compactions.of[server->thread]) {
+      if (server == finished.end() || !knows(record, *server)) {
         return false;
       }
     }
@@ -467,7 +514,7 @@ class Explanation {
   // With a limit, a shutdown may return before all threads have left.
   bool ends_as(const State& s, const Call& call, const CallRecord* record) const {
     const int scan = scan_thread(program_);
-    const bool all_left = !s.worker.has_queued() && s.worker.running == 0 &&
+    const bool all_left = !s.worker.has_ready() && s.worker.running == 0 &&
                           s.at[scan].call == static_cast<int>(calls_[scan].size());
     if (record == nullptr) {
       return all_left;
@@ -516,57 +563,6 @@ class Explanation {
     return true;
   }
 
-  // What the caller does not know of may be missing from what it counts without the mutex:
-  // requests, and the list.
-  template <class Holds>
-  static bool counts(const std::vector<Request>& requests, int thread, int call,
-                     const CallRecord& record, std::size_t number, const Holds& holds) {
-    std::size_t all = 0, known = 0;
-    for (const auto& each : requests) {
-      if (holds(each)) {
-        ++all;
-        known += knows(record, thread, call, each.claim) ? 1 : 0;
-      }
-    }
-    return known <= number && number <= all;
-  }
-
-  static bool is_queue_size(const State& s, int thread, const CallRecord& record,
-                            std::size_t size) {
-    std::vector<Request> listed;
-    for (const auto stripe : s.inbox()) {
-      listed.push_back(Request{s.pushed[stripe], stripe, Submission::queued, 0});
-    }
-    const auto queued = s.worker.queued;
-    return size >= queued && counts(listed, thread, s.at[thread].call, record, size - queued,
-                                    [](const Request&) { return true; });
-  }
-
-  static bool is_snapshot(const State& s, int thread, const CallRecord& record) {
-    const auto& n = record.numbers;
-    const auto answered = [&](Submission answer, std::uint8_t number) {
-      return counts(s.made, thread, s.at[thread].call, record, number,
-                    [answer](const Request& each) { return each.answer == answer; });
-    };
-    const auto exact = protocol::snapshot_of(s);
-    for (int kind = 0; kind < static_cast<int>(CompactionOutcome::kind_count); ++kind) {
-      if (n[outcomes + kind] != exact.outcomes[static_cast<Kind>(kind)]) {
-        return false;
-      }
-    }
-    return answered(Submission::queued, n[queued]) &&
-           answered(Submission::coalesced, n[coalesced]) &&
-           answered(Submission::rerun_pending, n[rerun_pending]) &&
-           answered(Submission::rejected_unknown_stripe, n[rejected_unknown]) &&
-           answered(Submission::rejected_shutting_down, n[rejected_shutting_down]) &&
-           n[ended_done] == exact.episodes_done && n[ended_failed] == exact.episodes_failed &&
-           n[ended_cancelled] == exact.episodes_cancelled &&
-           n[ended_discarded] == exact.episodes_discarded &&
-           n[started] == exact.compactions_started && n[running] == exact.running &&
-           n[running_max] == exact.running_max && n[first_error] == s.worker.first_error &&
-           is_queue_size(s, thread, record, n[waiting]);
-  }
-
   // A compaction: the thread takes the mutex and the list, takes the stripe's requests, and runs
   // the job; then it gives up the word, and applies the outcome.
   bool compaction_step(State& s, int thread) {
@@ -580,7 +576,7 @@ class Explanation {
     }
     switch (at.phase++) {
       case 0:
-        if (!worker.has_queued()) {
+        if (!worker.has_ready()) {
           s.take_inbox();
         }
         s.holder = thread;
@@ -596,7 +592,10 @@ class Explanation {
         if (stripe.asked() && claims.empty()) {
           claims.push_back(Claim{thread, -1});  // the thread itself asks for the rest of its work
         }
-        return record.stopped == 0 || worker.stops_jobs();
+        // It is its own request that it has to have seen.
+        return record.stopped != 0
+                   ? worker.stops_jobs() || stripe.asked_to_stop
+                   : !(at.cancelled_itself && script_of(thread, at.compaction).looks);
       default:
         finish(s, thread, record.stripe);
         return true;
@@ -639,7 +638,8 @@ class Explanation {
     const auto before = stripe;
     worker.finish(stripe, kind, error);
     const auto end = protocol::end_since(before, stripe).value_or(EpisodeEnd::done);
-    s.finished[id].push_back(Finished{stripe.ended(), thread, at.compaction, end});
+    s.finished[id].push_back(Finished{ended_in_order(stripe), thread, at.compaction, end});
+    at.cancelled_itself = false;
     s.holder = nobody;
     ++at.compaction;
     at.phase = 0;

@@ -26,12 +26,14 @@ std::vector<T> some(std::initializer_list<int> percentages, const rc::Gen<T>& el
 
 // Each call so often as its weight says, in the order of `calls`; all requests of known stripes for
 // those that there are.
-rc::Gen<Call> any_call(const std::vector<int>& weights, std::uint32_t stripes) {
-  RC_ASSERT(weights.size() == std::size(calls));
+rc::Gen<Call> any_call(const std::vector<int>& weights, std::uint32_t stripes,
+                       const std::vector<int>& others = {}) {
+  RC_ASSERT(weights.size() + others.size() == std::size(calls) || others.empty());
   std::vector<Call> table;
-  for (std::size_t i = 0; i < std::size(calls); ++i) {
+  for (std::size_t i = 0; i < weights.size() + others.size(); ++i) {
     const auto& call = i < Program::stripe_limit ? calls[i % stripes] : calls[i];
-    table.insert(table.end(), static_cast<std::size_t>(weights[i]), call);
+    const int weight = i < weights.size() ? weights[i] : others[i - weights.size()];
+    table.insert(table.end(), static_cast<std::size_t>(weight), call);
   }
   return rc::gen::map(below(table.size()), [table](std::size_t index) { return table[index]; });
 }
@@ -45,16 +47,24 @@ const std::vector<int> of_job{       6, 6, 1, 1, 1,  1, 0, 1, 0, 0, 1, 0, 0, 0, 
 const std::vector<int> before_start{ 8, 5, 0, 0, 0,  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,   0, 0};
 const std::vector<int> at_the_end{   4, 2, 1, 1, 2, 12, 1, 2, 1, 0, 1, 2, 1, 0, 0, 0,   1, 0};
 const std::vector<int> of_waiter{    0, 0, 0, 0, 0,  6, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0,   0, 0};
+// ... and, in programs that hold stripes back:
+//                            cancel (1) await (l) remove (1) (l) restore (1) is_removed
+//                                                            pause (l) (0) (1) (0,l) resume (0) (1)
+const std::vector<int> also_of_thread{ 8, 2, 6, 2, 8, 2, 2, 6, 2, 1, 6, 2, 6, 2, 2,   3, 3, 1};
+const std::vector<int> also_of_job{    6, 2, 1, 0, 1, 1, 0, 3, 1, 1, 1, 0, 1, 0, 0,   0, 0, 0};
+const std::vector<int> also_before{    1, 0, 0, 0, 2, 1, 0, 1, 0, 0, 3, 0, 3, 1, 0,   0, 0, 0};
+const std::vector<int> also_at_end{    2, 1, 1, 0, 2, 1, 0, 3, 1, 1, 1, 0, 1, 0, 0,   1, 1, 1};
 // clang-format on
 
 // Of `ends`; twice what makes more of a program.
 constexpr int any_end[] = {0, 0, 0, 1, 2, 2, 3, 4, 5};
 
-rc::Gen<Compaction> any_compaction(std::uint32_t stripes) {
-  return rc::gen::exec([stripes] {
+rc::Gen<Compaction> any_compaction(std::uint32_t stripes, bool holds_back) {
+  return rc::gen::exec([stripes, holds_back] {
     Compaction compaction;
-    compaction.calls = some({35}, any_call(of_job, stripes));
-    compaction.looks = chance(15);
+    compaction.calls =
+        some({35}, any_call(of_job, stripes, holds_back ? also_of_job : std::vector<int>()));
+    compaction.looks = chance(holds_back ? 40 : 15);
     compaction.end = any_end[*below(std::size(any_end))];
     return compaction;
   });
@@ -67,7 +77,11 @@ rc::Gen<Program> any_program() {
     Program program;
     program.workers = chance(20) ? 2 : 1;
     program.stripes = chance(program.workers == 2 ? 60 : 25) ? 2 : 1;
-    const auto call = any_call(of_thread, program.stripes);
+    const bool holds_back = chance(40);
+    const auto also = [holds_back](const std::vector<int>& weights) {
+      return holds_back ? weights : std::vector<int>();
+    };
+    const auto call = any_call(of_thread, program.stripes, also(also_of_thread));
     program.threads.push_back(some({98, 80, 30}, call));
     program.threads.push_back(some({98, 80, 15}, call));
     if (chance(20)) {
@@ -80,18 +94,18 @@ rc::Gen<Program> any_program() {
       }
     }
     if (chance(8)) {
-      program.scan = some({90, 30}, any_call(of_job, program.stripes));
+      program.scan = some({90, 30}, any_call(of_job, program.stripes, also(also_of_job)));
     }
     if (chance(25)) {
-      program.before = some({80, 30}, any_call(before_start, program.stripes));
+      program.before = some({80, 30}, any_call(before_start, program.stripes, also(also_before)));
     }
     if (!chance(15)) {
       program.before.push_back(call_named("start"));
     }
-    program.after = some({60, 30}, any_call(at_the_end, program.stripes));
+    program.after = some({60, 30}, any_call(at_the_end, program.stripes, also(also_at_end)));
     for (std::uint32_t stripe = 0; stripe < program.stripes; ++stripe) {
       if (chance(55)) {
-        program.jobs[stripe] = some({90, 30}, any_compaction(program.stripes));
+        program.jobs[stripe] = some({90, 30}, any_compaction(program.stripes, holds_back));
       }
     }
     program.real_time = chance(20);

@@ -33,15 +33,19 @@ enum Number {
   rerun_pending,
   rejected_unknown,
   rejected_shutting_down,
+  rejected_removed,
   ended_done,
   ended_failed,
   ended_cancelled,
+  ended_removed,
   ended_discarded,
   started,
   outcomes,  // by CompactionOutcome::Kind
   running = outcomes + CompactionOutcome::kind_count,
   running_max,
   waiting,
+  held,
+  removed,
   first_error,
   number_count
 };
@@ -64,6 +68,22 @@ inline std::uint8_t number_of(const StripeIdle& answer) {
 inline IdleResult result_of(std::uint8_t answer) { return static_cast<IdleResult>(answer % 8); }
 inline std::optional<EpisodeEnd> last_end_of(std::uint8_t answer) {
   return answer < 8 ? std::nullopt : std::optional(static_cast<EpisodeEnd>(answer / 8 - 1));
+}
+
+// ... and `cancel`.
+inline std::uint8_t number_of(const CancelReport& report) {
+  return static_cast<std::uint8_t>(
+      static_cast<unsigned>(report.result) + (report.waited ? 4U : 0U) +
+      (report.rerun_pending ? 8U : 0U) + (report.running ? 16U : 0U) +
+      32U * (report.end ? 1U + static_cast<unsigned>(*report.end) : 0U));
+}
+inline CancelReport report_of(std::uint8_t answer) {
+  return CancelReport{
+      .result = static_cast<CancelReport::Result>(answer % 4),
+      .waited = (answer & 4U) != 0,
+      .rerun_pending = (answer & 8U) != 0,
+      .running = (answer & 16U) != 0,
+      .end = answer < 32 ? std::nullopt : std::optional(static_cast<EpisodeEnd>(answer / 32 - 1))};
 }
 
 struct CallRecord {

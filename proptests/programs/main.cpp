@@ -146,6 +146,7 @@ json nothing_yet() {
   return {{"programs", 0},
           {"programs_complete", 0},
           {"programs_nontrivial", 0},
+          {"programs_holding_back", 0},
           {"programs_real_time", 0},
           {"executions", 0},
           {"histories", 0},
@@ -170,6 +171,7 @@ void add(json& total, const Program& program, const json& result) {
   count("programs", 1);
   count("programs_complete", complete);
   count("programs_nontrivial", complete && program.non_trivial());
+  count("programs_holding_back", complete && program.kinds_of_holding_back() >= 2);
   count("programs_real_time", complete && program.real_time);
   count("executions", result["executions"]);
   count("histories", result["histories"]);
@@ -348,6 +350,24 @@ bool print_met(const json& answers) {
   return all;
 }
 
+// Whether the program fails by the policy or the planted fault, and on the worker as it is does
+// not.
+bool fails(const Options& options, const Policy& policy, const Program& program,
+           const model::Limits& limits) {
+  const auto& all = Policy::all();
+  const auto as_it_is = std::find_if(
+      all.begin(), all.end(), [](const Policy& each) { return each.name == Options().sync; });
+  const auto planted = std::exchange(planted_, Planted::none);
+  const auto right = judge_apart(program, *as_it_is, limits, options.seconds);
+  planted_ = planted;
+  const auto wrong = judge_apart(program, policy, limits, options.seconds);
+  if (wrong["failed"]) {
+    print_failure(program, wrong);
+  }
+  std::printf("as it is: %s\n", right["complete"] ? "complete" : "FAILED, OR NOT COMPLETE");
+  return right["complete"] && wrong["failed"];
+}
+
 int run_one(const Options& options, const Policy& policy, const std::string& text,
             const std::string& replay) {
   const auto program = Program::parse(text);
@@ -359,6 +379,9 @@ int run_one(const Options& options, const Policy& policy, const std::string& tex
   limits.minimize = true;
   limits.minimize_executions = options.budget;
   limits.replay = replay;
+  if (options.must_fail) {
+    return fails(options, policy, *program, limits) ? 0 : 1;
+  }
   const auto result = judge_apart(*program, policy, limits, options.seconds);
   if (result["failed"]) {
     print_failure(*program, result);
@@ -374,7 +397,7 @@ int run_one(const Options& options, const Policy& policy, const std::string& tex
 
 int run(int argc, char** argv) {
   Options options;
-  std::string json_file, text, replay;
+  std::string json_file, text, replay, planted = "none";
   CLI::App app{"Generated concurrent programs; see proptests/programs/README.md."};
   app.add_option("--programs", options.programs, "how many");
   app.add_option("--seed", options.seed, "of what is drawn");
@@ -384,6 +407,7 @@ int run(int argc, char** argv) {
   app.add_option("--seconds", options.seconds, "for one program");
   app.add_option("--json", json_file, "write the results to this file");
   app.add_option("--sync", options.sync, "a policy of model/worker/broken_sync.h");
+  app.add_option("--planted", planted, "a fault of held_back.h");
   app.add_flag("--must-fail", options.must_fail,
                "green if some program fails, and its replay line fails alike");
   app.add_flag("--no-shrink", options.no_shrink, "the first program that fails, as it was drawn");
@@ -393,6 +417,12 @@ int run(int argc, char** argv) {
   app.add_option("--program", text, "one program, as the text of another run gives it");
   app.add_option("--replay", replay, "one execution of it");
   CLI11_PARSE(app, argc, argv);
+  const auto fault = planted_named(planted);
+  if (!fault) {
+    std::fprintf(stderr, "no such fault\n");
+    return 2;
+  }
+  planted_ = *fault;
   const auto& policies = Policy::all();
   const auto policy = std::find_if(policies.begin(), policies.end(),
                                    [&](const Policy& each) { return options.sync == each.name; });
@@ -413,12 +443,14 @@ int run(int argc, char** argv) {
     }
   }
   const bool failed = !total["failed"].empty();
-  std::printf("%s: seed %" PRIu64
-              ", %s programs, %s complete, %s of them not trivial; %s executions, %s histories\n",
-              failed ? "failed" : "all explained", options.seed, total["programs"].dump().c_str(),
-              total["programs_complete"].dump().c_str(),
-              total["programs_nontrivial"].dump().c_str(), total["executions"].dump().c_str(),
-              total["histories"].dump().c_str());
+  std::printf(
+      "%s: seed %" PRIu64
+      ", %s programs, %s complete, %s of them not trivial, %s that hold stripes back in two "
+      "ways; %s executions, %s histories\n",
+      failed ? "failed" : "all explained", options.seed, total["programs"].dump().c_str(),
+      total["programs_complete"].dump().c_str(), total["programs_nontrivial"].dump().c_str(),
+      total["programs_holding_back"].dump().c_str(), total["executions"].dump().c_str(),
+      total["histories"].dump().c_str());
   const bool met = print_met(total["answers"]) || !options.meets_all;
   if (!json_file.empty()) {
     std::ofstream(json_file) << total.dump(1) << "\n";

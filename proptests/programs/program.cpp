@@ -1,6 +1,8 @@
 #include "program.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <set>
 #include <sstream>
 #include <utility>
 
@@ -23,6 +25,29 @@ bool ends_waits(const std::vector<Call>& sequence) {
     }
   }
   return false;
+}
+
+// A call that ends each pause of the thread that goes on, in the order in which they began; and no
+// other.
+std::vector<Call> missing_resumes(std::vector<Call>& sequence) {
+  std::vector<Call> open;
+  std::erase_if(sequence, [&](const Call& call) {
+    const auto ends = [&](const Call& pause) { return call.ends(pause); };
+    if (call.pauses()) {
+      open.push_back(call);
+    }
+    return call.resumes() && std::erase_if(open, ends) == 0;
+  });
+  std::vector<Call> result;
+  for (const auto& pause : open) {
+    const auto* const resume = std::find_if(std::begin(calls), std::end(calls),
+                                            [&](const Call& call) { return call.ends(pause); });
+    if (std::none_of(result.begin(), result.end(),
+                     [&](const Call& call) { return call.ends(pause); })) {
+      result.push_back(*resume);
+    }
+  }
+  return result;
 }
 
 void leave_out_waits(std::vector<Call>& sequence) {
@@ -172,6 +197,29 @@ bool Program::counts() const {
   return result;
 }
 
+int Program::kinds_of_holding_back() const {
+  std::set<Operation> kinds;
+  const auto add = [&kinds](const std::vector<Call>& sequence) {
+    for (const auto& call : sequence) {
+      if (call.holds_back() && !call.resumes()) {
+        kinds.insert(call.pauses()                                   ? Operation::pause
+                     : call.operation == Operation::cancel_and_await ? Operation::cancel
+                                                                     : call.operation);
+      }
+    }
+  };
+  add(before);
+  add(after);
+  add(scan);
+  std::for_each(threads.begin(), threads.end(), add);
+  for (const auto& of_stripe : jobs) {
+    for (const auto& compaction : of_stripe) {
+      add(compaction.calls);
+    }
+  }
+  return static_cast<int>(kinds.size());
+}
+
 bool Program::non_trivial() const {
   bool control = false;
   int requesters[stripe_limit] = {};
@@ -191,18 +239,42 @@ bool Program::non_trivial() const {
          std::max(requesters[0], requesters[1]) >= 2;
 }
 
+// In the thread that began them.
+void Program::make_pauses_end() {
+  for (auto& thread : threads) {
+    const auto missing = missing_resumes(thread);
+    thread.insert(thread.end(), missing.begin(), missing.end());
+  }
+  std::erase_if(before, [](const Call& call) { return call.resumes(); });
+  auto both = before;
+  both.insert(both.end(), after.begin(), after.end());
+  const auto missing = missing_resumes(both);
+  after.assign(both.begin() + static_cast<std::ptrdiff_t>(before.size()), both.end());
+  after.insert(after.end(), missing.begin(), missing.end());
+}
+
 void Program::make_finite() {
   if (refusals) {
     scan.clear();  // the thread's number would not tell whose it is
   }
+  const auto pauses = [](const std::vector<Call>& sequence) {
+    return std::any_of(sequence.begin(), sequence.end(),
+                       [](const Call& call) { return call.pauses(); });
+  };
+  if (pauses(before) || pauses(after) || std::any_of(threads.begin(), threads.end(), pauses)) {
+    // It could use up the timeout that a wait for what is paused needs.
+    scan.clear();
+  }
   if (overtakes) {
     after.clear();
+    std::erase_if(before, [](const Call& call) { return call.pauses() || call.resumes(); });
     for (std::size_t i = 0; i + 1 < threads.size(); ++i) {
       const auto wait = std::find_if(threads[i].begin(), threads[i].end(),
                                      [](const Call& call) { return call.can_be_overtaken(); });
       threads[i] = wait == threads[i].end() ? std::vector<Call>() : std::vector<Call>{*wait};
     }
   }
+  make_pauses_end();
   std::erase_if(threads, [](const auto& thread) { return thread.empty(); });
   // A job's calls are in the script of one compaction each, and the scripts end: no compaction goes
   // on for ever.

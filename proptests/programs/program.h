@@ -11,6 +11,8 @@
 // surprises (one spurious wake-up and one failing weak compare-exchange in an execution), refusals
 // (one thread may not be created), overtakes (the last thread destroys the worker once all others
 // are in a wait). `scan` is what the periodic scan calls the first time.
+//
+// What a thread has paused, it holds until it resumes it, at its end at the latest.
 
 #ifndef KSTONE_PROPTESTS_PROGRAMS_PROGRAM_H_
 #define KSTONE_PROPTESTS_PROGRAMS_PROGRAM_H_
@@ -34,7 +36,16 @@ enum class Operation {
   start,
   snapshot,
   queue_size,
-  is_running
+  is_running,
+  cancel,
+  cancel_and_await,
+  remove,
+  restore,
+  is_removed,
+  pause,
+  pause_stripe,  // pause(stripe)
+  resume,        // the end of `pause`
+  resume_stripe
 };
 
 struct Call {
@@ -51,6 +62,19 @@ struct Call {
   bool waits_for(std::uint32_t other) const {
     return operation == Operation::wait_idle || stripe == other;
   }
+  bool pauses() const {
+    return operation == Operation::pause || operation == Operation::pause_stripe;
+  }
+  bool resumes() const {
+    return operation == Operation::resume || operation == Operation::resume_stripe;
+  }
+  bool ends(const Call& pause) const {
+    return (operation == Operation::resume && pause.operation == Operation::pause) ||
+           (operation == Operation::resume_stripe && pause.operation == Operation::pause_stripe &&
+            stripe == pause.stripe);
+  }
+  // One of those that hold stripes back.
+  bool holds_back() const { return operation >= Operation::cancel; }
   bool can_be_overtaken() const { return is_wait() || operation == Operation::shutdown; }
   bool controls() const {
     return is_wait() || operation == Operation::shutdown || operation == Operation::start;
@@ -77,6 +101,24 @@ inline constexpr Call calls[] = {
     {"shutdown(cancel,limit)", Operation::shutdown, 0, ShutdownMode::cancel, true},
     {"snapshot", Operation::snapshot},
     {"request(unknown)", Operation::request, 9},
+    {"cancel(0)", Operation::cancel, 0},
+    {"cancel(1)", Operation::cancel, 1},
+    {"cancel(0,await)", Operation::cancel_and_await, 0},
+    {"cancel(0,limit)", Operation::cancel_and_await, 0, ShutdownMode::finish_running, true},
+    {"remove(0)", Operation::remove, 0},
+    {"remove(1)", Operation::remove, 1},
+    {"remove(0,limit)", Operation::remove, 0, ShutdownMode::finish_running, true},
+    {"restore(0)", Operation::restore, 0},
+    {"restore(1)", Operation::restore, 1},
+    {"is_removed(0)", Operation::is_removed, 0},
+    {"pause", Operation::pause},
+    {"pause(limit)", Operation::pause, 0, ShutdownMode::finish_running, true},
+    {"pause(0)", Operation::pause_stripe, 0},
+    {"pause(1)", Operation::pause_stripe, 1},
+    {"pause(0,limit)", Operation::pause_stripe, 0, ShutdownMode::finish_running, true},
+    {"resume", Operation::resume},
+    {"resume(0)", Operation::resume_stripe, 0},
+    {"resume(1)", Operation::resume_stripe, 1},
 };
 
 const Call& call_named(const std::string& name);  // of `calls`, one of which is called so
@@ -133,11 +175,17 @@ struct Program {
   // request the same stripe.
   bool non_trivial() const;
 
+  // How many of cancel, remove, restore, is_removed and pause it calls, wherever.
+  int kinds_of_holding_back() const;
+
   // Somebody asks how many stripes wait.
   bool counts() const;
 
   // Takes out what would let a program wait for ever although the worker does what it promises.
   void make_finite();
+
+ private:
+  void make_pauses_end();
 };
 
 }  // namespace kstone::programs

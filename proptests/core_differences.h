@@ -1,0 +1,253 @@
+// What the scheduling core must look like after each step of `core_steps.h`.
+
+#ifndef KSTONE_PROPTESTS_CORE_DIFFERENCES_H_
+#define KSTONE_PROPTESTS_CORE_DIFFERENCES_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <iterator>
+
+#include "../protocol/callers.h"
+#include "../protocol/invariants.h"
+#include "core_steps.h"
+
+namespace kstone::proptests {
+
+// The sentence that does not hold, or nullptr.
+#define KSTONE_MUST(condition) \
+  if (!(condition)) return #condition
+
+// Every observable of the core against the protocol, and the numbered invariants.
+inline const char* difference_of_worker(const Shell& expected, const SchedulingCore& core) {
+  const auto& worker = expected.worker;
+  KSTONE_MUST(core.closed() == worker.closed);
+  KSTONE_MUST(core.mode() == static_cast<ShutdownMode>(worker.mode));
+  KSTONE_MUST(core.can_take() == worker.has_ready());
+  KSTONE_MUST(core.running() == worker.running);
+  KSTONE_MUST(core.running_max() == worker.running_max);
+  KSTONE_MUST(core.first_error() == error_of_number(worker.first_error));
+
+  WorkerCounters sum;
+  std::uint32_t running = 0;
+  std::uint32_t waiting = 0;
+  for (const auto& stripe : expected.stripes) {
+    sum.queued += stripe.learnt_of(Submission::queued);
+    sum.coalesced += stripe.learnt_of(Submission::coalesced);
+    sum.rerun_pending += stripe.learnt_of(Submission::rerun_pending);
+    sum.episodes_opened += stripe.opened();
+    sum.episodes_done += stripe.ends_as(protocol::End::done);
+    sum.episodes_failed += stripe.ends_as(protocol::End::failed);
+    sum.episodes_cancelled += stripe.ends_as(protocol::End::cancelled);
+    sum.episodes_removed += stripe.ends_as(protocol::End::removed);
+    sum.rejected_removed += stripe.rejected;
+    sum.episodes_discarded += stripe.ends_as(protocol::End::discarded);
+    sum.compactions_started += stripe.started;
+    for (std::size_t kind = 0; kind < CompactionOutcome::kind_count; ++kind) {
+      sum.outcomes[static_cast<CompactionOutcome::Kind>(kind)] += stripe.outcomes[kind];
+    }
+    running += stripe.running;
+    waiting += stripe.waits();
+  }
+  const auto& counters = core.counters();
+  KSTONE_MUST(core.running() == running);  // C2
+  KSTONE_MUST(core.waiting() == waiting);
+  KSTONE_MUST(counters == sum);
+  const auto all_ended = counters.episodes_done + counters.episodes_failed +
+                         counters.episodes_cancelled + counters.episodes_removed +
+                         counters.episodes_discarded;
+  KSTONE_MUST(counters.episodes_opened == all_ended + core.alive());                         // C3
+  KSTONE_MUST(!core.closed() || core.mode() == ShutdownMode::drain || core.waiting() == 0);  // C5
+  return nullptr;
+}
+
+inline const char* difference_of_stripes(const Shell& expected, const SchedulingCore& core) {
+  using State = SchedulingCore::State;
+  std::uint64_t alive = 0;
+  for (std::uint32_t id = 0; id < expected.size.stripes; ++id) {
+    const auto& stripe = core.stripe(id);
+    const auto& like = expected.stripes[id];
+    KSTONE_MUST((stripe.state == State::queued) == like.queued);  // C1
+    KSTONE_MUST((stripe.state == State::held) == like.held);
+    KSTONE_MUST((stripe.state == State::running) == like.running);
+    KSTONE_MUST(stripe.rerun_owed == like.rerun_owed);
+    KSTONE_MUST(core.rerun_owed(id) == stripe.rerun_owed);
+    KSTONE_MUST(!stripe.rerun_owed || (stripe.state == State::running && core.closed() &&
+                                       core.mode() == ShutdownMode::drain));  // C4
+    KSTONE_MUST(stripe.discarded == like.discarded);
+    KSTONE_MUST(stripe.unfinished == like.unfinished);
+    KSTONE_MUST(stripe.under_way == like.word.under_way);
+    KSTONE_MUST(stripe.removed == like.word.removed);
+    KSTONE_MUST(stripe.paused == like.paused);
+    KSTONE_MUST(stripe.asked_to_stop == like.asked_to_stop);
+    KSTONE_MUST(core.is_held(id) == protocol::is_held(expected.worker, like));
+    KSTONE_MUST(stripe.ended == like.ended() - expected.ended_early[id]);
+    KSTONE_MUST(stripe.has_ended == (like.ended() != 0));
+    KSTONE_MUST(stripe.attempts == like.attempts);
+    KSTONE_MUST(core.alive_episodes(id, 0) == like.opened() - like.ended());
+    alive += core.alive_episodes(id, 0);
+  }
+  KSTONE_MUST(core.alive() == alive);
+  return nullptr;
+}
+
+// The last of the ends of each stripe.
+inline const char* difference_of_ends(const Shell& before, const Shell& expected,
+                                      const SchedulingCore& core) {
+  for (std::uint32_t id = 0; id < expected.size.stripes; ++id) {
+    const auto end = protocol::end_since(before.stripes[id], expected.stripes[id]);
+    KSTONE_MUST(!end || core.stripe(id).last_end == *end);
+  }
+  return nullptr;
+}
+
+// What callers were told against what a snapshot says of them, and what wait_idle waits for. Only
+// while the mutex can be free: not in the middle of closing.
+inline const char* difference_of_answers(const Shell& expected, const SchedulingCore& core) {
+  WorkerSnapshot snapshot;
+  core.fill(snapshot);
+  const std::uint64_t rejected = core.closed() ? 3 : 0;  // in each closed word
+  std::uint64_t told[3] = {};                            // by Submission
+  std::uint64_t alive = 0;
+  std::uint32_t held = 0;
+  std::uint32_t removed = 0;
+  for (std::uint32_t id = 0; id < expected.size.stripes; ++id) {
+    const auto& stripe = expected.stripes[id];
+    const auto requests = stripe.word.requests;
+    core.add_pending(id, requests + rejected, snapshot);
+    const auto not_ended = stripe.told_opened() - stripe.ended();
+    KSTONE_MUST(core.alive_episodes(id, requests) == not_ended);
+    KSTONE_MUST(core.closed() || core.can_adopt(id, requests) == expected.worker.may_adopt(stripe));
+    KSTONE_MUST(core.closed() || !stripe.waits() || requests != 0);
+    alive += not_ended;
+    held += protocol::is_held(expected.worker, stripe);
+    removed += stripe.word.removed;
+    std::transform(told, told + 3, stripe.told, told, std::plus<std::uint64_t>{});
+  }
+  KSTONE_MUST(snapshot.queued == told[0]);
+  KSTONE_MUST(snapshot.coalesced == told[1]);
+  KSTONE_MUST(snapshot.rerun_pending == told[2]);
+  KSTONE_MUST(snapshot.rejected_shutting_down == rejected * expected.size.stripes);
+  KSTONE_MUST(snapshot.rejected_removed == expected.told_removed);
+  KSTONE_MUST(snapshot.episodes_opened == told[0] + told[2]);
+  KSTONE_MUST(snapshot.episodes_alive == alive);
+  KSTONE_MUST(snapshot.held == held);
+  KSTONE_MUST(snapshot.removed == removed);
+  return nullptr;
+}
+
+// Puts the stripe, which is not queued, at the tail of the queue. *Requires* that the core is not
+// paused, and in a closed one that the stripe is not removed.
+inline void put_at_tail(SchedulingCore& core, std::uint32_t id) {
+  using State = SchedulingCore::State;
+  using Kind = CompactionOutcome::Kind;
+  const auto& stripe = core.stripe(id);
+  if (core.closed()) {
+    if (stripe.paused) {
+      core.close_stripe(id, 0);
+    }
+    const bool running = stripe.state == State::running;
+    core.close_stripe(id, running && core.rerun_owed(id) ? 0 : 1);
+    if (running) {
+      core.finish(id, Kind::done, true);
+    }
+    return;
+  }
+  const bool running = stripe.state == State::running;
+  if (running && !stripe.removed && !stripe.paused && !stripe.asked_to_stop) {
+    core.finish(id, Kind::more_work, false);
+    return;
+  }
+  if (running) {
+    core.finish(id, Kind::done, false);
+  }
+  if (stripe.removed) {
+    core.restore(id, 0);
+  }
+  const bool held = stripe.state == State::held;
+  core.resume(id);
+  if (!held) {
+    core.enqueue(id);
+  }
+}
+
+// What the core does not show, on a copy that is used up: both ends of its queue. One more stripe
+// joins the queue, then all of it is taken.
+inline const char* difference_of_queue(const Shell& expected, SchedulingCore core) {
+  using State = SchedulingCore::State;
+  const auto stripe_count = expected.size.stripes;
+  auto queue = expected.queue();
+  if (core.closed() && expected.worker.closing()) {
+    core.apply(ShutdownMode::drain);  // ends the pause of all, if there is one
+  } else if (!core.closed()) {
+    core.resume_all();
+  }
+  const auto can_join = [&](std::uint32_t id) {
+    return core.stripe(id).state != State::queued && !(core.closed() && core.stripe(id).removed);
+  };
+  std::uint32_t id = 0;
+  while (id < stripe_count && !can_join(id)) {
+    ++id;
+  }
+  if (id != stripe_count) {
+    put_at_tail(core, id);
+    queue.push_back(id);
+  }
+  if (id == stripe_count && core.can_take()) {
+    id = core.take().stripe_id;
+    KSTONE_MUST(id == queue.front());
+    queue.erase(queue.begin());
+    put_at_tail(core, id);
+    queue.push_back(id);
+  }
+  for (const auto next : queue) {
+    KSTONE_MUST(core.can_take());
+    KSTONE_MUST(core.take().stripe_id == next);
+  }
+  KSTONE_MUST(!core.can_take());
+  return nullptr;
+}
+
+// What must hold between a state and the next, once closing is over.
+inline const char* difference_of_step(const SchedulingCore& before, const SchedulingCore& after,
+                                      std::uint32_t stripe_count) {
+  using State = SchedulingCore::State;
+  for (std::uint32_t id = 0; id < stripe_count; ++id) {
+    const auto was = before.stripe(id).state;
+    const auto is = after.stripe(id).state;
+    // Together: a stripe starts once more at most.
+    KSTONE_MUST(was != State::idle || is == State::idle);  // C5
+    KSTONE_MUST(was != State::running || before.rerun_owed(id) || is != State::queued);
+    KSTONE_MUST(before.rerun_owed(id) || !after.rerun_owed(id));
+  }
+  KSTONE_MUST(after.mode() >= before.mode());
+  return nullptr;
+}
+
+// The first of these that is not as it should be, or nullptr.
+inline const char* difference(const Shell& before, const SchedulingCore& core_before,
+                              const Shell& expected, const SchedulingCore& core) {
+  const char* found = difference_of_worker(expected, core);
+  if (found == nullptr) {
+    found = difference_of_stripes(expected, core);
+  }
+  if (found == nullptr) {
+    found = difference_of_ends(before, expected, core);
+  }
+  if (found == nullptr && !expected.worker.closing()) {
+    found = difference_of_answers(expected, core);
+  }
+  if (found == nullptr && before.worker.applied) {
+    found = difference_of_step(core_before, core, expected.size.stripes);
+  }
+  if (found == nullptr) {
+    found = protocol::broken(expected);
+  }
+  return found == nullptr ? difference_of_queue(expected, core) : found;
+}
+
+#undef KSTONE_MUST
+
+}  // namespace kstone::proptests
+
+#endif  // KSTONE_PROPTESTS_CORE_DIFFERENCES_H_
