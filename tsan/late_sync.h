@@ -1,8 +1,12 @@
 // A policy whose requesters can be late: between a request's two steps, that on its stripe's word
 // and that on the control word, the thread does what it was told to do then.
 //
+// So can be whoever gives up what of a stripe has not begun, between its look at the word and the
+// exchange that empties it: then requests may come, which nothing but time lets.
+//
 // What it adds to the policy below: a look at a thread-local pointer before each compare-exchange,
-// and two relaxed counts of what only the mutex's holder does.
+// and at a number before each exchange, and two relaxed counts of what only the mutex's holder
+// does.
 //
 // Thread safety: as the policy below.
 
@@ -12,6 +16,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <thread>
 #include <type_traits>
 #include <utility>
 
@@ -22,6 +27,9 @@ namespace kstone::stress {
 // What the calling thread does before its next compare-exchange, once; null: nothing. Of a request,
 // that is the push.
 inline thread_local const std::function<void()>* before_push = nullptr;
+
+// How often the calling thread gives way before its next exchange.
+inline thread_local unsigned yields_before_exchange = 0;
 
 // Of all workers: stripes that were marked as under way, and nodes that came out of the inbox then.
 inline std::atomic<std::uint64_t> marks{0};
@@ -38,6 +46,12 @@ struct LateWord : Word {
       (*wait)();
     }
     return Word::compare_exchange_weak(expected, desired, success, failure);
+  }
+  std::uint64_t exchange(std::uint64_t value, std::memory_order order) noexcept {
+    for (auto left = std::exchange(yields_before_exchange, 0U); left != 0; --left) {
+      std::this_thread::yield();
+    }
+    return Word::exchange(value, order);
   }
   std::uint64_t fetch_add(std::uint64_t amount, std::memory_order order) noexcept {
     count_if(amount == detail::StripeWord::under_way_bit, marks);

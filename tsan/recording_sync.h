@@ -35,6 +35,11 @@ class VersionedWord {
     return seen(__atomic_load_n(&pair_, number(order)));
   }
 
+  // Before the word is shared: a value that it begins with, and no transition.
+  void store(std::uint64_t value, std::memory_order order) noexcept {
+    __atomic_store_n(&pair_, Pair{value}, number(order));
+  }
+
   std::uint64_t exchange(std::uint64_t value, std::memory_order order) noexcept {
     Pair before = __atomic_load_n(&pair_, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(&pair_, &before, next(before, value), true, number(order),
@@ -123,14 +128,22 @@ struct RecordingSync : ProductionSync {
 
    private:
     friend class condition_variable;
+    friend struct RecordingSync;
     void locked(Change after, bool in_time) {
+      if (!is_recorded_) {
+        return;
+      }
       add({Act::lock, 0, static_cast<std::uint32_t>(after), ++holds_, 0, in_time});
     }
     void unlocks(Change awaited) {
-      add({Act::unlock, 0, static_cast<std::uint32_t>(awaited), holds_, 0, 0});
+      if (is_recorded_) {
+        add({Act::unlock, 0, static_cast<std::uint32_t>(awaited), holds_, 0, 0});
+      }
     }
 
     std::uint64_t holds_ = 0;  // guarded by the mutex itself
+    // The worker's; not those of the stops of its threads. Set before it is shared.
+    mutable bool is_recorded_ = false;
   };
 
   class condition_variable : public ProductionSync::condition_variable {
@@ -147,17 +160,23 @@ struct RecordingSync : ProductionSync {
       return in_time;
     }
     void notify_one() noexcept {
-      add({Act::notify, 0, static_cast<std::uint32_t>(change_), 0, 0, 0});
+      notifies(0);
       ProductionSync::condition_variable::notify_one();
     }
     void notify_all() noexcept {
-      add({Act::notify, 0, static_cast<std::uint32_t>(change_), 0, 0, 1});
+      notifies(1);
       ProductionSync::condition_variable::notify_all();
     }
 
    private:
     friend struct RecordingSync;
-    mutable Change change_ = Change::none;
+    void notifies(std::uint64_t all) noexcept {
+      if (change_ != Change::none) {
+        add({Act::notify, 0, static_cast<std::uint32_t>(change_), 0, 0, all});
+      }
+    }
+
+    mutable Change change_ = Change::none;  // of the worker's; else none
   };
 
   class semaphore : public ProductionSync::semaphore {
@@ -226,7 +245,10 @@ struct RecordingSync : ProductionSync {
     } else if constexpr (std::is_base_of_v<condition_variable, Object>) {
       object.condition_variable::change_ = is("episode_ended") ? Change::episode_ended
                                            : is("thread_left") ? Change::thread_left
-                                                               : Change::closed;
+                                           : is("closed")      ? Change::closed
+                                                               : Change::none;
+    } else if constexpr (std::is_base_of_v<mutex, Object>) {
+      object.mutex::is_recorded_ = is("mutex");
     }
   }
 };

@@ -44,6 +44,10 @@ bool ended(const Thread& thread) {
 Replay::Replay(const Setting& setting, const std::vector<const Log*>& logs)
     : setting_(setting), words_(setting.stripes), state_(static_cast<int>(setting.stripes)) {
   state_.worker.enabled = setting.enabled;
+  for (std::uint32_t id = 0; setting.all_removed && id < setting.stripes; ++id) {
+    state_.stripes[id].word.remove();
+    words_[id].begins_with(protocol::bits_of(state_.stripes[id].word));
+  }
   for (const auto* log : logs) {
     add_thread(*log, "caller " + std::to_string(threads_.size()));
   }
@@ -184,6 +188,10 @@ protocol::Stripe<std::uint64_t, bool>& Replay::see_word(std::uint32_t id, std::u
   const auto word = protocol::stripe_word_of(bits);
   require(word.under_way == stripe.word.under_way,
           "a word says otherwise whether its node is under way than it must");
+  require(word.removed == stripe.word.removed,
+          "a word says otherwise whether its stripe is removed than it must");
+  require(word.running == stripe.word.running && word.closed == stripe.word.closed,
+          "a word says otherwise whether its stripe runs, or is closed, than it must");
   stripe.word = word;
   return stripe;
 }
@@ -247,6 +255,8 @@ bool Replay::of_call(Thread& thread, const Event& event) {
           Frame{.call = static_cast<Call>(event.detail), .argument = event.after});
       if (thread.frames.back().call == Call::queue_compaction) {
         request(thread, thread.frames.back());
+      } else {
+        refuse_unknown_stripe(thread.frames.back());
       }
       return true;
     case Act::call_end:
@@ -267,6 +277,45 @@ bool Replay::of_call(Thread& thread, const Event& event) {
       return true;
     default:
       return false;
+  }
+}
+
+// No such call takes the mutex.
+void Replay::refuse_unknown_stripe(Frame& frame) const {
+  const auto is_unknown = [this](std::uint64_t stripe) { return stripe >= setting_.stripes; };
+  const auto refuse_if = [&frame](bool unknown, auto answer) {
+    if (unknown) {
+      frame.answer = static_cast<std::uint64_t>(answer);
+      frame.at = At::finished;
+    }
+  };
+  const StripeArgument argument(frame.argument);
+  switch (frame.call) {
+    case Call::wait_stripe:
+      refuse_if(is_unknown(argument.stripe()), IdleResult::unknown_stripe);
+      return;
+    case Call::cancel:
+      refuse_if(is_unknown(frame.argument), CancelReport::Result::unknown_stripe);
+      return;
+    case Call::cancel_within:
+      refuse_if(is_unknown(argument.stripe()), CancelReport::Result::unknown_stripe);
+      return;
+    case Call::remove:
+      refuse_if(is_unknown(argument.stripe()), RemoveResult::unknown_stripe);
+      return;
+    case Call::restore:
+      refuse_if(is_unknown(frame.argument), RestoreResult::unknown_stripe);
+      return;
+    case Call::is_removed:
+      refuse_if(is_unknown(frame.argument), false);
+      return;
+    case Call::pause: {
+      const auto stripe = PauseArgument(frame.argument).stripe();
+      refuse_if(stripe && is_unknown(*stripe), PauseResult::unknown_stripe);
+      return;
+    }
+    default:
+      return;
   }
 }
 
@@ -434,8 +483,9 @@ void Replay::check_end() const {
   require(destroyed_ && callers_.joined && state_.worker.closed, "the worker was not destroyed");
   require(std::all_of(state_.stripes.begin(), state_.stripes.end(),
                       [](const auto& stripe) { return stripe.opened() == stripe.ended(); }) &&
-              state_.worker.running == 0 && !state_.worker.has_queued(),
+              state_.worker.running == 0 && state_.worker.queued == 0,
           "an episode is alive after the end");
+  require(pauses_.empty(), "a pause outlives the worker");
   require(thread_ends_ == threads_started_, "a thread did not end");
   require(steps_.claims() + tokens_at_end_ == tokens_,
           "sleepers claimed and tokens posted are not as many");

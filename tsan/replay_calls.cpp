@@ -25,6 +25,8 @@ void check_snapshot(WorkerSnapshot expected, const WorkerSnapshot& given) {
   require(
       expected.episodes_alive == given.episodes_alive && expected.queue_size == given.queue_size,
       "the snapshot's living episodes or waiting stripes are not the protocol's");
+  require(expected.held == given.held && expected.removed == given.removed,
+          "the snapshot's held or removed stripes are not the protocol's");
   require(expected.running == given.running && expected.running_max == given.running_max &&
               expected.worker_threads == given.worker_threads &&
               expected.waiting_callers == given.waiting_callers &&
@@ -58,8 +60,7 @@ void Replay::call(Thread& thread, Frame& frame) {
     case Call::queue_compaction:
       illegal("a request takes the mutex");
     case Call::queue_size:
-      see_waiting(thread);
-      frame.answer = protocol::queue_size(worker);
+      frame.answer = see_waiting(thread);
       finish_call(thread, frame);
       return;
     case Call::is_running:
@@ -75,6 +76,26 @@ void Replay::call(Thread& thread, Frame& frame) {
     case Call::wait_idle:
     case Call::wait_stripe:
       wait_idle(thread, frame);
+      return;
+    case Call::cancel:
+    case Call::cancel_within:
+      cancel(thread, frame);
+      return;
+    case Call::remove:
+      remove(thread, frame);
+      return;
+    case Call::restore:
+      restore(thread, frame);
+      return;
+    case Call::is_removed:
+      frame.answer = state_.stripes[frame.argument].word.removed;
+      finish_call(thread, frame);
+      return;
+    case Call::pause:
+      pause(thread, frame);
+      return;
+    case Call::resume:
+      resume(thread, frame);
       return;
     case Call::shutdown:
     case Call::destroy:
@@ -114,11 +135,16 @@ bool Replay::logs(Thread& thread, Frame& frame) {
 }
 
 void Replay::snapshot(Thread& thread, Frame& frame) {
-  see_waiting(thread);
+  const auto waiting = see_waiting(thread);
   for (std::uint32_t id = 0; id < setting_.stripes; ++id) {
     load_word(thread, id);
   }
   frame.snapshot = protocol::snapshot_of(state_);
+  frame.snapshot.queue_size = waiting;
+  for (const auto& stripe : state_.stripes) {
+    frame.snapshot.held += protocol::is_held(state_.worker, stripe) ? 1U : 0U;
+    frame.snapshot.removed += stripe.word.removed ? 1U : 0U;
+  }
   frame.snapshot.waiting_callers = static_cast<std::uint32_t>(callers_.waiting + callers_.stopping);
   frame.snapshot.first_error = first_error();
   finish_call(thread, frame);
@@ -140,6 +166,9 @@ void Replay::start(Thread& thread, Frame& frame) {
     state_.worker.start(threads);
   }
   const bool scan_missing = threads != 0 && setting_.has_scan && !callers_.scan_alive;
+  if (scan_missing) {
+    tell_of_end(thread);  // who waits for a scan
+  }
   frame.lines = !setting_.has_sink ? 0 : scan_missing ? 2 : 1;
   unlock(thread);
   frame.at = frame.lines != 0 ? At::logs : At::finished;
@@ -179,11 +208,14 @@ void Replay::wait_idle(Thread& thread, Frame& frame) {
     if (frame.at == At::warns) {
       leave_wait(thread);
     }
-    begin_wait(thread, frame);
+    if (frame.at == At::awaits_scan || begin_wait(thread, frame)) {
+      begin_goals(thread, frame);
+    }
   }
 }
 
-void Replay::begin_wait(Thread& thread, Frame& frame) {
+// True if it goes on to wait.
+bool Replay::begin_wait(Thread& thread, Frame& frame) {
   if (setting_.has_sink && state_.worker.enabled && !warned_before_start_ &&
       state_.worker.may_start() && !on_own_thread(thread)) {
     warned_before_start_ = true;
@@ -191,15 +223,40 @@ void Replay::begin_wait(Thread& thread, Frame& frame) {
     frame.lines = 1;
     frame.at = At::warns;
     unlock(thread);
-    return;
+    return false;
   }
   frame.answer = protocol::first_answer_of_wait(state_.worker, on_own_thread(thread));
   if (frame.answer != protocol::still_waits<std::uint64_t>) {
     finish_call(thread, frame);
+    return false;
+  }
+  return true;
+}
+
+// Of all stripes: the first scan, and one that is under way. True once they have returned.
+bool Replay::await_scan(Thread& thread, Frame& frame) {
+  if (frame.call != Call::wait_idle || !setting_.has_scan || !setting_.enabled) {
+    return true;
+  }
+  if (frame.at != At::awaits_scan) {
+    frame.scans = std::max<std::uint64_t>(scans_begun_, 1);
+  }
+  const bool closed = state_.worker.closed;
+  const auto done = await(thread, frame, At::awaits_scan, closed || has_scanned(frame.scans));
+  if (!done || (*done && !closed)) {
+    return done.has_value();
+  }
+  frame.answer = static_cast<std::uint64_t>(closed ? IdleResult::shut_down : IdleResult::timed_out);
+  finish_call(thread, frame);
+  return false;
+}
+
+void Replay::begin_goals(Thread& thread, Frame& frame) {
+  if (!await_scan(thread, frame)) {
     return;
   }
   const bool one = frame.call == Call::wait_stripe;
-  const auto first = one ? static_cast<std::uint32_t>(frame.argument) : 0;
+  const auto first = one ? StripeArgument(frame.argument).stripe() : 0;
   const auto last = one ? first + 1 : setting_.stripes;
   adopt(thread, first, last, [&](std::uint32_t id) {
     const auto& stripe = state_.stripes[id];
@@ -216,21 +273,30 @@ void Replay::begin_wait(Thread& thread, Frame& frame) {
   }
   ++callers_.waiting;
   frame.at = At::waits;
+  in_time_ = true;  // whatever it has waited for before
   go_on_waiting(thread, frame);
 }
 
 // The goals one after the other, each with a wait of its own.
 void Replay::go_on_waiting(Thread& thread, Frame& frame) {
-  auto answer = static_cast<std::uint64_t>(IdleResult::idle);
-  for (bool in_time = in_time_; frame.goal < frame.goals.size(); in_time = true) {
-    const auto& [id, goal] = frame.goals[frame.goal];
-    answer = protocol::answer_of_wait(state_.worker, protocol::reached(state_.stripes[id], goal),
-                                      in_time);
-    if (answer != static_cast<std::uint64_t>(IdleResult::idle)) {
+  const bool limited = frame.call == Call::wait_stripe ? StripeArgument(frame.argument).has_limit()
+                                                       : frame.argument != 0;
+  bool held = false;
+  auto next = frame.goal;
+  for (; next < frame.goals.size(); ++next) {
+    const auto& [id, goal] = frame.goals[next];
+    const auto& stripe = state_.stripes[id];
+    if (protocol::reached(stripe, goal)) {
+      frame.goal += next == frame.goal ? 1 : 0;
+    } else if (!limited && protocol::is_held(state_.worker, stripe)) {
+      held = true;
+    } else {
       break;
     }
-    ++frame.goal;
   }
+  const bool waits = next != frame.goals.size();
+  const auto answer =
+      protocol::answer_of_wait(state_.worker, !waits && !held, !waits && held, in_time_);
   if (answer == protocol::still_waits<std::uint64_t>) {
     unlock(thread, Change::episode_ended);
     return;
@@ -241,6 +307,22 @@ void Replay::go_on_waiting(Thread& thread, Frame& frame) {
   }
   leave_wait(thread);
   finish_call(thread, frame);
+}
+
+// A wait for one thing, which `at` names. Whether that is `done`, once it is or the time is over;
+// none: it waits on.
+std::optional<bool> Replay::await(Thread& thread, Frame& frame, At at, bool done) {
+  const bool waits = frame.at == at;
+  if (!done && (!waits || in_time_)) {
+    callers_.waiting += waits ? 0U : 1U;
+    frame.at = at;
+    unlock(thread, Change::episode_ended);
+    return std::nullopt;
+  }
+  if (waits) {
+    leave_wait(thread);
+  }
+  return done;
 }
 
 void Replay::leave_wait(Thread& thread) {
@@ -282,6 +364,8 @@ void Replay::shutdown(Thread& thread, Frame& frame) {
       await_callers(thread, frame);
       return;
     case At::warns:
+    case At::awaits_scan:
+    case At::awaits_compaction:
     case At::finished:
       illegal("the mutex is taken once more after the call was over");
   }
@@ -291,6 +375,7 @@ void Replay::enter(Thread& thread, Frame& frame) {
   const bool own = on_own_thread(thread);
   if (frame.call == Call::destroy) {
     require(!own, "the worker is destroyed by itself");
+    require(pauses_.empty(), "the worker is destroyed under a pause");
     unlock(thread);
     frame.at = At::entry_of_destructor;
   } else if (own) {

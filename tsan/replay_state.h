@@ -4,6 +4,8 @@
 #ifndef KSTONE_TSAN_REPLAY_STATE_H_
 #define KSTONE_TSAN_REPLAY_STATE_H_
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +34,8 @@ struct Frame {
     has_woken,
     warns,
     waits,
+    awaits_scan,
+    awaits_compaction,
     has_joined,
     logs,
     is_over,
@@ -45,8 +49,10 @@ struct Frame {
   bool noted = false;        // as a thread that a sink runs on
   bool joins = false;
   std::vector<std::pair<std::uint32_t, std::uint64_t>> goals = {};  // of stripes
-  std::optional<EpisodeEnd> last_end = {};  // of Call::wait_stripe, once its goal is reached
+  std::optional<EpisodeEnd> last_end = {};  // of one goal, once it is reached
   std::size_t goal = 0;
+  std::uint64_t scans = 0;  // that it waits for
+  CancelReport cancelled = {};
   WorkerSnapshot snapshot = {};
   ShutdownReport report = {};
 };
@@ -114,6 +120,7 @@ class Replay {
   void outside(Thread& thread, const Event& event);
   bool of_call(Thread& thread, const Event& event);
   bool of_engine(Thread& thread, const Event& event);
+  void refuse_unknown_stripe(Frame& frame) const;
   void post(Thread& thread);
   void own_step(Thread& thread, const Event& event);
   void request(Thread& thread, Frame& frame);
@@ -135,7 +142,7 @@ class Replay {
   void compact(Thread& thread);
   void claim_sleeper(Thread& thread);
   void finish(Thread& thread);
-  void note_end(std::uint32_t id, EpisodeEnd end);
+  void note_end(std::uint32_t id, const protocol::Stripe<std::uint64_t, bool>& before);
   void tell_of_end(Thread& thread);
   void release(Thread& thread);
   void leave(Thread& thread);
@@ -144,7 +151,7 @@ class Replay {
   void adopt(Thread& thread, std::uint32_t first, std::uint32_t last,
              const std::function<void(std::uint32_t)>& see);
   void take_over(Thread& thread, std::uint32_t id);
-  void see_waiting(Thread& thread);
+  std::uint64_t see_waiting(Thread& thread);
 
   // -- replay_calls.cpp: calls, with the mutex, and their answers
   // ----------------------------------
@@ -159,8 +166,11 @@ class Replay {
   std::uint32_t start_threads(Thread& thread);
   bool start_thread(Thread& thread, Role role);
   void wait_idle(Thread& thread, Frame& frame);
-  void begin_wait(Thread& thread, Frame& frame);
+  bool begin_wait(Thread& thread, Frame& frame);
+  void begin_goals(Thread& thread, Frame& frame);
   void go_on_waiting(Thread& thread, Frame& frame);
+  bool await_scan(Thread& thread, Frame& frame);
+  std::optional<bool> await(Thread& thread, Frame& frame, At at, bool done);
   void shutdown(Thread& thread, Frame& frame);
   void enter(Thread& thread, Frame& frame);
   void stop(Thread& thread, Frame& frame);
@@ -170,6 +180,29 @@ class Replay {
   void await_callers(Thread& thread, Frame& frame);
   const std::string& first_error() const { return errors_[state_.worker.first_error]; }
   void check_answer(const Thread& thread, const Frame& frame, std::uint64_t answer) const;
+
+  // -- replay_holding.cpp: what is given up, or held back, with the mutex
+  // -----------------------
+
+  struct Pause {
+    std::optional<std::uint32_t> stripe;
+    bool forgotten = false;
+  };
+
+  void cancel(Thread& thread, Frame& frame);
+  void remove(Thread& thread, Frame& frame);
+  bool begin_removal(Thread& thread, Frame& frame);
+  void restore(Thread& thread, Frame& frame);
+  CancelReport withdraw(Thread& thread, std::uint32_t id, protocol::End end);
+  const Event* empty_word(Thread& thread, std::uint32_t id, bool removes);
+  void mark(Thread& thread, std::uint32_t id, const char* otherwise);
+  void await_compaction_of(Frame& frame, std::uint32_t id);
+  bool is_over(const Frame& frame) const;
+  bool has_scanned(std::uint64_t count) const;
+  void pause(Thread& thread, Frame& frame);
+  bool begin_pause(Thread& thread, Frame& frame);
+  void resume(Thread& thread, Frame& frame);
+  bool leave_pause(std::uint32_t number);
 
   Setting setting_;
   std::unordered_map<std::uint32_t, EpisodeEnd> last_ends_;  // of each stripe's latest episode
@@ -188,6 +221,9 @@ class Replay {
   // The worker. Its words are, in each step, as the acting thread has recorded them.
   protocol::State<std::uint64_t, bool> state_;
   protocol::Callers<std::uint64_t, bool> callers_;
+  std::map<std::uint32_t, Pause> pauses_;
+  std::uint64_t scans_begun_ = 0;
+  std::uint64_t scans_ended_ = 0;
   bool warned_before_start_ = false;
   std::vector<std::string> errors_ = {""};  // by the protocol's numbers
   bool destroyed_ = false;

@@ -2,16 +2,9 @@
 
 #include "replay_state.h"
 
+#include <algorithm>
+
 namespace kstone::trace {
-
-namespace {
-
-// That the step just taken made of the word what is recorded.
-void require_made(const StripeWord& word, const Event& event, const char* otherwise) {
-  require(protocol::bits_of(word) == event.after, otherwise);
-}
-
-}  // namespace
 
 void Replay::work(Thread& thread) {
   if (thread.phase == Phase::ran) {
@@ -26,7 +19,7 @@ void Replay::work(Thread& thread) {
             "a worker thread takes the mutex out of turn");
   }
   auto& worker = state_.worker;
-  while (!worker.has_queued()) {
+  while (!worker.has_ready()) {
     admit(thread);
     if (worker.may_leave()) {
       leave(thread);
@@ -118,7 +111,7 @@ void Replay::compact(Thread& thread) {
   }
   thread.stripe = id;
   thread.owed_tokens = 0;
-  if (worker.has_queued()) {
+  if (worker.has_ready()) {
     claim_sleeper(thread);
   }
   unlock(thread);
@@ -156,18 +149,21 @@ void Replay::finish(Thread& thread) {
   require(state_.worker.may_finish(stripe), "a compaction ends that does not run");
   const auto before = stripe;
   state_.worker.finish(stripe, thread.outcome, error);
-  if (const auto end = protocol::end_since(before, stripe)) {
-    note_end(thread.stripe, *end);
-  }
+  note_end(thread.stripe, before);
 }
 
-// Who waits for this stripe, and for this episode, learns of it.
-void Replay::note_end(std::uint32_t id, EpisodeEnd end) {
-  last_ends_[id] = end;
+// If an episode has ended: who waits for this stripe, and whose goal that reaches, learns of it.
+void Replay::note_end(std::uint32_t id, const protocol::Stripe<std::uint64_t, bool>& before) {
+  const auto& stripe = state_.stripes[id];
+  const auto end = protocol::end_since(before, stripe);
+  if (!end) {
+    return;
+  }
+  last_ends_[id] = *end;
   for (const auto& thread : threads_) {
     for (auto& frame : thread->frames) {
-      if (frame.call == Call::wait_stripe && frame.at == Frame::At::waits && frame.argument == id &&
-          frame.goals.front().second == state_.stripes[id].ended()) {
+      if (frame.goals.size() == 1 && frame.goals.front().first == id && !frame.last_end &&
+          protocol::reached(stripe, frame.goals.front().second)) {
         frame.last_end = end;
       }
     }
@@ -218,10 +214,7 @@ void Replay::leave(Thread& thread) {
   }
   thread.owed_tokens = 0;
   if (thread.unwound) {
-    // It tells of its compaction's end once it has left.
-    if (thread.role == Role::worker) {
-      tell_of_end(thread);
-    }
+    tell_of_end(thread);  // of its compaction, and that it will not return
     claim_sleeper(thread);
   }
   unlock(thread);
@@ -232,11 +225,16 @@ void Replay::scan(Thread& thread) {
   const bool due = thread.phase == Phase::begins || !in_time_;
   require(thread.phase == Phase::begins || thread.phase == Phase::waits,
           "the scan's thread takes the mutex out of turn");
+  if (thread.has_scanned) {
+    scans_ended_ = scans_begun_;
+    tell_of_end(thread);
+  }
   switch (static_cast<protocol::Scan>(protocol::scan_after(state_.worker, due))) {
     case protocol::Scan::leaves:
       leave(thread);
       return;
     case protocol::Scan::scans:
+      ++scans_begun_;
       unlock(thread);
       thread.phase = Phase::scans;
       return;
@@ -277,7 +275,9 @@ void Replay::adopt(Thread& thread, std::uint32_t first, std::uint32_t last,
       admit_for_others(thread);
       if (state_.worker.may_adopt(stripe)) {
         take_over(thread, id);
-        wake_another(thread);
+        if (state_.worker.has_ready()) {
+          wake_another(thread);
+        }
       }
     }
     if (see) {
@@ -303,14 +303,19 @@ void Replay::take_over(Thread& thread, std::uint32_t id) {
 }
 
 // Who counts the stripes that wait lets nodes arrive that come late, since these are no stripes.
-void Replay::see_waiting(Thread& thread) {
-  if (std::any_of(state_.stripes.begin(), state_.stripes.end(),
-                  [](const auto& stripe) { return stripe.word.under_way; })) {
+// One that comes just now is counted.
+std::uint64_t Replay::see_waiting(Thread& thread) {
+  // Nodes that come late are no stripes: then only what was in the inbox counts with the queue.
+  const bool late = std::any_of(state_.stripes.begin(), state_.stripes.end(),
+                                [](const auto& stripe) { return stripe.word.under_way; });
+  if (late) {
     admit_for_others(thread);
+  } else {
+    state_.worker.control = load_control(thread);
   }
-  auto& worker = state_.worker;
-  worker.control = load_control(thread);
-  worker.arriving = worker.control.length;  // a late one that comes just now is counted
+  const auto waiting = std::count_if(state_.stripes.begin(), state_.stripes.end(),
+                                     [](const auto& stripe) { return stripe.waits(); });
+  return static_cast<std::uint64_t>(waiting) + (late ? 0 : state_.worker.control.length);
 }
 
 }  // namespace kstone::trace

@@ -15,7 +15,7 @@ void Chain::add(const Event& event) {
 }
 
 void Chain::check() const {
-  std::uint64_t value = 0;
+  std::uint64_t value = first_;
   for (const auto* transition : transitions_) {
     require(transition != nullptr, "a transition of a word is missing");
     require(transition->before == value,
@@ -26,7 +26,7 @@ void Chain::check() const {
 
 std::uint64_t Chain::value(std::uint64_t version) const {
   require(version <= transitions_.size(), "a load of a value that the word never had");
-  return version == 0 ? 0 : transitions_[version - 1]->after;
+  return version == 0 ? first_ : transitions_[version - 1]->after;
 }
 
 void Chain::seen_by_holder(std::uint64_t version) {

@@ -28,9 +28,15 @@ inline void require(bool holds, const char* text) {
   }
 }
 
+// That the step just taken made of the word what is recorded.
+inline void require_made(const StripeWord& word, const Event& event, const char* otherwise) {
+  require(protocol::bits_of(word) == event.after, otherwise);
+}
+
 // The transitions of one word; the n-th is version n.
 class Chain {
  public:
+  void begins_with(std::uint64_t value) { first_ = value; }
   void add(const Event& event);
   // Each begins where the one before it ended, and none is missing.
   void check() const;
@@ -45,6 +51,7 @@ class Chain {
 
  private:
   std::vector<const Event*> transitions_;
+  std::uint64_t first_ = 0;
   std::uint64_t newest_seen_ = 0;
 };
 

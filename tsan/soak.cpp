@@ -4,9 +4,10 @@
 //   kstone_soak [--seconds N] [--seed N] [--summary FILE] [--plant FAULT]
 //
 // It is a row of lives: each opens the database, starts a worker of another size, writes, requests,
-// waits, looks, breaks the disk and mends it, has jobs that throw, and shuts down in some mode. All
-// the time a thread holds the worker to its laws. After each life the accounts must agree, every
-// key must be in the next one, and memory and threads must be no more than they were.
+// waits, looks, cancels, pauses, removes and restores stripes, breaks the disk and mends it, has
+// jobs that throw, and shuts down in some mode. All the time a thread holds the worker to its laws.
+// After each life the accounts must agree, every key must be in the next one, and memory and
+// threads must be no more than they were.
 //
 // It must have done something, too: a run without compactions, looks or verified keys fails, and
 // one of fifty lives or more in which no disk failed a compaction.
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -33,6 +35,7 @@
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
 #include <random>
 #include <string>
@@ -51,6 +54,10 @@ namespace {
 using kstone::BackgroundWorker;
 using kstone::CompactionConfig;
 using kstone::CompactionOutcome;
+using kstone::Limit;
+using kstone::PauseResult;
+using kstone::RemoveResult;
+using kstone::RestoreResult;
 using kstone::ShutdownMode;
 using kstone::WorkerSnapshot;
 using kstone::compact::DemoDatabase;
@@ -102,6 +109,9 @@ struct Totals {
   std::atomic<std::uint64_t> deletes{0};
   std::atomic<std::uint64_t> writes_refused{0};
   std::atomic<std::uint64_t> looks{0};
+  std::atomic<std::uint64_t> cancels{0};  // that found something
+  std::atomic<std::uint64_t> pauses{0};
+  std::atomic<std::uint64_t> removals{0};
   std::uint64_t lives = 0;
   std::uint64_t requests = 0;
   std::uint64_t compactions = 0;
@@ -149,6 +159,7 @@ class Life {
         compactor_(&database_.db(), database_.stripes(), config_, 1ULL << 20),
         worker_(config_, {}, stripes,
                 [this, compact = compactor_.job()](kstone::CompactionContext& context) {
+                  ++begun_[context.stripe_id()];
                   if (++jobs_ % 97 == 0) {
                     ++thrown_;
                     throw context.stripe_id();
@@ -178,6 +189,7 @@ class Life {
       thread(&Life::write);
       thread(&Life::request);
       thread(&Life::request);
+      thread(&Life::hold_back);
     }
     thread(&Life::look);
     break_and_mend(time);
@@ -220,11 +232,11 @@ class Life {
   void request(Random& own) {
     const auto stripe = static_cast<std::uint32_t>(own() % (stripes + 1));
     const auto answer = worker_.queue_compaction(stripe);
-    problems_.require(
-        stripe == stripes
-            ? answer == kstone::Submission::rejected_unknown_stripe
-            : accepted(answer) || (answer == kstone::Submission::rejected_shutting_down && ended_),
-        "a request was answered " + std::string(to_string(answer)));
+    problems_.require(stripe == stripes
+                          ? answer == kstone::Submission::rejected_unknown_stripe
+                          : accepted(answer) || answer == kstone::Submission::rejected_removed ||
+                                (answer == kstone::Submission::rejected_shutting_down && ended_),
+                      "a request was answered " + std::string(to_string(answer)));
     if (own() % 64 == 0) {
       const auto idle = worker_.wait_idle(std::chrono::milliseconds(own() % 20));
       problems_.require(idle == kstone::IdleResult::idle || idle == kstone::IdleResult::timed_out ||
@@ -232,6 +244,67 @@ class Life {
                         "wait_idle answered " + std::string(to_string(idle)));
     }
     pause(own, 4000);
+  }
+
+  // The only thread that removes, so no more than one stripe is removed at a time.
+  void hold_back(Random& own) {
+    const auto stripe = static_cast<std::uint32_t>(own() % stripes);
+    const auto limit = own() % 2 == 0 ? Limit() : Limit(std::chrono::milliseconds(own() % 20));
+    switch (own() % 4) {
+      case 0: {
+        const auto report = worker_.cancel(stripe, limit);
+        totals_.cancels += report.waited || report.running ? 1U : 0U;
+        break;
+      }
+      case 1:
+        remove(own, stripe, limit);
+        break;
+      case 2:
+        keep_paused(own, worker_.pause(stripe, limit), stripe, stripe + 1);
+        break;
+      default:
+        keep_paused(own, worker_.pause_all(limit), 0, stripes);
+    }
+    pause(own, 20'000);
+  }
+
+  void keep_paused(Random& own, const kstone::PauseGuard& guard, std::uint32_t first,
+                   std::uint32_t last) {
+    if (guard.result() != PauseResult::paused) {
+      problems_.require(guard.result() == PauseResult::still_running ||
+                            (guard.result() == PauseResult::shut_down && ended_),
+                        "a pause answered " + std::string(to_string(guard.result())));
+      return;
+    }
+    const auto before = begun(first, last);
+    pause(own, 5000);
+    problems_.require(begun(first, last) == before, "a compaction begins that a pause holds");
+    ++totals_.pauses;
+  }
+
+  void remove(Random& own, std::uint32_t stripe, Limit limit) {
+    auto removed = worker_.remove(stripe, limit);
+    if (removed == RemoveResult::timed_out) {
+      removed = worker_.remove(stripe);
+    }
+    if (removed == RemoveResult::removed) {
+      const auto before = begun(stripe, stripe + 1);
+      pause(own, 5000);
+      problems_.require(begun(stripe, stripe + 1) == before, "a removed stripe is compacted");
+      ++totals_.removals;
+      const auto restored = worker_.restore(stripe);
+      problems_.require(
+          restored == RestoreResult::restored || (restored == RestoreResult::shut_down && ended_),
+          "a restore answered " + std::string(to_string(restored)));
+      return;
+    }
+    problems_.require(removed == RemoveResult::shut_down && ended_,
+                      "a removal answered " + std::string(to_string(removed)));
+  }
+
+  // Compactions of the stripes.
+  std::uint64_t begun(std::uint32_t first, std::uint32_t last) const {
+    return std::accumulate(begun_.begin() + first, begun_.begin() + last, std::uint64_t{0});
   }
 
   void look(Random& own) {
@@ -243,8 +316,8 @@ class Life {
 
   void check(const WorkerSnapshot& s) {
     problems_.require(s.episodes_opened == s.episodes_done + s.episodes_failed +
-                                               s.episodes_cancelled + s.episodes_discarded +
-                                               s.episodes_alive,
+                                               s.episodes_cancelled + s.episodes_removed +
+                                               s.episodes_discarded + s.episodes_alive,
                       "episodes are not conserved");
     problems_.require(s.episodes_opened == s.queued + s.rerun_pending,
                       "episodes are not as many as the requests that opened them");
@@ -252,6 +325,8 @@ class Life {
                           s.running_max <= config_.max_concurrent_compactions,
                       "more compactions run than configured");
     problems_.require(s.queue_size <= stripes, "more stripes wait than there are");
+    problems_.require(s.held <= s.queue_size, "more stripes are held than wait");
+    problems_.require(s.removed <= 1, "a stripe is removed that nobody has removed");
   }
 
   void pause(Random& own, unsigned microseconds_max) {
@@ -332,6 +407,7 @@ class Life {
   const CompactionConfig config_;
   std::atomic<std::uint64_t> jobs_{0};
   std::atomic<std::uint64_t> thrown_{0};
+  std::array<std::atomic<std::uint64_t>, stripes> begun_ = {};  // compactions of each
   std::atomic<std::uint64_t> lines_{0};
   std::atomic<bool> broken_{false};
   // On a sound disk, without a write that succeeded.
@@ -403,6 +479,9 @@ void check_done(const Totals& totals, Problems& problems) {
   happened(totals.compactions, "compaction");
   happened(totals.puts, "write");
   happened(totals.looks, "snapshot");
+  happened(totals.cancels, "cancel that found something");
+  happened(totals.pauses, "pause");
+  happened(totals.removals, "removal");
   happened(totals.keys_verified, "key to verify");
   if (totals.lives >= many_lives) {
     happened(totals.faults_switched_on, "fault of the disk");
@@ -475,6 +554,9 @@ int soak(const Arguments& arguments) {
   summary["faults_switched_on"] = totals.faults_switched_on;
   summary["writes_refused_by_the_disk"] = disk->refused();
   summary["snapshots_held_to_the_laws"] = totals.looks.load();
+  summary["cancels_that_found_something"] = totals.cancels.load();
+  summary["pauses"] = totals.pauses.load();
+  summary["removals"] = totals.removals.load();
   summary["keys_verified"] = totals.keys_verified;
   summary["shutdowns"] = totals.shutdowns;
   summary["problems"] = problems.all();

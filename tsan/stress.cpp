@@ -14,12 +14,15 @@
 // The last line says what was done. The exit status is 0 if all was well, 1 if not, 2 for wrong
 // arguments.
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <map>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -34,6 +37,7 @@ namespace {
 using namespace kstone::stress;
 
 constexpr std::uint64_t enough_rounds = 20;
+constexpr std::uint64_t enough_rounds_for_the_rare = 1000;
 
 // -- Records --------------------------------------------------------------------------------------
 
@@ -42,24 +46,40 @@ kstone::trace::Verdict replay(const kstone::trace::Setting& setting,
   return kstone::trace::replay(setting, {logs.begin(), logs.end()});
 }
 
-// Tampers with the record in one way; the replay must reject it.
+struct Way {
+  const char* name;
+  std::optional<std::string> (TamperedRecord::*change)(Random&);
+};
+constexpr std::array ways = {Way{"drops", &TamperedRecord::drop},
+                             Way{"repetitions", &TamperedRecord::repeat},
+                             Way{"swaps", &TamperedRecord::swap},
+                             Way{"unmarked_adoptions", &TamperedRecord::unmark},
+                             Way{"lost_arrivals", &TamperedRecord::lose_arrival},
+                             Way{"unmarked_withdrawals", &TamperedRecord::unmark_withdrawal},
+                             Way{"accepting_removals", &TamperedRecord::accept_removed},
+                             Way{"cancels_that_keep", &TamperedRecord::keep_requests},
+                             Way{"takes_under_a_pause", &TamperedRecord::pause_another},
+                             Way{"false_answers", &TamperedRecord::lie}};
+
+// Tampers with the record in one way, of those that it allows the one that was taken least; the
+// replay must reject it.
 void tamper(const kstone::trace::Setting& setting, const std::vector<Log*>& logs, Random& random,
             Totals& totals) {
   TamperedRecord record(setting, logs);
-  const auto way = random() % 5;
-  const auto what = way == 0   ? record.drop(random)
-                    : way == 1 ? record.repeat(random)
-                    : way == 2 ? record.swap(random)
-                    : way == 3 ? record.unmark(random)
-                               : record.lose_arrival(random);
-  if (!what) {
-    return;
-  }
-  ++totals.tampered;
-  totals.unmarked += way == 3 ? 1U : 0U;
-  totals.lost_arrivals += way == 4 ? 1U : 0U;
-  if (record.verdict().empty()) {
-    fail("the replay does not notice " + *what);
+  auto order = ways;
+  std::shuffle(order.begin(), order.end(), random);
+  std::stable_sort(order.begin(), order.end(), [&](const Way& a, const Way& b) {
+    return totals.noticed[a.name] < totals.noticed[b.name];
+  });
+  for (const auto& way : order) {
+    if (const auto what = (record.*way.change)(random)) {
+      ++totals.tampered;
+      ++totals.noticed[way.name];
+      if (record.verdict().empty()) {
+        fail("the replay does not notice " + *what);
+      }
+      return;
+    }
   }
 }
 
@@ -86,14 +106,56 @@ void show(const Totals& totals) {
   show("adoptions_by_scan", totals.adoptions_by_scan);
   show("late_arrivals", totals.late_arrivals);
   show("late_arrivals_queued", totals.late_arrivals_queued);
+  const auto show_met = [&](const char* name, const std::atomic<std::uint64_t>& value) {
+    show(name, value.load(std::memory_order_relaxed));
+  };
+  show_met("cancels", met.cancels);
+  show_met("cancelled_waiting", met.cancelled_waiting);
+  show_met("cancelled_reruns", met.cancelled_reruns);
+  show_met("cancelled_running", met.cancelled_running);
+  show_met("stopped", met.stopped);
+  show_met("removals", met.removals);
+  show_met("removals_late", met.removals_late);
+  show_met("restores", met.restores);
+  show_met("pauses", met.pauses);
+  show_met("pauses_of_all", met.pauses_of_all);
+  show_met("pauses_late", met.pauses_late);
+  show_met("waits_paused", met.waits_paused);
+  show("claims_withdrawn", totals.claims_withdrawn);
+  show("claims_removed_late", totals.claims_removed_late);
   show("transitions_replayed", totals.transitions_replayed);
   show("events_replayed", totals.events_replayed);
   show("holds_replayed", totals.holds_replayed);
   show("tampered_and_noticed", totals.tampered);
-  show("unmarked_adoptions_noticed", totals.unmarked);
-  show("lost_arrivals_noticed", totals.lost_arrivals);
+  for (const auto& [name, count] : totals.noticed) {
+    show((name + "_noticed").c_str(), count);
+  }
   show("transitions_illegal", totals.illegal);
   std::printf("\n");
+}
+
+// ... of what is given up, or held back.
+void check_reached_of_held(const Totals& totals, bool recorded) {
+  const auto require = [](bool reached, const char* sentence) {
+    if (!reached) {
+      fail(sentence);
+    }
+  };
+  require(met.cancelled_waiting != 0, "no stripe that waited was ever cancelled");
+  require(met.cancelled_reruns != 0, "no re-run was ever cancelled");
+  require(met.cancelled_running != 0, "no compaction was ever cancelled");
+  require(met.stopped != 0, "no compaction ever stopped when it was asked to");
+  require(met.removals != 0, "no stripe was ever removed");
+  require(met.restores != 0, "no stripe was ever restored");
+  require(met.pauses != 0, "no stripe was ever paused");
+  require(met.pauses_of_all != 0, "the worker was never paused");
+  require(met.pauses_late != 0, "no pause ever met a compaction");
+  require(met.waits_paused != 0, "no wait ever met a pause");
+  require(!recorded || totals.claims_withdrawn != 0, "no claim was ever given up");
+  if (totals.rounds >= enough_rounds_for_the_rare) {
+    require(met.removals_late != 0, "no removal ever timed out");
+    require(!recorded || totals.claims_removed_late != 0, "no removal was ever met by a claim");
+  }
 }
 
 // A run that did not reach what it is for is red. One of a few rounds may by chance.
@@ -112,13 +174,16 @@ void check_reached(const Totals& totals, bool tampered, bool recorded) {
   }
   require(totals.adoptions != 0, "no stripe was ever taken over");
   require(totals.late_arrivals != 0, "no requester was ever late");
+  check_reached_of_held(totals, recorded);
   if (recorded) {
     require(totals.adoptions_by_scan != 0 || totals.rounds < 5 * enough_rounds,
             "the scan never took a stripe over");
     require(totals.late_arrivals_queued != 0, "no late arrival ever brought its stripe");
   }
-  if (tampered) {
-    require(totals.unmarked != 0 && totals.lost_arrivals != 0, "no adoption was ever forged");
+  for (const auto& way : ways) {
+    const auto noticed = totals.noticed.find(way.name);
+    require(!tampered || (noticed != totals.noticed.end() && noticed->second != 0),
+            "one way to forge was never taken");
   }
 }
 
@@ -144,6 +209,8 @@ int rounds(const Arguments& arguments) {
       totals.holds_replayed += verdict.holds;
       totals.adoptions += verdict.adoptions;
       totals.adoptions_by_scan += verdict.adoptions_by_scan;
+      totals.claims_withdrawn += verdict.claims_withdrawn;
+      totals.claims_removed_late += verdict.claims_removed_late;
       totals.late_arrivals += verdict.late_arrivals;
       totals.late_arrivals_queued += verdict.late_arrivals_queued;
       if (!verdict.illegal.empty()) {
@@ -169,6 +236,11 @@ const std::map<std::string, std::function<int(const Arguments&)>> faults = {
     {"mutex_without_order", rounds<MutexWithoutOrder>},
     {"request_without_publication", rounds<RequestWithoutPublication>},
     {"late_arrival_without_release", rounds<LateArrivalWithoutRelease>},
+    {"withdrawal_without_release", rounds<WithdrawalWithoutRelease>},
+    {"frees_too_early", rounds<FreesTooEarly>},
+    {"pauses_another", rounds<PausesAnother>},
+    {"forgets_what_it_cancels", rounds<Lying<ForgetsWhatItCancels>>},
+    {"accepts_what_is_removed", rounds<Lying<AcceptsWhatIsRemoved>>},
     {"forgets_what_it_closes", rounds<Lying<ForgetsWhatItCloses>>},
     {"loses_claims", rounds<Lying<LosesClaims>>},
     {"loses_late_arrivals", rounds<Lying<LosesLateArrivals>>},

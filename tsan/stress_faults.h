@@ -74,6 +74,30 @@ struct LateArrivalWithoutRelease : Late<kstone::ProductionSync> {
   using atomic = std::conditional_t<std::is_same_v<T, std::uint64_t>, Word, std::atomic<T>>;
 };
 
+// Whoever gives up what a word holds lets go of the stripe's link without saying so.
+struct WithdrawalWithoutRelease : Late<kstone::ProductionSync> {
+  struct Word : Late<kstone::ProductionSync>::Word {
+    using LateWord::LateWord;
+    Word() noexcept = default;
+    std::uint64_t exchange(std::uint64_t value, std::memory_order order) noexcept {
+      const bool withdraws = order == std::memory_order_release;
+      return LateWord::exchange(value, withdraws ? std::memory_order_relaxed : order);
+    }
+  };
+  template <class T>
+  using atomic = std::conditional_t<std::is_same_v<T, std::uint64_t>, Word, std::atomic<T>>;
+};
+
+// The engine frees what it has of a stripe though `remove` has timed out.
+struct FreesTooEarly : Late<kstone::ProductionSync> {
+  static constexpr bool frees_too_early = true;
+};
+
+// As the recorder, but what is paused is the stripe after the one that was asked for.
+struct PausesAnother : Late<kstone::trace::RecordingSync> {
+  static constexpr bool pauses_another = true;
+};
+
 // As the recorder, but its words say something else than they hold; `Fault` says what.
 template <class Fault>
 struct Lying : Late<kstone::trace::RecordingSync> {
@@ -81,7 +105,7 @@ struct Lying : Late<kstone::trace::RecordingSync> {
     using LateWord<kstone::trace::VersionedWord>::LateWord;
     Word() noexcept = default;
     std::uint64_t exchange(std::uint64_t value, std::memory_order order) {
-      return Fault::exchanged(value, VersionedWord::exchange(value, order));
+      return Fault::exchanged(value, LateWord::exchange(value, order));
     }
     std::uint64_t fetch_add(std::uint64_t amount, std::memory_order order) {
       return Fault::added(LateWord::fetch_add(amount, order));
@@ -115,6 +139,24 @@ struct LosesClaims : NoLie {
     return before == 0 && count.fetch_add(1, std::memory_order_relaxed) % 16 == 0
                ? kstone::detail::StripeWord::one_request
                : before;
+  }
+};
+
+// A cancel finds nothing in the word that it empties.
+struct ForgetsWhatItCancels : NoLie {
+  static std::uint64_t exchanged(std::uint64_t value, std::uint64_t before) {
+    using Word = kstone::detail::StripeWord;
+    const bool cancels = value == (before & Word::running_bit);
+    return cancels ? before % Word::one_request : before;
+  }
+};
+
+// A request of a removed stripe that finds another there is told that this one was accepted.
+struct AcceptsWhatIsRemoved : NoLie {
+  static std::uint64_t added(std::uint64_t before) {
+    const kstone::detail::StripeWord word{before};
+    const bool lies = word.removed() && !word.closed() && word.requests() != 0;
+    return lies ? before - kstone::detail::StripeWord::removed_bit : before;
   }
 };
 

@@ -26,98 +26,14 @@
 #include "kstone/background_worker_impl.h"
 #include "late_sync.h"
 #include "recording_sync.h"
+#include "stress_calls.h"
+#include "stress_engine.h"
 #include "trace.h"
 
 namespace kstone::stress {
 
-using kstone::CompactionOutcome;
-using kstone::IdleResult;
-using kstone::Limit;
-using kstone::ShutdownMode;
-using kstone::StartResult;
-using kstone::Submission;
-using kstone::trace::Act;
-using kstone::trace::Call;
-using kstone::trace::Log;
-using kstone::trace::ShutdownArgument;
-using Random = std::mt19937;
-
-// With a planted fault it is the sanitizer or the replay that has to find it.
-inline bool fault_is_planted = false;
-
-inline void fail(const std::string& sentence) {
-  if (!fault_is_planted) {
-    std::fflush(stdout);
-    std::fprintf(stderr, "stress: %s\n", sentence.c_str());
-    std::_Exit(1);
-  }
-}
-
-// -- The worker's calls, recorded if the thread records -------------------------------------------
-
-inline void begins(Call call, std::uint64_t argument = 0) {
-  kstone::trace::add({Act::call_begin, static_cast<std::uint8_t>(call), 0, 0, 0, argument});
-}
-
-template <class Answer>
-Answer ends(Call call, Answer answer) {
-  kstone::trace::add({Act::call_end, static_cast<std::uint8_t>(call), 0, 0, 0,
-                      static_cast<std::uint64_t>(answer)});
-  return answer;
-}
-
-// An answer too large for an event: it stands in the log.
-template <class Answer>
-Answer ends(Call call, std::deque<Answer> Log::* answers, Answer answer) {
-  if (auto* log = kstone::trace::current) {
-    (log->*answers).push_back(answer);
-    ends(call, (log->*answers).size() - 1);
-  }
-  return answer;
-}
-
-template <class Worker>
-struct Calls {
-  Worker& worker;
-
-  Submission queue_compaction(std::uint32_t id) {
-    begins(Call::queue_compaction, id);
-    return ends(Call::queue_compaction, worker.queue_compaction(id));
-  }
-  std::size_t queue_size() {
-    begins(Call::queue_size);
-    return ends(Call::queue_size, worker.queue_size());
-  }
-  bool is_running() {
-    begins(Call::is_running);
-    return ends(Call::is_running, worker.is_running());
-  }
-  IdleResult wait_idle(Limit limit = {}) {
-    begins(Call::wait_idle);
-    return ends(Call::wait_idle, worker.wait_idle(limit));
-  }
-  kstone::StripeIdle wait_idle(std::uint32_t id, Limit limit = {}) {
-    begins(Call::wait_stripe, id);
-    const auto answer = worker.wait_idle(id, limit);
-    ends(Call::wait_stripe, kstone::trace::number_of(answer));
-    return answer;
-  }
-  kstone::ShutdownReport shutdown(ShutdownMode mode, Limit limit = {}) {
-    begins(Call::shutdown, ShutdownArgument(mode, limit.nanoseconds().has_value()).mode_and_limit);
-    return ends(Call::shutdown, &Log::reports, worker.shutdown(mode, limit));
-  }
-  StartResult start() {
-    begins(Call::start);
-    return ends(Call::start, worker.start());
-  }
-  kstone::WorkerSnapshot snapshot() {
-    begins(Call::snapshot);
-    return ends(Call::snapshot, &Log::snapshots, worker.snapshot());
-  }
-};
-
-void record_outcome(std::uint32_t stripe, CompactionOutcome::Kind kind, const std::string& text,
-                    bool unwound = false) {
+inline void record_outcome(std::uint32_t stripe, CompactionOutcome::Kind kind,
+                           const std::string& text, bool unwound = false) {
   if (auto* log = kstone::trace::current) {
     log->texts.push_back(text);
     log->add({Act::job_end, unwound, stripe, 0, log->texts.size() - 1,
@@ -150,11 +66,12 @@ struct Totals {
   std::uint64_t holds_replayed = 0;
   std::uint64_t adoptions = 0;
   std::uint64_t adoptions_by_scan = 0;
+  std::uint64_t claims_withdrawn = 0;
+  std::uint64_t claims_removed_late = 0;
   std::uint64_t late_arrivals = 0;
   std::uint64_t late_arrivals_queued = 0;
   std::uint64_t tampered = 0;
-  std::uint64_t unmarked = 0;
-  std::uint64_t lost_arrivals = 0;
+  std::map<std::string, std::uint64_t> noticed = {};  // of these, by how
   std::uint64_t illegal = 0;
 };
 
@@ -168,13 +85,14 @@ class Round {
       : salt_(static_cast<unsigned>(random())),
         stripes_(1 + static_cast<std::uint32_t>(random() % 12)),
         written_(requesters * std::size_t{stripes_}),
-        compacted_(stripes_, 0),
-        begun_(stripes_) {
+        begun_(stripes_),
+        engine_(stripes_, [this](std::uint32_t id) { return queue(id); }) {
     setting_.stripes = stripes_;
     setting_.worker_threads = 1 + static_cast<std::uint32_t>(random() % 4);
     setting_.enabled = random() % 16 != 0;
     setting_.has_scan = random() % 2 != 0;
     setting_.has_sink = random() % 2 != 0;
+    setting_.all_removed = random() % 4 == 0;
     jobs_end_threads_ = random() % 8 == 0 && !threads_stay;
     lateness_ = 1U << (random() % 6);
     if (recorded) {
@@ -192,12 +110,14 @@ class Round {
     if (setting_.has_sink) {
       options.log = [this](kstone::LogLevel, std::string_view) { sink(); };
     }
+    options.all_removed = setting_.all_removed;
     auto config = kstone::CompactionConfig().with_max_concurrent(setting_.worker_threads);
     config.enabled = setting_.enabled;
     typename Worker::StatsAtomic stats;
     worker_.emplace(
         config, stats, stripes_, [this](Context& context) { return job(context); }, options);
-    calls_.emplace(Calls<Worker>{*worker_});
+    calls_.emplace(Calls<Sync>{*worker_});
+    engine_.uses(*calls_, setting_.all_removed, random);
 
     started_first_ = random() % 2 == 0;
     if (started_first_) {
@@ -279,8 +199,8 @@ class Round {
       }
       id = static_cast<std::uint32_t>(own() % stripes_);
       auto& cell = written_[static_cast<std::size_t>(requester) * stripes_ + id];
-      const bool first = cell.value == 0;
-      if (first) {
+      const bool first = cell.visible_from.load(std::memory_order_relaxed) == 0;
+      if (cell.value == 0) {
         cell.value = 1;
       }
       before_push = own() % lateness_ == 0 || (i == 0 && !started_first_) ? &is_late : nullptr;
@@ -329,9 +249,9 @@ class Round {
     }
   }
 
-  // No call here waits without a limit: the late one waits for this thread.
+  // No call here waits for the late one, which waits for this thread.
   void meet(Random& own, std::uint32_t id) {
-    switch (own() % 8) {
+    switch (own() % 14) {
       case 0:
         calls_->wait_idle(std::chrono::seconds(0));
         return;
@@ -349,6 +269,20 @@ class Round {
         return;
       case 6:
         queue(id);
+        return;
+      case 7:
+      case 8:
+        engine_.cancel(own, id, std::nullopt);
+        return;
+      case 9:
+        engine_.cancel(own, id, Limit());
+        return;
+      case 10:
+      case 11:
+        engine_.come_and_go(own, id, std::chrono::seconds(0));
+        return;
+      case 12:
+        engine_.hold_back(own, id, std::chrono::seconds(0));
         return;
       default:
         check_snapshot();
@@ -374,7 +308,8 @@ class Round {
     }
     if (own() % 2 == 0 && start() != StartResult::no_threads && !jobs_end_threads_ &&
         !fault_is_planted) {
-      calls_->wait_idle();  // and if it never ends, a wake-up was lost
+      const auto result = calls_->wait_idle();  // and if it never ends, a wake-up was lost
+      met.waits_paused.fetch_add(result == IdleResult::paused, std::memory_order_relaxed);
     }
     if (own() % 2 == 0) {
       calls_->shutdown(static_cast<ShutdownMode>(own() % 3),
@@ -392,6 +327,10 @@ class Round {
   }
 
   void any_call(Random& own) {
+    if (own() % 5 == 0) {
+      hold_back_call(own);
+      return;
+    }
     switch (own() % 16) {
       case 0:
         calls_->wait_idle(std::chrono::microseconds(own() % 1000));
@@ -435,6 +374,66 @@ class Round {
     }
   }
 
+  // With a limit of nothing, of a moment, or none.
+  Limit any_limit(Random& own) {
+    const auto choice = own() % 3;
+    return choice == 0   ? Limit(std::chrono::seconds(0))
+           : choice == 1 ? Limit(std::chrono::microseconds(own() % 1000))
+                         : Limit();
+  }
+
+  void hold_back_call(Random& own) {
+    const auto id = static_cast<std::uint32_t>(own() % stripes_);
+    switch (own() % 8) {
+      case 0:
+      case 1:
+        engine_.cancel(own, id, std::nullopt);
+        return;
+      case 2:
+        engine_.cancel(own, id, any_limit(own));
+        return;
+      case 3:
+      case 4:
+        engine_.come_and_go(own, id, any_limit(own));
+        return;
+      case 5:
+      case 6:
+        engine_.hold_back(own, id, any_limit(own));
+        return;
+      default:
+        engine_.hold_back(own, std::nullopt, any_limit(own));
+    }
+  }
+
+  // ... and what would wait is refused.
+  void hold_back_from_inside(unsigned choice) {
+    const auto id = choice % stripes_;
+    switch (choice / 16 % 5) {
+      case 0:
+        if (calls_->remove(id) != RemoveResult::refused) {
+          fail("a removal by the worker itself was not refused");
+        }
+        return;
+      case 1: {
+        const auto pause = calls_->pause(id, Limit());
+        if (pause.result() != PauseResult::refused || pause.holds()) {
+          fail("a pause by the worker itself was not refused");
+        }
+        return;
+      }
+      case 2:
+        if (calls_->cancel(id, Limit()).result != CancelReport::Result::refused) {
+          fail("a cancel that waits for the worker itself was not refused");
+        }
+        return;
+      case 3:
+        calls_->is_removed(id);
+        return;
+      default:
+        calls_->cancel(id);
+    }
+  }
+
   // On a thread of the worker: what would wait is refused.
   void call_from_inside(unsigned choice) {
     switch (choice % 8) {
@@ -455,6 +454,10 @@ class Round {
         calls_->queue_size();
         calls_->is_running();
         return;
+      case 4:
+      case 5:
+        hold_back_from_inside(choice);
+        return;
       default:
         queue(choice % (stripes_ + 1));
         return;
@@ -467,6 +470,7 @@ class Round {
     for (unsigned i = 0; i < salt_ % 6; ++i) {
       call_from_inside(salt_ + i);
     }
+    engine_.scan();
     calls_->start();
     const bool throws = salt_ % 3 == 0;
     kstone::trace::add({Act::scan_end, 0, 0, 0, 0, throws});
@@ -510,7 +514,9 @@ class Round {
   CompactionOutcome compact(Context& context) {
     const auto id = context.stripe_id();
     ran_.fetch_add(1, std::memory_order_relaxed);
-    ++compacted_[id];
+    if (!engine_.begins(id)) {
+      return CompactionOutcome::done();
+    }
     const int number = 1 + begun_[id].fetch_add(1, std::memory_order_relaxed);
     for (int requester = 0; requester < requesters; ++requester) {
       const auto& cell = written_[static_cast<std::size_t>(requester) * stripes_ + id];
@@ -547,9 +553,26 @@ class Round {
       case 7:
         return context.stop_requested() ? CompactionOutcome::stopped()
                                         : CompactionOutcome::retry("later");
+      case 8:
+      case 9:
+        return compact_in_parts(context, choice / 16 % 16);
       default:
         return CompactionOutcome::done();
     }
+  }
+
+  // Looks now and then whether it is asked to stop.
+  CompactionOutcome compact_in_parts(Context& context, unsigned parts) {
+    for (unsigned i = 0; i < parts; ++i) {
+      if (context.stop_requested()) {
+        count(met.stopped);
+        return CompactionOutcome::stopped();
+      }
+      engine_.touches(context.stripe_id());
+      std::this_thread::yield();
+    }
+    return parts % 2 == 0 || context.attempt() >= 3 ? CompactionOutcome::done()
+                                                    : CompactionOutcome::more_work();
   }
 
   void destroy(Random& random) {
@@ -574,7 +597,7 @@ class Round {
   void check_snapshot() {
     const auto s = calls_->snapshot();
     if (s.episodes_opened != s.episodes_done + s.episodes_failed + s.episodes_cancelled +
-                                 s.episodes_discarded + s.episodes_alive ||
+                                 s.episodes_removed + s.episodes_discarded + s.episodes_alive ||
         s.episodes_opened != s.queued + s.rerun_pending) {
       fail("episodes are not conserved");
     }
@@ -599,7 +622,8 @@ class Round {
                                      s.rerun_pending,
                                      s.rejected_unknown_stripe,
                                      s.rejected_disabled,
-                                     s.rejected_shutting_down};
+                                     s.rejected_shutting_down,
+                                     s.rejected_removed};
     for (std::size_t i = 0; i < std::size(counted); ++i) {
       if (counted[i] != answers_[i].load(std::memory_order_relaxed)) {
         fail(std::string(to_string(static_cast<Submission>(i))) + " is counted " +
@@ -614,11 +638,7 @@ class Round {
   }
 
   void check_counts(const typename Worker::StatsAtomic& stats) {
-    std::uint64_t compactions = 0;
-    for (const int count : compacted_) {
-      compactions += static_cast<std::uint64_t>(count);
-    }
-    if (compactions != ran_ || stats.snapshot().active_compactions != 0) {
+    if (engine_.compactions() != ran_ || stats.snapshot().active_compactions != 0) {
       fail("two compactions of a stripe overlapped, or one is active for ever");
     }
   }
@@ -630,11 +650,11 @@ class Round {
   std::uint32_t lateness_ = 0;  // of so many requests one is late, if it pushes
   kstone::trace::Setting setting_;
   std::vector<Written> written_;
-  std::vector<int> compacted_;  // written by each compaction of a stripe: two at once would race
   std::vector<std::atomic<int>> begun_;
+  Engine<Sync> engine_;
   std::atomic<std::uint64_t> ran_{0};
   std::atomic<std::uint64_t> checked_{0};
-  std::atomic<std::uint64_t> answers_[6] = {};
+  std::atomic<std::uint64_t> answers_[7] = {};
   std::atomic<std::uint64_t> progress_{0};  // requests
   std::atomic<int> requesters_left_{requesters};
   // The stripe, plus one, whose push each requester puts off until this is 0 again.
@@ -645,7 +665,7 @@ class Round {
   std::optional<Log> main_log_;
   std::deque<Log> logs_;
   std::optional<Worker> worker_;
-  std::optional<Calls<Worker>> calls_;
+  std::optional<Calls<Sync>> calls_;
   std::vector<std::thread> callers_;
 };
 

@@ -5,6 +5,7 @@
 #ifndef KSTONE_TSAN_STRESS_TAMPER_H_
 #define KSTONE_TSAN_STRESS_TAMPER_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -70,32 +71,15 @@ class TamperedRecord {
 
   // A stripe is taken over and its word never says so, nor that its node has arrived.
   std::optional<std::string> unmark(Random& random) {
-    const auto marking = any(random, [](const trace::Event& event) {
-      return !word(event.before).under_way() && word(event.after).under_way();
-    });
-    if (!marking) {
-      return std::nullopt;
-    }
-    const auto [id, from] = *marking;
-    auto clearing = words_[id].upper_bound(from);
-    while (word(clearing->second->after).under_way()) {
-      ++clearing;
-    }
-    const auto to = clearing->first;
-    const bool closes = word(clearing->second->after).closed();
-    rewrite(id, [=](trace::Event& event) {
-      const auto version = event.version;
-      const bool changes = event.act == trace::Act::transition;
-      if (changes && version > from && version <= to) {
-        event.before &= ~mark;
-      }
-      if (version >= from && version < to) {
-        event.after &= ~mark;
-      }
-      event.version -= (version >= from ? 1U : 0U) + (version >= to && !closes ? 1U : 0U);
-      return !(changes && (version == from || (version == to && !closes)));
-    });
-    return "a stripe that is taken over without a mark";
+    return unmark(any(random, &marks), "a stripe that is taken over without a mark");
+  }
+  // A claim is given up, and its word never says so.
+  std::optional<std::string> unmark_withdrawal(Random& random) {
+    return unmark(any(random,
+                      [this](const trace::Event& event) {
+                        return marks(event) && is_before_withdrawal(event);
+                      }),
+                  "a claim that is given up without a mark");
   }
 
   // A node arrives late, and the stripe, which somebody has requested since, is not queued: the
@@ -129,10 +113,251 @@ class TamperedRecord {
     return "a late arrival that is lost";
   }
 
+  // A removal whose word accepts requests until the stripe is restored.
+  std::optional<std::string> accept_removed(Random& random) {
+    const auto removing = any(random, [](const trace::Event& event) {
+      return !word(event.before).removed() && word(event.after).removed();
+    });
+    if (!removing) {
+      return std::nullopt;
+    }
+    const auto [id, from] = *removing;
+    auto restoring = words_[id].upper_bound(from);
+    while (word(restoring->second->after).removed() && !word(restoring->second->after).closed()) {
+      ++restoring;
+    }
+    const auto to = restoring->first;
+    rewrite(id, [=](trace::Event& event) {
+      const auto version = event.version;
+      event.before &= version > from && version <= to ? ~removed : ~0ULL;
+      event.after &= version >= from && version < to ? ~removed : ~0ULL;
+      return true;
+    });
+    return "a removed stripe whose word accepts requests";
+  }
+
+  // A cancel that leaves the requests where they are, so that the stripe stays queued, until its
+  // word is closed or the stripe removed. Nobody has asked for it in between.
+  std::optional<std::string> keep_requests(Random& random) {
+    const auto emptying = any(random, [this](const trace::Event& event) {
+      return word(event.before).wanted() && event.after == event.before % request &&
+             end_of_kept(event).has_value();
+    });
+    if (!emptying) {
+      return std::nullopt;
+    }
+    const auto [id, from] = *emptying;
+    const auto& event = *words_[id][from];
+    const auto to = *end_of_kept(event);
+    const auto kept = event.before - event.after;
+    rewrite(id, [=](trace::Event& each) {
+      const auto version = each.version;
+      const bool changes = each.act == trace::Act::transition;
+      each.before += changes && version > from && version <= to ? kept : 0;
+      each.after += version >= from && version < to ? kept : 0;
+      each.version -= version >= from ? 1U : 0U;
+      return !(changes && version == from);
+    });
+    return "a cancel that leaves the stripe queued";
+  }
+
+  // A pause of one stripe becomes one of another, which is taken before the pause has ended.
+  std::optional<std::string> pause_another(Random& random) {
+    const auto holds = read_holds();
+    std::vector<std::pair<const Holds::Pause*, std::uint32_t>> all;
+    for (const auto& pause : holds.pauses) {
+      for (const auto& [id, takes] : holds.takes) {
+        const auto is_under_it = [&](const std::vector<std::uint64_t>& numbers) {
+          const auto first = std::upper_bound(numbers.begin(), numbers.end(), pause.from);
+          return first != numbers.end() && *first < pause.to;
+        };
+        const auto restores = holds.restores.find(id);
+        if (is_under_it(takes) &&
+            (restores == holds.restores.end() || !is_under_it(restores->second))) {
+          all.emplace_back(&pause, id);
+        }
+      }
+    }
+    if (all.empty()) {
+      return std::nullopt;
+    }
+    const auto [pause, id] = all[random() % all.size()];
+    auto& event = (*pause->events)[pause->call];
+    event.after =
+        trace::PauseArgument(trace::PauseArgument(event.after).number(), id).number_and_stripe;
+    return "a pause whose stripe is taken";
+  }
+
+  // A call that found, or did, something else than it says.
+  std::optional<std::string> lie(Random& random) {
+    std::vector<trace::Event*> all;
+    for (auto& [log, unchanged] : before_) {
+      for (auto& event : log->events) {
+        if (event.act == trace::Act::call_end && lie_of(event, random)) {
+          all.push_back(&event);
+        }
+      }
+    }
+    if (all.empty()) {
+      return std::nullopt;
+    }
+    auto& event = *all[random() % all.size()];
+    event.after = *lie_of(event, random);
+    return "a false answer of call " + std::to_string(event.detail);
+  }
+
  private:
   using Events = std::vector<trace::Event>;
   static constexpr auto mark = detail::StripeWord::under_way_bit;
   static constexpr auto request = detail::StripeWord::one_request;
+  static constexpr auto removed = detail::StripeWord::removed_bit;
+
+  // Pauses of one stripe that held it, and takes and restores of each, by the holds of the mutex.
+  struct Holds {
+    struct Pause {
+      Events* events;
+      std::size_t call;
+      std::uint64_t from;
+      std::uint64_t to;
+    };
+    std::vector<Pause> pauses;
+    std::map<std::uint32_t, std::vector<std::uint64_t>> takes;
+    std::map<std::uint32_t, std::vector<std::uint64_t>> restores;
+  };
+
+  static bool marks(const trace::Event& event) {
+    return !word(event.before).under_way() && word(event.after).under_way();
+  }
+  static bool takes(const trace::Event& event) {
+    return !word(event.before).running() && word(event.after).running();
+  }
+  static bool restores(const trace::Event& event) {
+    return word(event.before).removed() && !word(event.after).removed();
+  }
+
+  using Marking = std::optional<std::pair<std::uint32_t, std::uint64_t>>;
+
+  std::optional<std::string> unmark(const Marking& marking, const char* what) {
+    if (!marking) {
+      return std::nullopt;
+    }
+    const auto [id, from] = *marking;
+    auto clearing = words_[id].upper_bound(from);
+    while (word(clearing->second->after).under_way()) {
+      ++clearing;
+    }
+    const auto to = clearing->first;
+    const bool closes = word(clearing->second->after).closed();
+    rewrite(id, [=](trace::Event& event) {
+      const auto version = event.version;
+      const bool changes = event.act == trace::Act::transition;
+      if (changes && version > from && version <= to) {
+        event.before &= ~mark;
+      }
+      if (version >= from && version < to) {
+        event.after &= ~mark;
+      }
+      event.version -= (version >= from ? 1U : 0U) + (version >= to && !closes ? 1U : 0U);
+      return !(changes && (version == from || (version == to && !closes)));
+    });
+    return what;
+  }
+
+  // ... which follows it in the log: the transition that takes the requests out.
+  bool is_before_withdrawal(const trace::Event& marking) const {
+    const auto& versions = words_.at(marking.object);
+    for (auto next = versions.upper_bound(marking.version); next != versions.end(); ++next) {
+      const auto& event = *next->second;
+      if (event.after != event.before + request) {
+        return &event == &marking + 1 && word(event.after).requests() == 0 &&
+               !word(event.after).running() && !word(event.after).closed();
+      }
+    }
+    return false;
+  }
+
+  // The version that ends what a cancel has left, if nobody asks for the stripe before that.
+  std::optional<std::uint64_t> end_of_kept(const trace::Event& emptying) const {
+    const auto& versions = words_.at(emptying.object);
+    for (auto next = versions.upper_bound(emptying.version); next != versions.end(); ++next) {
+      const auto& event = *next->second;
+      if (event.after >= event.before + request) {
+        return std::nullopt;
+      }
+      if (word(event.after).rejects()) {
+        return next->first;
+      }
+    }
+    return std::nullopt;
+  }
+
+  Holds read_holds() {
+    Holds result;
+    std::map<std::uint32_t, Holds::Pause> open;
+    std::map<std::uint32_t, std::uint64_t> ends;
+    for (auto& [log, unchanged] : before_) {
+      read_holds(log->events, result, open, ends);
+    }
+    for (auto& [number, pause] : open) {
+      if (const auto end = ends.find(number); end != ends.end()) {
+        pause.to = end->second;
+        result.pauses.push_back(pause);
+      }
+    }
+    for (auto* each : {&result.takes, &result.restores}) {
+      for (auto& [id, numbers] : *each) {
+        std::sort(numbers.begin(), numbers.end());
+      }
+    }
+    return result;
+  }
+  void read_holds(Events& events, Holds& result, std::map<std::uint32_t, Holds::Pause>& open,
+                  std::map<std::uint32_t, std::uint64_t>& ends) const {
+    std::uint64_t hold = 0;
+    for (std::size_t i = 0; i < events.size(); ++i) {
+      const auto& event = events[i];
+      if (event.act == trace::Act::lock) {
+        hold = event.version;
+      } else if (event.act == trace::Act::call_begin && i + 1 < events.size()) {
+        const auto next = events[i + 1].version;  // the hold, if it takes the mutex
+        if (event.detail == static_cast<std::uint8_t>(trace::Call::resume)) {
+          ends[static_cast<std::uint32_t>(event.after)] = next;
+        } else if (event.detail == static_cast<std::uint8_t>(trace::Call::pause) &&
+                   trace::PauseArgument(event.after).stripe()) {
+          open.emplace(trace::PauseArgument(event.after).number(),
+                       Holds::Pause{&events, i, next, next});
+        }
+      } else if (event.act == trace::Act::transition && event.object != trace::control_object) {
+        if (takes(event)) {
+          result.takes[event.object].push_back(hold);
+        } else if (restores(event)) {
+          result.restores[event.object].push_back(hold);
+        }
+      }
+    }
+  }
+
+  // What the call answers instead; none, if the answer is not one of these.
+  static std::optional<std::uint64_t> lie_of(const trace::Event& event, Random& random) {
+    using trace::Call;
+    constexpr auto number = [](Submission answer) { return static_cast<std::uint64_t>(answer); };
+    switch (static_cast<Call>(event.detail)) {
+      case Call::cancel:
+      case Call::cancel_within:
+        return event.after ^ (std::uint64_t{8} << (random() % 3));
+      case Call::remove:
+      case Call::restore:
+      case Call::is_removed:
+      case Call::pause:
+        return event.after ^ 1;
+      case Call::queue_compaction:
+        return event.after == number(Submission::rejected_removed)
+                   ? std::optional(number(Submission::coalesced))
+                   : std::nullopt;
+      default:
+        return std::nullopt;
+    }
+  }
 
   static detail::StripeWord word(std::uint64_t bits) { return detail::StripeWord{bits}; }
   static Events::iterator at(Events& events, std::size_t index) {

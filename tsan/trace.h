@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,12 +47,44 @@ enum class Call : std::uint8_t {
   queue_compaction,
   queue_size,
   is_running,
-  wait_idle,
-  wait_stripe,  // wait_idle(stripe), its argument
+  wait_idle,      // its argument: whether it has a limit
+  wait_stripe,    // wait_idle(stripe): StripeArgument
+  cancel,         // without waiting: the stripe
+  cancel_within,  // StripeArgument
+  remove,         // StripeArgument
+  restore,        // the stripe
+  is_removed,     // the stripe
+  pause,          // PauseArgument
+  resume,         // the end of a guard: the number of its pause
   shutdown,
   start,
   snapshot,
   destroy
+};
+
+// Of calls for one stripe that may have a limit.
+struct StripeArgument {
+  std::uint64_t stripe_and_limit;
+
+  explicit StripeArgument(std::uint64_t argument) : stripe_and_limit(argument) {}
+  StripeArgument(std::uint32_t stripe, bool has_limit)
+      : stripe_and_limit(std::uint64_t{stripe} * 2 + (has_limit ? 1 : 0)) {}
+  std::uint32_t stripe() const { return static_cast<std::uint32_t>(stripe_and_limit / 2); }
+  bool has_limit() const { return stripe_and_limit % 2 != 0; }
+};
+
+// Of Call::pause: its number, which no other pause of the run has, and the stripe; none: all.
+struct PauseArgument {
+  std::uint64_t number_and_stripe;
+
+  explicit PauseArgument(std::uint64_t argument) : number_and_stripe(argument) {}
+  PauseArgument(std::uint32_t number, std::optional<std::uint32_t> stripe)
+      : number_and_stripe((std::uint64_t{number} << 32) | (stripe ? *stripe + 1 : 0)) {}
+  std::uint32_t number() const { return static_cast<std::uint32_t>(number_and_stripe >> 32); }
+  std::optional<std::uint32_t> stripe() const {
+    const auto next = static_cast<std::uint32_t>(number_and_stripe);
+    return next == 0 ? std::nullopt : std::optional(next - 1);
+  }
 };
 
 // The argument of Call::shutdown.
@@ -65,10 +98,17 @@ struct ShutdownArgument {
   bool has_limit() const { return mode_and_limit % 2 != 0; }
 };
 
+inline std::uint64_t number_of(const std::optional<EpisodeEnd>& end) {
+  return end ? 1 + static_cast<std::uint64_t>(*end) : 0;
+}
 // What Call::wait_stripe answers.
 inline std::uint64_t number_of(const StripeIdle& answer) {
-  return static_cast<std::uint64_t>(answer.result) +
-         8 * (answer.last_end ? 1 + static_cast<std::uint64_t>(*answer.last_end) : 0);
+  return static_cast<std::uint64_t>(answer.result) + 8 * number_of(answer.last_end);
+}
+// What Call::cancel and Call::cancel_within answer.
+inline std::uint64_t number_of(const CancelReport& answer) {
+  return static_cast<std::uint64_t>(answer.result) + (answer.waited ? 8 : 0) +
+         (answer.rerun_pending ? 16 : 0) + (answer.running ? 32 : 0) + 64 * number_of(answer.end);
 }
 
 enum class Change : std::uint8_t { none, episode_ended, thread_left, closed };
@@ -114,6 +154,7 @@ struct Setting {
   bool enabled = true;
   bool has_scan = false;
   bool has_sink = false;
+  bool all_removed = false;
 };
 
 struct Verdict {
@@ -127,6 +168,10 @@ struct Verdict {
   // that, and those of them that brought their stripe.
   std::uint64_t adoptions = 0;
   std::uint64_t adoptions_by_scan = 0;
+  // Nodes whose stripe was given up while it was only claimed; some of them by a removal that met
+  // the claim as it took its step.
+  std::uint64_t claims_withdrawn = 0;
+  std::uint64_t claims_removed_late = 0;
   std::uint64_t late_arrivals = 0;
   std::uint64_t late_arrivals_queued = 0;
 };
