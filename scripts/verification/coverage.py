@@ -33,7 +33,8 @@ INCLUDES = [
 ]
 LIBRARY = [f"src/{name}.cpp" for name in SOURCES]
 ADAPTER_PARTS = [
-    "column_family_compactor", "database_closer", "database_listener", "leveled_picker"
+    "column_family_compactor", "database_closer", "database_listener", "database_pause",
+    "leveled_picker"
 ]
 ADAPTER = [f"src/rocksdb/{name}.cpp" for name in ADAPTER_PARTS]
 
@@ -87,7 +88,8 @@ def all_programs():
         Program("contract", "fault_tests", ["tests/faults/faults_test.cpp", *LIBRARY],
                 libraries=gtest),
         Program("contract", "rocksdb_tests",
-                [f"tests/rocksdb/{name}_test.cpp" for name in ADAPTER_PARTS] + ADAPTER + LIBRARY,
+                [f"tests/rocksdb/{name}_test.cpp" for name in [*ADAPTER_PARTS, "column_families"]] +
+                ADAPTER + LIBRARY,
                 libraries=[*gtest, "-lrocksdb"]),
         Program("properties", "core_enumeration", ["proptests/core_enumeration.cpp", *LIBRARY]),
         Program("properties", "core_properties", ["proptests/core_properties.cpp", *LIBRARY],

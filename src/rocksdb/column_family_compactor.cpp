@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
+#include <shared_mutex>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -115,19 +117,103 @@ CompactionOutcome outcome_of(const ::rocksdb::Status& status, bool stop_requeste
   return CompactionOutcome::failed(status.ToString());
 }
 
+std::string_view to_string(AddResult result) noexcept {
+  switch (result) {
+    case AddResult::added:
+      return "added";
+    case AddResult::no_free_stripe:
+      return "no_free_stripe";
+    case AddResult::shut_down:
+      return "shut_down";
+  }
+  return "unknown";
+}
+
+ColumnFamilyCompactor::ColumnFamilyCompactor(
+    ::rocksdb::DB* db, const std::vector<::rocksdb::ColumnFamilyHandle*>& handles,
+    const CompactionConfig& config, Options options)
+    : db_(db), config_(config), max_step_bytes_(options.max_step_bytes) {
+  for (auto* handle : handles) {
+    stripes_.emplace_back(stripe_for(handle));
+  }
+  stripes_.resize(std::max<std::size_t>(stripes_.size(), options.capacity));
+}
+
 ColumnFamilyCompactor::ColumnFamilyCompactor(
     ::rocksdb::DB* db, const std::vector<::rocksdb::ColumnFamilyHandle*>& handles,
     const CompactionConfig& config, std::uint64_t max_step_bytes)
-    : db_(db) {
-  for (auto* handle : handles) {
-    const auto options = db->GetOptions(handle);
-    require_options(handle->GetName(), options, config);
-    stripes_.push_back({handle,
-                        {config.sst_threshold, options.max_bytes_for_level_base,
-                         options.max_bytes_for_level_multiplier, max_step_bytes},
-                        options.target_file_size_base,
-                        static_cast<double>(options.target_file_size_multiplier)});
+    : ColumnFamilyCompactor(db, handles, config, Options{.max_step_bytes = max_step_bytes}) {}
+
+ColumnFamilyCompactor::Stripe ColumnFamilyCompactor::stripe_for(
+    ::rocksdb::ColumnFamilyHandle* handle) const {
+  const auto options = db_->GetOptions(handle);
+  require_options(handle->GetName(), options, config_);
+  return {handle,
+          {config_.sst_threshold, options.max_bytes_for_level_base,
+           options.max_bytes_for_level_multiplier, max_step_bytes_},
+          options.target_file_size_base,
+          static_cast<double>(options.target_file_size_multiplier)};
+}
+
+AddResult ColumnFamilyCompactor::add_family(::rocksdb::ColumnFamilyHandle* handle,
+                                            BackgroundWorker& worker, DatabaseListener& listener) {
+  const auto added = stripe_for(handle);
+  if (stripe_of(handle)) {
+    refuse(handle->GetName(), "is served already");
   }
+  std::uint32_t stripe_id = 0;
+  {
+    const std::lock_guard<std::shared_mutex> lock(mutex_);
+    const auto free =
+        std::find_if(stripes_.begin(), stripes_.end(), [](const auto& stripe) { return !stripe; });
+    if (free == stripes_.end()) {
+      return AddResult::no_free_stripe;
+    }
+    stripe_id = static_cast<std::uint32_t>(free - stripes_.begin());
+    if (worker.restore(stripe_id) == RestoreResult::shut_down) {
+      return AddResult::shut_down;
+    }
+    *free = added;
+  }
+  listener.add(handle, stripe_id);
+  // After that: an SST whose callback came too early is seen here.
+  if (next_step(stripe_id)) {
+    worker.queue_compaction(stripe_id);
+  }
+  return AddResult::added;
+}
+
+RemoveResult ColumnFamilyCompactor::remove_family(::rocksdb::ColumnFamilyHandle* handle,
+                                                  BackgroundWorker& worker,
+                                                  DatabaseListener& listener, Limit limit) {
+  const auto stripe_id = stripe_of(handle);
+  if (!stripe_id) {
+    return RemoveResult::unknown_stripe;
+  }
+  const auto result = worker.remove(*stripe_id, limit);
+  if (result == RemoveResult::removed) {
+    listener.remove(handle);  // before the stripe can be given to another family
+    const std::lock_guard<std::shared_mutex> lock(mutex_);
+    stripes_[*stripe_id].reset();
+  }
+  return result;
+}
+
+std::uint32_t ColumnFamilyCompactor::family_count() const {
+  const std::shared_lock<std::shared_mutex> lock(mutex_);
+  return static_cast<std::uint32_t>(
+      std::count_if(stripes_.begin(), stripes_.end(), [](const auto& stripe) { return !!stripe; }));
+}
+
+std::optional<std::uint32_t> ColumnFamilyCompactor::stripe_of(
+    const ::rocksdb::ColumnFamilyHandle* handle) const {
+  const std::shared_lock<std::shared_mutex> lock(mutex_);
+  for (std::uint32_t stripe = 0; stripe < stripe_count(); ++stripe) {
+    if (stripes_[stripe] && stripes_[stripe]->handle->GetID() == handle->GetID()) {
+      return stripe;
+    }
+  }
+  return std::nullopt;
 }
 
 BackgroundWorker::Job ColumnFamilyCompactor::job() const {
@@ -137,7 +223,7 @@ BackgroundWorker::Job ColumnFamilyCompactor::job() const {
 BackgroundWorker::Scan ColumnFamilyCompactor::scan() const {
   return [this](BackgroundWorker& worker) {
     for (std::uint32_t stripe = 0; stripe < stripe_count(); ++stripe) {
-      if (next_step(stripe)) {
+      if (!worker.is_removed(stripe) && next_step(stripe)) {
         worker.queue_compaction(stripe);
       }
     }
@@ -145,8 +231,14 @@ BackgroundWorker::Scan ColumnFamilyCompactor::scan() const {
 }
 
 Levels ColumnFamilyCompactor::levels(std::uint32_t stripe_id) const {
+  const std::shared_lock<std::shared_mutex> lock(mutex_);
+  const auto& stripe = stripes_[stripe_id];
+  return stripe ? levels(*stripe) : Levels();
+}
+
+Levels ColumnFamilyCompactor::levels(const Stripe& stripe) const {
   ::rocksdb::ColumnFamilyMetaData metadata;
-  db_->GetColumnFamilyMetaData(stripes_[stripe_id].handle, &metadata);
+  db_->GetColumnFamilyMetaData(stripe.handle, &metadata);
   Levels result;
   for (const auto& level : metadata.levels) {
     auto& files = result.emplace_back();
@@ -188,12 +280,19 @@ std::set<std::string> ColumnFamilyCompactor::live_ssts() const {
 }
 
 std::string ColumnFamilyCompactor::family(std::uint32_t stripe_id) const {
-  return stripes_[stripe_id].handle->GetName();
+  const std::shared_lock<std::shared_mutex> lock(mutex_);
+  const auto& stripe = stripes_[stripe_id];
+  return stripe ? stripe->handle->GetName() : std::string();
 }
 
 std::optional<CompactionStep> ColumnFamilyCompactor::next_step(std::uint32_t stripe_id) const {
+  const std::shared_lock<std::shared_mutex> lock(mutex_);
   const auto& stripe = stripes_[stripe_id];
-  return pick_step(levels(stripe_id), stripe.limits, *stripe.handle->GetComparator());
+  return stripe ? next_step(*stripe) : std::nullopt;
+}
+
+std::optional<CompactionStep> ColumnFamilyCompactor::next_step(const Stripe& stripe) const {
+  return pick_step(levels(stripe), stripe.limits, *stripe.handle->GetComparator());
 }
 
 ::rocksdb::Status ColumnFamilyCompactor::merge(const Stripe& stripe, const CompactionStep& step,
@@ -217,18 +316,26 @@ std::optional<CompactionStep> ColumnFamilyCompactor::next_step(std::uint32_t str
 }
 
 CompactionOutcome ColumnFamilyCompactor::compact(CompactionContext& context) const {
+  const Stripe* stripe = nullptr;
+  {
+    const std::shared_lock<std::shared_mutex> lock(mutex_);
+    const auto& found = stripes_[context.stripe_id()];
+    if (!found) {
+      return CompactionOutcome::nothing_to_do();
+    }
+    stripe = &*found;
+  }
   for (int replans = 0;; ++replans) {
     if (context.stop_requested()) {
       return CompactionOutcome::stopped();
     }
-    const auto step = next_step(context.stripe_id());
+    const auto step = next_step(*stripe);
     if (!step) {
       return CompactionOutcome::nothing_to_do();
     }
-    const auto status = merge(stripes_[context.stripe_id()], *step, context.stats());
+    const auto status = merge(*stripe, *step, context.stats());
     if (status.ok()) {
-      return next_step(context.stripe_id()) ? CompactionOutcome::more_work()
-                                            : CompactionOutcome::done();
+      return next_step(*stripe) ? CompactionOutcome::more_work() : CompactionOutcome::done();
     }
     if (!is_stale_pick(status) || replans == replans_max) {
       return outcome_of(status, context.stop_requested());

@@ -34,7 +34,7 @@ CloseReport DatabaseCloser::close(ShutdownMode mode, Limit limit) {
   }
   report_.errors.clear();
   // Another closer has destroyed them, once all that comes before was done.
-  stopped_ = stopped_ || (database_.handles.empty() && database_.compactor.stripe_count() > 0);
+  stopped_ = stopped_ || (database_.handles.empty() && database_.compactor.family_count() > 0);
   if (!stopped_) {
     const bool stopped = stop(mode, Deadline(limit));
     note_undone();

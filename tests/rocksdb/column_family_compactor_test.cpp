@@ -236,7 +236,8 @@ TEST(ColumnFamilyCompactor, a_compaction_that_is_asked_to_stop_before_it_begins_
     database.add_l0_file(0);
   }
   const ColumnFamilyCompactor compactor(database.db.get(), database.handles, Database::config());
-  const std::atomic<bool> stop{true};
+  detail::StopState<ProductionSync> stop;
+  stop.request();
   const CompactionStatsAtomic stats;
   CompactionContext context({0}, 1, stop, stats);
   EXPECT_EQ(compactor.job()(context).kind(), Kind::stopped);
@@ -385,7 +386,7 @@ std::vector<std::string> live_ssts(Database& database) {
   return names;
 }
 
-// What docs/attaching-an-engine.md warns of. Once the worker has a pause, it has to cover this.
+// What docs/attaching-an-engine.md warns of, and why there is a `DatabasePause`.
 TEST(ColumnFamilyCompactor, a_pause_of_rocksdb_does_not_hold_the_worker) {
   Database database(1);
   for (int files = 0; files < 6; ++files) {
@@ -530,7 +531,7 @@ TEST(ColumnFamilyCompactor, a_stale_pick_is_picked_again) {
     }
   };
   order.armed = true;
-  const std::atomic<bool> stop{false};
+  detail::StopState<ProductionSync> stop;
   const CompactionStatsAtomic stats;
   CompactionContext context({0}, 1, stop, stats);
   const auto outcome = compactor.job()(context);

@@ -160,6 +160,36 @@ TEST(DatabaseListener, families_that_are_not_attached_are_counted_by_name) {
   EXPECT_EQ(worker.snapshot().requests(), 1U);
 }
 
+TEST(DatabaseListener, a_family_that_is_added_is_unserved_no_longer_and_one_that_is_removed_is) {
+  Database database(2);
+  BackgroundWorker worker(Database::config(), {}, 2, do_nothing);
+  auto& listener = *database.listener;
+  listener.attach(worker, {database.handles[0]});
+  listener.OnFlushCompleted(nullptr, flush_of(database.handles[1]));
+  listener.OnFlushCompleted(nullptr, flush_of(77, "left alone"));
+  listener.add(database.handles[1], 1);
+  ASSERT_EQ(listener.unserved().size(), 1U);
+  EXPECT_EQ(listener.unserved()[0].name, "left alone");
+  database.ingest(1);
+  EXPECT_EQ(worker.snapshot().queued, 1U);
+  EXPECT_EQ(listener.unserved_events(), 2U);
+  listener.remove(database.handles[1]);
+  listener.remove(database.handles[1]);
+  database.ingest(1);
+  listener.OnFlushCompleted(nullptr, flush_of(database.handles[1]));
+  EXPECT_EQ(worker.snapshot().requests(), 1U);
+  EXPECT_EQ(listener.unserved_events(), 4U);
+  ASSERT_EQ(listener.unserved().size(), 2U);
+  EXPECT_EQ(listener.unserved()[1].name, "1");
+  EXPECT_EQ(listener.unserved()[1].events, 2U);
+  listener.detach();
+  listener.add(database.handles[1], 1);  // nothing is attached
+  listener.attach(worker, {});
+  listener.OnFlushCompleted(nullptr, flush_of(database.handles[1]));
+  EXPECT_EQ(listener.unserved_events(), 5U);
+  listener.detach();
+}
+
 // More families than are kept, met by several threads at once while another reads: each is there
 // once, none beyond the bound, and each event is in the sum. Many times over, since what could go
 // wrong needs two threads that meet a family at one moment.

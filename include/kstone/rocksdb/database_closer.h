@@ -26,7 +26,8 @@ namespace kstone::rocksdb {
 struct ClosingDatabase {
   // It stays the engine's, which deletes it once it is closed.
   ::rocksdb::DB& db;
-  // All that are open, in any order. Each leaves the vector as it is destroyed.
+  // All that are open when `close` is called, in any order: also those that were added later, or
+  // removed and not destroyed. Each leaves the vector as it is destroyed.
   std::vector<::rocksdb::ColumnFamilyHandle*>& handles;
   const ColumnFamilyCompactor& compactor;
   BackgroundWorker& worker;
@@ -84,7 +85,9 @@ struct CloseReport {
 //     them.
 //   - Nobody holds an iterator, a snapshot or a pinned value of the database. Snapshots are asked
 //     for: as long as there is one, nothing is destroyed, and `errors` names "Close".
-//   - PauseBackgroundWork is not in effect: flushes would wait for its end.
+//   - No `DatabasePause`, nor PauseBackgroundWork, is in effect: flushes would wait for its end. A
+//     pause of the worker alone has ended: what it holds is discarded.
+//   - Nobody creates, adds, removes or destroys a column family meanwhile.
 //   - `close` is not called from a job, the scan or the log sink of the worker. From there it
 //     closes nothing, and `shutdown.refused` is true.
 //   - Everything that `ClosingDatabase` refers to outlives the closer.

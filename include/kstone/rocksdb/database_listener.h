@@ -3,17 +3,10 @@
 //
 // It has to be in `DBOptions::listeners` before the database opens, when there are no column family
 // handles and no worker yet; `attach` and `detach` say from when until when callbacks reach a
-// worker.
+// worker, `add` and `remove` for which families.
 //
-// Thread safety: callbacks come on RocksDB's threads at any time, and the counts may be read from
-// any thread; `attach` and `detach` are called by one thread at a time.
-//
-// Invariants:
-//   L1  Only callbacks that found `attached_bit` in `state_` touch `worker_` and the maps of
-//       stripes.
-//   L2  Those change only while `attached_bit` is clear and no callback that found it set is
-//       inside.
-//   L3  The list of unserved families grows only, at its head, and has each family once.
+// Thread safety: every method may be called from any thread at any time; callbacks come on
+// RocksDB's threads.
 
 #ifndef KSTONE_ROCKSDB_DATABASE_LISTENER_H_
 #define KSTONE_ROCKSDB_DATABASE_LISTENER_H_
@@ -23,12 +16,10 @@
 #include <rocksdb/db.h>
 #include <rocksdb/listener.h>
 
-#include <atomic>
 #include <cstdint>
 #include <map>
 #include <mutex>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "kstone/background_worker.h"
@@ -46,9 +37,10 @@ struct UnservedFamily {
 //   - One listener serves one database.
 //   - `detach` has returned before the attached worker is destroyed.
 // *Guarantees*
-//   - A callback never waits, neither for the worker nor for a compaction: it queues a request, or
-//     counts.
+//   - A callback waits neither for the worker nor for a compaction: it queues a request, or counts.
+//     (It takes the listener's mutex, which nobody holds for longer than that.)
 //   - Once `detach` has returned, no callback touches the worker.
+//   - No handle is kept: they may be destroyed at any time.
 //   - What comes to families that are not attached is counted, so that an engine can log that a
 //     family which was created later is not served.
 // *What RocksDB tells nobody*
@@ -58,7 +50,7 @@ struct UnservedFamily {
 class KSTONE_EXPORT DatabaseListener final : public ::rocksdb::EventListener {
  public:
   DatabaseListener() = default;
-  ~DatabaseListener() override;
+  ~DatabaseListener() override = default;
   DatabaseListener(const DatabaseListener&) = delete;
   DatabaseListener& operator=(const DatabaseListener&) = delete;
 
@@ -73,15 +65,23 @@ class KSTONE_EXPORT DatabaseListener final : public ::rocksdb::EventListener {
   // *Requires* that nothing is attached; otherwise it aborts with a sentence.
   void attach(BackgroundWorker& worker, const std::vector<::rocksdb::ColumnFamilyHandle*>& handles);
 
-  // Ends that. Waits for callbacks that are in the middle of a request, which takes no longer than
-  // `queue_compaction`.
+  // The same for one family more. It is unserved no longer, and `unserved` forgets it. Does nothing
+  // if no worker is attached. `ColumnFamilyCompactor::add_family` calls it.
+  void add(const ::rocksdb::ColumnFamilyHandle* handle, std::uint32_t stripe_id);
+
+  // From its return on, callbacks of the family request nothing, and are counted as unserved. Does
+  // nothing if the family is not attached. `ColumnFamilyCompactor::remove_family` calls it.
+  void remove(const ::rocksdb::ColumnFamilyHandle* handle);
+
+  // Ends what `attach` has begun. Waits for callbacks that are in the middle of a request, which
+  // takes no longer than `queue_compaction`.
   void detach() noexcept;
 
   // Flushes and ingested files of column families that were not attached while some worker was,
-  // since this object was made; and of which families: the first `unserved_families_max`, in the
-  // order in which they were met. Families that an engine leaves to RocksDB on purpose are among
-  // them. The families may be a moment behind the sum. O(families), takes no lock.
-  std::uint64_t unserved_events() const noexcept;
+  // since this object was made; and in which of the families that are not attached now: the first
+  // `unserved_families_max`, in the order in which they were met. Families that an engine leaves to
+  // RocksDB on purpose are among them. O(families).
+  std::uint64_t unserved_events() const;
   std::vector<UnservedFamily> unserved() const;
   static constexpr std::uint32_t unserved_families_max = 64;
 
@@ -103,40 +103,24 @@ class KSTONE_EXPORT DatabaseListener final : public ::rocksdb::EventListener {
   void OnSubcompactionCompleted(const ::rocksdb::SubcompactionJobInfo& info) override;
 
  private:
-  static constexpr std::uint64_t attached_bit = 1;
-  static constexpr std::uint64_t one_callback = 2;
-
-  // A family that was met and is not attached. Only `events` changes once it is in the list.
-  struct Unserved {
+  struct Family {
     std::string name;
-    std::uint32_t position = 1;  // of so many
-    const Unserved* older = nullptr;
-    mutable std::atomic<std::uint64_t> events{1};
+    std::uint32_t stripe_id;
   };
+  using Families = std::map<std::uint32_t, Family>;  // by id, which grows: the last is the youngest
 
-  // Calls `find` for the stripe, if a worker is attached, and requests it or counts.
-  template <class Find>
-  void on_new_ssts(const std::string& family, const Find& find);
-  void count_unserved(const std::string& family) noexcept;
-  static bool count_in(const Unserved* head, const Unserved* end,
-                       const std::string& family) noexcept;
+  // With the mutex held.
+  void on_new_ssts(const std::string& name, const Family* family) noexcept;
+  void count_unserved(const std::string& name) noexcept;
 
-  // | callbacks inside : 63 | attached : 1 | One word for both: with two, a callback could read
-  // "attached" and count itself in only after `detach` has looked.
-  std::atomic<std::uint64_t> state_{0};
+  mutable std::mutex mutex_;  // of all that follows
 
-  // See L2.
-  BackgroundWorker* worker_ = nullptr;
-  std::unordered_map<std::uint32_t, std::uint32_t> stripes_;  // by the id of the column family
-  std::unordered_map<std::string, std::uint32_t> stripes_by_name_;
+  BackgroundWorker* worker_ = nullptr;  // that is attached
+  Families families_;
+  std::uint64_t unserved_events_ = 0;
+  std::vector<UnservedFamily> unserved_;
 
-  // A list and not a map under the mutex: a callback must not wait for a reader.
-  std::atomic<std::uint64_t> unserved_events_{0};
-  std::atomic<const Unserved*> unserved_{nullptr};  // the youngest
-
-  // A compaction may be split into subcompactions; it counts as one. The mutex is held for a few
-  // instructions, a few times per compaction.
-  mutable std::mutex mutex_;
+  // A compaction may be split into subcompactions; it counts as one.
   std::map<int, std::uint32_t> merging_;  // subcompactions by job id
   std::uint32_t merging_max_ = 0;
 };
