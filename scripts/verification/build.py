@@ -34,14 +34,16 @@ def listed(folder, target, root=ROOT):
 
 # The library without its adapters.
 SOURCES = listed("src", "kstone_sources")
-# What the worker is made of: all that lies below detail/, the forwarding class, and the core. The
-# others hold values, counters for statistics, and the policy for real threads.
+# What the worker is made of: all that lies below detail/, the forwarding class, what a job and a
+# pause are given, and the core. The others hold values, counters for statistics, and the policy for
+# real threads.
 CORE = [name for name in SOURCES if name.startswith("core/")]
 REST = [name for name in SOURCES if name not in CORE]
 MUTATED = sorted([
     *(str(path.relative_to(ROOT))
       for path in (ROOT / "include" / "kstone" / "detail").rglob("*.h")),
-    "include/kstone/background_worker_impl.h", *(f"src/{name}.cpp" for name in CORE)
+    "include/kstone/background_worker_impl.h", "include/kstone/compaction_context.h",
+    "include/kstone/pause_guard.h", *(f"src/{name}.cpp" for name in CORE)
 ])
 
 

@@ -8,9 +8,9 @@ class Unreadable(Exception):
 
 
 def of(root, files):
-    """Name -> enumerators in their order, of every `enum class` below root that these files have or
+    """Name -> enumerator -> the next, of every `enum class` below root that these files have or
     include. The name is the last part of it, as operators.py finds it before the `::`; two of one
-    name would be taken for each other, and are refused."""
+    name with an enumerator in common would be taken for each other, and are refused."""
     from clang import cindex  # here: whoever makes no mutants needs no libclang
 
     text = "".join(f'#include "{root / file}"\n' for file in files)
@@ -23,10 +23,14 @@ def of(root, files):
     found, places = {}, {}
     for cursor in declarations(unit.cursor, str(root), cindex.CursorKind):
         name, place = cursor.spelling, f"{cursor.location.file}:{cursor.location.line}"
-        if places.setdefault(name, place) != place:
-            raise Unreadable(f"two enumerations are called {name}: {places[name]}, {place}")
-        found[name] = [child.spelling for child in cursor.get_children()
-                       if child.kind == cindex.CursorKind.ENUM_CONSTANT_DECL]
+        values = [child.spelling for child in cursor.get_children()
+                  if child.kind == cindex.CursorKind.ENUM_CONSTANT_DECL]
+        for value, following in zip(values, values[1:] + values[:1]):
+            other = places.setdefault((name, value), place)
+            if other != place:
+                raise Unreadable(f"two enumerations are called {name} and have {value}: {other}, "
+                                 f"{place}")
+            found.setdefault(name, {})[value] = following
     return found
 
 

@@ -840,7 +840,9 @@ def self_test(arguments, log):
         problems.append("a stale patch was not noticed")
     one = "struct One { enum class Kind { a, b }; };"
     two = "struct Two { enum class Kind { b, a }; };"
-    for word, headers in (("", [one]), ("two enumerations are called Kind", [one, two]),
+    other = "struct Other { enum class Kind { c, d }; };"
+    for word, headers in (("", [one]), ("", [one, other]),
+                          ("two enumerations are called Kind", [one, two]),
                           ("cannot read", ["enum class"])):
         said = unread(*headers)
         if bool(said) != bool(word) or word not in said:

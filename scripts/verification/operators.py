@@ -415,10 +415,9 @@ class Engine:
                 self.number(index, first, last)
             elif token.kind == "word" and source.at(index - 1) == "::" and source.at(
                     index - 2) in self.enumerations:
-                values = self.enumerations[source.at(index - 2)]
-                if text in values:
-                    self.around("enumerator", index, values[(values.index(text) + 1) % len(values)],
-                                first, last)
+                after = self.enumerations[source.at(index - 2)].get(text)
+                if after:
+                    self.around("enumerator", index, after, first, last)
 
     def neighbourhood(self, index, width=4):
         source = self.source
@@ -555,7 +554,7 @@ def is_check(text):
 
 
 def mutants_of(source, facts, enumerations):
-    """`enumerations`: name -> enumerators, as enumerations.py reads them."""
+    """`enumerations`: name -> enumerator -> the next, as enumerations.py reads them."""
     file, text = source.file, source.text
     found = Engine(source, facts, enumerations).run()
     unique, seen = [], {}
