@@ -122,6 +122,57 @@ struct WithdrawSuspendedClaim : Withdrawal<With<Requesters<2>, Workers<1>>, Sync
   SuspendsBetweenSteps::Hold hold;
 };
 
+// A compaction of a stripe whose node is under way is cancelled and answers `more_work`, while the
+// node comes and the stripe is asked for: also between the two halves of the compaction's end.
+template <class Sync = SuspendsBetweenSteps>
+struct CancelMoreWorkOfSuspendedClaim : Withdrawal<With<Requesters<2>, Workers<1>>, Sync> {
+  using Base = Withdrawal<With<Requesters<2>, Workers<1>>, Sync>;
+  RelacySync::semaphore runs;
+  RelacySync::semaphore served;
+  SuspendsBetweenSteps::Hold hold;
+
+  void before() {
+    SuspendsBetweenSteps::hold = &hold;
+    this->make([this](typename Base::Context& context) {
+      const bool first = this->note(context) == 1;
+      if (first) {
+        runs.post(1);
+      }
+      if (this->was_served(1)) {
+        served.post(1);
+      }
+      return first ? CompactionOutcome::more_work() : CompactionOutcome::done();
+    });
+    this->start();
+  }
+  void thread(int index) {
+    if (index == 0) {
+      hold.first = RelacySync::thread::current_id();
+      this->request(0);
+      return;
+    }
+    hold.suspended.wait();
+    check(this->worker->queue_compaction(0) == Submission::coalesced, "the stripe is claimed");
+    // Takes the claim over.
+    check(this->worker->wait_idle(0, Limit(std::chrono::nanoseconds(0))).result !=
+              IdleResult::refused,
+          "a wait is not refused");
+    runs.wait();
+    const auto found = this->worker->cancel(0);
+    this->cover_if(found.running, "asked to stop");
+    hold.push.post(1);
+    this->request(1);
+  }
+  void after() {
+    served.wait();  // although nobody looks
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    check(this->was_served(1), "what is asked for after the withdrawal is served");
+    this->check_complete(this->worker->shutdown(ShutdownMode::drain));
+    this->check_quiet(this->worker->snapshot());
+    this->worker.reset();
+  }
+};
+
 // Two stripes and one worker thread: who cancels the first, which runs, is about to, or has run,
 // does not stop the second.
 template <class Sync = RelacySync>
@@ -347,6 +398,13 @@ const Registered suites[] = {
     proved<WithdrawSuspendedClaim<Withdraws::removes>>({
         .name = "remove_and_restore_a_suspended_claim_2_1",
         .property = "P19 P21",
+    }),
+    proved<CancelMoreWorkOfSuspendedClaim<>>({
+        .name = "cancel_more_work_of_a_suspended_claim_2_1",
+        .property = "P2 P20",
+        .sometimes = {"asked to stop"},
+        .timeouts = 1,
+        .large = Large::with_surprises,
     }),
     proved<CancelStopsNoOther<>>({
         .name = "cancel_stops_no_other_2_1",
