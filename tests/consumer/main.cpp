@@ -24,7 +24,8 @@ namespace {
 // count of forks, also where this program hides its symbols.
 bool child_notices() {
 #if defined(__linux__)
-  const kstone::ProductionSync::process process;
+  kstone::ProductionSync::process process;
+  process.bind();
   const auto child = fork();
   if (child == 0) {
     _exit(process.is_current() ? 1 : 0);

@@ -26,7 +26,7 @@ INBOX = "include/kstone/detail/shell/inbox.h"
 # The property and the line that have to be named, the suite that sees it, and what is changed. No
 # change moves a line.
 PLANTED = {
-    "a deleted notify": ("P2", "  change.wait(mutex_);", "request_then_idle_1_1", [
+    "a deleted notify": ("P2", "  change.wait(held);", "request_then_idle_1_1", [
         (INBOX, "    sleepers_.post(1);  // the sleeper that the exchange above claimed", "    ;")
     ]),
     "a weakened order": ("P4", "  ~ScopedLock() KSTONE_RELEASE() { mutex_.unlock(); }",

@@ -775,7 +775,7 @@ class ReportTest(unittest.TestCase):
         self.assertIn("100 % of the branches are due", checks["coverage of the core"])
 
     def test_real_threads_show_something_whatever_the_time(self):
-        for seconds, passed, cut in ((1000, 13, 5), (0, 9, 9)):
+        for seconds, passed, cut in ((1000, 18, 5), (0, 14, 9)):
             with unittest.mock.patch.dict("os.environ", pace.Share(seconds, 1).environment()), \
                  tempfile.TemporaryDirectory() as folder:
                 arguments = everything.program().parse_args(
