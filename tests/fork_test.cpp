@@ -1,6 +1,7 @@
 // The worker and fork(): the parent goes on, a child that uses the parent's worker is told.
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -147,9 +148,8 @@ INSTANTIATE_TEST_SUITE_P(
       return (name[0] == '~' ? std::string("destructor") : name) + std::to_string(parameter.index);
     });
 
-// A job that forks and returns in both processes: the child must not go on as a second worker on
-// the same files.
-TEST(Fork, ends_a_child_that_returns_from_a_job) {
+// A job that forks; what its child says that leaves the job so. The parent goes on.
+std::string last_words_of_forked_job(const std::function<void()>& leave) {
   std::string words;
   BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, [&](CompactionContext&) {
     // The child returns from here, from the job, instead of from a call that is due to abort.
@@ -161,6 +161,7 @@ TEST(Fork, ends_a_child_that_returns_from_a_job) {
       close(pipe_ends[0]);
       close(pipe_ends[1]);
       alarm(20);
+      leave();
       return CompactionOutcome::done();
     }
     words = last_words_of(child, pipe_ends);
@@ -169,10 +170,21 @@ TEST(Fork, ends_a_child_that_returns_from_a_job) {
   EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(1);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
-  EXPECT_EQ(
-      words,
-      "kstone: a job or scan returned in a child of fork(), where the worker has no threads\n");
   EXPECT_EQ(worker.snapshot().episodes_done, 1U);
+  return words;
+}
+
+// The child must not go on as a second worker on the same files.
+TEST(Fork, ends_a_child_that_returns_from_a_job) {
+  EXPECT_EQ(
+      last_words_of_forked_job([] {}),
+      "kstone: a job or scan returned in a child of fork(), where the worker has no threads\n");
+}
+
+TEST(Fork, ends_a_child_that_ends_its_thread_in_a_job) {
+  EXPECT_EQ(last_words_of_forked_job([] { pthread_exit(nullptr); }),
+            "kstone: a job or scan ended its thread in a child of fork(), where the worker has "
+            "none\n");
 }
 
 // One that was never started belongs to nobody yet: each process starts its own.

@@ -245,9 +245,9 @@ void Replay::resume(Thread& thread, Frame& frame) {
   require(pauses_.count(number) != 0, "a pause ends that does not hold anything");
   const auto stripe = pauses_.at(number).stripe;
   if (leave_pause(number) && !worker.closed) {
-    admit(thread);
     bool wakes = false;
     if (stripe) {
+      admit_for_others(thread);
       require(worker.may_resume(state_.stripes[*stripe]), "a stripe goes on that is not paused");
       wakes = state_.stripes[*stripe].held;
       worker.resume(state_.stripes[*stripe]);

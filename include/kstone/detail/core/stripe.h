@@ -36,7 +36,7 @@ struct Stripe {
   bool unfinished : 1 = false;     // for the report
 };
 
-static_assert(sizeof(Stripe) == 20, "docs/building.md says what a stripe costs");
+static_assert(sizeof(Stripe) == 20, "docs/performance.md says what a stripe costs");
 
 }  // namespace kstone::detail
 

@@ -73,7 +73,9 @@ void Shell<Sync>::resume(const Pauses::Entry& entry) {
     ScopedLock lock(mutex_);
     auto& state = state_.write();
     if (state.pauses.leave(entry) && !state.core.closed()) {
-      enqueue(inbox_.take());  // what was pushed before stands before the stripe
+      if (entry.stripe_id) {
+        take_inbox_for_others();  // what was pushed before stands before the stripe
+      }
       tokens =
           apply(entry.stripe_id ? state.core.resume(*entry.stripe_id) : state.core.resume_all());
     }
