@@ -9,6 +9,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "kstone/background_worker_impl.h"
@@ -148,23 +149,31 @@ INSTANTIATE_TEST_SUITE_P(
       return (name[0] == '~' ? std::string("destructor") : name) + std::to_string(parameter.index);
     });
 
+// Forks inside code of the user, which both processes return from: none in the child; in the parent
+// what the child says then.
+std::optional<std::string> fork_from_here() {
+  int pipe_ends[2];
+  EXPECT_EQ(pipe(pipe_ends), 0);
+  const auto child = fork();
+  if (child == 0) {
+    dup2(pipe_ends[1], STDERR_FILENO);
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+    alarm(20);
+    return std::nullopt;
+  }
+  return last_words_of(child, pipe_ends);
+}
+
 // A job that forks; what its child says that leaves the job so. The parent goes on.
 std::string last_words_of_forked_job(const std::function<void()>& leave) {
   std::string words;
   BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, [&](CompactionContext&) {
-    // The child returns from here, from the job, instead of from a call that is due to abort.
-    int pipe_ends[2];
-    EXPECT_EQ(pipe(pipe_ends), 0);
-    const auto child = fork();
-    if (child == 0) {
-      dup2(pipe_ends[1], STDERR_FILENO);
-      close(pipe_ends[0]);
-      close(pipe_ends[1]);
-      alarm(20);
+    if (const auto said = fork_from_here()) {
+      words = *said;
+    } else {
       leave();
-      return CompactionOutcome::done();
     }
-    words = last_words_of(child, pipe_ends);
     return CompactionOutcome::done();
   });
   EXPECT_EQ(worker.start(), StartResult::started);
@@ -185,6 +194,80 @@ TEST(Fork, ends_a_child_that_ends_its_thread_in_a_job) {
   EXPECT_EQ(last_words_of_forked_job([] { pthread_exit(nullptr); }),
             "kstone: a job or scan ended its thread in a child of fork(), where the worker has "
             "none\n");
+}
+
+// Nor when it returns from the sink: on the worker's thread it would go on to the job.
+TEST(Fork, ends_a_child_that_returns_from_the_log_sink) {
+  std::string words;
+  bool in_child = false;
+  BackgroundWorker::Options options;
+  options.log = [&](LogLevel, std::string_view text) {
+    if (text == "compaction of stripe 1 starts") {
+      const auto said = fork_from_here();
+      words = said.value_or("");
+      in_child = !said;
+    }
+  };
+  BackgroundWorker worker(
+      CompactionConfig(), CompactionStatsAtomic(), 4,
+      [&](CompactionContext&) {
+        if (in_child) {
+          _exit(7);
+        }
+        return CompactionOutcome::done();
+      },
+      options);
+  EXPECT_EQ(worker.start(), StartResult::started);
+  worker.queue_compaction(1);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_EQ(words,
+            "kstone: a log sink returned in a child of fork(), where the worker has no threads\n");
+  EXPECT_EQ(worker.snapshot().episodes_done, 1U);
+}
+
+// ... from a stop callback, which is on the thread of who cancels.
+TEST(Fork, ends_a_child_that_returns_from_a_stop_callback) {
+  std::string words;
+  bool in_child = false;
+  Gate running;
+  Gate called;
+  BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4,
+                          [&](CompactionContext& context) {
+                            const auto stop = context.on_stop([&] {
+                              const auto said = fork_from_here();
+                              words = said.value_or("");
+                              in_child = !said;
+                              called.open();
+                            });
+                            running.open();
+                            called.pass();
+                            return CompactionOutcome::stopped();
+                          });
+  EXPECT_EQ(worker.start(), StartResult::started);
+  worker.queue_compaction(1);
+  running.pass();
+  EXPECT_TRUE(worker.cancel(1).running);
+  if (in_child) {
+    _exit(7);
+  }
+  EXPECT_EQ(
+      words,
+      "kstone: a stop callback returned in a child of fork(), where the worker has no threads\n");
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_EQ(worker.snapshot().episodes_cancelled, 1U);
+}
+
+// The parent's pause is not the child's to end.
+TEST(Fork, ends_a_child_that_releases_a_pause) {
+  BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing);
+  EXPECT_EQ(worker.start(), StartResult::started);
+  auto guard = worker.pause(1);
+  EXPECT_EQ(last_words_of_child([&] { guard.release(); }), sentence("~PauseGuard"));
+  worker.queue_compaction(1);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::paused);
+  guard.release();
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_EQ(worker.snapshot().episodes_done, 1U);
 }
 
 // One that was never started belongs to nobody yet: each process starts its own.
