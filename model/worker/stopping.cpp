@@ -4,6 +4,8 @@
 //     ends with it.
 // Covers: the mutexes of `StopState`.
 
+#include <type_traits>
+
 #include "scene.h"
 
 namespace kstone::model {
@@ -59,6 +61,107 @@ struct StopCallbacks : Scene<With<Requesters<2>, Workers<1>, Stripes<2>>, Sync> 
   }
 };
 
+// A job's thread, the one that the scene names, never sees that a flag is raised.
+struct OverlooksStops : RelacySync {
+  static inline int blind = -1;
+
+  template <class T>
+  struct atomic : RelacySync::atomic<T> {
+    using Base = RelacySync::atomic<T>;
+    using Base::Base;
+    T load(std::memory_order order, KSTONE_MODEL_SITE) const {
+      const T value = Base::load(order, file, line, function);
+      const bool overlooks = std::is_same_v<T, bool> && RelacySync::thread::current_id() == blind;
+      return overlooks ? T{} : value;
+    }
+  };
+};
+
+// A job registers two callbacks while its stripe is cancelled. One whose end waits for the call is
+// called exactly once: by who asks, if it was registered before the stop; else at once, before
+// `on_stop` returns. One that the job ends meanwhile is called at most once, and exactly once if
+// the stop came before it. The next job of the thread registers one too, which nobody calls.
+enum class Ends { once_called, at_once };
+
+template <Ends ends, class Sync = RelacySync>
+struct RegistersWhileAsked : Scene<With<Requesters<2>, Workers<1>, Stripes<2>>, Sync> {
+  using Base = Scene<With<Requesters<2>, Workers<1>, Stripes<2>>, Sync>;
+  static constexpr int threads = 1;
+  static constexpr bool waits = ends == Ends::once_called;
+
+  struct Calls {
+    int count = 0;
+    int thread = -1;  // of the last
+  };
+  RelacySync::semaphore runs;
+  RelacySync::semaphore called;
+  RelacySync::cell<Calls> calls[3];  // of the first job's callbacks, and of the next job's
+  int asker = -1;                    // thread 0
+
+  void before() {
+    name(called, "called");
+    for (auto& each : calls) {
+      name(each, "calls");
+    }
+    this->make([this](typename Base::Context& context) {
+      this->note(context);
+      return context.stripe_id() == 0 ? compact_first(context) : compact_next(context);
+    });
+    this->request(0);
+    this->request(1);
+    this->start();
+  }
+  void count_call(int callback) {
+    auto& now = calls[callback].write();
+    ++now.count;
+    now.thread = RelacySync::thread::current_id();
+    called.post(1);
+  }
+  CompactionOutcome compact_first(typename Base::Context& context) {
+    OverlooksStops::blind = RelacySync::thread::current_id();
+    bool late[2];
+    runs.post(1);
+    {
+      late[0] = context.stop_requested();
+      const auto first = context.on_stop([this] { count_call(0); });
+      late[1] = context.stop_requested();
+      const auto second = context.on_stop([this] { count_call(1); });
+      for (int i = 0; waits && i < 2; ++i) {
+        called.wait();
+      }
+    }
+    for (int i = 0; i < 2; ++i) {
+      const auto& call = calls[i].read();
+      const bool at_once = call.thread == RelacySync::thread::current_id();
+      check(call.count == 1 || (!waits && call.count == 0), "no callback is called twice");
+      check(call.count == 0 || at_once || call.thread == asker, "nobody else calls it");
+      check(!late[i] || at_once, "what is registered after the stop is called at once");
+      this->cover_if(call.count == 0, "ended before its call");
+      this->cover_if(at_once, i == 0 ? "both at once" : "at once");
+      this->cover_if(call.count == 1 && !at_once, "called by who asks");
+    }
+    return CompactionOutcome::stopped();
+  }
+  CompactionOutcome compact_next(typename Base::Context& context) {
+    {
+      const auto stop = context.on_stop([this] { count_call(2); });
+    }
+    check(calls[2].read().count == 0, "no callback of another job is called");
+    return CompactionOutcome::done();
+  }
+  void thread(int) {
+    asker = RelacySync::thread::current_id();
+    runs.wait();
+    check(this->worker->cancel(0).running || !waits, "the first job runs until it is stopped");
+  }
+  void after() {
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    this->check_complete(this->worker->shutdown());
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
 // The job sleeps until the stop, which comes while it runs, in one of the ways there are.
 enum class Stop { cancels, removes, shuts_down };
 
@@ -104,6 +207,16 @@ const Registered suites[] = {
         .property = "P23",
         .sometimes = {"called"},
     }),
+    proved<RegistersWhileAsked<Ends::once_called>>({
+        .name = "stop_callbacks_registered_meanwhile_2_1",
+        .property = "P23",
+        .sometimes = {"called by who asks", "at once", "both at once"},
+    }),
+    proved<RegistersWhileAsked<Ends::at_once>>({
+        .name = "stop_callbacks_registered_and_ended_2_1",
+        .property = "P23",
+        .sometimes = {"called by who asks", "at once", "both at once", "ended before its call"},
+    }),
     proved<WaitForStop<Stop::cancels>>({
         .name = "wait_for_stop_cancelled_1_1",
         .property = "P23",
@@ -125,6 +238,18 @@ const Registered suites[] = {
     }),
     refuted<StopCallbacks<Job::ends_its_callback_first, KeepsFlags>>({
         .name = "stop_callbacks_of_the_next_job",
+        .property = "P23",
+        .failure = Failure::check_failed,
+        .because = "no callback of another job is called",
+    }),
+    refuted<RegistersWhileAsked<Ends::once_called, OverlooksStops>>({
+        .name = "stop_callbacks_registered_by_who_overlooks_the_stop",
+        .property = "P23",
+        .failure = Failure::deadlock,
+        .because = "w0 semaphore wait called",
+    }),
+    refuted<RegistersWhileAsked<Ends::once_called, KeepsFlags>>({
+        .name = "stop_callbacks_registered_by_the_next_job",
         .property = "P23",
         .failure = Failure::check_failed,
         .because = "no callback of another job is called",
