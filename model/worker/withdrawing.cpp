@@ -9,6 +9,8 @@
 namespace kstone::model {
 namespace {
 
+enum class Withdraws { cancels, removes };
+
 // One requester and a thread that withdraws the stripe and asks for it itself. `seen` of requester
 // `last` is that of the withdrawing thread.
 template <class Size, class Sync = RelacySync>
@@ -20,6 +22,15 @@ struct Withdrawal : Scene<Size, Sync> {
   void before() {
     this->make();
     this->start();
+  }
+  // Of a stripe that is claimed, for certain.
+  void withdraw_claim(Withdraws how) {
+    if (how == Withdraws::cancels) {
+      check(this->worker->cancel(0).waited, "what is claimed is withdrawn");
+    } else {
+      check(this->worker->remove(0) == RemoveResult::removed, "nothing runs");
+      check(this->worker->restore(0) == RestoreResult::restored, "nothing runs");
+    }
   }
   // What was accepted is served, or its episode has ended as `withdrawn` many did.
   void check_withdrawn(std::uint64_t withdrawn) {
@@ -76,8 +87,6 @@ struct CancelAndAskAgain : Withdrawal<Size, Sync> {
 
 // The requester is suspended before it pushes the stripe; what it claimed is withdrawn. Asked for
 // again, the stripe is served before the suspension ends.
-enum class Withdraws { cancels, removes };
-
 template <Withdraws how, class Sync = SuspendsBetweenSteps>
 struct WithdrawSuspendedClaim : Withdrawal<With<Requesters<2>, Workers<1>>, Sync> {
   void before() {
@@ -94,7 +103,7 @@ struct WithdrawSuspendedClaim : Withdrawal<With<Requesters<2>, Workers<1>>, Sync
     hold.suspended.wait();
     // A token orders nothing; a request that merges does.
     check(this->worker->queue_compaction(0) == Submission::coalesced, "the stripe is claimed");
-    withdraw();
+    this->withdraw_claim(how);
     check(this->worker->wait_idle(0).result == IdleResult::idle, "nothing is waited for");
     check(this->request(1) == Submission::queued, "a stripe that is idle again is queued");
     check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
@@ -102,14 +111,6 @@ struct WithdrawSuspendedClaim : Withdrawal<With<Requesters<2>, Workers<1>>, Sync
     hold.push.post(1);
     // Before the late node has been popped, or after: then this call links the stripe.
     this->worker->queue_compaction(0);
-  }
-  void withdraw() {
-    if (how == Withdraws::cancels) {
-      check(this->worker->cancel(0).waited, "what is claimed is withdrawn");
-    } else {
-      check(this->worker->remove(0) == RemoveResult::removed, "nothing runs");
-      check(this->worker->restore(0) == RestoreResult::restored, "nothing runs");
-    }
   }
   void after() {
     check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
@@ -120,6 +121,70 @@ struct WithdrawSuspendedClaim : Withdrawal<With<Requesters<2>, Workers<1>>, Sync
   }
 
   SuspendsBetweenSteps::Hold hold;
+};
+
+// ... and another asks for it, and that is given up as well. The suspension ends between the two
+// withdrawals, or after both: what is asked for last is served although nobody looks.
+enum class Resumes { between, after_both };
+
+template <Withdraws how, Resumes resumes, class Sync = SuspendsBetweenSteps>
+struct WithdrawSuspendedClaimTwice : Withdrawal<With<Requesters<3>, Workers<1>>, Sync> {
+  using Base = Withdrawal<With<Requesters<3>, Workers<1>>, Sync>;
+  RelacySync::semaphore withdrawn;
+  RelacySync::semaphore served;
+  SuspendsBetweenSteps::Hold hold;
+  CancelReport again;  // of the last thread
+
+  void before() {
+    SuspendsBetweenSteps::hold = &hold;
+    this->make([this](typename Base::Context& context) {
+      this->note(context);
+      if (this->was_served(Base::last)) {
+        served.post(1);
+      }
+      return CompactionOutcome::done();
+    });
+    this->start();
+  }
+  void thread(int index) {
+    if (index == 0) {
+      hold.first = RelacySync::thread::current_id();
+      this->request(0);
+    } else if (index != Base::last) {
+      withdrawn.wait();
+      this->request(index);
+    } else {
+      hold.suspended.wait();
+      // As above.
+      check(this->worker->queue_compaction(0) == Submission::coalesced, "the stripe is claimed");
+      this->withdraw_claim(how);
+      withdrawn.post(1);
+      if (resumes == Resumes::between) {
+        hold.push.post(1);
+      }
+      again = this->worker->cancel(0);
+      if (resumes == Resumes::after_both) {
+        check(!again.running, "nobody has brought the stripe");
+        hold.push.post(1);
+      }
+      this->request(index);
+    }
+  }
+  void after() {
+    served.wait();  // although nobody looks
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    check(this->was_served(1) || again.waited || again.rerun_pending,
+          "an accepted request is served, or what it merged into was withdrawn");
+    const auto s = this->worker->snapshot();
+    check(s.episodes_cancelled + s.episodes_removed ==
+              1U + (again.waited ? 1U : 0U) + (again.rerun_pending ? 1U : 0U),
+          "cancel says what it withdrew");
+    this->cover_if(again.waited, "withdrawn");
+    this->cover_if(again.waited && this->answers[1] == Submission::queued, "withdrawn twice");
+    this->check_complete(this->worker->shutdown(ShutdownMode::drain));
+    this->check_quiet(this->worker->snapshot());
+    this->worker.reset();
+  }
 };
 
 // A compaction of a stripe whose node is under way is cancelled and answers `more_work`, while the
@@ -399,6 +464,21 @@ const Registered suites[] = {
         .name = "remove_and_restore_a_suspended_claim_2_1",
         .property = "P19 P21",
     }),
+    proved<WithdrawSuspendedClaimTwice<Withdraws::cancels, Resumes::after_both>>({
+        .name = "cancel_a_suspended_claim_twice_3_1",
+        .property = "P2 P19 P20",
+        .sometimes = {"withdrawn twice"},
+    }),
+    proved<WithdrawSuspendedClaimTwice<Withdraws::cancels, Resumes::between>>({
+        .name = "cancel_twice_around_a_late_node_3_1",
+        .property = "P2 P19 P20",
+        .sometimes = {"withdrawn twice"},
+    }),
+    proved<WithdrawSuspendedClaimTwice<Withdraws::removes, Resumes::after_both>>({
+        .name = "remove_and_cancel_a_suspended_claim_3_1",
+        .property = "P2 P19 P20 P21",
+        .sometimes = {"withdrawn twice"},
+    }),
     proved<CancelMoreWorkOfSuspendedClaim<>>({
         .name = "cancel_more_work_of_a_suspended_claim_2_1",
         .property = "P2 P20",
@@ -451,6 +531,13 @@ const Registered suites[] = {
     // A request does not see that a node is under way, and pushes the stripe a second time.
     refuted<WithdrawSuspendedClaim<Withdraws::cancels, OverlooksWhatIsUnderWay>>({
         .name = "cancel_a_suspended_claim_without_the_mark",
+        .property = "P20",
+        .failure = Failure::data_race,
+        .because = "link",
+    }),
+    refuted<WithdrawSuspendedClaimTwice<Withdraws::cancels, Resumes::after_both,
+                                        OverlooksWhatIsUnderWay>>({
+        .name = "cancel_a_suspended_claim_twice_without_the_mark",
         .property = "P20",
         .failure = Failure::data_race,
         .because = "link",
