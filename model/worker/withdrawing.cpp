@@ -282,6 +282,82 @@ struct CancelStopsNoOther : Scene<With<Requesters<2>, Workers<1>, Stripes<2>>, S
   }
 };
 
+// Who is about to sleep says so.
+template <class Sync>
+struct TellsWhoSleeps : Sync {
+  static inline RelacySync::semaphore* asleep = nullptr;
+  struct semaphore : Sync::semaphore {
+    void wait(KSTONE_MODEL_SITE) {
+      asleep->post(1, file, line, function);
+      Sync::semaphore::wait(file, line, function);
+    }
+  };
+};
+
+// A compaction that ends by nothing else is cancelled by one thread or two. One of them asks for
+// the stripe again, which the other worker thread may then compact, and cancels that. Both worker
+// threads sleep before the first request.
+template <int callers, class Sync = TellsWhoSleeps<RelacySync>>
+struct CancelEachCompaction : Scene<With<Requesters<2>, Workers<2>>, Sync> {
+  using Base = Scene<With<Requesters<2>, Workers<2>>, Sync>;
+  static constexpr int threads = callers;
+  static constexpr int equal_dynamic_threads = 2;
+
+  RelacySync::semaphore asleep;
+  RelacySync::semaphore runs;
+  RelacySync::atomic<bool> cancels_again{false};  // thread 0
+  RelacySync::atomic<bool> has_cancelled{false};  // thread 1
+  int worker_thread = -1;                         // of the job
+
+  void before() {
+    this->make([this](typename Base::Context& context) { return compact(context); });
+    Sync::asleep = &asleep;
+    this->start();
+    asleep.wait();
+    asleep.wait();
+    this->request(1);
+  }
+  CompactionOutcome compact(typename Base::Context& context) {
+    const bool first = this->note(context) == 1;
+    const auto self = RelacySync::thread::current_id();
+    const bool late = has_cancelled.load(std::memory_order_relaxed);
+    if (first) {
+      runs.post(callers);
+    }
+    check(context.wait_for_stop(Limit()), "without a limit it waits for the stop");
+    check(first || !late || cancels_again.load(std::memory_order_relaxed),
+          "nobody asks it to stop whose call had returned");
+    this->cover_if(!first && worker_thread != self, "compacted by the other thread");
+    worker_thread = self;
+    return CompactionOutcome::stopped();
+  }
+  CancelReport cancel() {
+    const auto found = this->worker->cancel(0, Limit());
+    check(found.running == (found.end == EpisodeEnd::cancelled),
+          "what it finds running ends as cancelled");
+    return found;
+  }
+  void thread(int index) {
+    runs.wait();
+    const auto found = cancel();
+    if (index == 1) {
+      has_cancelled.store(true, std::memory_order_relaxed);
+      this->cover_if(found.running, "cancelled by both");
+      return;
+    }
+    this->request(0);
+    cancels_again.store(true, std::memory_order_relaxed);
+    this->cover_if(cancel().running, "cancelled again");
+  }
+  void after() {
+    const auto s = this->worker->snapshot();
+    check(s.episodes_alive == 0, "nothing is alive after the last cancel");
+    this->check_complete(this->worker->shutdown());
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
 // The engine frees what the job uses once the stripe is removed, makes it anew, restores the stripe
 // and asks for it; `Frees::at_once` does not wait for the answer.
 enum class Frees { when_removed, at_once };
@@ -491,6 +567,18 @@ const Registered suites[] = {
         .property = "P15 P20",
         .sometimes = {"stopped", "done in spite of it", "withdrawn"},
     }),
+    proved<CancelEachCompaction<1>>({
+        .name = "cancel_each_compaction_2_2",
+        .property = "P3 P15 P20",
+        .sometimes = {"compacted by the other thread", "cancelled again"},
+        .large = Large::with_surprises,
+    }),
+    proved_without_surprises<CancelEachCompaction<2>>({
+        .name = "two_cancel_each_compaction_2_2",
+        .property = "P3 P15 P20",
+        .sometimes = {"compacted by the other thread", "cancelled again", "cancelled by both"},
+        .large = Large::yes,
+    }),
     proved<RemoveAndRestore<TwoAndOne>>({
         .name = "remove_and_restore_2_1",
         .property = "P2 P21",
@@ -553,6 +641,12 @@ const Registered suites[] = {
         .property = "P20",
         .failure = Failure::check_failed,
         .because = "no other compaction is asked to stop",
+    }),
+    refuted<CancelEachCompaction<2, TellsWhoSleeps<KeepsFlags>>>({
+        .name = "two_cancel_each_compaction_and_the_next_too",
+        .property = "P20",
+        .failure = Failure::check_failed,
+        .because = "nobody asks it to stop whose call had returned",
     }),
     refuted<RemoveAndRestore<TwoAndOne, Frees::at_once>>({
         .name = "remove_that_frees_at_once",
