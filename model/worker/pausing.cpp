@@ -62,6 +62,169 @@ struct PauseAndLetGo : Scene<Size, Sync> {
   }
 };
 
+// Tokens that one thread posts, which the scene names, do not arrive.
+struct Loser {
+  static inline int thread = -1;
+};
+template <class Sync>
+struct LosesTokensOfTheEnd : Sync {
+  struct semaphore : Sync::semaphore {
+    void post(std::uint32_t count, KSTONE_MODEL_SITE) {
+      if (RelacySync::thread::current_id() != Loser::thread) {
+        Sync::semaphore::post(count, file, line, function);
+      }
+    }
+  };
+};
+
+// A claimed stripe is paused and taken over, so that it is held while its node is under way, and
+// its requester is suspended still. The pause ends; the suspension before, meanwhile or once the
+// stripe was compacted and asked for again.
+enum class Resumes { before_the_end, once_compacted };
+
+template <Holds holds, Resumes resumes, class Sync = SuspendsBetweenSteps>
+struct PauseSuspendedClaim : Scene<With<Requesters<2>, Workers<1>>, Sync> {
+  using Base = Scene<With<Requesters<2>, Workers<1>>, Sync>;
+  static constexpr int threads = 2;
+
+  RelacySync::cell<int> engine;
+  RelacySync::semaphore compacted;
+  RelacySync::semaphore served;
+  SuspendsBetweenSteps::Hold hold;
+
+  void before() {
+    SuspendsBetweenSteps::hold = &hold;
+    name(engine, "engine");
+    name(compacted, "compacted");
+    this->make([this](typename Base::Context& context) {
+      this->note(context);
+      engine.write() = 1;
+      compacted.post(1);
+      if (this->was_served(1)) {
+        served.post(1);
+      }
+      return CompactionOutcome::done();
+    });
+    this->start();
+  }
+  void thread(int index) {
+    if (index == 0) {
+      hold.first = RelacySync::thread::current_id();
+      this->request(0);
+      return;
+    }
+    hold.suspended.wait();
+    // A token orders nothing; a request that merges does.
+    check(this->worker->queue_compaction(0) == Submission::coalesced, "the stripe is claimed");
+    pause_and_let_go();
+    if (resumes == Resumes::once_compacted) {
+      compacted.wait();  // although its requester has not pushed it
+      this->request(1);
+      hold.push.post(1);
+      return;
+    }
+    this->request(1);
+    this->cover_if(this->answers[1] == Submission::rerun_pending, "asked for while it runs");
+  }
+  void pause_and_let_go() {
+    Loser::thread = RelacySync::thread::current_id();
+    const auto guard = holds == Holds::one ? this->worker->pause(0) : this->worker->pause_all();
+    check(guard.result() == PauseResult::paused, "pause answers paused");
+    engine.write() = 0;
+    // Takes the claim over.
+    check(this->worker->wait_idle(0).result == IdleResult::paused, "wait_idle answers paused");
+    const auto s = this->worker->snapshot();
+    check(s.held == 1 && s.running == 0 && s.compactions_started == 0, "the stripe is held");
+    if (resumes == Resumes::before_the_end) {
+      hold.push.post(1);
+    }
+  }
+  void after() {
+    served.wait();  // although nobody looks
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    this->check_served();
+    this->check_complete(this->worker->shutdown(ShutdownMode::drain));
+    this->check_quiet(this->worker->snapshot());
+    this->worker.reset();
+  }
+};
+
+// As its base, and who waits for the suspension sees what came before: a token orders nothing.
+struct ShowsTheSuspension : SuspendsFirstRequesterInOrder {
+  static inline RelacySync::mutex* seen = nullptr;
+
+  static void show(KSTONE_MODEL_SITE) {
+    seen->lock(file, line, function);
+    seen->unlock(file, line, function);
+  }
+  struct semaphore : SuspendsFirstRequesterInOrder::semaphore {
+    void post(std::uint32_t count, KSTONE_MODEL_SITE) {
+      if (RelacySync::thread::current_id() == hold->first) {
+        show(file, line, function);
+      }
+      SuspendsFirstRequesterInOrder::semaphore::post(count, file, line, function);
+    }
+  };
+};
+
+// While the first stripe is paused, a requester pushes the second and is suspended before it has
+// posted the token of the thread that it claimed. The end of the pause takes the second stripe out
+// of the inbox, so it wakes another thread.
+template <class Sync = ShowsTheSuspension>
+struct PauseEndsBesideSuspendedRequester
+    : Scene<With<Requesters<2>, Workers<SuspendsFirstRequesterInOrder::workers>, Stripes<2>>,
+            Sync> {
+  using Base =
+      Scene<With<Requesters<2>, Workers<SuspendsFirstRequesterInOrder::workers>, Stripes<2>>, Sync>;
+  static constexpr int threads = 2;
+  static constexpr int equal_dynamic_threads = SuspendsFirstRequesterInOrder::workers;
+
+  RelacySync::semaphore paused;
+  RelacySync::semaphore compacted;
+  SuspendsFirstRequester::Hold hold;
+  SuspendsFirstRequesterInOrder::Order order;
+  RelacySync::mutex seen_suspended;
+
+  void before() {
+    ShowsTheSuspension::seen = &seen_suspended;
+    SuspendsFirstRequester::hold = &hold;
+    SuspendsFirstRequesterInOrder::order = &order;
+    name(compacted, "compacted");
+    this->make([this](typename Base::Context& context) {
+      this->note(context);
+      compacted.post(1);
+      return CompactionOutcome::done();
+    });
+    this->start();
+    order.put_to_sleep();
+  }
+  void thread(int index) {
+    if (index == 0) {
+      hold.first = RelacySync::thread::current_id();
+      paused.wait();
+      this->request(1);
+      return;
+    }
+    Loser::thread = RelacySync::thread::current_id();
+    {
+      const auto guard = this->worker->pause(0);
+      check(guard.result() == PauseResult::paused, "pause answers paused");
+      paused.post(1);
+      order.claimed.wait();
+      ShowsTheSuspension::show();
+    }
+    compacted.wait();
+    hold.post.post(1);
+  }
+  void after() {
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    this->check_served();
+    this->check_complete(this->worker->shutdown(ShutdownMode::drain));
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
 // A shutdown while a guard lives.
 template <Holds holds, ShutdownMode mode>
 struct PauseAgainstShutdown : Scene<With<Requesters<1>, Workers<1>>> {
@@ -165,6 +328,28 @@ const Registered suites[] = {
         .sometimes = {"held"},
         .large = Large::yes,
     }),
+    proved<PauseSuspendedClaim<Holds::one, Resumes::before_the_end>>({
+        .name = "pause_one_of_a_suspended_claim_2_1",
+        .property = "P2 P19 P22",
+        .sometimes = {"asked for while it runs"},
+    }),
+    proved<PauseSuspendedClaim<Holds::one, Resumes::once_compacted>>({
+        .name = "pause_one_and_let_a_suspended_claim_go_2_1",
+        .property = "P2 P19 P22",
+    }),
+    proved<PauseSuspendedClaim<Holds::all, Resumes::before_the_end>>({
+        .name = "pause_all_and_a_suspended_claim_2_1",
+        .property = "P2 P19 P22",
+        .sometimes = {"asked for while it runs"},
+    }),
+    proved<PauseSuspendedClaim<Holds::all, Resumes::once_compacted>>({
+        .name = "pause_all_and_let_a_suspended_claim_go_2_1",
+        .property = "P2 P19 P22",
+    }),
+    proved<PauseEndsBesideSuspendedRequester<>>({
+        .name = "pause_ends_beside_a_suspended_requester_2_3",
+        .property = "P2 P13 P22",
+    }),
     proved<PauseAgainstShutdown<Holds::one, ShutdownMode::drain>>({
         .name = "pause_one_against_drain_1_1",
         .property = "P7 P22",
@@ -198,6 +383,25 @@ const Registered suites[] = {
         .property = "P22",
         .failure = Failure::deadlock,
         .because = "main sleeps on episode_ended",
+    }),
+    refuted<PauseSuspendedClaim<Holds::one, Resumes::once_compacted,
+                                LosesTokensOfTheEnd<SuspendsBetweenSteps>>>({
+        .name = "pause_of_a_suspended_claim_whose_end_wakes_nobody",
+        .property = "P22",
+        .failure = Failure::deadlock,
+        .because = "t1 semaphore wait compacted",
+    }),
+    refuted<PauseSuspendedClaim<Holds::one, Resumes::once_compacted, OverlooksWhatIsUnderWay>>({
+        .name = "pause_of_a_suspended_claim_without_the_mark",
+        .property = "P19 P22",
+        .failure = Failure::data_race,
+        .because = "link",
+    }),
+    refuted<PauseEndsBesideSuspendedRequester<LosesTokensOfTheEnd<ShowsTheSuspension>>>({
+        .name = "pause_ends_beside_a_suspended_requester_and_wakes_nobody",
+        .property = "P13 P22",
+        .failure = Failure::deadlock,
+        .because = "t1 semaphore wait compacted",
     }),
     refuted<WaitAgainstPause<Holds::one, LosesNotifications>>({
         .name = "wait_that_is_not_told_of_a_pause",
