@@ -28,6 +28,10 @@ class SuspendingMutex {
     }
   }
   void unlock() { native_.unlock(); }
+  void give_way() {
+    unlock();
+    lock();
+  }
 
   static inline std::atomic<bool> suspend_next{false};
 

@@ -151,6 +151,10 @@ struct RelacySync {
 
     void lock(KSTONE_MODEL_SITE) { runtime::mutex_lock(object_, this, KSTONE_MODEL_HERE); }
     void unlock(KSTONE_MODEL_SITE) { runtime::mutex_unlock(object_, this, KSTONE_MODEL_HERE); }
+    void give_way(KSTONE_MODEL_SITE) {  // whether somebody waits, or comes just now, is chosen
+      unlock(file, line, function);
+      lock(file, line, function);
+    }
 
     runtime::ObjectId model_object() const { return object_; }
 
@@ -285,6 +289,8 @@ struct RelacySync {
     runtime::ObjectId object_;
     cell<int> index_{-1};
   };
+
+  static constexpr std::uint32_t stripes_in_a_hold = 1024;
 
   // Stands still but for a timeout, which moves it to the deadline, and model::advance_clock.
   struct clock {

@@ -230,11 +230,10 @@ std::vector<ByHand> by_hand_of_waking() {
          stripe(s).word.under_way = Condition(false);
        }},
       {"adopt", "wakes nobody", [](State& s) { s.worker.adopt(stripe(s)); }},
-      {"take_inbox", "twice the places",
+      {"arrive", "in the old place",
        [](State& s) {
-         const auto length = s.worker.control.length;
-         s.take_inbox();
-         s.worker.tail = s.worker.tail + length;
+         s.worker.arrive(stripe(s));
+         stripe(s).queued_at = stripe(s).pushed_at;
        }},
   };
 }
@@ -255,25 +254,25 @@ std::vector<ByHand> by_hand_of_ends() {
        [](State& s) { s.release(stripe(s), Kind::done); }},
       {"release more_work", "takes nothing back",
        [](State& s) { s.worker.release(stripe(s), Kind::more_work); }},
-      {"finish failed", "as done", [](State& s) { s.finish(stripe(s), Kind::done, error()); }},
+      {"finish failed", "as done",
+       [](State& s) { s.worker.finish(stripe(s), Kind::done, error()); }},
       {"finish done", "as more work",
-       [](State& s) { s.finish(stripe(s), Kind::more_work, error()); }},
-      {"finish more_work", "as done", [](State& s) { s.finish(stripe(s), Kind::done, error()); }},
-      {"finish done", "without the inbox",
+       [](State& s) { s.worker.finish(stripe(s), Kind::more_work, error()); }},
+      {"finish more_work", "as done",
        [](State& s) { s.worker.finish(stripe(s), Kind::done, error()); }},
       {"finish done", "to the head of the queue",
        [](State& s) {
-         s.finish(stripe(s), Kind::done, error());
+         s.worker.finish(stripe(s), Kind::done, error());
          stripe(s).queued_at = s.worker.tail - s.worker.queued;
        }},
       {"finish unwound", "wakes nobody",
        [](State& s) {
-         s.finish(stripe(s), Kind::failed, error());
+         s.worker.finish(stripe(s), Kind::failed, error());
          s.worker.leave();
        }},
       {"finish unwound", "leaves twice",
        [](State& s) {
-         s.finish(stripe(s), Kind::failed, error());
+         s.worker.finish(stripe(s), Kind::failed, error());
          s.worker.claim_sleeper_if(s.worker.wakes_another());
          s.worker.leave();
          s.worker.leave();
@@ -378,7 +377,7 @@ std::vector<ByHand> by_hand_of_pausing() {
       {"pause_all", "drops what waits",
        [](State& s) {
          s.worker.pause_all();
-         s.discard_queue();
+         s.worker.queued = Number(0);
        }},
       {"resume_all", "wakes nobody", [](State& s) { s.worker.resume_all(); }},
       {"resume_all", "wakes before it resumes",
@@ -399,11 +398,11 @@ std::vector<ByHand> by_hand_of_held() {
          s.adopt(stripe(s));
          stripe(s).paused = paused;
        }},
-      {"take_inbox", "queues what is paused",
+      {"arrive", "queues what is paused",
        [](State& s) {
          const auto paused = stripe(s).paused;
          stripe(s).paused = Condition(false);
-         s.take_inbox();
+         s.worker.arrive(stripe(s));
          stripe(s).paused = paused;
        }},
       {"close_stripe", "what a pause holds goes to the drain",
@@ -418,28 +417,22 @@ std::vector<ByHand> by_hand_of_held() {
          s.worker.close_stripe(stripe(s));
          stripe(s).word.removed = Condition(false);
        }},
-      {"apply drain", "pauses go on",
-       [](State& s) {
-         const auto paused = s.worker.paused;
-         s.apply(ShutdownMode::drain);
-         s.worker.paused = paused;
-       }},
       {"finish done", "queues what is paused",
        [](State& s) {
          const auto paused = stripe(s).paused;
          stripe(s).paused = Condition(false);
-         s.finish(stripe(s), Kind::done, error());
+         s.worker.finish(stripe(s), Kind::done, error());
          stripe(s).paused = paused;
        }},
       {"finish failed", "as failed, although it was asked to stop",
        [](State& s) {
          stripe(s).asked_to_stop = Condition(false);
-         s.finish(stripe(s), Kind::failed, error());
+         s.worker.finish(stripe(s), Kind::failed, error());
        }},
       {"finish more_work", "goes on, although it was asked to stop",
        [](State& s) {
          stripe(s).asked_to_stop = Condition(false);
-         s.finish(stripe(s), Kind::more_work, error());
+         s.worker.finish(stripe(s), Kind::more_work, error());
        }},
       {"release more_work", "goes on, although it was asked to stop",
        [](State& s) {
@@ -453,12 +446,24 @@ std::vector<ByHand> by_hand_of_held() {
 
 std::vector<ByHand> by_hand_of_closing() {
   return {
-      {"close", "the inbox is dropped", [](State& s) { s.worker.close(); }},
-      {"close", "the inbox is closed first, and taken then",
+      {"close drain", "the inbox is dropped",
        [](State& s) {
-         s.worker.close();
-         s.take_inbox();
+         s.worker.close(ShutdownMode::drain);
+         s.worker.arriving = Number(0);
        }},
+      {"close drain", "a token for each sleeper instead of each thread",
+       [](State& s) {
+         const auto owed = s.worker.owed;
+         s.worker.close(ShutdownMode::drain);
+         s.worker.owed = owed + s.worker.asleep;
+       }},
+      {"close drain", "wakes nobody",
+       [](State& s) {
+         const auto owed = s.worker.owed;
+         s.worker.close(ShutdownMode::drain);
+         s.worker.owed = owed;
+       }},
+      {"close cancel", "as a drain", [](State& s) { s.worker.close(ShutdownMode::drain); }},
       {"close_stripe", "forgets claims",
        [](State& s) {
          stripe(s).claimed = Condition(false);
@@ -475,28 +480,25 @@ std::vector<ByHand> by_hand_of_closing() {
          s.worker.close_stripe(stripe(s));
          stripe(s).rerun_owed = stripe(s).running;
        }},
-      {"apply drain", "a token for each sleeper instead of each thread",
+      {"close_stripe", "leaves to the drain what the mode discards",
        [](State& s) {
-         const auto owed = s.worker.owed;
-         s.apply(ShutdownMode::drain);
-         s.worker.owed = owed + s.worker.asleep;
+         const auto mode = s.worker.mode;
+         s.worker.mode = Number(0);
+         s.worker.close_stripe(stripe(s));
+         s.worker.mode = mode;
        }},
-      {"apply drain", "wakes nobody",
+      {"strengthen drain", "weakens", [](State& s) { s.worker.mode = Number(0); }},
+      {"discard", "keeps the re-run that is owed",
        [](State& s) {
-         const auto owed = s.worker.owed;
-         s.apply(ShutdownMode::drain);
-         s.worker.owed = owed;
+         const auto rerun_owed = stripe(s).rerun_owed;
+         stripe(s).rerun_owed = Condition(false);
+         s.worker.discard(stripe(s));
+         stripe(s).rerun_owed = rerun_owed;
        }},
-      {"apply cancel", "discards nothing", [](State& s) { s.worker.apply(ShutdownMode::cancel); }},
-      {"apply drain", "discards",
+      {"discard", "discards what runs, too",
        [](State& s) {
-         s.apply(ShutdownMode::drain);
-         s.discard_queue();
-       }},
-      {"apply cancel", "keeps what re-runs are owed",
-       [](State& s) {
-         s.worker.apply(ShutdownMode::cancel);
-         s.discard_queue();
+         s.worker.discard(stripe(s));
+         stripe(s).end_if(stripe(s).running, protocol::End::discarded);
        }},
   };
 }

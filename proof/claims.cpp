@@ -58,51 +58,47 @@ std::vector<protocol::Sum<Number>> less_stripes(const State& state, std::size_t 
   return result;
 }
 
-// Stripes that are not told apart add what they add, and that is no less than nothing.
+// Stripes that are not told apart add what they add: no less than nothing, and no more than one.
 void add_sums(Claims& claims, const State& state) {
+  const auto apart = static_cast<int>(state.stripes.size());
   for (const auto& sum : less_stripes(state, state.stripes.size())) {
-    const bool all = state.stripes.size() < told_apart;
-    add(claims, sum.sentence, all ? sum.total.term == 0 : sum.total.term >= 0);
+    const auto& total = sum.total.term;
+    add(claims, sum.sentence,
+        state.stripes.size() < told_apart
+            ? total == 0
+            : total >= 0 && total <= state.worker.stripes.term - apart);
   }
 }
 
 constexpr std::size_t sum_of_running = 0;
 constexpr std::size_t sum_of_queue = 1;
-constexpr std::size_t sum_of_arriving = 2;
+constexpr std::size_t sum_of_inbox = 3;
+constexpr std::size_t sum_of_closed = 4;
 
-// What a step makes of each sum: as it was, or, if the inbox arrives, what will be queued added to
-// what is, or nothing. It is the same for all stripes that are not told apart, and the last of
-// those that are stands for them.
-void add_sums_behind(Claims& claims, const State& before, const State& after,
-                     const Condition& arrives, const Condition& discards) {
-  const auto now = [&](std::size_t sum, const Number& is, const Number& was,
-                       const Number& arriving) {
-    const Number nothing(0);
-    const Number queue = choose(discards, nothing, choose(arrives, was + arriving, was));
-    const Number inbox = choose(arrives, nothing, was);
-    return is == (sum == sum_of_queue ? queue : sum == sum_of_running ? was : inbox);
-  };
+// A step leaves each sum as it was, but for the stripes that it may be on. The last of those that
+// are told apart stands for all that are not.
+void add_sums_behind(Claims& claims, const State& before, const State& after) {
   const auto stripes = before.stripes.size();
   const auto apart = std::min(stripes, told_apart - 1);
   const auto was = less_stripes(before, apart);
   const auto is = less_stripes(after, apart);
   for (std::size_t k = 0; k < is.size(); ++k) {
-    add(claims, is[k].sentence, now(k, is[k].total, was[k].total, was[sum_of_arriving].total).term);
+    add(claims, is[k].sentence, (is[k].total == was[k].total).term);
     if (stripes == told_apart) {
-      const auto share = [&](const State& state, std::size_t sum) {
-        return protocol::sums(state.worker, state.stripes.back())[sum].of_stripe;
+      const auto share = [&](const State& state) {
+        return protocol::sums(state.worker, state.stripes.back())[k].of_stripe;
       };
-      add(claims, is[k].sentence,
-          now(k, share(after, k), share(before, k), share(before, sum_of_arriving)).term);
+      add(claims, is[k].sentence, (share(after) == share(before)).term);
     }
   }
 }
 
 // What goes one way only.
 void add_never_back(Claims& claims, State before, State after) {
-  const std::vector<std::string> ups = {
-      "tail",    "inbox_from", "closed", "applied", "words_closed", "mode",        "running_max",
-      "started", "told",       "learnt", "ends",    "outcomes",     "compactions", "rejected"};
+  const std::vector<std::string> ups = {"tail",         "inbox_from", "closed",      "word_closed",
+                                        "words_closed", "mode",       "running_max", "started",
+                                        "told",         "learnt",     "ends",        "outcomes",
+                                        "compactions",  "rejected"};
   z3::expr holds = context().bool_val(true);
   const auto look = [&](const std::vector<Field>& was, const std::vector<Field>& is) {
     for (std::size_t i = 0; i < was.size(); ++i) {
@@ -130,9 +126,7 @@ void add_of_order(Claims& claims, const State& before, const State& after) {
   for (std::size_t i = 0; i < before.stripes.size(); ++i) {
     const auto& old = before.stripes[i];
     const auto& now = after.stripes[i];
-    const Condition arrived =
-        choose(old.paused, now.held,
-               now.queued && now.queued_at - was.tail == old.pushed_at - was.inbox_from);
+    const Condition arrived = choose(old.paused, now.held, now.queued && now.queued_at == was.tail);
     add(claims, "nobody is overtaken: who waits keeps its place until it is taken, held or ended",
         (implies(old.queued && now.queued, now.queued_at == old.queued_at) &&
          implies(old.pushed && now.pushed, now.pushed_at == old.pushed_at) &&
@@ -158,12 +152,8 @@ void add_of_holding(Claims& claims, const Step& step, const State& before, const
     return Condition(std::find(names.begin(), names.end(), step.name) != names.end());
   };
   const Condition is_request(begins(step.name, "request"));
-  add(claims, "whoever closes keeps the mutex until the mode is applied",
-      implies(before.worker.closing(), Condition(step.closes || !step.needs_mutex)).term);
   add(claims, "a pause lasts until somebody resumes, or the worker closes",
-      implies(before.worker.paused && !after.worker.paused,
-              is_one_of({"resume_all"}) || after.worker.applied)
-          .term);
+      implies(before.worker.paused && !after.worker.paused, is_one_of({"resume_all"})).term);
   for (std::size_t i = 0; i < before.stripes.size(); ++i) {
     const auto& old = before.stripes[i];
     const auto& now = after.stripes[i];
@@ -209,29 +199,25 @@ void add_of_steps(Claims& claims, const Step& step, const State& before, const S
     if (!step.from) {
       const auto discarded = now.ends_as(protocol::End::discarded);
       const Condition as_before = discarded == old.ends_as(protocol::End::discarded);
-      const Condition held_back = was.closing() && (was.paused || old.paused);
+      const Condition held_back = was.closed && (was.paused || old.paused);
       add(claims, "a drain discards nothing while there are threads, but what a pause holds back",
           (as_before || is.discards() || is.alive == Number(0) || held_back).term);
       add(claims, "what is discarded is reported, and nothing else",
           (choose(as_before, protocol::equal(old.discarded, now.discarded), now.discarded)).term);
     }
-    if (begins(step.name, "apply")) {
-      add(claims, "nothing that a pause held back runs when the worker has closed",
-          implies(was.paused, !now.queued && !now.rerun_owed).term);
-    }
   }
 }
 
-// How much there is left to do: a number that is never negative. Once the mode is applied, each
-// step of a thread or token lowers it.
+// How much there is left to do: a number that is never negative. Once the worker has closed, each
+// step of a thread or token lowers it, and so does each that closes a word or discards.
 Number times(int factor, const Number& number) { return Number(factor * number.term); }
 Number count(const Condition& condition) { return protocol::one_if<Number>(condition); }
-Number left_when_applied(const Worker& worker) {
+Number left_when_closed(const Worker& worker) {
   return times(2, worker.owed) + worker.tokens + worker.alive;
 }
-Number left_when_applied(const Stripe& stripe) {
-  return times(2, count(stripe.queued)) + count(stripe.running) +
-         times(2, count(stripe.rerun_owed));
+Number left_when_closed(const Stripe& stripe) {
+  return times(3, count(!stripe.word.closed)) + times(2, count(stripe.queued)) +
+         count(stripe.running) + times(2, count(stripe.rerun_owed));
 }
 
 // Before closing, each step that neither asks for more nor has more work lowers this one, and what
@@ -268,10 +254,10 @@ void add_ranking(Claims& claims, const Step& step, const State& was, const State
     return !(before.known < after.known + Number(by)) && !(before.others < after.others) &&
            !(after.known < Number(0));
   };
-  const auto when_applied = [](const auto& of) { return left_when_applied(of); };
+  const auto when_closed = [](const auto& of) { return left_when_closed(of); };
   const auto when_open = [](const auto& of) { return left_when_open(of); };
-  add(claims, "once the mode is applied, each step of a thread or token leaves less to do",
-      protocol::implies(was.worker.applied, falls(when_applied, step.of_threads ? 1 : 0)).term);
+  add(claims, "once the worker has closed, each step of a thread or token leaves less to do",
+      protocol::implies(was.worker.closed, falls(when_closed, step.of_threads ? 1 : 0)).term);
   const auto begins_with_one_of = [&step](const std::vector<const char*>& names) {
     return std::any_of(names.begin(), names.end(),
                        [&step](const char* name) { return begins(step.name, name); });
@@ -301,8 +287,7 @@ Claims known_of(const State& state, const Middle& middle) {
   add_sums(claims, then);
   if (middle) {
     add_inside(claims, state);
-    z3::expr one =
-        state.worker.may_finish(state.stripes[of_step]).term && !state.worker.closing().term;
+    z3::expr one = state.worker.may_finish(state.stripes[of_step]).term;
     for (std::size_t i = another; i < state.stripes.size(); ++i) {
       one = one && !state.stripes[i].released.term;
     }
@@ -330,11 +315,10 @@ Claims behind(const Step& step, const State& before, const State& after) {
   const auto was = seen(before, step.from);
   const auto is = seen(after, step.to);
   add_all_but_sums(claims, is);
-  add_sums_behind(claims, was, is, step.arrives(before, after), step.discards(after));
+  add_sums_behind(claims, was, is);
   if (step.to) {
     add_inside(claims, after);
-    z3::expr one =
-        after.worker.may_finish(after.stripes[of_step]).term && !after.worker.closing().term;
+    z3::expr one = after.worker.may_finish(after.stripes[of_step]).term;
     for (std::size_t i = another; i < after.stripes.size(); ++i) {
       one = one && !after.stripes[i].released.term;
     }
@@ -360,9 +344,10 @@ Claims chosen(const State& state) {
   }
   const auto& worker = state.worker;
   const auto names = protocol::sums(worker, Stripe());
-  Condition first = !worker.has_ready();
+  Condition first = worker.queued == Number(0);
+  Condition oldest = worker.control.length == Number(0);
   Condition one_runs = worker.running == Number(0);
-  Condition next_to_close = worker.words_closed == worker.stripes;
+  Condition one_is_open = worker.words_closed == worker.stripes;
   for (std::size_t i = 0; i < state.stripes.size(); ++i) {
     const auto& stripe = state.stripes[i];
     Condition none_before = stripe.queued;
@@ -370,12 +355,15 @@ Claims chosen(const State& state) {
       none_before = none_before && !(other.queued && other.queued_at < stripe.queued_at);
     }
     first = first || none_before;
+    oldest = oldest || worker.may_arrive(stripe);
     one_runs = one_runs || stripe.running;
-    next_to_close = next_to_close || state.ids[i] == worker.words_closed;
+    one_is_open = one_is_open || !stripe.word.closed;
   }
   add(claims, names[sum_of_queue].sentence, first.term);
+  // As many stripes as the inbox has places, each in another: one is in the first.
+  add(claims, names[sum_of_inbox].sentence, oldest.term);
   add(claims, names[sum_of_running].sentence, one_runs.term);
-  add(claims, "words close behind the worker, and before its mode is applied", next_to_close.term);
+  add(claims, names[sum_of_closed].sentence, one_is_open.term);
   return claims;
 }
 
@@ -414,25 +402,30 @@ void add_progress(Claims& claims, const State& state, const Some& some) {
     add(claims, sentence, holds.term);
   };
   put("no wake-up is lost: if all threads sleep and no token is coming, nothing waits",
-      implies(threads && w.alive == w.asleep && w.owed == Number(0) && w.tokens == Number(0) &&
-                  !w.closing(),
-              !waits));
+      implies(threads && w.alive == w.asleep && w.owed == Number(0) && w.tokens == Number(0),
+              !waits && !w.closed));
   put("while something waits and there are threads, the worker goes on by itself",
-      implies(waits && threads && !w.closing(),
-              some({"post", "wake", "take_inbox", "take", "release done"})));
-  put("a thread that looks for work takes, moves the inbox, sleeps or leaves",
-      implies(w.looking() != Number(0) && !w.closing(),
-              some({"take_inbox", "take", "sleep", "leave"})));
-  put("closing goes on until the mode is applied",
-      implies(w.closing(), some({"close_stripe", "apply drain"}) &&
-                               some({"close_stripe", "apply finish_running"}) &&
-                               some({"close_stripe", "apply cancel"})));
-  put("once the mode is applied, threads go on until the last has left",
-      implies(w.applied && threads, some({"post", "wake", "take", "leave", "release done"})));
+      implies(waits && threads,
+              some({"post", "wake", "arrive", "take", "release done", "close_stripe"})));
+  put("a thread that looks for work takes, moves the inbox, settles stripes, sleeps or leaves",
+      implies(w.looking() != Number(0),
+              some({"arrive", "take", "sleep", "leave", "close_stripe", "discard"})));
+  put("whoever closes the worker closes every word, and discards what will not run",
+      implies(w.closed && w.words_closed != w.stripes, some({"close_stripe"})) &&
+          implies(w.all_words_closed() && w.queued != Number(0) && w.discards(),
+                  some({"discard"})));
+  put("once the worker has closed, threads go on until the last has left",
+      implies(w.closed && threads,
+              some({"post", "wake", "take", "leave", "release done", "close_stripe", "discard"})));
   put("once the last thread has left, what is still queued is discarded",
-      implies(w.applied && !threads && w.has_ready(), some({"discard_queue"})));
+      implies(w.all_words_closed() && !threads && w.queued != Number(0), some({"discard"})));
   put("a worker that is not closed can be closed; one that never started can be started",
-      (w.closed || some({"close"})) && (w.closed || w.started || some({"start"})));
+      (w.closed || (some({"close drain", "arrive"}) && some({"close finish_running", "arrive"}) &&
+                    some({"close cancel", "arrive"}))) &&
+          (w.closed || w.started || some({"start"})));
+  put("a shutdown that comes later can ask for each mode",
+      implies(w.closed, some({"strengthen drain"}) && some({"strengthen finish_running"}) &&
+                            some({"strengthen cancel"})));
   put("until the worker closes all can be paused, or resumed",
       w.closed || choose(w.paused, some({"resume_all"}), some({"pause_all"})));
   Condition ends(true);
@@ -440,14 +433,15 @@ void add_progress(Claims& claims, const State& state, const Some& some) {
     ends = ends && some({"release " + std::string(to_string(static_cast<Kind>(kind)))});
   }
   put("a compaction can end, whatever its job returned",
-      implies(w.running != Number(0) && !w.closing(), ends));
+      implies(w.running != Number(0), ends || some({"close_stripe", "discard"})));
   for (const auto& stripe : state.stripes) {
     put("a request is possible in every state", some({"request"}));
     put("a stripe that was claimed is pushed, unless the worker closes",
         implies(stripe.claimed && !w.closed, some({"push"})));
     put("... or taken over, if somebody asks for it who is told `queued` and pushes nothing",
         implies(stripe.asked() && stripe.idle() && !w.closed, some({"adopt"})));
-    put("a stripe can be cancelled, also while a shutdown drains", w.closing() || some({"cancel"}));
+    put("a stripe can be cancelled, also while a shutdown drains",
+        some({"cancel", "close_stripe"}));
     put("until the worker closes a stripe can be removed, and restored once it has ended",
         w.closed ||
             choose(stripe.word.removed, stripe.running || some({"restore"}), some({"remove"})));
@@ -469,7 +463,7 @@ void add_of_held(Claims& claims, const Worker& w, const Stripe& stripe) {
               stripe.alive() == Number(0) && !stripe.arrives() && !w.may_adopt(stripe)));
   put("what waits is held by a pause, or threads find it",
       implies(stripe.waits(), choose(protocol::is_held(w, stripe), !w.may_take(stripe),
-                                     stripe.queued && w.has_ready())) &&
+                                     stripe.queued && (w.has_ready() || w.discards()))) &&
           implies(protocol::is_held(w, stripe), stripe.waits() && (w.paused || stripe.paused)));
   const auto goal = protocol::goal_of(stripe);
   put("who waits for a stripe waits for all that callers were told of, and for no more",
@@ -491,21 +485,21 @@ void add_of_stripe(Claims& claims, const State& state, const Stripe& stripe, con
       !(stripe.claimed && stripe.pushed) &&
           implies(stripe.waits() && (stripe.claimed || stripe.pushed), stripe.word.under_way));
   put("whoever takes the queue's head finds its word as a taker wants it",
-      implies(stripe.queued && !w.closing(), stripe.word.may_take()));
+      implies(stripe.queued && w.is_settled(stripe), stripe.word.may_take()));
   put("a compaction can end: its word says running, or is closed",
-      implies(stripe.running && !w.closing(), stripe.word.may_release()));
+      implies(stripe.running && w.is_settled(stripe), stripe.word.may_release()));
   Stripe released = stripe;
   w.release(released, Kind::more_work);
   put("whoever takes back a request of its own leaves one",
-      implies(stripe.running && !w.closing() && w.takes_back(released, Kind::more_work),
+      implies(stripe.running && !w.closed && w.takes_back(released, Kind::more_work),
               released.word.may_take_back()));
   put("each episode that a caller was told of has one end, or is alive",
       stripe.told_opened() == stripe.ended() + stripe.alive());
   put("once all is over, every episode that a caller was told of has ended",
-      implies(w.applied && w.alive == Number(0) && !w.has_ready(),
+      implies(w.all_words_closed() && w.alive == Number(0) && w.queued == Number(0),
               stripe.told_opened() == stripe.ended()));
   put("an end that a mode other than drain brings: nothing starts any more",
-      implies(w.applied && w.discards(), !w.may_take(stripe)));
+      implies(w.discards(), !w.may_take(stripe)));
   const auto told = [&](Submission answer) {
     return stripe.told[static_cast<int>(answer)] ==
            stripe.learnt_of(answer) + stripe.pending(answer);

@@ -34,7 +34,7 @@ z3::expr possible(const State& state, const Step& step);
 // Of every state in which no compaction is in the middle of its end.
 Claims properties(const State& state, const Possible& possible_step);
 // What is known of `state` besides, since stripes that are told apart may be chosen: the one at the
-// queue's head, one that runs, the one whose word closes next.
+// queue's head, one that runs, the inbox's oldest, one whose word is open.
 Claims chosen(const State& state);
 
 }  // namespace kstone::proof

@@ -25,7 +25,6 @@ std::vector<Field> fields(Worker& worker) {
       {"paused", &w.paused.term},
       {"closed", &w.closed.term},
       {"words_closed", &w.words_closed.term},
-      {"applied", &w.applied.term},
       {"mode", &w.mode.term},
       {"first_error", &w.first_error.term},
       {"started", &w.started.term},
@@ -37,7 +36,7 @@ std::vector<Field> fields(Worker& worker) {
       {"tokens", &w.tokens.term},
   };
   // A field that is forgotten here would keep its initial value.
-  static_assert(sizeof(Worker) == 23 * sizeof(Number) && sizeof(Number) == sizeof(Condition));
+  static_assert(sizeof(Worker) == 22 * sizeof(Number) && sizeof(Number) == sizeof(Condition));
   return result;
 }
 
@@ -142,16 +141,12 @@ z3::expr given(const State& state) {
 State seen(const State& state, const Middle& middle) {
   State result = state;
   if (middle) {
-    result.finish(result.stripes[of_step], *middle, any_number("error"));
+    result.worker.finish(result.stripes[of_step], *middle, any_number("error"));
   }
   return result;
 }
 
 namespace {
-
-Condition never(const State&, const State&) { return Condition(false); }
-Condition none_discarded(const State&) { return Condition(false); }
-Condition all_arrive(const State&, const State&) { return Condition(true); }
 
 Step step(std::string name, std::function<Condition(const State&)> possible,
           std::function<void(State&)> perform, bool needs_stripe = true) {
@@ -160,8 +155,6 @@ Step step(std::string name, std::function<Condition(const State&)> possible,
   result.needs_stripe = needs_stripe;
   result.possible = std::move(possible);
   result.perform = std::move(perform);
-  result.arrives = never;
-  result.discards = none_discarded;
   return result;
 }
 
@@ -205,8 +198,8 @@ std::vector<Step> thread_steps() {
           [](State& s) { s.worker.start(any_number("threads")); }, false),
       // By threads and by who waits, whenever they please.
       step(
-          "take_inbox", [](const State& s) { return s.worker.may_take_inbox(); },
-          [](State& s) { s.take_inbox(); }),
+          "arrive", [](const State& s) { return s.worker.may_arrive(s.stripes[of_step]); },
+          [](State& s) { s.worker.arrive(s.stripes[of_step]); }),
       step(
           "take", [](const State& s) { return s.may_take(s.stripes[of_step]); },
           [](State& s) { s.take(s.stripes[of_step]); }),
@@ -221,10 +214,11 @@ std::vector<Step> thread_steps() {
           [](State& s) { s.adopt(s.stripes[of_step]); }),
   };
   result[2].promise =
-      "first in, first out: what is taken was queued before all that stay, and begins afresh";
+      "first in, first out: what is taken was queued before all that stay, and begins afresh; "
+      "nothing does that a shutdown's mode discards";
   result[2].keeps = [](const State& before, const State& after) {
     const auto& is = after.stripes[of_step];
-    Condition all = !is.unfinished && !is.asked_to_stop;
+    Condition all = !is.unfinished && !is.asked_to_stop && !before.worker.discards();
     for (std::size_t i = another; i < after.stripes.size(); ++i) {
       all = all && (!after.stripes[i].queued ||
                     before.stripes[of_step].queued_at < after.stripes[i].queued_at);
@@ -243,11 +237,20 @@ std::vector<Step> thread_steps() {
     return !before.worker.closed && after.worker.alive == any_number("threads") &&
            protocol::equal(after.worker.started, answer == started);
   };
-  result[1].arrives = all_arrive;
+  result[1].promise = "first pushed, first queued: what arrives was pushed before all that stay";
+  result[1].keeps = [](const State& before, const State& after) {
+    Condition all = !after.stripes[of_step].pushed;
+    for (std::size_t i = another; i < after.stripes.size(); ++i) {
+      all = all && (!after.stripes[i].pushed ||
+                    before.stripes[of_step].pushed_at < after.stripes[i].pushed_at);
+    }
+    return all;
+  };
   result[2].of_threads = result[4].of_threads = true;
-  result[4].promise = "no thread leaves by itself while something is queued";
+  result[4].promise = "no thread leaves by itself while something is queued, or a word is open";
   result[4].keeps = [](const State& before, const State& after) {
-    return !after.worker.has_ready() && after.worker.alive == before.worker.alive - Number(1);
+    return after.worker.queued == Number(0) && after.worker.all_words_closed() &&
+           after.worker.alive == before.worker.alive - Number(1);
   };
   return result;
 }
@@ -265,7 +268,7 @@ Condition withdraws(protocol::End end, const State& before, const State& after) 
 std::vector<Step> withdrawing_steps() {
   std::vector<Step> result = {
       step(
-          "cancel", [](const State& s) { return s.worker.may_cancel(); },
+          "cancel", [](const State& s) { return s.worker.may_cancel(s.stripes[of_step]); },
           [](State& s) { s.worker.cancel(s.stripes[of_step]); }),
       step(
           "remove", [](const State& s) { return s.worker.may_remove(s.stripes[of_step]); },
@@ -356,48 +359,68 @@ std::vector<Step> pausing_steps() {
   return result;
 }
 
-std::vector<Step> closing_steps() {
+// What of a stripe waits, or is owed, is discarded; what runs goes on.
+Condition discards_all(const State& before, const State& after) {
+  const auto& was = before.stripes[of_step];
+  const auto& is = after.stripes[of_step];
+  const Number running = protocol::one_if<Number>(was.running);
+  return is.alive() == running && protocol::equal(is.running, was.running) &&
+         is.ends_as(protocol::End::discarded) ==
+             was.ends_as(protocol::End::discarded) + was.alive() - running;
+}
+
+std::vector<Step> settling_steps() {
   std::vector<Step> result = {
       step(
-          "close", [](const State& s) { return s.worker.may_close(); }, [](State& s) { s.close(); },
-          false),
-      step(
-          "close_stripe", [](const State& s) { return s.worker.may_close_stripe(s.ids[of_step]); },
+          "close_stripe",
+          [](const State& s) { return s.worker.may_close_stripe(s.stripes[of_step]); },
           [](State& s) { s.worker.close_stripe(s.stripes[of_step]); }),
       step(
-          "discard_queue", [](const State& s) { return s.worker.may_discard_queue(); },
-          [](State& s) { s.discard_queue(); }, false),
+          "discard", [](const State& s) { return s.worker.may_discard(s.stripes[of_step]); },
+          [](State& s) { s.worker.discard(s.stripes[of_step]); }),
   };
-  result[0].arrives = all_arrive;
-  result[2].discards = [](const State&) { return Condition(true); };
-  result[1].promise =
+  result[0].promise =
       "a word closes with no request in it: those that come then are rejected, and what a pause "
-      "holds back is discarded";
-  result[1].keeps = [](const State& before, const State& after) {
+      "holds back, or the mode, is discarded";
+  result[0].keeps = [](const State& before, const State& after) {
     const auto& was = before.stripes[of_step];
     const auto& is = after.stripes[of_step];
-    const Number running = protocol::one_if<Number>(was.running);
     const auto discarded = [](const Stripe& stripe) {
       return stripe.ends_as(protocol::End::discarded);
     };
-    return is.word.requests == Number(0) &&
-           choose(before.worker.paused || was.paused,
-                  is.alive() == running && discarded(is) == discarded(was) + was.alive() - running,
+    return is.word.requests == Number(0) && is.word.closed && !is.claimed &&
+           choose(before.worker.paused || was.paused || before.worker.discards(),
+                  discards_all(before, after),
                   is.alive() == was.alive() && discarded(is) == discarded(was));
   };
-  result[0].closes = result[1].closes = true;
+  result[1].promise = "what is discarded does not wait, and is owed nothing";
+  result[1].keeps = discards_all;
+  result[0].of_threads = result[1].of_threads = true;
+  return result;
+}
+
+std::vector<Step> closing_steps() {
+  auto result = settling_steps();
   for (const auto mode :
        {ShutdownMode::drain, ShutdownMode::finish_running, ShutdownMode::cancel}) {
     const char* const names[] = {"drain", "finish_running", "cancel"};
+    const std::string of = std::string(" ") + names[static_cast<int>(mode)];
+    const auto number = protocol::number_of<Number>(mode);
     result.push_back(step(
-        std::string("apply ") + names[static_cast<int>(mode)],
-        [](const State& s) { return s.worker.may_apply(); }, [mode](State& s) { s.apply(mode); },
-        false));
-    result.back().closes = true;
-    result.back().discards = [](const State& s) { return s.worker.discards(); };
-    result.back().promise = "a shutdown's mode is applied, unless a stronger one was";
-    result.back().keeps = [mode](const State&, const State& after) {
-      return after.worker.applied && !(after.worker.mode < protocol::number_of<Number>(mode));
+        "close" + of, [](const State& s) { return s.worker.may_close(); },
+        [mode](State& s) { s.worker.close(mode); }, false));
+    result.back().promise = "a worker closes in the mode that was asked for, and wakes all threads";
+    result.back().keeps = [number](const State& before, const State& after) {
+      const auto& is = after.worker;
+      return is.closed && is.mode == number && is.owed == before.worker.owed + before.worker.alive;
+    };
+    result.push_back(step(
+        "strengthen" + of, [](const State& s) { return s.worker.may_strengthen(); },
+        [mode](State& s) { s.worker.strengthen(mode); }, false));
+    result.back().promise = "a shutdown's mode takes effect, unless a stronger one has";
+    result.back().keeps = [number](const State& before, const State& after) {
+      const auto& was = before.worker.mode;
+      return after.worker.mode == choose(was < number, number, was);
     };
   }
   return result;
@@ -456,16 +479,15 @@ Condition counts_as(Kind kind, const State& before, const State& after) {
 std::vector<Step> ends_with(Kind kind) {
   const std::string of = " " + std::string(to_string(kind));
   const auto may_finish = [](const State& s) { return s.worker.may_finish(s.stripes[of_step]); };
-  const auto finish = [kind](State& s) { s.finish(s.stripes[of_step], kind, any_number("error")); };
+  const auto finish = [kind](State& s) {
+    s.worker.finish(s.stripes[of_step], kind, any_number("error"));
+  };
   std::vector<Step> result = {
       step(
           "release" + of, [](const State& s) { return s.worker.may_release(s.stripes[of_step]); },
           [kind](State& s) { s.release(s.stripes[of_step], kind); }),
       step("finish" + of, may_finish, finish)};
   result[0].to = kind;
-  result[0].arrives = [kind](const State&, const State& after) {
-    return after.worker.puts_back(after.stripes[of_step], kind);
-  };
   result[0].of_threads = true;
   result[1].from = kind;
   result[1].promise =
@@ -493,6 +515,16 @@ std::vector<Step> ends_with(Kind kind) {
       each.name += actor == of_step ? " of it" : " of another";
       between.push_back(std::move(each));
     }
+    // The inbox is taken before the stripe is put back.
+    auto arrives = step(
+        actor == of_step ? "arrive of it" : "arrive of another",
+        [actor, kind](const State& s) {
+          return s.worker.may_arrive(s.stripes[actor]) &&
+                 s.worker.puts_back(s.stripes[of_step], kind);
+        },
+        [actor](State& s) { s.worker.arrive(s.stripes[actor]); });
+    arrives.actor = actor;
+    between.push_back(std::move(arrives));
   }
   for (auto& each : between) {
     each.name += " before finish" + of;

@@ -63,13 +63,8 @@ struct Step {
   std::size_t actor = of_step;
   bool needs_stripe = true;
   bool needs_mutex = true;
-  bool closes = false;  // a part of closing
   std::function<Condition(const State& before)> possible;
   std::function<void(State& state)> perform;
-  // Whether every stripe of the inbox arrives in the queue, and whether every queued one is
-  // discarded; of the state behind the step.
-  std::function<Condition(const State& before, const State& after)> arrives;
-  std::function<Condition(const State& after)> discards;
   // What the contract says of it besides.
   std::string promise;
   std::function<Condition(const State& before, const State& after)> keeps;

@@ -56,8 +56,10 @@ inline const char* difference_of_worker(const Shell& expected, const SchedulingC
   const auto all_ended = counters.episodes_done + counters.episodes_failed +
                          counters.episodes_cancelled + counters.episodes_removed +
                          counters.episodes_discarded;
-  KSTONE_MUST(counters.episodes_opened == all_ended + core.alive());                         // C3
-  KSTONE_MUST(!core.closed() || core.mode() == ShutdownMode::drain || core.waiting() == 0);  // C5
+  KSTONE_MUST(counters.episodes_opened == all_ended + core.alive());  // C3
+  KSTONE_MUST(core.stopped() == expected.stopped);
+  KSTONE_MUST(core.settled() == (expected.next_to_settle == expected.size.stripes));
+  KSTONE_MUST(!core.settled() || core.mode() == ShutdownMode::drain || core.waiting() == 0);  // C5
   return nullptr;
 }
 
@@ -72,8 +74,10 @@ inline const char* difference_of_stripes(const Shell& expected, const Scheduling
     KSTONE_MUST((stripe.state == State::running) == like.running);
     KSTONE_MUST(stripe.rerun_owed == like.rerun_owed);
     KSTONE_MUST(core.rerun_owed(id) == stripe.rerun_owed);
-    KSTONE_MUST(!stripe.rerun_owed || (stripe.state == State::running && core.closed() &&
-                                       core.mode() == ShutdownMode::drain));  // C4
+    KSTONE_MUST(!stripe.rerun_owed || (stripe.state == State::running && core.closed()));      // C4
+    KSTONE_MUST(!stripe.rerun_owed || !core.settled() || core.mode() == ShutdownMode::drain);  // C5
+    KSTONE_MUST(stripe.settled == like.word.closed);
+    KSTONE_MUST(!stripe.settled || (!stripe.paused && stripe.state != State::held));  // C5
     KSTONE_MUST(stripe.discarded == like.discarded);
     KSTONE_MUST(stripe.unfinished == like.unfinished);
     KSTONE_MUST(stripe.under_way == like.word.under_way);
@@ -101,19 +105,20 @@ inline const char* difference_of_ends(const Shell& before, const Shell& expected
   return nullptr;
 }
 
-// What callers were told against what a snapshot says of them, and what wait_idle waits for. Only
-// while the mutex can be free: not in the middle of closing.
+// What callers were told against what a snapshot says of them, and what wait_idle waits for.
 inline const char* difference_of_answers(const Shell& expected, const SchedulingCore& core) {
   WorkerSnapshot snapshot;
   core.fill(snapshot);
-  const std::uint64_t rejected = core.closed() ? 3 : 0;  // in each closed word
-  std::uint64_t told[3] = {};                            // by Submission
+  std::uint64_t rejected_in_all = 0;
+  std::uint64_t told[3] = {};  // by Submission
   std::uint64_t alive = 0;
   std::uint32_t held = 0;
   std::uint32_t removed = 0;
   for (std::uint32_t id = 0; id < expected.size.stripes; ++id) {
     const auto& stripe = expected.stripes[id];
     const auto requests = stripe.word.requests;
+    const std::uint64_t rejected = stripe.word.closed ? 3 : 0;
+    rejected_in_all += rejected;
     core.add_pending(id, requests + rejected, snapshot);
     const auto not_ended = stripe.told_opened() - stripe.ended();
     KSTONE_MUST(core.alive_episodes(id, requests) == not_ended);
@@ -127,28 +132,33 @@ inline const char* difference_of_answers(const Shell& expected, const Scheduling
   KSTONE_MUST(snapshot.queued == told[0]);
   KSTONE_MUST(snapshot.coalesced == told[1]);
   KSTONE_MUST(snapshot.rerun_pending == told[2]);
-  KSTONE_MUST(snapshot.rejected_shutting_down == rejected * expected.size.stripes);
+  KSTONE_MUST(snapshot.rejected_shutting_down == rejected_in_all);
   KSTONE_MUST(snapshot.rejected_removed == expected.told_removed);
   KSTONE_MUST(snapshot.episodes_opened == told[0] + told[2]);
   KSTONE_MUST(snapshot.episodes_alive == alive);
+  KSTONE_MUST(snapshot.pending == alive - core.alive());
   KSTONE_MUST(snapshot.held == held);
   KSTONE_MUST(snapshot.removed == removed);
   return nullptr;
 }
 
-// Puts the stripe, which is not queued, at the tail of the queue. *Requires* that the core is not
-// paused, and in a closed one that the stripe is not removed.
+// Whether `put_at_tail` can put the stripe there. A closed core that discards queues nothing.
+inline bool can_join(const SchedulingCore& core, std::uint32_t id) {
+  using State = SchedulingCore::State;
+  const auto& stripe = core.stripe(id);
+  const bool settled = stripe.settled && !stripe.rerun_owed;
+  return stripe.state != State::queued &&
+         !(core.closed() && (settled || stripe.removed || stripe.paused));
+}
+
+// Puts the stripe at the tail of the queue. *Requires* that the core is not paused.
 inline void put_at_tail(SchedulingCore& core, std::uint32_t id) {
   using State = SchedulingCore::State;
   using Kind = CompactionOutcome::Kind;
   const auto& stripe = core.stripe(id);
   if (core.closed()) {
-    if (stripe.paused) {
-      core.close_stripe(id, 0);
-    }
-    const bool running = stripe.state == State::running;
-    core.close_stripe(id, running && core.rerun_owed(id) ? 0 : 1);
-    if (running) {
+    core.settle(id, 1);
+    if (stripe.state == State::running) {
       core.finish(id, Kind::done, true);
     }
     return;
@@ -174,31 +184,31 @@ inline void put_at_tail(SchedulingCore& core, std::uint32_t id) {
 // What the core does not show, on a copy that is used up: both ends of its queue. One more stripe
 // joins the queue, then all of it is taken.
 inline const char* difference_of_queue(const Shell& expected, SchedulingCore core) {
-  using State = SchedulingCore::State;
   const auto stripe_count = expected.size.stripes;
   auto queue = expected.queue();
-  if (core.closed() && expected.worker.closing()) {
-    core.apply(ShutdownMode::drain);  // ends the pause of all, if there is one
-  } else if (!core.closed()) {
+  if (core.closed() && (expected.worker.paused || core.mode() != ShutdownMode::drain)) {
+    return nullptr;  // nothing will be taken
+  }
+  if (!core.closed()) {
     core.resume_all();
   }
-  const auto can_join = [&](std::uint32_t id) {
-    return core.stripe(id).state != State::queued && !(core.closed() && core.stripe(id).removed);
-  };
   std::uint32_t id = 0;
-  while (id < stripe_count && !can_join(id)) {
+  while (id < stripe_count && !can_join(core, id)) {
     ++id;
   }
   if (id != stripe_count) {
     put_at_tail(core, id);
     queue.push_back(id);
   }
-  if (id == stripe_count && core.can_take()) {
+  if (id == stripe_count && core.can_take() && !core.closed()) {
     id = core.take().stripe_id;
     KSTONE_MUST(id == queue.front());
     queue.erase(queue.begin());
     put_at_tail(core, id);
     queue.push_back(id);
+  }
+  for (std::uint32_t each = 0; core.closed() && each < stripe_count; ++each) {
+    core.settle(each, 0);
   }
   for (const auto next : queue) {
     KSTONE_MUST(core.can_take());
@@ -208,13 +218,16 @@ inline const char* difference_of_queue(const Shell& expected, SchedulingCore cor
   return nullptr;
 }
 
-// What must hold between a state and the next, once closing is over.
+// What must hold between a state and the next, of what is settled.
 inline const char* difference_of_step(const SchedulingCore& before, const SchedulingCore& after,
                                       std::uint32_t stripe_count) {
   using State = SchedulingCore::State;
   for (std::uint32_t id = 0; id < stripe_count; ++id) {
     const auto was = before.stripe(id).state;
     const auto is = after.stripe(id).state;
+    if (!before.stripe(id).settled) {
+      continue;
+    }
     // Together: a stripe starts once more at most.
     KSTONE_MUST(was != State::idle || is == State::idle);  // C5
     KSTONE_MUST(was != State::running || before.rerun_owed(id) || is != State::queued);
@@ -234,10 +247,10 @@ inline const char* difference(const Shell& before, const SchedulingCore& core_be
   if (found == nullptr) {
     found = difference_of_ends(before, expected, core);
   }
-  if (found == nullptr && !expected.worker.closing()) {
+  if (found == nullptr) {
     found = difference_of_answers(expected, core);
   }
-  if (found == nullptr && before.worker.applied) {
+  if (found == nullptr && before.worker.closed) {
     found = difference_of_step(core_before, core, expected.size.stripes);
   }
   if (found == nullptr) {

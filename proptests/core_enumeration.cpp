@@ -111,9 +111,9 @@ Key key_of(const Shell& shell, const Slice& slice) {
       key.put(id, 3);
     }
   };
-  key.put(worker.closed ? 1 + worker.words_closed : 0, 3);
-  key.put(worker.applied, 1);
+  key.put(worker.closed ? 1 + shell.next_to_settle : 0, 3);
   key.put(worker.mode, 2);
+  key.put(shell.stopped, 1);
   key.put(worker.started ? 1 + worker.alive : 0, 3);
   key.put(worker.paused, 1);
   put_order(shell.queue());
@@ -129,6 +129,7 @@ Key key_of(const Shell& shell, const Slice& slice) {
     key.put(stripe.paused, 1);
     key.put(stripe.asked_to_stop, 1);
     key.put(stripe.word.removed, 1);
+    key.put(stripe.word.closed, 1);
     if (slice.has(histories)) {
       key.put(std::min(stripe.attempts, 2U), 2);
     }
@@ -178,10 +179,10 @@ std::vector<Step> steps(const Slice& slice) {
         for (std::uint32_t threads = 1; threads <= size.threads; ++threads) {
           result.push_back({.call = call, .count = threads});
         }
-      } else if (call == Call::apply) {
-        for (const auto mode :
-             {ShutdownMode::drain, ShutdownMode::finish_running, ShutdownMode::cancel}) {
-          result.push_back({.call = call, .mode = mode});
+      } else if (call == Call::close || call == Call::strengthen) {
+        // The strongest mode is to the core what the second is, but for its name.
+        for (int mode = 0; mode < (size.stripes == 1 ? 3 : 2); ++mode) {
+          result.push_back({.call = call, .mode = static_cast<ShutdownMode>(mode)});
         }
       } else {
         result.push_back({.call = call, .stripe = id});
@@ -203,9 +204,9 @@ bool within_abstraction(const Shell& shell, const Step& step) {
   if (step.count == 0 || step.call == Call::start) {
     return true;
   }
-  const auto id = step.call == Call::take           ? shell.queue().front()
-                  : step.call == Call::close_stripe ? shell.worker.words_closed
-                                                    : step.stripe;
+  const auto id = step.call == Call::take     ? shell.queue().front()
+                  : step.call == Call::settle ? shell.next_to_settle
+                                              : step.stripe;
   return shell.stripes[id].word.requests == saturated;
 }
 
@@ -261,7 +262,8 @@ class Enumeration {
 
   void expand(const Node& node) {
     result_.depth = std::max(result_.depth, node.depth);
-    result_.final_states += node.shell.worker.may_discard_queue() && node.core.alive() == 0;
+    result_.final_states +=
+        node.shell.settled() && node.shell.worker.alive == 0 && node.core.alive() == 0;
     bool any = false;
     for (const auto& step : steps_) {
       if (!node.shell.possible(step) || !within_abstraction(node.shell, step)) {
@@ -276,7 +278,7 @@ class Enumeration {
       if (found == nullptr) {
         found = difference(node.shell, node.core, after, system.core);
       }
-      if (found == nullptr && node.shell.worker.applied &&
+      if (found == nullptr && node.shell.worker.closed &&
           !nearer_to_the_end(node.shell, after, step)) {
         found = "after closing, each take, end and leaving brings the end nearer";
       }
@@ -303,7 +305,7 @@ class Enumeration {
       const auto owed = std::count_if(shell.stripes.begin(), shell.stripes.end(),
                                       [](const auto& stripe) { return stripe.rerun_owed; });
       return 2 * (shell.worker.queued + static_cast<std::uint32_t>(owed)) + shell.worker.running +
-             shell.worker.alive;
+             shell.worker.alive + 3 * (shell.size.stripes - shell.worker.words_closed);
     };
     const bool moves =
         step.call == Call::take || step.call == Call::finish || step.call == Call::leave;

@@ -96,7 +96,8 @@ Step any_step(const Shell& shell) {
     case Call::start:
       step.count = 1 + any_of(shell.size.threads);
       break;
-    case Call::apply:
+    case Call::close:
+    case Call::strengthen:
       step.mode = static_cast<ShutdownMode>(any_of(3));
       break;
     default:

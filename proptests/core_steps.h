@@ -27,10 +27,10 @@ enum class Call : std::uint8_t {
   adopt,
   take,
   finish,
-  leave,         // a thread that finds a closed core and an empty queue
-  close,         // list and core
-  close_stripe,  // the next one
-  apply,
+  leave,   // a thread that finds a closed core that is settled, and an empty queue
+  close,   // list and core
+  settle,  // the next one
+  strengthen,
   discard_queue,  // by shutdown, once no thread is left
   cancel,
   remove,
@@ -62,7 +62,7 @@ constexpr bool is_of_stripe(Call call) {
 
 // That more requests may have come just before it.
 constexpr bool may_follow_requests(Call call) {
-  return call == Call::take || call == Call::close_stripe || call == Call::cancel ||
+  return call == Call::take || call == Call::settle || call == Call::cancel ||
          call == Call::remove || call == Call::restore;
 }
 
@@ -87,11 +87,11 @@ inline constexpr Ending endings[] = {
 struct Step {
   Call call{};
   std::uint32_t stripe = 0;  // of a call that is of one
-  // Start: threads. take, close_stripe, cancel, remove, restore: that many more requests have just
+  // Start: threads. take, settle, cancel, remove, restore: that many more requests have just
   // come.
   std::uint32_t count = 0;
   std::uint32_t ending = 0;                 // finish: of `endings`
-  ShutdownMode mode = ShutdownMode::drain;  // apply
+  ShutdownMode mode = ShutdownMode::drain;  // close, strengthen
 };
 
 inline std::string to_string(const Step& step) {
@@ -116,11 +116,11 @@ inline std::string to_string(const Step& step) {
     case Call::leave:
       return "a thread leaves";
     case Call::close:
-      return "close()";
-    case Call::close_stripe:
-      return "close_stripe()" + more;
-    case Call::apply:
-      return "apply(" + std::string(kstone::to_string(step.mode)) + ")";
+      return "close(" + std::string(kstone::to_string(step.mode)) + ")";
+    case Call::settle:
+      return "settle()" + more;
+    case Call::strengthen:
+      return "strengthen(" + std::string(kstone::to_string(step.mode)) + ")";
     case Call::discard_queue:
       return "discard_queue()";
     case Call::cancel:
@@ -164,8 +164,14 @@ struct Shell : protocol::State<std::uint32_t, bool> {
   // but not as one that a wait counts.
   std::vector<std::uint32_t> ended_early;
   std::uint32_t told_removed = 0;  // answers of rejected_removed
+  std::uint32_t next_to_settle = 0;
+  bool stopped = false;  // the queue was discarded when no thread was left
 
-  explicit Shell(Size s) : State(static_cast<int>(s.stripes)), size(s), ended_early(s.stripes) {}
+  explicit Shell(Size s)
+      : State(static_cast<int>(s.stripes)),
+        size(s),
+        ended_early(s.stripes),
+        early_seen_(s.stripes) {}
 
   // That `step` can come next.
   bool possible(const Step& step) const {
@@ -179,28 +185,25 @@ struct Shell : protocol::State<std::uint32_t, bool> {
       case Call::start:
         return worker.may_start() && step.count >= 1 && step.count <= size.threads;
       case Call::admit:
-        return worker.may_take_inbox();
+        return worker.control.may_take_inbox();
       case Call::adopt:
         return worker.may_adopt(stripe);
       case Call::take:
-        return std::any_of(stripes.begin(), stripes.end(),
-                           [&](const auto& each) { return may_take(each); }) &&
-               (!worker.closed || step.count == 0);
+        return worker.has_ready() && worker.looking() != 0 && (!worker.closed || step.count == 0);
       case Call::finish:
-        return worker.may_release(stripe);
+        return stripe.running;
       case Call::leave:
-        return worker.may_leave();
+        return settled() && worker.may_leave();
       case Call::close:
-        return worker.may_close();
-      case Call::close_stripe:
-        return worker.may_close_stripe(worker.words_closed) &&
-               (step.count == 0 || stripes[worker.words_closed].asked());
-      case Call::apply:
-        return worker.may_apply();
+        return !worker.closed;
+      case Call::settle:
+        return worker.closed && !settled() && (step.count == 0 || stripes[next_to_settle].asked());
+      case Call::strengthen:
+        return worker.may_strengthen();
       case Call::discard_queue:
-        return worker.may_discard_queue();
+        return settled() && worker.alive == 0;
       case Call::cancel:
-        return worker.may_cancel() && (step.count == 0 || stripe.word.wants());
+        return step.count == 0 || (!worker.closed && stripe.word.wants());
       case Call::remove:
         return worker.may_remove(stripe);
       case Call::restore:
@@ -216,14 +219,28 @@ struct Shell : protocol::State<std::uint32_t, bool> {
     return false;
   }
 
+  // Every stripe of a closed worker is, at least once since its mode became stronger.
+  bool settled() const { return next_to_settle == size.stripes; }
+
   void perform(const Step& step) {
-    const auto early_before = early();
     take_step(step);
-    const auto early_after = early();
-    for (std::size_t id = 0; id < stripes.size(); ++id) {
-      ended_early[id] +=
-          early_after[id] > early_before[id] ? early_after[id] - early_before[id] : 0;
+    count_early();
+  }
+
+  // By whoever touches the stripe.
+  void settle_if_closed(std::uint32_t id) {
+    if (!worker.closed) {
+      return;
     }
+    next_to_settle += id == next_to_settle ? 1 : 0;
+    auto& stripe = stripes[id];
+    if (worker.may_close_stripe(stripe)) {
+      worker.close_stripe(stripe);
+    }
+    if (worker.discards() && worker.may_discard(stripe)) {
+      worker.discard(stripe);
+    }
+    count_early();
   }
 
  private:
@@ -241,23 +258,30 @@ struct Shell : protocol::State<std::uint32_t, bool> {
       case Call::adopt:
         return adopt(stripe);
       case Call::take: {
-        auto& head = stripes[queue().front()];
-        request(head, step.count);
-        return take(head);
+        const auto head = queue().front();
+        request(stripes[head], step.count);
+        settle_if_closed(head);
+        return take(stripes[head]);
       }
       case Call::finish:
+        settle_if_closed(step.stripe);
         return finish(stripe, step.ending);
       case Call::leave:
         return worker.leave();
       case Call::close:
-        return close();
-      case Call::close_stripe:
-        request(stripes[worker.words_closed], step.count);
-        return worker.close_stripe(stripes[worker.words_closed]);
-      case Call::apply:
-        return apply(step.mode);
+        take_inbox();
+        return worker.close(step.mode);
+      case Call::settle:
+        request(stripes[next_to_settle], step.count);
+        return settle_if_closed(next_to_settle);
+      case Call::strengthen:
+        if (worker.mode == 0 && step.mode != ShutdownMode::drain && !stopped) {
+          next_to_settle = 0;
+        }
+        return worker.strengthen(step.mode);
       case Call::discard_queue:
-        return discard_queue();
+        stopped = true;
+        return discard();
       default:
         return hold_back(stripe, step);
     }
@@ -266,6 +290,7 @@ struct Shell : protocol::State<std::uint32_t, bool> {
     request(stripe, step.count);
     switch (step.call) {
       case Call::cancel:
+        settle_if_closed(step.stripe);
         return worker.cancel(stripe);
       case Call::remove:
         return worker.remove(stripe);
@@ -282,11 +307,12 @@ struct Shell : protocol::State<std::uint32_t, bool> {
     }
   }
 
-  std::array<std::uint32_t, max_stripes> early() const {
-    std::array<std::uint32_t, max_stripes> result{};
-    std::transform(stripes.begin(), stripes.end(), result.begin(),
-                   [](const auto& stripe) { return stripe.early; });
-    return result;
+  void count_early() {
+    for (std::size_t id = 0; id < stripes.size(); ++id) {
+      const auto now = stripes[id].early;
+      ended_early[id] += now > early_seen_[id] ? now - early_seen_[id] : 0;
+      early_seen_[id] = now;
+    }
   }
   void request(Stripe& stripe, std::uint32_t count) {
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -298,11 +324,16 @@ struct Shell : protocol::State<std::uint32_t, bool> {
   void finish(Stripe& stripe, std::uint32_t ending) {
     const auto kind = endings[ending].kind;
     release(stripe, kind);
-    State::finish(stripe, kind, number_of_error(ending));
+    if (worker.puts_back(stripe, kind)) {
+      take_inbox();
+    }
+    worker.finish(stripe, kind, number_of_error(ending));
     if (endings[ending].thread_ends) {
       worker.leave();
     }
   }
+
+  std::vector<std::uint32_t> early_seen_;
 };
 
 // What a node that arrives late finds.
@@ -350,6 +381,15 @@ inline void admit(System& system, const Shell& before) {
   }
 }
 
+// By whoever touches a stripe of a closed core.
+inline void settle_if_closed(System& system, const Shell& before, std::uint32_t id,
+                             std::uint32_t count) {
+  if (system.core.closed()) {
+    const auto& word = before.stripes[id].word;
+    system.settle(id, word.closed ? 0 : word.requests + count);
+  }
+}
+
 // What `cancel` and `remove` say they have found.
 inline bool found(const SchedulingCore::Withdrawn& said, const Shell& before, const Step& step) {
   using Wake = detail::Effects::Wake;
@@ -365,12 +405,17 @@ inline bool found(const SchedulingCore::Withdrawn& said, const Shell& before, co
 inline const char* hold_back(System& system, const Shell& before, const Step& step,
                              const Shell& after) {
   using Wake = detail::Effects::Wake;
-  const auto& stripe = before.stripes[step.stripe];
+  Shell settled = before;
+  if (step.call == Call::cancel) {
+    settle_if_closed(system, before, step.stripe, 0);
+    settled.settle_if_closed(step.stripe);
+  }
+  const auto& stripe = settled.stripes[step.stripe];
   const auto requests = stripe.word.wants() ? stripe.word.requests + step.count : 0;
   const auto ready = after.worker.has_ready() ? Wake::one_more : Wake::nobody;
   switch (step.call) {
     case Call::cancel:
-      return found(system.cancel(step.stripe, requests), before, step)
+      return found(system.cancel(step.stripe, requests), settled, step)
                  ? nullptr
                  : "cancel() says what it found";
     case Call::remove:
@@ -398,6 +443,7 @@ inline const char* hold_back(System& system, const Shell& before, const Step& st
 inline const char* finish(System& system, const Shell& before, const Step& step) {
   auto& core = system.core;
   const auto& ending = endings[step.ending];
+  settle_if_closed(system, before, step.stripe, 0);
   const bool requested =
       core.closed() ? core.rerun_owed(step.stripe) : before.stripes[step.stripe].asked();
   const bool goes_on = system.goes_on(step.stripe, ending.kind);
@@ -409,7 +455,7 @@ inline const char* finish(System& system, const Shell& before, const Step& step)
   }
   system.finish(step.stripe, ending.kind, requested);
   if (ending.error != nullptr) {
-    system.record_error(ending.error);
+    system.record_error(step.stripe, ending.error);
   }
   return nullptr;
 }
@@ -440,9 +486,14 @@ inline const char* perform(System& system, const Shell& before, const Step& step
       }
       break;
     case Call::take: {
+      const auto head = before.queue().front();
+      if (core.next_to_take() != head) {
+        return "next_to_take() is the head of the protocol's queue";
+      }
+      settle_if_closed(system, before, head, 0);
       const auto taken = core.take();
       const auto id = taken.stripe_id;
-      if (id != before.queue().front()) {
+      if (id != head) {
         return "take() is the head of the protocol's queue";
       }
       if (taken.effects.wake != wake) {
@@ -460,14 +511,13 @@ inline const char* perform(System& system, const Shell& before, const Step& step
       break;
     case Call::close:
       admit(system, before);
-      core.close({});
+      system.close(step.mode);
       break;
-    case Call::close_stripe:
-      system.close_stripe(before.worker.words_closed,
-                          before.stripes[before.worker.words_closed].word.requests + step.count);
+    case Call::settle:
+      settle_if_closed(system, before, core.next_to_settle(), step.count);
       break;
-    case Call::apply:
-      system.apply(step.mode, !before.worker.applied);
+    case Call::strengthen:
+      system.strengthen(step.mode);
       break;
     case Call::discard_queue:
       system.discard_queue();

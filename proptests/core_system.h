@@ -132,27 +132,30 @@ struct System {
   void count_coalesced(std::uint64_t requests) {
     core.count_coalesced(fault == Fault::count_first_request ? requests + 1 : requests);
   }
-  void record_error(std::string text) {
+  void record_error(std::uint32_t id, std::string text) {
     if (fault != Fault::lose_error) {
-      core.record_error(std::move(text));
+      core.record_error(id, std::move(text));
     }
   }
-  void close_stripe(std::uint32_t id, std::uint64_t requests) {
+  void close(ShutdownMode mode) {
+    core.close({}, fault == Fault::run_after_finish_running && mode == ShutdownMode::finish_running
+                       ? ShutdownMode::drain
+                       : mode);
+  }
+  void settle(std::uint32_t id, std::uint64_t requests) {
     const auto state = core.stripe(id).state;
-    if (!(fault == Fault::overlook_claim && state == State::idle) &&
-        !(fault == Fault::overlook_rerun && state == State::running)) {
-      core.close_stripe(id, requests);
-    }
+    const bool overlooked = (fault == Fault::overlook_claim && state == State::idle) ||
+                            (fault == Fault::overlook_rerun && state == State::running);
+    core.settle(id, overlooked ? 0 : requests);
   }
-  void apply(ShutdownMode mode, bool first) {
-    if (fault == Fault::run_after_finish_running && mode == ShutdownMode::finish_running) {
-      core.apply(ShutdownMode::drain);
-    } else if (fault != Fault::ignore_strengthening || first) {
-      core.apply(mode);
+  void strengthen(ShutdownMode mode) {
+    if (fault != Fault::ignore_strengthening) {
+      core.strengthen(mode);
     }
   }
   void discard_queue() {
     if (fault != Fault::lose_discarded) {
+      core.discard_queue(stripe_count);
       core.stop({});
     }
   }

@@ -14,8 +14,8 @@
 
 namespace kstone::protocol {
 
-// Where a shutdown stands when it has the mutex, from the moment on at which its mode is applied.
-enum class Stop { applied, awaits_threads, joins, awaits_joined, ends };
+// Where a shutdown stands when it has the mutex, from the moment on at which every word is closed.
+enum class Stop { settled, awaits_threads, joins, awaits_joined, ends };
 
 template <class Number, class Bool>
 struct Callers {

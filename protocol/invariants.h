@@ -49,17 +49,11 @@ auto invariants_of_worker(const Worker<Number, Bool>& worker) {
       Invariant<Bool>{"the inbox is closed when the worker is",
                       equal(Bool(worker.closed), Bool(control.closed))},
       Invariant<Bool>{
-          "words close behind the worker, and before its mode is applied",
-          implies(!worker.closed, worker.words_closed == Number(0)) &&
-              !(worker.stripes < worker.words_closed) &&
-              implies(worker.applied, worker.closed && worker.words_closed == worker.stripes)},
-      Invariant<Bool>{
-          "the mode is one of three, and the weakest until one is applied",
+          "the mode is one of three, and the weakest until the worker closes",
           !(number_of<Number>(ShutdownMode::cancel) < worker.mode) &&
-              implies(!worker.applied, worker.mode == number_of<Number>(ShutdownMode::drain))},
+              implies(!worker.closed, worker.mode == number_of<Number>(ShutdownMode::drain))},
       Invariant<Bool>{"threads are asleep, run a job, or look for one",
                       !(worker.alive < worker.asleep + worker.running)},
-      Invariant<Bool>{"no pause outlasts closing", implies(worker.applied, !worker.paused)},
       Invariant<Bool>{"before the start there are no threads",
                       implies(!worker.started, worker.alive == Number(0))},
       // Each push claims a sleeper, and so does whoever takes a stripe and leaves others: so for
@@ -68,17 +62,17 @@ auto invariants_of_worker(const Worker<Number, Bool>& worker) {
           "while a thread sleeps that nobody has claimed, one is on the way for each push",
           implies(control.wakes(), !(worker.looking() + worker.owed + worker.tokens <
                                      control.length + one_if<Number>(worker.has_ready())))},
-      Invariant<Bool>{"each thread that sleeps can be claimed or has a token coming; no other has, "
-                      "unless the worker closes",
-                      implies(!worker.closing(), !(claims < worker.asleep)) &&
-                          implies(!worker.closed, !(worker.asleep < claims))},
+      Invariant<Bool>{
+          "each thread that sleeps can be claimed or has a token coming; no other has, "
+          "until the worker closes",
+          !(claims < worker.asleep) && implies(!worker.closed, !(worker.asleep < claims))},
       Invariant<Bool>{
           "a closed worker has nothing in its inbox, and counts no sleepers",
           implies(worker.closed, control.length == Number(0) && control.sleepers == Number(0))},
   };
 }
 
-// A number of the worker that is the sum of what each stripe adds to it.
+// A number of the worker that is the sum of what each stripe adds to it, one or nothing.
 template <class Number>
 struct Sum {
   const char* sentence;
@@ -97,6 +91,8 @@ auto sums(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& stripe
                   worker.arriving, one_if<Number>(stripe.arrives_ready())},
       Sum<Number>{"the inbox is as long as it says", worker.control.length - worker.arriving,
                   one_if<Number>(stripe.pushed && !stripe.arrives_ready())},
+      Sum<Number>{"as many words are closed as the worker counts", worker.words_closed,
+                  one_if<Number>(stripe.word.closed)},
   };
 }
 
@@ -127,7 +123,6 @@ auto invariants_of_two(const Stripe<Number, Bool>& a, const Stripe<Number, Bool>
 // Of what the mutex guards alone.
 template <class Number, class Bool>
 auto invariants_inside(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& stripe) {
-  const Bool drains = worker.mode == number_of<Number>(ShutdownMode::drain);
   return std::array{
       Invariant<Bool>{"a stripe that waits does not run", !(stripe.running && stripe.waits())},
       Invariant<Bool>{"what is paused is held and not queued, and nothing else is",
@@ -138,10 +133,8 @@ auto invariants_inside(const Worker<Number, Bool>& worker, const Stripe<Number, 
           implies(!stripe.running, !stripe.asked_to_stop && stripe.early == Number(0)) &&
               !(stripe.early < Number(0)) &&
               implies(stripe.early != Number(0), stripe.asked_to_stop || worker.closed)},
-      Invariant<Bool>{"a re-run is owed only by a stripe that runs in a closed worker that drains",
-                      implies(stripe.rerun_owed, stripe.running && worker.closed && drains)},
-      Invariant<Bool>{"nothing is queued once another mode than drain is applied",
-                      implies(worker.applied && !drains, !stripe.queued)},
+      Invariant<Bool>{"a re-run is owed only by a stripe that runs in a closed worker",
+                      implies(stripe.rerun_owed, stripe.running && worker.closed)},
       Invariant<Bool>{"episodes that the worker knows of are those that ended and those alive",
                       stripe.opened() == stripe.ended() + stripe.alive_inside()},
       Invariant<Bool>{
@@ -163,9 +156,8 @@ auto invariants_outside(const Worker<Number, Bool>& worker, const Stripe<Number,
   };
   return std::array{
       Invariant<Bool>{"no compaction is in the middle of its end", !stripe.released},
-      Invariant<Bool>{
-          "words close in the order of their stripes, each with no request",
-          equal(Bool(word.closed), id < worker.words_closed) && !(word.requests < Number(0))},
+      Invariant<Bool>{"a word closes only in a closed worker, with no request",
+                      implies(word.closed, worker.closed) && !(word.requests < Number(0))},
       Invariant<Bool>{
           "a stripe that is wanted waits, runs, or is claimed",
           implies(stripe.claimed && !word.under_way, stripe.idle() && stripe.asked()) &&
@@ -196,8 +188,7 @@ auto invariants_outside(const Worker<Number, Bool>& worker, const Stripe<Number,
       Invariant<Bool>{
           "no pause of a stripe outlasts its word's closing, which leaves nothing of what is held",
           implies(stripe.paused, !word.closed) &&
-              implies(worker.closing() && worker.paused && word.closed,
-                      !stripe.waits() && !stripe.rerun_owed)},
+              implies(worker.paused && word.closed, !stripe.waits() && !stripe.rerun_owed)},
       Invariant<Bool>{"what callers were told is what the worker has learnt and the word holds",
                       answered(Submission::queued) && answered(Submission::coalesced) &&
                           answered(Submission::rerun_pending)},

@@ -1,10 +1,10 @@
 // The worker's protocol as a transition system: what there is, which steps are possible when, and
 // what they change. Whoever holds the worker or its core against something holds it against this.
 //
-// `Stripe` and `Worker` are the state. A step is one of the worker and of one stripe: `may_x` is
-// its guard, `x` its update, atomic. Closing, taking the inbox and discarding are one of the worker
-// and the same of every stripe, whatever their number: those have a part for a stripe and a part
-// for the worker, and `State`, which is some number of stripes, has them whole. Threads are counts.
+// `Stripe` and `Worker` are the state. A step is one of the worker and of one stripe at the most:
+// `may_x` is its guard, `x` its update, atomic. What the worker does with many stripes, such as
+// taking the inbox or closing, is many steps; `State`, which is some number of stripes, has some of
+// these one after the other. Threads are counts.
 // Inbox and queue are no containers: a stripe that is in one has a number there, and the order of
 // the numbers is that of the stripes. There may be gaps.
 //
@@ -139,13 +139,12 @@ struct Worker {
   Number inbox_from{0};  // the number of the inbox's oldest stripe
   Number arriving{0};    // stripes of the inbox that will be queued when it is taken
 
-  // The mutex guards what follows. Whoever closes keeps it until the mode is applied.
+  // The mutex guards what follows.
   Number queued{0};    // stripes
   Number tail{0};      // the number of the one that is queued next
   Bool paused{false};  // all of it
   Bool closed{false};
-  Number words_closed{0};  // those of the stripes below
-  Bool applied{false};
+  Number words_closed{0};
   Number mode{0};         // ShutdownMode, by number
   Number first_error{0};  // the first that was given to `finish`; 0: none
 
@@ -158,9 +157,11 @@ struct Worker {
   Number owed{0};    // tokens for sleepers that were claimed, not posted yet
   Number tokens{0};  // posted, and nobody has woken by them yet
 
-  Bool closing() const { return closed && !applied; }
+  // All but a drain: what waits will not run.
+  Bool discards() const { return closed && mode != number_of<Number>(ShutdownMode::drain); }
+  Bool all_words_closed() const { return closed && words_closed == stripes; }
   // A thread finds something to take.
-  Bool has_ready() const { return queued != Number(0) && !paused; }
+  Bool has_ready() const { return queued != Number(0) && !paused && !discards(); }
   Number looking() const { return alive - running - asleep; }
 
   // -- Requests: two steps without the mutex ------------------------------------------------------
@@ -203,24 +204,22 @@ struct Worker {
     alive = threads;
   }
 
-  // Every stripe of the inbox goes behind the queue, in the order of pushing, unless it was taken
-  // over and nobody has asked for it since, or is paused. Threads do so when they find nothing in
-  // the queue, and before a stripe is put back.
-  Bool may_take_inbox() const { return control.may_take_inbox(); }
-  void arrive_if(const Bool& condition, Stripe& stripe) const {
-    const Bool arrives = condition && stripe.arrives();
-    put_if(arrives, stripe, tail + (stripe.pushed_at - inbox_from));
-    open_if(arrives, stripe);
-    stripe.word.clear_mark_if(condition && stripe.pushed);
-    stripe.pushed = stripe.pushed && !condition;
+  // The oldest stripe of the inbox goes behind the queue, unless it was taken over and nobody has
+  // asked for it since, or is paused. Threads take the inbox when they find nothing in the queue,
+  // and before a stripe is put back.
+  Bool may_arrive(const Stripe& stripe) const {
+    return stripe.pushed && stripe.pushed_at == inbox_from;
   }
-  void take_inbox_if(const Bool& condition) {
-    const Number taken = choose(condition, control.length, Number(0));
-    tail = tail + taken;
-    inbox_from = inbox_from + taken;
-    queued = queued + choose(condition, arriving, Number(0));
-    arriving = choose(condition, Number(0), arriving);
-    control.take_inbox_if(condition);
+  void arrive(Stripe& stripe) {
+    const Bool ready = stripe.arrives_ready();
+    const Bool arrives = stripe.arrives();
+    append_if(arrives, stripe);
+    open_if(arrives, stripe);
+    stripe.word.clear_mark_if(Bool(true));
+    stripe.pushed = Bool(false);
+    control.take_oldest();
+    inbox_from = inbox_from + Number(1);
+    recount(ready, stripe);
   }
 
   // Whoever waits, or looks, takes over a stripe whose node has not come out of the inbox: its
@@ -236,7 +235,7 @@ struct Worker {
 
   // What of a stripe has not begun ends at once, also if it is only claimed: its node is under way
   // then. What runs is asked to stop.
-  Bool may_cancel() const { return !closing(); }
+  Bool may_cancel(const Stripe& stripe) const { return is_settled(stripe); }
   void cancel(Stripe& stripe) { withdraw(stripe, End::cancelled); }
   // ... and nothing new is accepted. What is removed owes nothing.
   Bool may_remove(const Stripe& stripe) const { return !closed && !stripe.word.removed; }
@@ -280,7 +279,7 @@ struct Worker {
 
   // The first of the queue.
   Bool may_take(const Stripe& stripe) const {
-    return !closing() && !paused && stripe.queued && looking() != Number(0) &&
+    return has_ready() && is_settled(stripe) && stripe.queued && looking() != Number(0) &&
            stripe.word.may_take();
   }
   void take(Stripe& stripe) {
@@ -306,7 +305,7 @@ struct Worker {
   // A compaction ends in two halves: the word stops saying *running*, then what the mutex guards
   // follows. Requests may come in between; to the word they are for a next compaction already.
   Bool may_release(const Stripe& stripe) const {
-    return !closing() && stripe.running && !stripe.released && stripe.word.may_release();
+    return is_settled(stripe) && stripe.running && !stripe.released && stripe.word.may_release();
   }
   void release(Stripe& stripe, Kind kind) const {
     stripe.requested = choose(closed, stripe.rerun_owed, stripe.asked());
@@ -316,8 +315,9 @@ struct Worker {
   Bool takes_back(const Stripe& stripe, Kind kind) const {
     return !closed && stripe.requested && goes_on(stripe, kind);
   }
-  // The stripe goes to the tail of the queue, so the inbox is taken before. Else it must not be: a
-  // request that comes between the halves leaves the stripe to the node that is under way.
+  // The stripe goes to the tail of the queue, so the inbox is taken before, as far as it goes into
+  // one hold of the mutex. Else it must not be: a request that comes between the halves leaves the
+  // stripe to the node that is under way.
   Bool puts_back(const Stripe& stripe, Kind kind) const {
     return stripe.requested || goes_on(stripe, kind);
   }
@@ -373,26 +373,31 @@ struct Worker {
     tokens = tokens - Number(1);
     asleep = asleep - Number(1);
   }
-  Bool may_leave() const { return applied && !has_ready() && looking() != Number(0); }
+  Bool may_leave() const {
+    return all_words_closed() && queued == Number(0) && looking() != Number(0);
+  }
   void leave() { alive = alive - Number(1); }
 
-  // -- Closing, with the mutex held throughout ----------------------------------------------------
+  // -- Closing, with the mutex --------------------------------------------------------------------
 
-  // First the inbox, whose stripes arrive; then each word; then the mode.
-  Bool may_close() const { return !closed; }
-  void close() {
+  // First the inbox, which is empty, and the worker, with a token for each thread; then the word of
+  // each stripe, in any order. Whoever does anything with a stripe of a closed worker closes its
+  // word first.
+  Bool may_close() const { return !closed && control.may_close(); }
+  void close(ShutdownMode with) {
     control.close();
     closed = Bool(true);
+    mode = number_of<Number>(with);
+    owed = owed + alive;
   }
+  Bool is_settled(const Stripe& stripe) const { return !closed || stripe.word.closed; }
 
   // A stripe that is idle was claimed by a call that will find the inbox closed, and is taken over.
-  // What a pause holds is discarded.
-  Bool may_close_stripe(const Number& id) const {
-    return closing() && id == words_closed && id < stripes;
-  }
+  // What a pause holds is discarded, or all.
+  Bool may_close_stripe(const Stripe& stripe) const { return !is_settled(stripe); }
   void close_stripe(Stripe& stripe) {
     const Bool asked = stripe.asked();
-    const Bool holds = paused || stripe.paused;
+    const Bool discarded = paused || stripe.paused || discards();
     stripe.learn_coalesced_if(Bool(true));
     stripe.learn_rejected_if(stripe.word.removed);
     stripe.learn(Submission::rerun_pending, one_if<Number>(asked && stripe.running));
@@ -400,44 +405,38 @@ struct Worker {
     const Bool taken_over = asked && stripe.idle();
     stripe.claimed = Bool(false);
     open_if(taken_over, stripe);
-    stripe.discard_if(holds && (rerun || taken_over || stripe.waits()));
-    stripe.early = stripe.early + one_if<Number>(holds && rerun);
-    stripe.rerun_owed = rerun && !holds;
-    append_if(taken_over && !holds, stripe);
-    queued = queued - one_if<Number>(holds && stripe.queued);
-    stripe.queued = stripe.queued && !holds;
+    stripe.discard_if(discarded && (rerun || taken_over || stripe.waits()));
+    stripe.early = stripe.early + one_if<Number>(discarded && rerun);
+    stripe.rerun_owed = rerun && !discarded;
+    append_if(taken_over && !discarded, stripe);
+    queued = queued - one_if<Number>(discarded && stripe.queued);
+    stripe.queued = stripe.queued && !discarded;
     stripe.held = Bool(false);
     stripe.paused = Bool(false);
     stripe.word.close();
     words_closed = words_closed + Number(1);
   }
 
-  // Later calls may only strengthen the mode; all but `drain` discard what waits. The first wakes
-  // every thread, by a token for each.
-  Bool may_apply() const { return closed && words_closed == stripes; }
-  Number wakes() const { return choose(applied, Number(0), alive); }
-  void apply(ShutdownMode stronger) {
-    const auto asked = number_of<Number>(stronger);
+  // Later calls may only strengthen the mode.
+  Bool may_strengthen() const { return closed; }
+  void strengthen(ShutdownMode to) {
+    const auto asked = number_of<Number>(to);
     mode = choose(mode < asked, asked, mode);
-    owed = owed + wakes();
-    applied = Bool(true);
-    paused = Bool(false);
   }
   // Running jobs are asked to stop.
   Bool stops_jobs() const { return mode == number_of<Number>(ShutdownMode::cancel); }
-  Bool discards() const { return mode != number_of<Number>(ShutdownMode::drain); }
-  // The last thread has left, or there never was one.
-  Bool may_discard_queue() const { return applied && alive == Number(0); }
-  void discard_rerun_if(const Bool& condition, Stripe& stripe) const {
-    stripe.discard_if(condition && stripe.rerun_owed);
-    stripe.early = stripe.early + one_if<Number>(condition && stripe.rerun_owed);
-    stripe.rerun_owed = stripe.rerun_owed && !condition;
+  // What waits, and will not run: the mode says so, or the last thread has left, or there never was
+  // one.
+  Bool may_discard(const Stripe& stripe) const {
+    return closed && stripe.word.closed && (stripe.queued || stripe.rerun_owed) &&
+           (discards() || alive == Number(0));
   }
-  void discard_queued_if(const Bool& condition, Stripe& stripe) const {
-    stripe.discard_if(condition && stripe.queued);
-    stripe.queued = stripe.queued && !condition;
+  void discard(Stripe& stripe) {
+    stripe.discard_if(Bool(true));
+    stripe.early = stripe.early + one_if<Number>(stripe.rerun_owed);
+    queued = queued - one_if<Number>(stripe.queued);
+    stripe.queued = stripe.rerun_owed = Bool(false);
   }
-  void discard_queue_if(const Bool& condition) { queued = choose(condition, Number(0), queued); }
 
  private:
   // After a step on the stripe, which arrived before it or did not.
@@ -502,7 +501,6 @@ struct State {
   }
   Bool may_take(const Stripe& stripe) const { return worker.may_take(stripe) && is_first(stripe); }
 
-  void take_inbox() { take_inbox_if(Bool(true)); }
   // By itself; one sleeper is woken for all that are taken over under one hold of the mutex.
   void adopt(Stripe& stripe) {
     worker.adopt(stripe);
@@ -524,24 +522,33 @@ struct State {
     worker.release(stripe, kind);
     stripe.word.take_back_if(worker.takes_back(stripe, kind));
   }
-  void finish(Stripe& stripe, Kind kind, const Number& error) {
-    take_inbox_if(worker.puts_back(stripe, kind));
-    worker.finish(stripe, kind, error);
-  }
-  void close() {
-    take_inbox();
-    worker.close();
-  }
-  void apply(ShutdownMode mode) {
-    worker.apply(mode);
-    discard_queue_if(worker.discards());
-    for (auto& stripe : stripes) {
-      worker.discard_rerun_if(worker.discards(), stripe);
+
+  // -- Of numbers that are no terms ---------------------------------------------------------------
+
+  void take_inbox() {
+    for (const auto id : inbox()) {
+      worker.arrive(stripes[id]);
     }
   }
-  void discard_queue() { discard_queue_if(Bool(true)); }
+  // What is not closed yet, the stripes of the inbox first, in their order.
+  void close(ShutdownMode mode) {
+    take_inbox();
+    worker.close(mode);
+    for (auto& stripe : stripes) {
+      if (worker.may_close_stripe(stripe)) {
+        worker.close_stripe(stripe);
+      }
+    }
+  }
+  void discard() {
+    for (auto& stripe : stripes) {
+      if (worker.may_discard(stripe)) {
+        worker.discard(stripe);
+      }
+    }
+  }
 
-  // Oldest first. Of numbers that are no terms.
+  // Oldest first.
   std::vector<std::uint32_t> inbox() const {
     std::vector<std::uint32_t> result(worker.control.length);
     for (std::uint32_t id = 0; id < stripes.size(); ++id) {
@@ -566,20 +573,6 @@ struct State {
 
   Worker<Number, Bool> worker;
   std::vector<Stripe> stripes;
-
- private:
-  void take_inbox_if(const Bool& condition) {
-    for (auto& stripe : stripes) {
-      worker.arrive_if(condition, stripe);
-    }
-    worker.take_inbox_if(condition);
-  }
-  void discard_queue_if(const Bool& condition) {
-    for (auto& stripe : stripes) {
-      worker.discard_queued_if(condition, stripe);
-    }
-    worker.discard_queue_if(condition);
-  }
 };
 
 }  // namespace kstone::protocol

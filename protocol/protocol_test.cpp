@@ -86,6 +86,7 @@ namespace {
 struct Numbers : State<std::uint32_t, bool> {
   using State::State;
   bool releasing = false;
+  bool puts_back = false;
   Kind kind = Kind::done;
 };
 
@@ -95,7 +96,7 @@ enum class Move {
   post,
   wake,
   start,
-  take_inbox,
+  arrive,
   adopt,
   cancel,
   remove,
@@ -111,14 +112,14 @@ enum class Move {
   leave,
   close,
   close_stripe,
-  apply,
-  discard_queue
+  strengthen,
+  discard
 };
 constexpr int moves = 23;
 
 struct Step {
   Move move{};
-  std::uint32_t detail = 0;  // the stripe; of `start` threads, of `apply` the mode
+  std::uint32_t detail = 0;  // the stripe; of `start` threads, of closing the mode
   Kind kind = Kind::done;    // of `release` and `finish`
 };
 
@@ -148,12 +149,13 @@ bool possible(const Numbers& state, const Step& step, Fault fault) {
       return worker.may_wake();
     case Move::start:
       return free && worker.may_start();
-    case Move::take_inbox:
-      return free && worker.may_take_inbox();  // also by who waits
+    case Move::arrive:
+      // Also by who waits. Between the halves only where the stripe is put back.
+      return worker.may_arrive(stripe) && (free || state.puts_back);
     case Move::adopt:
       return free && worker.may_adopt(stripe);
     case Move::cancel:
-      return free && worker.may_cancel();
+      return free && worker.may_cancel(stripe);
     case Move::remove:
       return free && worker.may_remove(stripe);
     case Move::restore:
@@ -180,11 +182,11 @@ bool possible(const Numbers& state, const Step& step, Fault fault) {
     case Move::close:
       return free && worker.may_close();
     case Move::close_stripe:
-      return worker.may_close_stripe(step.detail);
-    case Move::apply:
-      return free && worker.may_apply();
-    case Move::discard_queue:
-      return free && worker.may_discard_queue();
+      return free && worker.may_close_stripe(stripe);
+    case Move::strengthen:
+      return free && worker.may_strengthen();
+    case Move::discard:
+      return free && worker.may_discard(stripe);
   }
   return false;
 }
@@ -206,8 +208,8 @@ void perform(State<Number, Bool>& state, const Step& step) {
       return worker.wake();
     case Move::start:
       return worker.start(detail);
-    case Move::take_inbox:
-      return state.take_inbox();
+    case Move::arrive:
+      return worker.arrive(stripe);
     case Move::adopt:
       return state.adopt(stripe);
     case Move::cancel:
@@ -229,19 +231,19 @@ void perform(State<Number, Bool>& state, const Step& step) {
     case Move::release:
       return state.release(stripe, step.kind);
     case Move::finish:
-      return state.finish(stripe, step.kind, number_of<Number>(step.kind));
+      return worker.finish(stripe, step.kind, number_of<Number>(step.kind));
     case Move::sleep:
       return worker.sleep();
     case Move::leave:
       return worker.leave();
     case Move::close:
-      return state.close();
+      return worker.close(static_cast<ShutdownMode>(step.detail));
     case Move::close_stripe:
       return worker.close_stripe(stripe);
-    case Move::apply:
-      return state.apply(static_cast<ShutdownMode>(step.detail));
-    case Move::discard_queue:
-      return state.discard_queue();
+    case Move::strengthen:
+      return worker.strengthen(static_cast<ShutdownMode>(step.detail));
+    case Move::discard:
+      return worker.discard(stripe);
   }
 }
 
@@ -270,7 +272,10 @@ void perform(Numbers& state, const Step& step, Fault fault) {
   if (fault == Fault::token_is_lost && step.move == Move::post) {
     worker.tokens = before.tokens;
   }
-  state.kind = step.move == Move::release ? step.kind : state.kind;
+  if (step.move == Move::release) {
+    state.kind = step.kind;
+    state.puts_back = worker.puts_back(stripe, step.kind);
+  }
   state.releasing = step.move == Move::release || (step.move != Move::finish && state.releasing);
 }
 
@@ -287,13 +292,12 @@ std::vector<Step> steps(std::uint32_t stripes, std::uint32_t threads, Calls call
     }
     const bool ends = move == Move::release || move == Move::finish;
     const bool of_stripe = ends || move == Move::request || move == Move::push ||
-                           move == Move::adopt || move == Move::take ||
-                           move == Move::close_stripe ||
+                           move == Move::arrive || move == Move::adopt || move == Move::take ||
+                           move == Move::close_stripe || move == Move::discard ||
                            (Move::cancel <= move && move <= Move::resume);
-    const auto details = of_stripe             ? stripes
-                         : move == Move::apply ? 3
-                         : move == Move::start ? threads + 1
-                                               : 1;
+    // The strongest mode is to the protocol what the second is, but for its number.
+    const bool has_mode = move == Move::close || move == Move::strengthen;
+    const auto details = of_stripe ? stripes : has_mode ? 2 : move == Move::start ? threads + 1 : 1;
     for (std::uint32_t detail = 0; detail < details; ++detail) {
       for (int kind = 0; kind < (ends ? static_cast<int>(CompactionOutcome::kind_count) : 1);
            ++kind) {
@@ -310,11 +314,11 @@ std::string key_of(const Numbers& state) {
   const auto put = [&key](std::uint32_t value) { key.push_back(static_cast<char>(value)); };
   const auto& worker = state.worker;
   for (const auto number :
-       {worker.control.length, worker.control.sleepers, worker.queued, worker.words_closed,
-        worker.mode, worker.alive, worker.running, worker.asleep, worker.owed, worker.tokens}) {
+       {worker.control.length, worker.control.sleepers, worker.queued, worker.mode, worker.alive,
+        worker.running, worker.asleep, worker.owed, worker.tokens}) {
     put(number);
   }
-  put(worker.closed + 2U * worker.applied + 4U * worker.started + 8U * state.releasing +
+  put(worker.closed + 2U * state.puts_back + 4U * worker.started + 8U * state.releasing +
       16U * worker.paused);
   put(state.releasing ? static_cast<std::uint32_t>(state.kind) : 0);
   for (const auto id : state.queue()) {
@@ -325,16 +329,17 @@ std::string key_of(const Numbers& state) {
     put(stripe.pushed ? 1 + stripe.pushed_at - worker.inbox_from : 0);
     put(stripe.running + 2U * stripe.rerun_owed + 4U * stripe.released + 8U * stripe.requested +
         16U * stripe.word.running + 32U * stripe.claimed + 64U * stripe.word.under_way);
-    put(stripe.held + 2U * stripe.paused + 4U * stripe.asked_to_stop + 8U * stripe.word.removed);
+    put(stripe.held + 2U * stripe.paused + 4U * stripe.asked_to_stop + 8U * stripe.word.removed +
+        16U * stripe.word.closed);
   }
   return key;
 }
 
 // Not the callers' steps: what the worker does by itself, once they have posted what they owe.
 bool is_of_worker(Move move) {
-  return move == Move::post || move == Move::wake || move == Move::take_inbox ||
-         move == Move::take || move == Move::release || move == Move::finish ||
-         move == Move::sleep || move == Move::leave || move == Move::discard_queue;
+  return move == Move::post || move == Move::wake || move == Move::arrive || move == Move::take ||
+         move == Move::release || move == Move::finish || move == Move::sleep ||
+         move == Move::leave || move == Move::close_stripe || move == Move::discard;
 }
 
 struct Result {
@@ -364,8 +369,10 @@ Result enumerate(std::uint32_t stripes, std::uint32_t threads, Fault fault,
     open.pop_front();
     ++result.states;
     const auto& worker = state.worker;
-    const bool waits = worker.has_ready() || worker.control.length != 0;
-    bool goes_on = !waits || worker.alive == 0 || worker.closing();
+    const bool waits = worker.has_ready() || worker.control.length != 0 ||
+                       (worker.closed && worker.alive != 0) ||
+                       (worker.closed && !worker.all_words_closed());
+    bool goes_on = !waits || (worker.alive == 0 && !worker.closed);
     for (const auto& step : all) {
       if (!possible(state, step, fault)) {
         continue;
@@ -417,7 +424,7 @@ TEST(Protocol, what_an_invariant_is_for_breaks_it) {
             "while a thread sleeps that nobody has claimed, one is on the way for each push");
   EXPECT_EQ(enumerate(2, 2, Fault::token_is_lost).broken,
             "each thread that sleeps can be claimed or has a token coming; no other has, "
-            "unless the worker closes");
+            "until the worker closes");
   EXPECT_EQ(enumerate(2, 2, Fault::forgets_claims).broken,
             "what callers were told is what the worker has learnt and the word holds");
   EXPECT_EQ(enumerate(2, 2, Fault::adopts_without_a_mark).broken,

@@ -99,10 +99,12 @@ struct ControlWord {
   }
 
   Bool may_take_inbox() const { return !closed && length != Number(0); }
-  void take_inbox_if(const Bool& condition) {
-    newest = choose(condition, Number(0), newest);
-    length = choose(condition, Number(0), length);
+  // The first that was pushed, or all.
+  void take_oldest() {
+    newest = choose(length == Number(1), Number(0), newest);
+    length = length - Number(1);
   }
+  void take_inbox() { newest = length = Number(0); }
 
   // Only with an empty inbox: no push falls between a thread's last look and its sleep.
   Bool may_add_sleeper() const { return !closed && length == Number(0); }
@@ -111,7 +113,7 @@ struct ControlWord {
   Bool may_claim_sleeper() const { return !closed && wakes(); }
   void claim_sleeper() { sleepers = sleepers - Number(1); }
 
-  Bool may_close() const { return !closed; }
+  Bool may_close() const { return !closed && length == Number(0); }
   void close() { *this = {Number(0), Number(0), Number(0), Bool(true)}; }
 };
 

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -197,7 +198,9 @@ TEST(Fork, ends_a_child_that_ends_its_thread_in_a_job) {
 }
 
 // Nor when it returns from the sink: on the worker's thread it would go on to the job.
-TEST(Fork, ends_a_child_that_returns_from_the_log_sink) {
+// What a child says that its log sink makes, and leaves in one of two ways.
+enum class Leaves { by_returning, by_an_exception };
+std::string words_of_a_child_of_the_sink(Leaves how) {
   std::string words;
   bool in_child = false;
   BackgroundWorker::Options options;
@@ -206,6 +209,9 @@ TEST(Fork, ends_a_child_that_returns_from_the_log_sink) {
       const auto said = fork_from_here();
       words = said.value_or("");
       in_child = !said;
+      if (in_child && how == Leaves::by_an_exception) {
+        throw std::runtime_error("in the child");
+      }
     }
   };
   BackgroundWorker worker(
@@ -220,9 +226,15 @@ TEST(Fork, ends_a_child_that_returns_from_the_log_sink) {
   EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(1);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
-  EXPECT_EQ(words,
-            "kstone: a log sink returned in a child of fork(), where the worker has no threads\n");
   EXPECT_EQ(worker.snapshot().episodes_done, 1U);
+  return words;
+}
+
+TEST(Fork, ends_a_child_that_returns_from_the_log_sink) {
+  const std::string sentence =
+      "kstone: a log sink returned in a child of fork(), where the worker has no threads\n";
+  EXPECT_EQ(words_of_a_child_of_the_sink(Leaves::by_returning), sentence);
+  EXPECT_EQ(words_of_a_child_of_the_sink(Leaves::by_an_exception), sentence);
 }
 
 // ... from a stop callback, which is on the thread of who cancels.

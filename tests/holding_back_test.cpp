@@ -610,14 +610,15 @@ TEST(Pause, that_still_waits_does_not_keep_the_destructor_from_waiting_for_it) {
   engine.start();
   engine.run(0);
   PauseResult result{};
-  std::thread pauses([&] { result = engine.worker->pause_all().result(); });
+  std::thread pauses([&] {
+    result = engine.worker->pause_all().result();
+    engine.gate.open();  // not before: the job's end would end the pause as well
+  });
   while (engine.worker->snapshot().waiting_callers != 1) {
     std::this_thread::yield();
   }
-  std::thread opens([&] { engine.gate.open(); });
   engine.worker.reset();
   pauses.join();
-  opens.join();
   EXPECT_EQ(result, PauseResult::shut_down);
 }
 

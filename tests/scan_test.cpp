@@ -8,6 +8,8 @@
 #include <optional>
 #include <ratio>
 #include <stdexcept>
+#include <thread>
+#include <vector>
 
 #include "kstone/background_worker_impl.h"
 #include "manual_clock_sync.h"
@@ -57,6 +59,71 @@ TEST(Scan, runs_at_the_start_and_once_for_each_interval) {
   Clock::advance(seconds(60));
   scene.scans.await(3);
   EXPECT_TRUE(worker.shutdown().complete);
+}
+
+// A scan that begins and waits to be let go.
+struct HeldScan : Scene {
+  Gate begun;
+  Gate end;
+  Submission answer{};
+
+  HeldScan() {
+    options.scan = [this](Worker& worker) {
+      begun.open();
+      end.pass();
+      answer = worker.queue_compaction(3);
+      scans.add(0);
+    };
+  }
+};
+
+TEST(Scan, a_drain_waits_for_the_first_and_what_it_finds) {
+  HeldScan scene;
+  Worker worker(CompactionConfig(), {}, 8, scene.job(), scene.options);
+  EXPECT_EQ(worker.start(), StartResult::started);
+  scene.begun.pass();
+  std::thread drains([&] {
+    const auto report = worker.shutdown(ShutdownMode::drain);
+    EXPECT_TRUE(report.complete);
+    EXPECT_TRUE(report.discarded.empty());
+  });
+  while (worker.snapshot().waiting_callers == 0) {
+    std::this_thread::yield();
+  }
+  EXPECT_TRUE(worker.is_running());  // it has not closed
+  EXPECT_EQ(worker.queue_compaction(5), Submission::queued);
+  scene.end.open();
+  drains.join();
+  EXPECT_EQ(scene.answer, Submission::queued);
+  EXPECT_EQ(scene.compacted.events(), (std::vector<std::uint32_t>{5, 3}));
+}
+
+TEST(Scan, a_drain_waits_for_it_within_its_limit) {
+  HeldScan scene;
+  Worker worker(CompactionConfig(), {}, 8, scene.job(), scene.options);
+  EXPECT_EQ(worker.start(), StartResult::started);
+  scene.begun.pass();
+  EXPECT_FALSE(worker.shutdown(ShutdownMode::drain, seconds(0)).complete);
+  EXPECT_EQ(worker.queue_compaction(5), Submission::rejected_shutting_down);
+  scene.end.open();
+  EXPECT_TRUE(worker.shutdown().complete);
+  EXPECT_EQ(scene.answer, Submission::rejected_shutting_down);
+}
+
+TEST(Scan, a_shutdown_in_another_mode_ends_the_drains_wait_for_it) {
+  HeldScan scene;
+  Worker worker(CompactionConfig(), {}, 8, scene.job(), scene.options);
+  EXPECT_EQ(worker.start(), StartResult::started);
+  scene.begun.pass();
+  std::thread drains([&] { EXPECT_TRUE(worker.shutdown(ShutdownMode::drain).complete); });
+  while (worker.snapshot().waiting_callers == 0) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(worker.shutdown(ShutdownMode::cancel, seconds(0)).mode, ShutdownMode::cancel);
+  EXPECT_EQ(worker.queue_compaction(5), Submission::rejected_shutting_down);
+  scene.end.open();
+  drains.join();
+  EXPECT_TRUE(scene.compacted.events().empty());
 }
 
 TEST(Scan, nothing_waits_for_its_interval) {

@@ -125,6 +125,10 @@ struct RecordingSync : ProductionSync {
       unlocks(Change::none);
       ProductionSync::mutex::unlock();
     }
+    void give_way() KSTONE_REQUIRES(this) {
+      unlock();
+      lock();
+    }
 
    private:
     friend class condition_variable;

@@ -363,8 +363,10 @@ void Replay::shutdown(Thread& thread, Frame& frame) {
     case At::awaits_callers:
       await_callers(thread, frame);
       return;
-    case At::warns:
     case At::awaits_scan:
+      drain(thread, frame);
+      return;
+    case At::warns:
     case At::awaits_compaction:
     case At::finished:
       illegal("the mutex is taken once more after the call was over");
@@ -382,6 +384,23 @@ void Replay::enter(Thread& thread, Frame& frame) {
     frame.report.refused = true;
     finish_call(thread, frame);
   } else {
+    const bool drains = ShutdownArgument(frame.argument).mode() == ShutdownMode::drain;
+    const auto& worker = state_.worker;
+    if (drains && worker.started && !worker.closed && setting_.has_scan && setting_.enabled) {
+      drain(thread, frame);
+    } else {
+      stop(thread, frame);
+    }
+  }
+}
+
+// Until the first scan has returned, and one that is under way, or the limit has passed.
+void Replay::drain(Thread& thread, Frame& frame) {
+  if (frame.at != At::awaits_scan) {
+    frame.scans = std::max<std::uint64_t>(scans_begun_, 1);
+  }
+  const bool done = state_.worker.closed || has_scanned(frame.scans);
+  if (await(thread, frame, At::awaits_scan, done)) {
     stop(thread, frame);
   }
 }
@@ -389,20 +408,20 @@ void Replay::enter(Thread& thread, Frame& frame) {
 void Replay::stop(Thread& thread, Frame& frame) {
   auto& worker = state_.worker;
   ++callers_.stopping;
-  const bool closes = worker.may_close();
+  const bool closes = !worker.closed;
+  const auto mode = frame.call == Call::destroy ? ShutdownMode::finish_running
+                                                : ShutdownArgument(frame.argument).mode();
   if (closes) {
-    close(thread);
-  }
-  const auto tokens = worker.wakes();
-  require(worker.may_apply(), "a mode is applied before every word is closed");
-  state_.apply(frame.call == Call::destroy ? ShutdownMode::finish_running
-                                           : ShutdownArgument(frame.argument).mode());
-  if (closes) {
+    close(thread, mode);
     unlock(thread);
-    thread.owed_tokens = tokens;
-    tokens_at_end_ += tokens;
+    thread.owed_tokens = worker.alive;
+    tokens_at_end_ += worker.alive;
     frame.at = At::has_woken;
   } else {
+    worker.strengthen(mode);
+    if (worker.discards()) {
+      state_.discard();
+    }
     go_on(thread, frame);
   }
 }
@@ -434,8 +453,9 @@ void Replay::join_next(Thread& thread, Frame& frame) {
     frame.at = At::has_joined;
     return;
   }
-  require(state_.worker.may_discard_queue(), "every thread is joined, and one is alive");
-  state_.discard_queue();
+  require(state_.worker.all_words_closed() && state_.worker.alive == 0,
+          "every thread is joined, and one is alive");
+  state_.discard();
   callers_.joined = true;
   notify(thread, Change::thread_left, true);
   unlock(thread);

@@ -121,7 +121,8 @@ CancelReport Replay::withdraw(Thread& thread, std::uint32_t id, End end) {
       worker.closed || stripe.word.removed ? nullptr : empty_word(thread, id, removes);
   const auto before = stripe;
   const bool claimed = before.asked() && before.idle();
-  require(removes ? worker.may_remove(stripe) : worker.may_cancel(), "a stripe is given up twice");
+  require(removes ? worker.may_remove(stripe) : worker.may_cancel(stripe),
+          "a stripe is given up twice");
   removes ? worker.remove(stripe) : worker.cancel(stripe);
   const bool marks = stripe.word.under_way && !before.word.under_way;
   stripe.word.under_way = before.word.under_way;

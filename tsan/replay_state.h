@@ -42,7 +42,7 @@ struct Frame {
     awaits_callers,
     finished
   } at = At::entry;
-  protocol::Stop stop = protocol::Stop::applied;
+  protocol::Stop stop = protocol::Stop::settled;
 
   std::uint64_t answer = 0;  // that it must give
   std::uint32_t lines = 0;   // that it has yet to log
@@ -147,7 +147,7 @@ class Replay {
   void release(Thread& thread);
   void leave(Thread& thread);
   void scan(Thread& thread);
-  void close(Thread& thread);
+  void close(Thread& thread, ShutdownMode mode);
   void adopt(Thread& thread, std::uint32_t first, std::uint32_t last,
              const std::function<void(std::uint32_t)>& see);
   void take_over(Thread& thread, std::uint32_t id);
@@ -173,6 +173,7 @@ class Replay {
   std::optional<bool> await(Thread& thread, Frame& frame, At at, bool done);
   void shutdown(Thread& thread, Frame& frame);
   void enter(Thread& thread, Frame& frame);
+  void drain(Thread& thread, Frame& frame);
   void stop(Thread& thread, Frame& frame);
   void go_on(Thread& thread, Frame& frame);
   void join_next(Thread& thread, Frame& frame);

@@ -40,7 +40,7 @@ bool Replay::admit(Thread& thread) {
   bool taken = false;
   auto& worker = state_.worker;
   worker.control = load_control(thread);
-  while (worker.may_take_inbox()) {
+  while (worker.control.may_take_inbox()) {
     if (const auto* taking = exchange(thread, worker.control, Step::take_inbox)) {
       push_again(thread, *taking);
       state_.take_inbox();
@@ -248,21 +248,23 @@ void Replay::scan(Thread& thread) {
   }
 }
 
-void Replay::close(Thread& thread) {
-  const auto& event = transition(thread, control_object);
-  require(steps_.step(event.version) == Step::close, "shutdown does not close the control word");
-  push_again(thread, event);
-  state_.close();
-  for (std::uint32_t id = 0; id < setting_.stripes; ++id) {
-    const auto& closing = transition(thread, id);
-    auto& stripe = see_word(id, closing.before);
-    require(!stripe.word.closed && state_.worker.may_close_stripe(id),
-            "shutdown closes another word than is due");
-    state_.worker.close_stripe(stripe);
-    require_made(stripe.word, closing, "shutdown does not close a stripe's word");
-  }
+// First the inbox is taken, until it is found empty.
+void Replay::close(Thread& thread, ShutdownMode mode) {
+  auto& worker = state_.worker;
+  do {
+    admit(thread);
+  } while (exchange(thread, worker.control, Step::close) == nullptr);
+  worker.close(mode);
   notify(thread, Change::closed, false);
   tell_of_end(thread);
+  for (std::uint32_t id = 0; id < setting_.stripes; ++id) {
+    const auto& closing = transition(thread, id, "shutdown closes another word than is due");
+    auto& stripe = see_word(id, closing.before);
+    require(!stripe.word.closed && worker.may_close_stripe(stripe),
+            "shutdown closes a word that is closed");
+    worker.close_stripe(stripe);
+    require_made(stripe.word, closing, "shutdown does not close a stripe's word");
+  }
 }
 
 // Whoever waits, or looks, takes over what is claimed and late: first what has arrived meanwhile,

@@ -42,7 +42,7 @@ bool make(Step step, ControlWord& word, std::uint64_t stripe) {
     case Step::push:
       return word.may_push() && (word.push(stripe), true);
     case Step::take_inbox:
-      return word.may_take_inbox() && (word.take_inbox_if(true), true);
+      return word.may_take_inbox() && (word.take_inbox(), true);
     case Step::add_sleeper:
       return word.may_add_sleeper() && (word.add_sleeper(), true);
     case Step::claim_sleeper:
@@ -82,7 +82,7 @@ void ControlSteps::read(const Chain& control, std::uint32_t worker_threads) {
     claims_ += step == Step::claim_sleeper || (step == Step::push && before.wakes()) ? 1U : 0U;
     sleeps_ += step == Step::add_sleeper ? 1U : 0U;
     steps_.push_back({step, taken, pushed_.size()});
-    if (step == Step::take_inbox || step == Step::close) {
+    if (step == Step::take_inbox) {
       require(pushed_.size() - taken == before.length, "the inbox is not as long as its word says");
       taken = pushed_.size();
     }

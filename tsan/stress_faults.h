@@ -29,6 +29,10 @@ struct MutexWithoutOrder : kstone::ProductionSync {
       }
     }
     void unlock() KSTONE_RELEASE() { taken_.store(false, std::memory_order_relaxed); }
+    void give_way() KSTONE_REQUIRES(this) {
+      unlock();
+      lock();
+    }
 
    private:
     std::atomic<bool> taken_{false};

@@ -89,8 +89,9 @@ class basic_background_worker {
     // takes over after each call. `wait_idle()` waits for the first one and `remove` for one that
     // is under way, so one that does not return holds them up. None by default. If it throws, or
     // its thread cannot be created, the log says so, and nothing else does. One that takes long
-    // asks `is_running`, which is false once a shutdown has begun: the shutdown waits for it, and
-    // is not `complete` before.
+    // asks `is_running`, which is false once a shutdown has closed the worker: the shutdown waits
+    // for its end, and is not `complete` before. A drain waits for the first scan before it closes,
+    // so a scan has to end by itself.
     Scan scan = {};
     // None by default: failed compactions then show in the snapshot and in the report only. It must
     // not end its thread.
@@ -149,8 +150,9 @@ class basic_background_worker {
   // answers `paused`. Without a limit it waits as long as that takes; a limit of zero or less asks
   // without waiting. Before `start` it waits for the start, with a warning in the log the first
   // time, for which no limit counts. What another thread has begun to request is taken over from
-  // it, in case that it is suspended. O(stripes) at first, during which no thread takes up a
-  // stripe. Throws std::bad_alloc if there is no memory to note what to wait for.
+  // it, in case that it is suspended. O(stripes) at first, 1,024 of them at a time with the mutex;
+  // of more than that it may also wait for what is requested meanwhile. Throws std::bad_alloc if
+  // there is no memory to note what to wait for.
   //
   // Memory ordering: after `idle`, what those compactions wrote is visible to the caller.
   [[nodiscard]] IdleResult wait_idle(Limit limit = {});
@@ -215,20 +217,24 @@ class basic_background_worker {
   // are not waited for.
   [[nodiscard]] basic_pause_guard<Sync> pause_all(Limit limit = {});
 
-  // Ends the worker for good, and waits for its threads. Every request from now on is rejected.
-  // Called again, or from several threads, it joins the shutdown under way; a stronger mode takes
-  // effect, a weaker one does not. With a limit it returns when that has passed, `complete` being
-  // false, and what was begun goes on. (The limit does not bound what runs after a thread's last
-  // job, destructors of the engine's thread_local objects, nor the log sink.) Throws std::bad_alloc
+  // Ends the worker for good, and waits for its threads. Once it has closed, every request is
+  // rejected. A drain closes after the first scan has returned, and one that is under way, so that
+  // what they find is drained, too; its limit counts, and the worker runs on meanwhile. Called
+  // again, or from several threads, it joins the shutdown under way; a stronger mode takes effect,
+  // a weaker one does not. With a limit it returns when that has passed, `complete` being false,
+  // and what was begun goes on. (The limit does not bound what runs after a thread's last job,
+  // destructors of the engine's thread_local objects, nor the log sink; nor closing each stripe and
+  // reporting on many: O(stripes), 1,024 of them at a time with the mutex.) Throws std::bad_alloc
   // if the report cannot be built; the shutdown goes on. A mode that is none of the three is
   // refused, and nothing happens.
   //
   // Memory ordering: when `complete`, what every compaction wrote is visible to the caller.
   ShutdownReport shutdown(ShutdownMode mode = ShutdownMode::finish_running, Limit limit = {});
 
-  // All counters, such that their laws hold. O(stripes), during which no thread takes up a stripe;
-  // requests go on, and one that overlaps the call may be counted or not. Throws std::bad_alloc if
-  // there is no memory for the text of the first error.
+  // All counters, such that their laws hold. O(stripes), 1,024 of them at a time with the mutex.
+  // Requests go on, and one that overlaps the call may be counted or not; of more stripes than
+  // that, one may be missing, too, whose stripe a thread has taken up meanwhile. Throws
+  // std::bad_alloc if there is no memory for the text of the first error.
   WorkerSnapshot snapshot() const;
 
   std::uint32_t stripe_count() const noexcept;

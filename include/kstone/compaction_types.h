@@ -41,7 +41,7 @@ enum class Submission : std::uint8_t {
   rerun_pending,
   rejected_unknown_stripe,  // the id is not below the stripe count
   rejected_disabled,        // `CompactionConfig::enabled` is false
-  rejected_shutting_down,   // `shutdown` was called
+  rejected_shutting_down,   // `shutdown` has closed the worker
   rejected_removed,         // `remove` was called for the stripe, and `restore` was not
 };
 
@@ -256,6 +256,14 @@ enum class ShutdownMode : std::uint8_t {
 
 KSTONE_EXPORT std::string_view to_string(ShutdownMode mode) noexcept;
 
+// A stripe, and the error of its last compaction.
+struct StripeError {
+  std::uint32_t stripe_id = 0;
+  std::string error;
+
+  friend bool operator==(const StripeError&, const StripeError&) = default;
+};
+
 // What `shutdown` did. Every caller gets the same cumulative report, as of the moment its call
 // returns.
 struct ShutdownReport {
@@ -277,10 +285,16 @@ struct ShutdownReport {
   // ascending order.
   std::vector<CompactionRequest> unfinished;
 
-  // Stripes being compacted at the moment of this report.
+  // The errors of those stripes of `unfinished` whose last compaction failed; `discarded` may have
+  // some of them, too. All texts that a worker keeps share 1 MiB, and one that finds no room is cut
+  // to 64 bytes, which it has beyond that. One for which there was no memory is missing.
+  std::vector<StripeError> errors;
+
+  // Stripes being compacted at the moment of this report. (Of more than 1,024 stripes and before
+  // the end, it is no single moment: each stripe is looked at once.)
   std::vector<CompactionRequest> still_running;
 
-  // From the first call of `shutdown` to the end of the last thread, or to now.
+  // From when the worker closed to the end of the last thread, or to now.
   std::chrono::nanoseconds duration{0};
 
   // The error of the first job that failed in the worker's life; empty if none did.
@@ -361,6 +375,7 @@ struct WorkerSnapshot : WorkerCounters {
   CompactionStats stats;
 
   std::uint64_t episodes_alive = 0;   // opened and not ended
+  std::uint64_t pending = 0;          // those of them that the queue does not know of yet
   std::uint64_t queue_size = 0;       // stripes accepted and not running
   std::uint32_t held = 0;             // those of them that the worker knows and a pause holds
   std::uint32_t removed = 0;          // stripes that are removed

@@ -6,7 +6,7 @@
 // interleaving is explored. A policy has these members:
 //
 //   atomic<T>           as std::atomic<T>; every operation is given its memory order
-//   mutex               lock(), unlock()
+//   mutex               lock(), unlock(); give_way(), by its holder: others may have it in between
 //   condition_variable  wait(mutex&); wait_until(mutex&, deadline), false once the deadline has
 //                       passed; notify_one(), notify_all(). Either wait may wake spuriously.
 //   semaphore           post(count), wait(): wait() returns after it consumed one token.
@@ -24,6 +24,7 @@
 //   process             bind(), once; is_current(): false in a child that was forked since then
 //   name(object, text)  what histories call the object; nothing here
 //   check(bool, text)   an invariant of the worker; aborts with the text
+//   stripes_in_a_hold   at most so many are looked at under one hold of the worker's mutex
 //
 // Thread safety: as documented at each type.
 
@@ -106,12 +107,31 @@ struct KSTONE_EXPORT ProductionSync {
     mutex(const mutex&) = delete;
     mutex& operator=(const mutex&) = delete;
 
-    void lock() KSTONE_ACQUIRE() { native_.lock(); }
+    void lock() KSTONE_ACQUIRE() {
+      if (!native_.try_lock()) {
+        // Relaxed, here and below: a hint for whoever holds it.
+        waiting_.fetch_add(1, std::memory_order_relaxed);
+        native_.lock();
+        waiting_.fetch_sub(1, std::memory_order_relaxed);
+      }
+    }
     void unlock() KSTONE_RELEASE() { native_.unlock(); }
+
+    // Whoever unlocks a mutex and locks it again mostly has it before those that wait. So if
+    // somebody waits, the processor goes with it; who comes back from a condition variable is not
+    // counted, and has to be quick.
+    void give_way() KSTONE_REQUIRES(this) {
+      unlock();
+      if (waiting_.load(std::memory_order_relaxed) != 0) {
+        std::this_thread::yield();
+      }
+      lock();
+    }
 
    private:
     friend class condition_variable;
     std::mutex native_;
+    std::atomic<std::uint32_t> waiting_{0};
   };
 
   class condition_variable {
@@ -259,6 +279,8 @@ struct KSTONE_EXPORT ProductionSync {
     bool is_current() const noexcept { return true; }
 #endif
   };
+
+  static constexpr std::uint32_t stripes_in_a_hold = 1024;
 
   template <class Object>
   static void name(const Object&, const char*) noexcept {}

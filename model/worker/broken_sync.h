@@ -77,6 +77,10 @@ struct LocksWithoutOrder : RelacySync {
     mutex() { free_.post(1); }
     void lock() { free_.wait(); }
     void unlock() { free_.post(1); }
+    void give_way() {
+      unlock();
+      lock();
+    }
 
    private:
     RelacySync::semaphore free_;

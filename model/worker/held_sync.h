@@ -9,6 +9,11 @@
 
 namespace kstone::model {
 
+// The smallest room that a hold of the mutex can have, so that two stripes need two.
+struct OneStripeInAHold : RelacySync {
+  static constexpr std::uint32_t stripes_in_a_hold = 1;
+};
+
 // The first requester is suspended between claiming a sleeper and posting its token: a post that
 // waits.
 struct SuspendsFirstRequester : RelacySync {

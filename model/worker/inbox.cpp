@@ -2,7 +2,7 @@
 //    worker's threads, which take stripes and do nothing with them.
 // P1 No lost request: each one that was accepted is counted once, by a taker or at closing.
 //
-// Covers: Q1/T1, Q1/F1, L1/T2, C1, C2, and every relaxed operation of the inbox.
+// Covers: Q1/T1, Q1/F1, L1/T2, C2, and every relaxed operation of the inbox.
 //
 // What is left out of the worker (its core, jobs, waits and the end of its threads) buys sizes that
 // the whole worker is too large for.
@@ -14,6 +14,7 @@
 
 #include "broken_sync.h"
 #include "claim.h"
+#include "held_sync.h"
 #include "relacy_sync.h"
 #include "scenario.h"
 #include "scene.h"
@@ -24,10 +25,12 @@ namespace {
 enum class Ends { when_all_are_served, by_closing };
 
 // Requesters push one request each, to the stripes in turn; takers serve them. Either the takers
-// end once all are served, or one more thread closes at any moment.
+// end once all are served, or one more thread closes at any moment. Under one hold of the mutex so
+// many stripes come out of the inbox at most.
 template <int requester_count, int taker_count, int stripe_count, Ends ends,
           class Sync = RelacySync>
 struct PushAndTake {
+  static constexpr auto in_a_hold = Sync::stripes_in_a_hold;
   static constexpr bool closes = ends == Ends::by_closing;
   static constexpr int threads = requester_count + taker_count + (closes ? 1 : 0);
   static constexpr int dynamic_threads = 0;
@@ -86,8 +89,12 @@ struct PushAndTake {
     mutex.lock();
     for (;;) {
       if (state.read().queue.empty()) {
-        const auto control = enqueue(inbox.take());
+        const auto control = enqueue();
         if (state.read().queue.empty()) {
+          if (!inbox.is_taken_out() || !control.list_is_empty()) {
+            give_way();
+            continue;
+          }
           if (state.read().over) {
             break;
           }
@@ -104,11 +111,23 @@ struct PushAndTake {
     }
     mutex.unlock();
   }
-  detail::ControlWord enqueue(typename detail::Inbox<Sync>::Taken taken) {
-    for (auto stripe = taken.oldest; stripe; stripe = inbox.next(*stripe)) {
+  detail::ControlWord enqueue() {
+    const auto taken = inbox.take(in_a_hold);
+    for (std::uint32_t out = 0; out != in_a_hold; ++out) {
+      const auto stripe = inbox.next();
+      if (!stripe) {
+        break;
+      }
       state.write().queue.push_back(*stripe);
     }
+    if (!inbox.is_taken_out()) {
+      cover("in slices");
+    }
     return taken.control;
+  }
+  void give_way() {
+    mutex.unlock();
+    mutex.lock();
   }
   void serve() {
     auto& now = state.write();
@@ -135,7 +154,7 @@ struct PushAndTake {
     }
     if (inbox.end(stripe)) {
       cover("requested while running");
-      enqueue(inbox.take());
+      enqueue();
       state.write().queue.push_back(stripe);
     }
     std::uint64_t all = 0;
@@ -161,7 +180,14 @@ struct PushAndTake {
   }
   void close() {
     mutex.lock();
-    enqueue(inbox.close());
+    for (bool closed = false; !closed;) {
+      const auto control = enqueue();
+      if (!inbox.is_taken_out() || !control.list_is_empty()) {
+        give_way();
+      } else {
+        closed = inbox.close(control);
+      }
+    }
     state.write().over = true;
     for (std::uint32_t i = 0; i < stripe_count; ++i) {
       if (const auto requests = inbox.close_word(i, false); requests != 0) {
@@ -220,6 +246,23 @@ const Registered suites[] = {
         .name = "inbox_closes_2_1",
         .property = "P1",
         .sometimes = {"slept", "rejected", "closed with requests"},
+    }),
+
+    proved_without_surprises<Serves<2, 1, 2, OneStripeInAHold>>({
+        .name = "inbox_serves_2_1_two_stripes_in_slices",
+        .property = "P2",
+        .sometimes = {"slept", "in slices"},
+    }),
+    proved_without_surprises<Closes<2, 1, 2, OneStripeInAHold>>({
+        .name = "inbox_closes_2_1_two_stripes_in_slices",
+        .property = "P1",
+        .sometimes = {"slept", "rejected", "in slices"},
+    }),
+    proved_without_surprises<Serves<3, 2, 3, OneStripeInAHold>>({
+        .name = "inbox_serves_3_2_three_stripes_in_slices",
+        .property = "P2",
+        .sometimes = {"slept", "in slices"},
+        .large = Large::yes,
     }),
 
     refuted<Serves<1, 1, 1, LosesTokens>>({

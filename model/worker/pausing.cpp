@@ -226,41 +226,44 @@ struct PauseEndsBesideSuspendedRequester
 };
 
 // A shutdown while a guard lives.
-template <Holds holds, ShutdownMode mode>
-struct PauseAgainstShutdown : Scene<With<Requesters<1>, Workers<1>>> {
-  static constexpr int threads = 3;
+template <Holds holds, ShutdownMode mode, class Size = With<Requesters<1>, Workers<1>>,
+          class Sync = RelacySync>
+struct PauseAgainstShutdown : Scene<Size, Sync> {
+  using Base = Scene<Size, Sync>;
+  static constexpr int requesters = Size::requesters;
+  static constexpr int threads = requesters + 2;
   RelacySync::cell<int> engine;
   PauseResult result{};  // of thread 1
 
   void before() {
     name(engine, "engine");
-    make([this](Context& context) {
-      note(context);
+    this->make([this](typename Base::Context& context) {
+      this->note(context);
       engine.write() = 1;
       return CompactionOutcome::done();
     });
-    start();
+    this->start();
   }
   void thread(int index) {
-    if (index == 0) {
-      request(0);
-    } else if (index == 1) {
-      const auto guard = holds == Holds::one ? worker->pause(0) : worker->pause_all();
+    if (index < requesters) {
+      this->request(index);
+    } else if (index == requesters) {
+      const auto guard = holds == Holds::one ? this->worker->pause(0) : this->worker->pause_all();
       result = guard.result();
       if (result == PauseResult::paused) {
         engine.write() = 0;
       }
     } else {
-      check_complete(worker->shutdown(mode));
+      this->check_complete(this->worker->shutdown(mode));
     }
   }
   void after() {
     check(result == PauseResult::paused || result == PauseResult::shut_down,
           "pause answers paused or shut_down");
-    cover_if(result == PauseResult::shut_down, "shut down");
-    check_served_or_reported(worker->shutdown());
-    check_accounts();
-    worker.reset();
+    this->cover_if(result == PauseResult::shut_down, "shut down");
+    this->check_served_or_reported(this->worker->shutdown());
+    this->check_accounts();
+    this->worker.reset();
   }
 };
 
@@ -359,6 +362,18 @@ const Registered suites[] = {
         .name = "pause_all_against_drain_1_1",
         .property = "P7 P22",
         .sometimes = {"discarded", "served", "rejected", "shut down"},
+    }),
+    proved<PauseAndLetGo<TwoStripes, Holds::one, Waits::for_running, OneStripeInAHold>>({
+        .name = "pause_one_2_1_in_slices",
+        .property = "P22",
+        .sometimes = {"held"},
+        .large = Large::with_surprises,
+    }),
+    proved<PauseAgainstShutdown<Holds::all, ShutdownMode::drain, TwoStripes, OneStripeInAHold>>({
+        .name = "pause_all_against_drain_2_1_in_slices",
+        .property = "P22 P7",
+        .sometimes = {"served", "discarded"},
+        .large = Large::with_surprises,
     }),
     proved<WaitAgainstPause<Holds::one>>({
         .name = "wait_for_one_against_pause_1_1",

@@ -133,6 +133,11 @@ const Registered suites[] = {
         .property = "P6",
         .sometimes = {"alive in the snapshot", "running in the snapshot", "coalesced"},
     }),
+    proved<SnapshotInTheMiddle<With<Requesters<2>, Workers<1>, Stripes<2>>, OneStripeInAHold>>({
+        .name = "snapshot_in_the_middle_2_1_in_slices",
+        .property = "P6",
+        .sometimes = {"alive in the snapshot", "running in the snapshot"},
+    }),
     proved<SnapshotFromAJob>({
         .name = "snapshot_from_a_job",
         .property = "P6",

@@ -162,6 +162,50 @@ struct RegistersWhileAsked : Scene<With<Requesters<2>, Workers<1>, Stripes<2>>, 
   }
 };
 
+// Two threads cancel the stripes of two jobs of one thread. A callback is called by who asked that
+// job to stop, or at once; not by who asked the job before and comes late.
+template <class Sync = RelacySync>
+struct TwoAskers : Scene<With<Requesters<2>, Workers<1>, Stripes<2>>, Sync> {
+  using Base = Scene<With<Requesters<2>, Workers<1>, Stripes<2>>, Sync>;
+  static constexpr int threads = 2;
+
+  RelacySync::cell<int> called_on[2];  // written by callbacks, and by the job after their end
+  int asker[2] = {-1, -1};
+
+  void before() {
+    for (auto& each : called_on) {
+      name(each, "called_on");
+    }
+    this->make([this](typename Base::Context& context) { return compact(context); });
+    this->request(0);
+    this->request(1);
+    this->start();
+  }
+  CompactionOutcome compact(typename Base::Context& context) {
+    const auto id = context.stripe_id();
+    this->note(context);
+    {
+      const auto stop = context.on_stop(
+          [this, id] { called_on[id].write() = 1 + RelacySync::thread::current_id(); });
+    }
+    const int by = called_on[id].read() - 1;  // -1: not called
+    check(by == -1 || by == asker[id] || by == RelacySync::thread::current_id(),
+          "a callback is called by who asked its job");
+    this->cover_if(by == asker[id] && by != -1, "called by who asks");
+    return CompactionOutcome::stopped();
+  }
+  void thread(int index) {
+    asker[index] = RelacySync::thread::current_id();
+    this->worker->cancel(static_cast<std::uint32_t>(index));
+  }
+  void after() {
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    this->check_complete(this->worker->shutdown());
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
 // The job sleeps until the stop, which comes while it runs, in one of the ways there are.
 enum class Stop { cancels, removes, shuts_down };
 
@@ -216,6 +260,11 @@ const Registered suites[] = {
         .name = "stop_callbacks_registered_and_ended_2_1",
         .property = "P23",
         .sometimes = {"called by who asks", "at once", "both at once", "ended before its call"},
+    }),
+    proved<TwoAskers<>>({
+        .name = "stop_callbacks_of_two_askers_2_1",
+        .property = "P23",
+        .sometimes = {"called by who asks"},
     }),
     proved<WaitForStop<Stop::cancels>>({
         .name = "wait_for_stop_cancelled_1_1",

@@ -125,8 +125,8 @@ struct WaitAgainstDestructor : Scene<With<Requesters<1>, Workers<1>>, Sync> {
 };
 
 // As above, and what the owner overtakes is a shutdown.
-template <class Sync = RelacySync>
-struct ShutdownAgainstDestructor : Scene<With<Requesters<1>, Workers<1>>, Sync> {
+template <class Sync = RelacySync, class Size = With<Requesters<1>, Workers<1>>>
+struct ShutdownAgainstDestructor : Scene<Size, Sync> {
   static constexpr int threads = 2;
 
   void before() {
@@ -343,8 +343,8 @@ struct LimitPassesAtTheEnd : Scene<With<Requesters<1>, Workers<1>>, Sync> {
 };
 
 // The same at the largest sizes that are tried.
-template <class Size>
-using Drained = WaitAgainstShutdown<Size, ShutdownMode::drain>;
+template <class Size, class Sync = RelacySync>
+using Drained = WaitAgainstShutdown<Size, ShutdownMode::drain, Sync>;
 template <class Size>
 using Finished = WaitAgainstShutdown<Size>;
 const char* const larger_properties = "P1 P4 P5 P7 P9 P10";
@@ -395,6 +395,12 @@ const Registered suites[] = {
     proved<ShutdownAgainstDestructor<>>({
         .name = "shutdown_against_destructor",
         .property = "P10",
+        .sometimes = {"destroyed while somebody waits"},
+    }),
+    proved<
+        ShutdownAgainstDestructor<OneStripeInAHold, With<Requesters<1>, Workers<1>, Stripes<2>>>>({
+        .name = "shutdown_against_destructor_in_slices",
+        .property = "P8 P10",
         .sometimes = {"destroyed while somebody waits"},
     }),
     proved<TwoWaitsAgainstShutdown<>>({
@@ -513,6 +519,18 @@ const Registered suites[] = {
         .name = "everybody_against_drain_2_1",
         .property = larger_properties,
         .sometimes = {"served", "rejected", "interrupted", "requested while running"},
+        .large = Large::with_surprises,
+    }),
+    proved_without_surprises<
+        Drained<With<Requesters<2>, Workers<1>, Stripes<2>>, OneStripeInAHold>>({
+        .name = "everybody_against_drain_2_1_in_slices",
+        .property = larger_properties,
+        .sometimes = larger_events,
+        .large = Large::yes,
+    }),
+    proved<EachWaitsForItsOwn<With<Requesters<2>, Workers<1>, Stripes<2>>, OneStripeInAHold>>({
+        .name = "each_waits_for_its_own_2_1_in_slices",
+        .property = "P4 P9",
         .large = Large::with_surprises,
     }),
     proved<Finished<With<Requesters<1>, Workers<2>>>>({

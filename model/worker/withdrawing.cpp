@@ -445,31 +445,32 @@ struct RemoveAgainstShutdown : Withdrawal<With<Requesters<1>, Workers<1>>> {
 };
 
 // Cancelled while the worker shuts down.
-template <ShutdownMode mode>
-struct CancelAgainstShutdown : Withdrawal<With<Requesters<1>, Workers<1>>> {
+template <ShutdownMode mode, class Size = With<Requesters<1>, Workers<1>>, class Sync = RelacySync>
+struct CancelAgainstShutdown : Withdrawal<Size, Sync> {
   static constexpr int threads = 3;
-  CancelReport found;  // of thread 1
+  static constexpr std::uint32_t last = Size::stripes - 1;  // is closed last
+  CancelReport found;                                       // of thread 1
 
   void thread(int index) {
     if (index == 0) {
-      request(0);
+      this->request(last);
     } else if (index == 1) {
-      found = worker->cancel(0, Limit());
+      found = this->worker->cancel(last, Limit());
     } else {
-      check_complete(worker->shutdown(mode));
+      this->check_complete(this->worker->shutdown(mode));
     }
   }
   void after() {
-    const auto report = worker->shutdown();
-    const auto s = worker->snapshot();
+    const auto report = this->worker->shutdown();
+    const auto s = this->worker->snapshot();
     check(s.episodes_cancelled == (found.waited || found.rerun_pending ? 1 : 0),
           "cancel says what it withdrew");
-    check(!was_accepted(0) || was_served(0) || s.episodes_cancelled == 1 ||
-              lists(report.discarded, 0),
+    check(!this->was_accepted(last) || this->was_served(last) || s.episodes_cancelled == 1 ||
+              this->lists(report.discarded, last),
           "an accepted request is served, withdrawn, or reported");
-    cover_if(s.episodes_cancelled == 1, "withdrawn");
-    check_accounts();
-    worker.reset();
+    this->cover_if(s.episodes_cancelled == 1, "withdrawn");
+    this->check_accounts();
+    this->worker.reset();
   }
 };
 
@@ -594,6 +595,12 @@ const Registered suites[] = {
         .name = "cancel_against_drain_1_1",
         .property = "P7 P20",
         .sometimes = {"withdrawn", "rejected"},
+    }),
+    proved<CancelAgainstShutdown<ShutdownMode::drain, With<Requesters<2>, Workers<1>, Stripes<2>>,
+                                 OneStripeInAHold>>({
+        .name = "cancel_against_drain_1_1_in_slices",
+        .property = "P20 P7",
+        .sometimes = {"withdrawn"},
     }),
     proved<CancelAgainstShutdown<ShutdownMode::finish_running>>({
         .name = "cancel_against_finish_running_1_1",

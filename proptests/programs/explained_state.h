@@ -71,6 +71,26 @@ inline unsigned ended_in_order(const State::Stripe& stripe) {
   return stripe.ended() - stripe.early;
 }
 
+// How the last of the stripe's episodes has ended, if any has.
+inline std::optional<EpisodeEnd> last_end(const State& s, std::uint32_t stripe) {
+  std::optional<EpisodeEnd> result;
+  unsigned ended = 0;
+  for (const auto& each : s.finished[stripe]) {
+    result = each.ended != ended ? each.end : result;
+    ended = each.ended;
+  }
+  return result;
+}
+
+// By number, as bits.
+inline std::uint8_t set_of(const std::vector<CompactionRequest>& stripes) {
+  unsigned set = 0;
+  for (const auto& each : stripes) {
+    set |= 1U << each.stripe_id;
+  }
+  return static_cast<std::uint8_t>(set);
+}
+
 // Whether the caller must have seen it: its own calls, and those that happened before.
 inline bool knows(const CallRecord& record, int self, int self_call, const Claim& claim) {
   return claim.thread == self ? claim.call < self_call : claim.call < record.known.of[claim.thread];

@@ -88,7 +88,7 @@ class Explanation {
     const bool counted =
         program_.counts() && std::any_of(state.stripes.begin(), state.stripes.end(),
                                          [](const auto& each) { return each.word.under_way; });
-    if (worker.may_take_inbox() && (no_use || counted)) {
+    if (worker.control.may_take_inbox() && (no_use || counted)) {
       State next = state;
       next.take_inbox();
       if (search(next)) {
@@ -415,16 +415,6 @@ class Explanation {
     return programs::knows(record, self, self_call, claim);
   }
 
-  static std::optional<EpisodeEnd> last_end(const State& s, std::uint32_t stripe) {
-    std::optional<EpisodeEnd> result;
-    unsigned ended = 0;
-    for (const auto& each : s.finished[stripe]) {
-      result = each.ended != ended ? each.end : result;
-      ended = each.ended;
-    }
-    return result;
-  }
-
   // Whether one of these episodes of the stripe ended so, with a compaction that happened before
   // the answer: which of them is the last, the caller need not have seen.
   static bool ends_so(const State& s, std::uint32_t stripe, unsigned from, unsigned to,
@@ -479,22 +469,32 @@ class Explanation {
       return record->report ==
              Report{1, 0, static_cast<std::uint8_t>(ShutdownReport().mode), 0, 0, 0, 0};
     }
-    if (step == enters && worker.may_close()) {
+    if (step == enters && !worker.closed && awaits_scan(s, call)) {
+      return false;
+    }
+    if (step == enters && !worker.closed) {
       s.holder = thread;
-      s.close();
+      s.take_inbox();
+      worker.close(call.mode);
       step = closes_words;
-    } else if (step == closes_words && worker.may_close_stripe(worker.words_closed)) {
-      const auto id = worker.words_closed;
-      worker.close_stripe(s.stripes[id]);
-      s.owed[id] = std::exchange(s.claims[id], {});
-    } else if (step <= closes_words) {
-      s.apply(call.mode);
-      s.holder = nobody;
+    } else if (step == enters) {
+      worker.strengthen(call.mode);
+      discard_if(s, worker.discards());
       step = discards;
-    } else if (step == discards) {
-      if (worker.may_discard_queue()) {
-        s.discard_queue();
+    } else if (step == closes_words) {
+      const auto open = std::find_if(s.stripes.begin(), s.stripes.end(), [&](const auto& stripe) {
+        return worker.may_close_stripe(stripe);
+      });
+      if (open == s.stripes.end()) {
+        s.holder = nobody;
+        step = discards;
+      } else {
+        worker.close_stripe(*open);
+        const auto id = static_cast<std::size_t>(open - s.stripes.begin());
+        s.owed[id] = std::exchange(s.claims[id], {});
       }
+    } else if (step == discards) {
+      discard_if(s, worker.alive == 0);
       step = ends;
     } else {
       done = true;
@@ -503,12 +503,16 @@ class Explanation {
     return true;
   }
 
-  static std::uint8_t set_of(const std::vector<CompactionRequest>& stripes) {
-    unsigned set = 0;
-    for (const auto& each : stripes) {
-      set |= 1U << each.stripe_id;
+  // A drain does so until the first scan has returned, whose thread may be missing.
+  bool awaits_scan(const State& s, const Call& call) const {
+    return call.mode == ShutdownMode::drain && s.worker.started && !call.limited &&
+           !program_.refusals && !has_scanned(s);
+  }
+
+  static void discard_if(State& s, bool all) {
+    if (all) {
+      s.discard();
     }
-    return static_cast<std::uint8_t>(set);
   }
 
   // With a limit, a shutdown may return before all threads have left.

@@ -23,7 +23,7 @@ SchedulingCore::Withdrawn SchedulingCore::remove(std::uint32_t id, std::uint64_t
   assert(!stripe.removed && "SchedulingCore::remove: the stripe is removed already");
   const auto result = withdraw(id, requests, EpisodeEnd::removed);
   stripe.removed = true;
-  stripe.unfinished = false;
+  set_unfinished(id, false);
   ++removed_;
   return result;
 }
@@ -45,7 +45,7 @@ SchedulingCore::Withdrawn SchedulingCore::withdraw(std::uint32_t id, std::uint64
     case State::queued:
     case State::held:
       end_waiting(id, end);
-      stripe.unfinished = true;
+      set_unfinished(id, true);
       result.waited = true;
       break;
     case State::running:
@@ -58,7 +58,7 @@ SchedulingCore::Withdrawn SchedulingCore::withdraw(std::uint32_t id, std::uint64
       if (requests != 0 || stripe.rerun_owed) {
         count_end(stripe, end);
         stripe.rerun_owed = false;
-        stripe.unfinished = true;
+        set_unfinished(id, true);
         result.rerun_pending = true;
       }
   }

@@ -31,10 +31,12 @@ void SchedulingCore::arrive_late(std::uint32_t id, bool requested) {
 
 SchedulingCore::Taken SchedulingCore::take() {
   assert(can_take() && "SchedulingCore::take: nothing is queued, or all is paused");
+  assert((!closed() || stripes_[lane_.front()].settled) &&
+         "SchedulingCore::take: the stripe is not settled");
   const auto id = lane_.pop_front(stripes_);
   auto& stripe = stripes_[id];
   stripe.state = State::running;
-  stripe.unfinished = false;  // its end will say
+  set_unfinished(id, false);  // its end will say
   ++stripe.attempts;
   ++running_;
   running_max_ = std::max(running_max_, running_);
@@ -45,6 +47,7 @@ SchedulingCore::Taken SchedulingCore::take() {
 Effects SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, bool requested) {
   auto& stripe = stripes_[id];
   assert(stripe.state == State::running && "SchedulingCore::finish: the stripe is not running");
+  assert((!closed() || stripe.settled) && "SchedulingCore::finish: the stripe is not settled");
   stripe.state = State::idle;
   --running_;
   ++counters_.outcomes[kind];
@@ -57,7 +60,7 @@ Effects SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, b
   }
 
   // Of the last compaction: a re-run may still make it good.
-  stripe.unfinished = (stripe.unfinished || rule_of(kind).leaves_work()) && !stripe.removed;
+  set_unfinished(id, (stripe.unfinished || rule_of(kind).leaves_work()) && !stripe.removed);
   if (const auto end = end_of(stripe, kind, requested)) {
     end_episode(stripe, *end);
   } else {
@@ -98,20 +101,45 @@ bool SchedulingCore::goes_on(std::uint32_t id, CompactionOutcome::Kind kind) con
   return rule_of(kind).goes_on() && !stripes_[id].asked_to_stop;
 }
 
-void SchedulingCore::record_error(std::string&& error) {
-  if (first_error_.empty()) {
-    first_error_ = error.empty() ? "no text" : std::move(error);
+void SchedulingCore::record_error(std::uint32_t id, std::string&& error) {
+  errors_.record(id, std::move(error));
+  if (!stripes_[id].unfinished) {
+    errors_.forget(id);  // it was removed
   }
 }
 
-Effects SchedulingCore::close(Time now) {
+Effects SchedulingCore::close(Time now, ShutdownMode mode) {
   assert(!closed() && "SchedulingCore::close: the core is closed already");
   closed_at_ = now;
+  mode_ = mode;
   return Effects{.wake = Effects::Wake::everybody, .closed = true};
 }
 
+void SchedulingCore::strengthen(ShutdownMode mode) {
+  assert(closed() && "SchedulingCore::strengthen: the core is not closed");
+  if (mode_ == ShutdownMode::drain && mode != ShutdownMode::drain && !stopped()) {
+    next_to_settle_ = 0;
+  }
+  mode_ = std::max(mode_, mode);
+}
+
+void SchedulingCore::settle(std::uint32_t id, std::uint64_t requests) {
+  assert(closed() && "SchedulingCore::settle: the core is not closed");
+  next_to_settle_ += id == next_to_settle_ ? 1 : 0;
+  auto& stripe = stripes_[id];
+  bool held = false;
+  if (!stripe.settled) {
+    close_stripe(id, requests);
+    held = paused_ || stripe.paused;
+    stripe.paused = false;
+    stripe.settled = true;
+  }
+  if (held || discards()) {
+    discard(id);
+  }
+}
+
 void SchedulingCore::close_stripe(std::uint32_t id, std::uint64_t requests) {
-  assert(closed() && "SchedulingCore::close_stripe: the core is not closed");
   auto& stripe = stripes_[id];
   // A call that is between its steps finds the inbox closed.
   under_way_ -= stripe.under_way ? 1 : 0;
@@ -128,35 +156,19 @@ void SchedulingCore::close_stripe(std::uint32_t id, std::uint64_t requests) {
       stripe.rerun_owed = true;
     }
   }
-  if (paused_ || stripe.paused) {
-    discard(id);
-    stripe.paused = false;
-  }
 }
 
-void SchedulingCore::apply(ShutdownMode mode) {
-  assert(closed() && "SchedulingCore::apply: the core is not closed");
-  mode_ = std::max(mode_, mode);
-  paused_ = false;
-  if (mode_ == ShutdownMode::drain) {
-    return;
+bool SchedulingCore::discard_queue(std::uint32_t most) {
+  assert(closed() && "SchedulingCore::discard_queue: the core is not closed");
+  for (; most != 0 && !lane_.empty(); --most) {
+    discard(lane_.front());
   }
-  discard_queue();
-  for (std::uint32_t i = 0; i < stripes_.size(); ++i) {
-    discard(i);
-  }
+  return lane_.empty();
 }
 
 void SchedulingCore::stop(Time now) {
-  assert(closed() && "SchedulingCore::stop: the core is not closed");
-  discard_queue();
+  assert(closed() && lane_.empty() && "SchedulingCore::stop: something is queued");
   stopped_at_ = now;
-}
-
-void SchedulingCore::discard_queue() {
-  while (!lane_.empty()) {
-    discard(lane_.front());
-  }
 }
 
 // What of the stripe has not begun.
@@ -164,12 +176,14 @@ void SchedulingCore::discard(std::uint32_t id) {
   auto& stripe = stripes_[id];
   if (stripe.state == State::queued || stripe.state == State::held) {
     end_waiting(id, EpisodeEnd::discarded);
-    stripe.discarded = true;
   } else if (stripe.rerun_owed) {
     stripe.rerun_owed = false;
     count_end(stripe, EpisodeEnd::discarded);
-    stripe.discarded = true;
+  } else {
+    return;
   }
+  discarded_ += stripe.discarded ? 0 : 1;
+  stripe.discarded = true;
 }
 
 std::uint32_t SchedulingCore::alive_episodes(std::uint32_t id, std::uint64_t requests) const {
@@ -189,7 +203,7 @@ std::uint32_t SchedulingCore::alive_episodes(std::uint32_t id, std::uint64_t req
 
 void SchedulingCore::add_pending(std::uint32_t id, std::uint64_t requests,
                                  WorkerSnapshot& snapshot) const {
-  if (closed()) {
+  if (stripes_[id].settled) {
     snapshot.rejected_shutting_down += requests;
     return;
   }
@@ -207,6 +221,7 @@ void SchedulingCore::add_pending(std::uint32_t id, std::uint64_t requests,
   ++(stripes_[id].state == State::idle ? snapshot.queued : snapshot.rerun_pending);
   ++snapshot.episodes_opened;
   ++snapshot.episodes_alive;
+  ++snapshot.pending;
 }
 
 void SchedulingCore::end_episode(Stripe& stripe, EpisodeEnd end) {
@@ -275,20 +290,47 @@ ShutdownReport SchedulingCore::report(Time now) const {
   ShutdownReport result;
   result.complete = stopped();
   result.mode = mode_;
-  for (std::uint32_t i = 0; i < stripes_.size(); ++i) {
-    if (stripes_[i].discarded) {
-      result.discarded.push_back(CompactionRequest{i});
-    }
-    if (stripes_[i].unfinished) {
-      result.unfinished.push_back(CompactionRequest{i});
-    }
-    if (stripes_[i].state == State::running) {
-      result.still_running.push_back(CompactionRequest{i});
+  // Room at once: to move what is there when it grows would take as long as there is of it.
+  result.discarded.reserve(stopped() ? discarded_ : stripes_.size());
+  result.unfinished.reserve(stopped() ? unfinished_ : stripes_.size());
+  result.errors.reserve(errors_.size());
+  result.still_running.reserve(running_max_);
+  result.duration = stopped_at_.value_or(now) - *closed_at_;
+  result.first_error = errors_.first();
+  return result;
+}
+
+bool SchedulingCore::report_on(std::uint32_t id, ShutdownReport& report) const {
+  const auto& stripe = stripes_[id];
+  if (stripe.discarded) {
+    report.discarded.push_back(CompactionRequest{id});
+  }
+  if (stripe.unfinished) {
+    report.unfinished.push_back(CompactionRequest{id});
+    const auto* const error = errors_.last_of(id);
+    if (error != nullptr && report.errors.size() < report.errors.capacity()) {
+      report.errors.push_back(StripeError{id, *error});
     }
   }
-  result.duration = stopped_at_.value_or(now) - *closed_at_;
-  result.first_error = first_error_;
-  return result;
+  if (stripe.state == State::running) {
+    report.still_running.push_back(CompactionRequest{id});
+  }
+  return !stopped() || report.discarded.size() < discarded_ ||
+         report.unfinished.size() < unfinished_;
+}
+
+void SchedulingCore::set_unfinished(std::uint32_t id, bool unfinished) {
+  auto& stripe = stripes_[id];
+  if (stripe.unfinished == unfinished) {
+    return;
+  }
+  stripe.unfinished = unfinished;
+  if (unfinished) {
+    ++unfinished_;
+  } else {
+    --unfinished_;
+    errors_.forget(id);
+  }
 }
 
 void SchedulingCore::fill(WorkerSnapshot& snapshot) const {
@@ -298,7 +340,7 @@ void SchedulingCore::fill(WorkerSnapshot& snapshot) const {
   snapshot.removed = removed_;
   snapshot.running = running_;
   snapshot.running_max = running_max_;
-  snapshot.first_error = first_error_;
+  snapshot.first_error = errors_.first();
 }
 
 }  // namespace kstone::detail

@@ -35,7 +35,7 @@ PLANTED = {
                               "exchange(now, std::memory_order_relaxed)")
                          ]),
     "a duplicate dispatch":
-        ("P3", "      state_.write().core.enqueue(stripe_id);", "job_requests_1_2",
+        ("P3", "    state_.write().core.enqueue(stripe_id);", "job_requests_1_2",
          [(INBOX, "  if (before.running()) {\n    return Submission::rerun_pending;\n  }", "\n\n"),
           (INBOX, "before.requests() != 0 && !before.running()", "before.requests() != 0")]),
     "undone": (None, None, None, []),

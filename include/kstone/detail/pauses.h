@@ -8,6 +8,7 @@
 #include "kstone/cxx20.h"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 
 namespace kstone::detail {
@@ -19,45 +20,64 @@ class Pauses {
     std::optional<std::uint32_t> stripe_id;
     bool forgotten = false;  // its stripe has been restored since
     bool is_owned = false;   // `pause` has returned
-    Entry* next = nullptr;
+    Entry* next = nullptr;   // of the same stripe
+    Entry* previous = nullptr;
   };
 
+  // Throws std::bad_alloc.
   void enter(Entry& entry) {
-    entry.next = first_;
-    first_ = &entry;
-  }
-  bool any_is_owned() const noexcept {
-    const Entry* entry = first_;
-    while (entry != nullptr && !entry->is_owned) {
-      entry = entry->next;
+    auto& first = entry.stripe_id ? of_one_[*entry.stripe_id] : of_all_;
+    entry.next = first;
+    if (first != nullptr) {
+      first->previous = &entry;
     }
-    return entry != nullptr;
+    first = &entry;
   }
+  // `pause` has returned, and the entry stays.
+  void own(Entry& entry) {
+    entry.is_owned = true;
+    ++owned_;
+  }
+  bool any_is_owned() const noexcept { return owned_ != 0; }
   // True if nobody else holds the same.
   bool leave(const Entry& entry) {
-    Entry** link = &first_;
-    while (*link != &entry) {
-      link = &(*link)->next;
+    owned_ -= entry.is_owned ? 1 : 0;
+    if (entry.next != nullptr) {
+      entry.next->previous = entry.previous;
     }
-    *link = entry.next;
-    return !entry.forgotten && !holds(entry.stripe_id);
+    if (entry.previous != nullptr) {
+      entry.previous->next = entry.next;
+    } else if (!entry.forgotten) {
+      begin_with(entry.next, entry.stripe_id);
+    }
+    return !entry.forgotten && entry.next == nullptr && entry.previous == nullptr;
   }
+  // Those of the stripe hold nothing any more.
   void forget(std::uint32_t stripe_id) {
-    for (Entry* entry = first_; entry != nullptr; entry = entry->next) {
-      entry->forgotten = entry->forgotten || entry->stripe_id == stripe_id;
+    const auto found = of_one_.find(stripe_id);
+    if (found == of_one_.end()) {
+      return;
     }
+    for (Entry* entry = found->second; entry != nullptr; entry = entry->next) {
+      entry->forgotten = true;
+    }
+    of_one_.erase(found);
   }
 
  private:
-  bool holds(std::optional<std::uint32_t> stripe_id) const {
-    const Entry* entry = first_;
-    while (entry != nullptr && (entry->forgotten || entry->stripe_id != stripe_id)) {
-      entry = entry->next;
+  void begin_with(Entry* first, std::optional<std::uint32_t> stripe_id) {
+    if (!stripe_id) {
+      of_all_ = first;
+    } else if (first == nullptr) {
+      of_one_.erase(*stripe_id);
+    } else {
+      of_one_[*stripe_id] = first;
     }
-    return entry != nullptr;
   }
 
-  Entry* first_ = nullptr;
+  Entry* of_all_ = nullptr;
+  std::map<std::uint32_t, Entry*> of_one_;  // the first, by stripe
+  std::uint64_t owned_ = 0;
 };
 
 }  // namespace kstone::detail

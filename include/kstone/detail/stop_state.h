@@ -43,6 +43,7 @@ class StopState {
   StopState() {
     Sync::name(mutex_, "stop mutex");
     Sync::name(changed_, "stop changed");
+    Sync::name(job_, "job");
   }
 
   // -- The job ------------------------------------------------------------------------------------
@@ -119,17 +120,21 @@ class StopState {
     mutex_.unlock();
     return calls;
   }
-  // The next job begins.
+  // Which job of the thread it is, of those that followed one that was asked to stop. Under the
+  // worker's mutex.
+  std::uint64_t job() const noexcept { return job_.read(); }
+  // The next begins.
   void reset() {
     mutex_.lock();
     flag_.store(false, std::memory_order_relaxed);  // relaxed: asks, publishes nothing
+    ++job_.write();
     mutex_.unlock();
   }
-  // Those of the job that is asked to stop: once it has ended, there are none, and those of the
-  // next are let alone.
-  void call_all() {
+  // Those of the job that was asked to stop: once it has ended, there are none, and those of the
+  // next are let alone, also if somebody else has asked that one to stop.
+  void call_all(std::uint64_t job) {
     mutex_.lock();
-    while (requested() && first_ != nullptr) {
+    while (job == job_.read() && first_ != nullptr) {
       auto& callback = *first_;
       first_ = callback.next;
       bool gone = false;
@@ -152,6 +157,7 @@ class StopState {
   typename Sync::mutex mutex_;
   typename Sync::condition_variable changed_;
   Callback* first_ = nullptr;
+  typename Sync::template cell<std::uint64_t> job_{std::uint64_t{0}};  // written under both mutexes
   std::uint32_t callbacks_ = 0;  // that have not ended, called or not
 };
 

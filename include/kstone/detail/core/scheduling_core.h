@@ -12,9 +12,9 @@
 //   C2  running() is the number of stripes whose state is `running`.
 //   C3  episodes opened = done + failed + cancelled + removed + discarded + alive, where alive
 //       counts the queued and held stripes, the running ones, and the re-runs owed.
-//   C4  A re-run is owed only by a running stripe of a closed core in mode `drain`.
-//   C5  Once closing is over, which `apply` ends, no stripe goes from `idle` to `queued`, and in
-//       modes other than `drain` none is `queued`. Nothing is paused or held.
+//   C4  A re-run is owed only by a running stripe of a closed core.
+//   C5  A stripe that is settled does not go from `idle` to `queued`, and is neither paused nor
+//       held. Once the core is settled, only mode `drain` leaves stripes queued or re-runs owed.
 //   C6  Of a removed stripe nothing is queued, held or owed, and what runs is asked to stop.
 
 #ifndef KSTONE_DETAIL_CORE_SCHEDULING_CORE_H_
@@ -26,10 +26,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kstone/compaction_types.h"
 #include "kstone/detail/core/effects.h"
+#include "kstone/detail/core/error_texts.h"
 #include "kstone/detail/core/lane.h"
 #include "kstone/detail/core/stripe.h"
 #include "kstone/export.h"
@@ -89,11 +91,13 @@ class KSTONE_EXPORT SchedulingCore {
   Effects pause_all();
   Effects resume_all();
 
-  // The head of the queue, which runs from now on. *Requires* `can_take`. What stays in the queue
-  // wakes one more thread: whoever owes a token for it may be suspended.
+  // The head of the queue, which runs from now on. *Requires* `can_take`, and of a closed core that
+  // it is settled. What stays in the queue wakes one more thread: whoever owes a token for it may
+  // be suspended.
   Taken take();
 
   // The running compaction of `stripe` has ended; `requested` says that a request came meanwhile.
+  // *Requires* of a closed core that the stripe is settled.
   // Applies the table of contract section 4: afterwards the stripe is `idle`, or `queued` at the
   // tail.
   //
@@ -104,26 +108,34 @@ class KSTONE_EXPORT SchedulingCore {
   // Requests that merged into an episode that is already counted.
   void count_coalesced(std::uint64_t requests) { counters_.coalesced += requests; }
 
-  // Keeps the text of the first failure only; one without a text is given one.
-  void record_error(std::string&& error);
+  // Of a compaction of the stripe that has just failed. Kept are the text of the worker's first
+  // failure, and of the stripe's last until the next compaction.
+  void record_error(std::uint32_t stripe, std::string&& error);
 
   // Whether the stripe is idle although a request waits in its word: its node is on its way.
   bool can_adopt(std::uint32_t stripe, std::uint64_t requests) const {
     return requests != 0 && stripes_[stripe].state == State::idle && !stripes_[stripe].removed;
   }
 
-  // Closing takes three steps. `close`: no stripe is enqueued from here on. Then `close_stripe` for
-  // each: `requests` calls stood in its word. Idle means that a requester has claimed it and will
-  // find the inbox closed, so the claim is taken over; running means that a re-run is owed. What a
-  // pause holds is discarded, in every mode. Then `apply` the mode, which discards what that mode
-  // does not run.
-  Effects close(Time now);
-  void close_stripe(std::uint32_t stripe, std::uint64_t requests);
+  // Closing has a first step, and one for each stripe. `close`: no stripe is enqueued from here on,
+  // and in another mode than `drain` none is taken. `settle`: its word accepts no request any more;
+  // `requests` calls stood in it until it closed, if this is the first time. Idle means that a
+  // requester has claimed it and will find the inbox closed, so the claim is taken over; running
+  // means that a re-run is owed. What a pause holds is discarded in every mode, and the rest in
+  // another than `drain`. Until all are settled, whoever touches a stripe settles it first.
+  Effects close(Time now, ShutdownMode mode);
+  void settle(std::uint32_t stripe, std::uint64_t requests);
+  bool settled() const noexcept { return next_to_settle_ == stripes_.size(); }
+  std::uint32_t next_to_settle() const noexcept { return next_to_settle_; }
 
-  // Moves a closed core to `mode`, or leaves it as it is if its mode is stronger already.
-  void apply(ShutdownMode mode);
+  // Moves a closed core to `mode`, or leaves it as it is if its mode is stronger already. After
+  // `drain` every stripe has to be settled again.
+  void strengthen(ShutdownMode mode);
 
-  // The last thread has left: what is still queued will not run. *Requires* a closed core.
+  // The last thread has left, or there never was one: what is still queued will not run. At most so
+  // many stripes; true if that were all. *Requires* a closed core.
+  bool discard_queue(std::uint32_t most);
+  // *Requires* that nothing is queued, and nothing runs.
   void stop(Time now);
 
   // The re-run that the running `stripe` owes, if any: the value for `finish` in a closed core.
@@ -132,7 +144,9 @@ class KSTONE_EXPORT SchedulingCore {
   bool closed() const noexcept { return closed_at_.has_value(); }
   bool stopped() const noexcept { return stopped_at_.has_value(); }
   ShutdownMode mode() const noexcept { return mode_; }
-  bool can_take() const noexcept { return !lane_.empty() && !paused_; }
+  bool can_take() const noexcept { return !lane_.empty() && !paused_ && !discards(); }
+  // *Requires* `can_take`.
+  std::uint32_t next_to_take() const noexcept { return lane_.front(); }
   // Stripes that wait, held ones too.
   std::uint32_t waiting() const noexcept { return lane_.size() + held_; }
   // Whether a pause keeps the stripe from running.
@@ -147,7 +161,7 @@ class KSTONE_EXPORT SchedulingCore {
   std::uint32_t running() const noexcept { return running_; }
   std::uint32_t running_max() const noexcept { return running_max_; }
   std::uint64_t alive() const noexcept { return alive_; }
-  const std::string& first_error() const noexcept { return first_error_; }
+  const std::string& first_error() const noexcept { return errors_.first(); }
   const WorkerCounters& counters() const noexcept { return counters_; }
   const Stripe& stripe(std::uint32_t id) const { return stripes_[id]; }
 
@@ -159,8 +173,11 @@ class KSTONE_EXPORT SchedulingCore {
   // behind them, are added by the caller of this: `requests` calls stand in the word of `stripe`.
   void add_pending(std::uint32_t stripe, std::uint64_t requests, WorkerSnapshot& snapshot) const;
 
-  // What became of everything. *Requires* a closed core.
+  // What became of the worker, and, one by one, of the stripes: `report_on` adds what the report
+  // has to say of one, in ascending order; false once there is nothing left to add. What has failed
+  // since the report was begun has no room for its error. *Requires* a closed core.
   ShutdownReport report(Time now) const;
+  bool report_on(std::uint32_t stripe, ShutdownReport& report) const;
 
   // What it knows of the worker, without what stands in the words.
   void fill(WorkerSnapshot& snapshot) const;
@@ -180,18 +197,23 @@ class KSTONE_EXPORT SchedulingCore {
   void count_end(Stripe& stripe, EpisodeEnd end);
   void end_episode(Stripe& stripe, EpisodeEnd end);
   void end_waiting(std::uint32_t id, EpisodeEnd end);
+  bool discards() const noexcept { return closed() && mode_ != ShutdownMode::drain; }
+  void close_stripe(std::uint32_t id, std::uint64_t requests);
   void discard(std::uint32_t id);
+  void set_unfinished(std::uint32_t id, bool unfinished);
   void admit(std::uint32_t id);
   void append(std::uint32_t id);
   void mark_under_way(Stripe& stripe);
   Withdrawn withdraw(std::uint32_t id, std::uint64_t requests, EpisodeEnd end);
-  void discard_queue();
 
   std::vector<Stripe> stripes_;
   Lane lane_;
   bool paused_ = false;  // all of them
   std::uint32_t held_ = 0;
   std::uint32_t removed_ = 0;
+  std::uint32_t discarded_ = 0;
+  std::uint32_t unfinished_ = 0;
+  std::uint32_t next_to_settle_ = 0;
   std::uint32_t under_way_ = 0;
   std::uint32_t running_ = 0;
   std::uint32_t running_max_ = 0;
@@ -201,7 +223,7 @@ class KSTONE_EXPORT SchedulingCore {
   std::optional<Time> closed_at_;
   std::optional<Time> stopped_at_;
   ShutdownMode mode_ = ShutdownMode::drain;  // the weakest, until one is applied
-  std::string first_error_;
+  ErrorTexts errors_;
 };
 
 }  // namespace kstone::detail

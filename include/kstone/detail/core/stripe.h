@@ -34,6 +34,7 @@ struct Stripe {
   bool asked_to_stop : 1 = false;  // running, and cancelled or removed meanwhile
   bool discarded : 1 = false;      // for the report
   bool unfinished : 1 = false;     // for the report
+  bool settled : 1 = false;        // its word is closed, and the core has what stood in it
 };
 
 static_assert(sizeof(Stripe) == 20, "docs/performance.md says what a stripe costs");

@@ -6,27 +6,29 @@
 
 #include "kstone/cxx20.h"
 
-#include <algorithm>
-#include <chrono>
 #include <cstdint>
+#include <optional>
 
 #include "kstone/detail/shell/shell.h"
 
 namespace kstone::detail {
 
-// How many episodes of the stripe are alive. If it is claimed, it is taken over. *Requires* a core
-// not closed.
+// How many episodes of the stripe are alive. If it is claimed, it is taken over: behind what was
+// pushed before, so none, if there was no room for all of that. *Requires* a core not closed.
 //
 // One look at the word decides both: a second one might see a claim that the first did not, and the
 // caller would wait for it.
 template <class Sync>
-std::uint32_t Shell<Sync>::adopt(std::uint32_t stripe_id) {
+std::optional<std::uint32_t> Shell<Sync>::adopt(std::uint32_t stripe_id, std::uint32_t& room) {
   const auto requests = inbox_.requests(stripe_id);
   auto& core = state_.write().core;
   if (core.can_adopt(stripe_id, requests)) {
     // Mostly it is in the inbox already; and what was pushed before keeps its place.
-    take_inbox_for_others();
+    const bool all = take_inbox_for_others(room);
     if (core.can_adopt(stripe_id, requests)) {
+      if (!all) {
+        return std::nullopt;
+      }
       if (!core.stripe(stripe_id).under_way) {
         inbox_.mark_under_way(stripe_id);
       }
@@ -38,14 +40,21 @@ std::uint32_t Shell<Sync>::adopt(std::uint32_t stripe_id) {
 
 // By whoever takes nothing from the queue. The thread that a push has claimed may have no token
 // yet, if its requester is suspended; and a thread that finds something in the queue does not look
-// into the inbox. So what is queued here wakes another.
+// into the inbox. So what is queued here wakes another. False if there was not room for all.
 template <class Sync>
-void Shell<Sync>::take_inbox_for_others() {
-  const auto taken = inbox_.take();
-  if (taken.oldest) {
-    enqueue(taken);
+bool Shell<Sync>::take_inbox_for_others(std::uint32_t& room) {
+  const auto before = room;
+  const bool all = take_inbox(room).has_value();
+  if (room != before) {
     wake(Effects{.wake = Effects::Wake::one_more});
   }
+  return all;
+}
+
+template <class Sync>
+bool Shell<Sync>::take_inbox_for_others() {
+  auto room = stripes_in_a_hold<Sync>;
+  return take_inbox_for_others(room);
 }
 
 template <class Sync>
@@ -56,21 +65,18 @@ void Shell<Sync>::wake(Effects effects) {
   }
 }
 
-// All of them, for the scan: so many at once that others wait for a few microseconds, and then a
-// pause, since the next to have the mutex would mostly be this thread again.
+// All of them, for the scan.
 template <class Sync>
-void Shell<Sync>::adopt_in_slices() {
-  constexpr std::chrono::milliseconds pause(1);
-  std::uint32_t stripe_id = 0;
-  while (!state_.read().core.closed()) {
-    const auto last = stripe_id + std::min(stripes_in_a_hold, stripe_count_ - stripe_id);
-    for (; stripe_id != last; ++stripe_id) {
-      adopt(stripe_id);
+void Shell<Sync>::adopt_all() {
+  for (std::uint32_t stripe_id = 0; !state_.read().core.closed(); mutex_.give_way()) {
+    auto room = stripes_in_a_hold<Sync>;
+    while (room != 0 && stripe_id != stripe_count_ && adopt(stripe_id, room)) {
+      room -= room != 0 ? 1 : 0;
+      ++stripe_id;
     }
-    if (last == stripe_count_) {
+    if (stripe_id == stripe_count_) {
       return;
     }
-    wait_until<Sync>(closed_, mutex_, Sync::clock::now() + pause);
   }
 }
 

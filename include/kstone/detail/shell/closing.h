@@ -1,5 +1,5 @@
 // Shell: the end, asked for by `shutdown` or the destructor. What becomes of each episode the core
-// decides (`close_stripe`, `apply`).
+// decides (`settle`).
 
 #ifndef KSTONE_DETAIL_SHELL_CLOSING_H_
 #define KSTONE_DETAIL_SHELL_CLOSING_H_
@@ -24,18 +24,40 @@ ShutdownReport Shell<Sync>::shutdown(ShutdownMode mode, Limit limit) {
     refused.refused = true;
     return refused;
   }
+  if (mode == ShutdownMode::drain && state_.read().started && !state_.read().core.closed()) {
+    await_scan(deadline);  // what the first one finds was there before
+  }
   stop(mode, deadline);
-  return state_.read().core.report(Sync::clock::now());
+  ShutdownReport result;
+  try {
+    result = report();
+  } catch (...) {
+    leave_shutdown();
+    throw;
+  }
+  leave_shutdown();
+  return result;
 }
 
-// All of a shutdown but its report, which may lack the memory to be built.
+// Of a closed worker. The core knows how much there is to find.
+template <class Sync>
+ShutdownReport Shell<Sync>::report() {
+  auto result = state_.read().core.report(Sync::clock::now());
+  in_slices([&](std::uint32_t stripe_id) KSTONE_REQUIRES(mutex_) {
+    return state_.read().core.report_on(stripe_id, result);
+  });
+  return result;
+}
+
+// All of a shutdown but its report, which may lack the memory to be built. Until `leave_shutdown`
+// the destructor waits.
 template <class Sync>
 void Shell<Sync>::stop(ShutdownMode mode, const Deadline& deadline) {
   Asker asker{Sync::thread::current_id()};
   ++state_.write().shutdown_callers;
-  const bool closes = !state_.read().core.closed();
-  const auto tokens = closes ? apply(close()) : 0;
-  state_.write().core.apply(mode);
+  auto room = stripes_in_a_hold<Sync>;
+  const auto tokens = close(mode, room);
+  settle_some(room);
   if (state_.read().core.mode() == ShutdownMode::cancel) {
     for (std::uint32_t i = 0; i < config_.max_concurrent_compactions; ++i) {
       if (state_.read().crew.runs_something(i)) {
@@ -43,30 +65,63 @@ void Shell<Sync>::stop(ShutdownMode mode, const Deadline& deadline) {
       }
     }
   }
-  if (closes) {
+  if (tokens) {
     mutex_.unlock();
-    inbox_.wake(tokens);
+    inbox_.wake(*tokens);
     mutex_.lock();
   }
   call_stop_callbacks(asker);
+  while (!state_.read().core.settled()) {
+    mutex_.give_way();
+    settle_some(stripes_in_a_hold<Sync>);
+  }
   // Without a limit, joining is all the waiting there is, and spares this thread a wake-up.
   if (!deadline || await_threads(deadline)) {
     join_threads(deadline);
   }
+}
+
+template <class Sync>
+void Shell<Sync>::leave_shutdown() {
   --state_.write().shutdown_callers;
   thread_left_.notify_all();  // the destructor, which waits under the mutex held here
 }
 
+// Closes inbox and core under one hold of the mutex; of the stripes, each is settled after that.
+// How many tokens the caller posts. None if the worker was closed already: a stronger mode takes
+// effect.
 template <class Sync>
-Effects Shell<Sync>::close() {
-  const auto now = Sync::clock::now();
-  enqueue(inbox_.close());
-  auto& core = state_.write().core;
-  const auto effects = core.close(now);
-  for (std::uint32_t i = 0; i < stripe_count_; ++i) {
-    core.close_stripe(i, inbox_.close_word(i, core.stripe(i).removed));
+std::optional<std::uint32_t> Shell<Sync>::close(ShutdownMode mode, std::uint32_t& room) {
+  while (!state_.read().core.closed()) {
+    const auto control = take_inbox(room);
+    if (!control) {
+      mutex_.give_way();
+      room = stripes_in_a_hold<Sync>;
+    } else if (inbox_.close(*control)) {
+      return apply(state_.write().core.close(Sync::clock::now(), mode));
+    }
   }
-  return effects;
+  state_.write().core.strengthen(mode);
+  return std::nullopt;
+}
+
+// What stood in the stripe's word until it closed becomes the core's. Whoever touches a stripe of a
+// closed core does so first.
+template <class Sync>
+void Shell<Sync>::settle(std::uint32_t stripe_id) {
+  auto& core = state_.write().core;
+  const auto& stripe = core.stripe(stripe_id);
+  core.settle(stripe_id, stripe.settled ? 0 : inbox_.close_word(stripe_id, stripe.removed));
+}
+
+// As many as there is room for; callers of shutdown do so, and threads that find nothing to take,
+// until all are.
+template <class Sync>
+void Shell<Sync>::settle_some(std::uint32_t room) {
+  const auto& core = state_.read().core;
+  for (; room != 0 && !core.settled(); --room) {
+    settle(core.next_to_settle());
+  }
 }
 
 template <class Sync>
@@ -91,6 +146,9 @@ void Shell<Sync>::join_threads(const Deadline& deadline) {
       }
     }
     // Stripes are still queued if it was never started, or every thread was ended by its job.
+    while (!state_.write().core.discard_queue(stripes_in_a_hold<Sync>)) {
+      mutex_.give_way();
+    }
     state_.write().core.stop(Sync::clock::now());
     // Other callers of shutdown, who wait under the mutex held here, do not wait for this one's
     // sink.
@@ -123,6 +181,7 @@ void Shell<Sync>::prepare_destruction() {
   check_destructible();
   mutex_.lock();
   stop(ShutdownMode::finish_running, std::nullopt);
+  leave_shutdown();
   mutex_.unlock();
   await_callers();
 }

@@ -50,7 +50,10 @@ class Crew {
     alive_workers_ -= is_worker(index);
   }
 
-  void begins(std::uint32_t index, std::uint32_t stripe_id) { threads_[index].runs = stripe_id; }
+  void begins(std::uint32_t index, std::uint32_t stripe_id) {
+    threads_[index].runs = stripe_id;
+    threads_[index].callbacks_due_from = nullptr;  // of the one before
+  }
   void ends(std::uint32_t index) { threads_[index].runs.reset(); }
   // That its compaction has been asked to stop; `asker` owes it the call of its callbacks, if it
   // has any.

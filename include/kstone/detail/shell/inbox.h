@@ -12,7 +12,7 @@
 //       held, running, or claimed: between the two steps of the `push` that answered `queued`. If
 //       it was taken over or given up while claimed or in the inbox, its node is under way, which
 //       word and core say.
-//   I4  Once the core is closed, every stripe word is closed, and so is the inbox.
+//   I4  Once the core is closed, so is the inbox, and the word of every stripe that is settled.
 //   I5  Each sleeper that is claimed is posted one token, and each sleeper consumes one; there are
 //       never more than threads.
 //   I6  A stripe has one link. Only the `push` that found its word without requests, not running
@@ -53,23 +53,25 @@ class Inbox {
 
   // -- The holder of the mutex --------------------------------------------------------------------
 
-  // What was taken out of the inbox, and the control word as it was last seen.
+  // Takes the list, unless stripes of an earlier one have not come out by `next`. A list comes
+  // newest first: so many of its links are turned round at most. `turned` says how many were.
   struct Taken {
-    ControlWord control;
-    std::optional<std::uint32_t> oldest;
+    ControlWord control;  // as it was last seen
+    std::uint32_t turned;
   };
+  Taken take(std::uint32_t most);
 
-  // Empties the inbox.
-  Taken take();
+  // The oldest stripe that was taken, which comes out; none while there are links to be turned.
+  std::optional<std::uint32_t> next();
 
-  // The stripe that was pushed after `stripe_id`, both having been taken together.
-  std::optional<std::uint32_t> next(std::uint32_t stripe_id) const;
+  // All that was taken has come out. (The list may have something again.)
+  bool is_taken_out() const;
 
   // A stripe whose node has not come out of the inbox is taken over: until it has, `push` leaves
   // the stripe to us. *Requires* a word that has requests.
   void mark_under_way(std::uint32_t stripe_id);
 
-  // The node of such a stripe has come out, and `next` was asked already. True if the word has
+  // The node of such a stripe has come out. True if the word has
   // requests: those that came after the stripe was taken over and compacted, or not yet, too.
   bool clear_under_way(std::uint32_t stripe_id);
 
@@ -92,16 +94,19 @@ class Inbox {
 
   // Counts the calling thread as a sleeper, unless a stripe was pushed since `seen`: then false. So
   // there is no moment between looking and sleeping in which one could be missed. *Requires* that
-  // the thread calls `sleep` next.
+  // all that was taken has come out, that the list was seen empty, and that the thread calls
+  // `sleep` next.
   bool add_sleeper(ControlWord seen);
 
   // True if a sleeper was claimed; the caller owes it a token.
   bool claim_sleeper();
 
-  // Closes the inbox and empties it. Then the words have to be closed, each by `close_word`: who
-  // claims a stripe before its word closes finds the inbox closed and leaves it to us. In the other
-  // order a stripe could be taken over from its word and then come out of the inbox as well.
-  Taken close();
+  // Closes the inbox, unless a stripe was pushed since `seen`: then false. *Requires* that all that
+  // was taken has come out, and that the list was seen empty. Then the words have to be closed,
+  // each by `close_word`: who claims a stripe before its word closes finds the inbox closed and
+  // leaves it to us. In the other order a stripe could be taken over from its word and then come
+  // out of the inbox as well.
+  bool close(ControlWord seen);
 
   // How many requests stood in the word. Once closed, the word of a removed stripe stays removed.
   std::uint64_t close_word(std::uint32_t stripe_id, bool removed);
@@ -128,15 +133,19 @@ class Inbox {
 
   void link(std::uint32_t stripe_id) noexcept;
   void take_back(std::uint32_t stripe_id) noexcept;
-  Taken turned_round(ControlWord taken, std::uint32_t head);
-  static std::optional<std::uint32_t> stripe_of(std::uint32_t link) {
-    return link == 0 ? std::optional<std::uint32_t>() : link - 1;
-  }
+
+  // What was taken and has not come out. Links are stripes plus one, 0 is the end.
+  struct Arrivals {
+    std::uint32_t newest = 0;  // of those whose links are not turned round
+    std::uint32_t oldest = 0;  // of those whose links are
+    std::uint32_t count = 0;
+  };
 
   const std::unique_ptr<Atomic<std::uint64_t>[]> words_;  // StripeWord
   // The stripe that was pushed before each one, plus one. Written by the call that links, read by
   // the thread that took the inbox.
   const std::unique_ptr<Cell<std::uint32_t>[]> links_;
+  Cell<Arrivals> arrivals_;  // guarded by the mutex
 
   // Touched by requesters, so on a cache line that holds nothing else of the worker.
   alignas(cache_line) Atomic<std::uint64_t> control_{0};  // ControlWord
@@ -149,6 +158,7 @@ Inbox<Sync>::Inbox(std::uint32_t stripe_count, bool removed)
       links_(new Cell<std::uint32_t>[stripe_count]) {
   Sync::name(control_, "control");
   Sync::name(sleepers_, "sleepers");
+  Sync::name(arrivals_, "arrivals");
   for (std::uint32_t i = 0; i < stripe_count; ++i) {
     Sync::name(words_[i], "word");
     Sync::name(links_[i], "link");
@@ -207,7 +217,7 @@ void Inbox<Sync>::link(std::uint32_t stripe_id) noexcept {
       return;  // shutdown has seen the claim in the stripe's word, or will, and takes it over
     }
     links_[stripe_id].write() = control.head();
-    // [L1] release; pairs with [T2] and [C1]. Publishes the link below this stripe.
+    // [L1] release; pairs with [T2]. Publishes the link below this stripe.
     // model/worker/no_lost_wake_up.cpp
   } while (!control_.compare_exchange_weak(control.bits, control.with_listed(stripe_id).bits,
                                            std::memory_order_release, std::memory_order_relaxed));
@@ -217,35 +227,43 @@ void Inbox<Sync>::link(std::uint32_t stripe_id) noexcept {
 }
 
 template <class Sync>
-auto Inbox<Sync>::take() -> Taken {
+auto Inbox<Sync>::take(std::uint32_t most) -> Taken {
+  auto& arrivals = arrivals_.write();
   // Relaxed: sleepers are added under the mutex only, and a stale list makes the exchange below, or
   // the one that goes to sleep, fail.
   ControlWord control{control_.load(std::memory_order_relaxed)};
-  while (!control.list_is_empty()) {
+  while (arrivals.count == 0 && !control.list_is_empty()) {
     const auto taken = control.with_list_taken();
     // [T2] acquire; pairs with [L1]. The links. model/worker/no_lost_wake_up.cpp
     if (control_.compare_exchange_weak(control.bits, taken.bits, std::memory_order_acquire,
                                        std::memory_order_relaxed)) {
-      return turned_round(taken, control.head());
+      arrivals = Arrivals{control.head(), 0, control.listed()};
+      control = taken;
     }
   }
-  return Taken{control, std::nullopt};
-}
-
-// The list is newest first; it is turned round in place.
-template <class Sync>
-auto Inbox<Sync>::turned_round(ControlWord taken, std::uint32_t head) -> Taken {
-  std::uint32_t oldest = 0;
-  while (head != 0) {
-    auto& link = links_[head - 1].write();
-    oldest = std::exchange(head, std::exchange(link, oldest));
+  std::uint32_t turned = 0;
+  for (; arrivals.newest != 0 && turned != most; ++turned) {
+    auto& link = links_[arrivals.newest - 1].write();
+    arrivals.oldest = std::exchange(arrivals.newest, std::exchange(link, arrivals.oldest));
   }
-  return Taken{taken, stripe_of(oldest)};
+  return Taken{control, turned};
 }
 
 template <class Sync>
-std::optional<std::uint32_t> Inbox<Sync>::next(std::uint32_t stripe_id) const {
-  return stripe_of(links_[stripe_id].read());
+std::optional<std::uint32_t> Inbox<Sync>::next() {
+  auto& arrivals = arrivals_.write();
+  if (arrivals.newest != 0 || arrivals.oldest == 0) {
+    return std::nullopt;
+  }
+  const auto stripe_id = arrivals.oldest - 1;
+  arrivals.oldest = links_[stripe_id].read();
+  --arrivals.count;
+  return stripe_id;
+}
+
+template <class Sync>
+bool Inbox<Sync>::is_taken_out() const {
+  return arrivals_.read().count == 0;
 }
 
 template <class Sync>
@@ -312,6 +330,7 @@ bool Inbox<Sync>::end_with_more_work(std::uint32_t stripe_id) {
 
 template <class Sync>
 bool Inbox<Sync>::add_sleeper(ControlWord seen) {
+  Sync::check(is_taken_out() && seen.list_is_empty(), "add_sleeper: nothing is in the inbox");
   // Relaxed: who claims the sleeper hands over a token and nothing else.
   return control_.compare_exchange_weak(seen.bits, seen.with_sleeper_added().bits,
                                         std::memory_order_relaxed, std::memory_order_relaxed);
@@ -329,12 +348,11 @@ bool Inbox<Sync>::claim_sleeper() {
 }
 
 template <class Sync>
-auto Inbox<Sync>::close() -> Taken {
-  // [C1] acquire; pairs with [L1]. The links of the list that is taken here.
-  // model/worker/shutdown.cpp
-  const auto closed = ControlWord::closed_and_empty();
-  const ControlWord before{control_.exchange(closed.bits, std::memory_order_acquire)};
-  return turned_round(closed, before.head());
+bool Inbox<Sync>::close(ControlWord seen) {
+  Sync::check(is_taken_out() && seen.list_is_empty(), "close: nothing is in the inbox");
+  // Relaxed: the list is empty, so there is nothing to be seen through it.
+  return control_.compare_exchange_weak(seen.bits, ControlWord::closed_and_empty().bits,
+                                        std::memory_order_relaxed, std::memory_order_relaxed);
 }
 
 template <class Sync>
@@ -348,7 +366,8 @@ std::uint64_t Inbox<Sync>::close_word(std::uint32_t stripe_id, bool removed) {
 
 template <class Sync>
 std::uint32_t Inbox<Sync>::size() const {
-  return ControlWord{control_.load(std::memory_order_relaxed)}.listed();  // relaxed: a count
+  // Relaxed: a count.
+  return arrivals_.read().count + ControlWord{control_.load(std::memory_order_relaxed)}.listed();
 }
 
 template <class Sync>

@@ -5,6 +5,7 @@
 
 #include "kstone/cxx20.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -24,11 +25,13 @@ std::size_t Shell<Sync>::queue_size() {
 // with whatever else does.
 template <class Sync>
 std::size_t Shell<Sync>::waiting_stripes() {
-  if (state_.read().core.under_way() != 0) {
-    take_inbox_for_others();
-    return state_.read().core.waiting();
+  if (state_.read().core.under_way() == 0) {
+    return state_.read().core.waiting() + inbox_.size();
   }
-  return state_.read().core.waiting() + inbox_.size();
+  while (!take_inbox_for_others()) {
+    mutex_.give_way();
+  }
+  return state_.read().core.waiting();
 }
 
 template <class Sync>
@@ -54,10 +57,29 @@ WorkerSnapshot Shell<Sync>::snapshot() {
   // Relaxed: counts of calls; those that overlap may be missed.
   result.rejected_unknown_stripe = rejected_unknown_stripe_.load(std::memory_order_relaxed);
   result.rejected_disabled = rejected_disabled_.load(std::memory_order_relaxed);
-  for (std::uint32_t i = 0; i < stripe_count_; ++i) {
-    state.core.add_pending(i, inbox_.requests(i), result);
+  in_slices([&](std::uint32_t stripe_id) KSTONE_REQUIRES(mutex_) {
+    state_.read().core.add_pending(stripe_id, inbox_.requests(stripe_id), result);
+    return true;
+  });
+  if (stripe_count_ > stripes_in_a_hold<Sync>) {
+    keep_from_going_back(result);
   }
   return result;
+}
+
+// A snapshot of many stripes may miss what a thread has taken up meanwhile; one before may not
+// have. What was shown stays so, and the laws say the rest.
+template <class Sync>
+void Shell<Sync>::keep_from_going_back(WorkerSnapshot& snapshot) {
+  auto& shown = state_.write().shown;
+  for (const auto counter :
+       {&WorkerCounters::queued, &WorkerCounters::coalesced, &WorkerCounters::rerun_pending,
+        &WorkerCounters::rejected_removed, &WorkerCounters::rejected_shutting_down}) {
+    snapshot.*counter = shown.*counter = std::max(snapshot.*counter, shown.*counter);
+  }
+  const auto missing = snapshot.queued + snapshot.rerun_pending - snapshot.episodes_opened;
+  snapshot.episodes_opened += missing;
+  snapshot.episodes_alive += missing;
 }
 
 // On a thread of the worker, also when it has left and runs destructors of the engine's
@@ -136,10 +158,10 @@ void Shell<Sync>::tell(LogLevel level, const char* format, Arguments... argument
   try {
     const typename Sync::cancellation_off off;  // a sink that writes is a cancellation point
     calls_.log(level, text);
-    check_process("a log sink returned in a child of fork(), where the worker has no threads");
   } catch (...) {
     // A sink that fails must not fail the worker, and there is nobody left to tell.
   }
+  check_process("a log sink returned in a child of fork(), where the worker has no threads");
 }
 
 }  // namespace kstone::detail

@@ -27,7 +27,7 @@ auto Shell<Sync>::pause(std::optional<std::uint32_t> stripe_id, Limit limit) -> 
   ScopedLock lock(mutex_);
   guard.result_ = pause(*guard.entry_, deadline);
   if (guard.result_ == PauseResult::paused || guard.result_ == PauseResult::still_running) {
-    guard.entry_->is_owned = true;
+    state_.write().pauses.own(*guard.entry_);
   } else {
     guard.entry_.reset();
   }

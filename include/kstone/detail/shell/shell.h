@@ -42,8 +42,11 @@
 
 namespace kstone::detail {
 
-// What looks at every stripe without need of one moment holds the mutex for so many.
-inline constexpr std::uint32_t stripes_in_a_hold = 1024;
+// So many stripes are looked at under one hold of the mutex, whatever for, beside the one that a
+// call or a compaction is about.
+template <class Sync>
+inline constexpr std::uint32_t stripes_in_a_hold =
+    Sync::stripes_in_a_hold > 1 ? Sync::stripes_in_a_hold - 1 : 1;
 
 template <class Mutex>
 class KSTONE_SCOPED_CAPABILITY ScopedLock {
@@ -120,10 +123,11 @@ class Shell {
     Waits waits;
     Pauses pauses;
     std::uint32_t shutdown_callers = 0;
+    WorkerCounters shown;  // by snapshots of many stripes
     SinkCalls<Sync> sink_calls;
   };
 
-  // warn_before_start(), stop(), compact(), join_threads(), log_end(), adopt_in_slices(), and
+  // What calls mutex_.give_way(), warn_before_start(), compact(), join_threads(), log_end(), and
   // call_stop_callbacks() release the mutex and take it again.
 
   // Starting: starting.h.
@@ -133,7 +137,11 @@ class Shell {
 
   // Worker threads: working.h.
   void work(Slot<Sync>& slot) KSTONE_EXCLUDES(mutex_);
-  ControlWord enqueue(typename Inbox<Sync>::Taken taken) KSTONE_REQUIRES(mutex_);
+  std::optional<ControlWord> take_inbox(std::uint32_t& room) KSTONE_REQUIRES(mutex_);
+  void arrive(std::uint32_t stripe_id) KSTONE_REQUIRES(mutex_);
+  void take_some_of_long_list() KSTONE_REQUIRES(mutex_);
+  template <class Look>
+  void in_slices(const Look& look) KSTONE_REQUIRES(mutex_);
   void compact(Slot<Sync>& slot) KSTONE_REQUIRES(mutex_);
   CompactionOutcome run_job(Slot<Sync>& slot, std::uint32_t stripe_id, std::uint32_t attempt)
       KSTONE_EXCLUDES(mutex_);
@@ -152,20 +160,29 @@ class Shell {
   [[nodiscard]] std::uint32_t apply(Effects effects) KSTONE_REQUIRES(mutex_);
 
   // Claims that are late: adopting.h.
-  std::uint32_t adopt(std::uint32_t stripe_id) KSTONE_REQUIRES(mutex_);
-  void take_inbox_for_others() KSTONE_REQUIRES(mutex_);
+  std::optional<std::uint32_t> adopt(std::uint32_t stripe_id, std::uint32_t& room)
+      KSTONE_REQUIRES(mutex_);
+  bool take_inbox_for_others(std::uint32_t& room) KSTONE_REQUIRES(mutex_);
+  bool take_inbox_for_others() KSTONE_REQUIRES(mutex_);
   void wake(Effects effects) KSTONE_REQUIRES(mutex_);
-  void adopt_in_slices() KSTONE_REQUIRES(mutex_);
+  void adopt_all() KSTONE_REQUIRES(mutex_);
 
   // The scan's thread: timekeeper.h.
   void scan(Slot<Sync>& slot) KSTONE_EXCLUDES(mutex_);
 
   // Waits: waiting.h.
   std::optional<IdleResult> first_answer_of_wait() const KSTONE_REQUIRES(mutex_);
-  std::vector<Goal> goals_of_all_stripes() KSTONE_REQUIRES(mutex_);
-  IdleResult await_goals(Waits::Entry& entry, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
+  std::optional<IdleResult> find_goals(std::vector<Goal>& goals, Waits::Entry& entry, Limit limit,
+                                       const Deadline& deadline) KSTONE_REQUIRES(mutex_);
+  std::uint32_t find_some_goals(std::vector<Goal>& goals, std::uint32_t from)
+      KSTONE_REQUIRES(mutex_);
+  StripeIdle await_stripe(std::uint32_t stripe_id, Waits::Entry& entry, Limit limit,
+                          const Deadline& deadline) KSTONE_REQUIRES(mutex_);
+  bool has_passed(Limit limit, const Deadline& deadline) const KSTONE_REQUIRES(mutex_);
+  IdleResult await_goals(const Waits::Entry& entry, const Deadline& deadline)
+      KSTONE_REQUIRES(mutex_);
   std::optional<IdleResult> answer_of_wait(const Waits::Entry& entry, std::size_t& reached,
-                                           const Deadline& deadline) const KSTONE_REQUIRES(mutex_);
+                                           const Deadline& deadline) KSTONE_REQUIRES(mutex_);
   std::optional<IdleResult> await_scan(const Deadline& deadline) KSTONE_REQUIRES(mutex_);
   bool await_scans(std::uint64_t count, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
   bool has_scanned(std::uint64_t count) const KSTONE_REQUIRES(mutex_);
@@ -187,8 +204,13 @@ class Shell {
   PauseResult pause(Pauses::Entry& entry, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
 
   // The end: closing.h.
+  ShutdownReport report() KSTONE_REQUIRES(mutex_);
   void stop(ShutdownMode mode, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
-  Effects close() KSTONE_REQUIRES(mutex_);
+  void leave_shutdown() KSTONE_REQUIRES(mutex_);
+  std::optional<std::uint32_t> close(ShutdownMode mode, std::uint32_t& room)
+      KSTONE_REQUIRES(mutex_);
+  void settle(std::uint32_t stripe_id) KSTONE_REQUIRES(mutex_);
+  void settle_some(std::uint32_t room) KSTONE_REQUIRES(mutex_);
   bool await_threads(const Deadline& deadline) KSTONE_REQUIRES(mutex_);
   void join_threads(const Deadline& deadline) KSTONE_REQUIRES(mutex_);
   void log_end() KSTONE_REQUIRES(mutex_);
@@ -197,6 +219,7 @@ class Shell {
 
   // Who looks, and the log: observers.h.
   std::size_t waiting_stripes() KSTONE_REQUIRES(mutex_);
+  void keep_from_going_back(WorkerSnapshot& snapshot) KSTONE_REQUIRES(mutex_);
   bool on_own_thread() const KSTONE_REQUIRES(mutex_);
   void warn_before_start() KSTONE_REQUIRES(mutex_);
   template <class... Arguments>

@@ -28,7 +28,7 @@ void Shell<Sync>::scan(Slot<Sync>& slot) {
     mutex_.lock();
     state_.write().scans_ended = state_.read().scans_begun;
     wake(Effects{.tell_waits = true});
-    adopt_in_slices();
+    adopt_all();
     const Deadline next = Sync::clock::now() + interval;
     while (!state_.read().core.closed() && wait_until<Sync>(closed_, mutex_, next)) {
     }

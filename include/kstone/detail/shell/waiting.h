@@ -20,6 +20,8 @@ template <class Sync>
 IdleResult Shell<Sync>::wait_idle(Limit limit) {
   check_process("wait_idle: called in a child of fork(), where the worker has no threads");
   const auto deadline = deadline_after<Sync>(limit);
+  std::vector<Goal> goals;
+  goals.reserve(stripe_count_);  // for all, so that it need not grow under the mutex
   ScopedLock lock(mutex_);
   warn_before_start();
   if (const auto answer = first_answer_of_wait()) {
@@ -28,9 +30,14 @@ IdleResult Shell<Sync>::wait_idle(Limit limit) {
   if (const auto answer = await_scan(deadline)) {
     return *answer;
   }
-  auto goals = goals_of_all_stripes();
-  Waits::Entry entry{.goals = goals.data(), .count = goals.size()};
-  return await_goals(entry, deadline);
+  Waits::Entry entry;
+  state_.write().waits.enter(entry);
+  auto answer = find_goals(goals, entry, limit, deadline);
+  if (!answer) {
+    answer = await_goals(entry, deadline);
+  }
+  leave_wait(entry);
+  return *answer;
 }
 
 template <class Sync>
@@ -45,16 +52,47 @@ StripeIdle Shell<Sync>::wait_idle(std::uint32_t stripe_id, Limit limit) {
   if (const auto answer = first_answer_of_wait()) {
     return StripeIdle{*answer, {}};
   }
-  const auto alive = adopt(stripe_id);
+  Waits::Entry entry;
+  state_.write().waits.enter(entry);
+  const auto answer = await_stripe(stripe_id, entry, limit, deadline);
+  leave_wait(entry);
+  return answer;
+}
+
+template <class Sync>
+StripeIdle Shell<Sync>::await_stripe(std::uint32_t stripe_id, Waits::Entry& entry, Limit limit,
+                                     const Deadline& deadline) {
+  auto room = stripes_in_a_hold<Sync>;
+  auto alive = adopt(stripe_id, room);
+  for (; !alive; alive = adopt(stripe_id, room)) {
+    if (has_passed(limit, deadline)) {
+      return StripeIdle{IdleResult::timed_out, {}};  // it has requests
+    }
+    mutex_.give_way();
+    if (state_.read().core.closed()) {
+      return StripeIdle{IdleResult::shut_down, {}};
+    }
+    room = stripes_in_a_hold<Sync>;
+  }
   const auto& stripe = state_.read().core.stripe(stripe_id);
-  if (alive == 0) {
+  if (*alive == 0) {
     return StripeIdle{IdleResult::idle,
                       stripe.has_ended ? std::optional(stripe.last_end) : std::nullopt};
   }
-  Goal goal{stripe_id, stripe.ended + alive};
-  Waits::Entry entry{.goals = &goal, .count = 1};
+  Goal goal{stripe_id, stripe.ended + *alive};
+  entry.goals = &goal;
+  entry.count = 1;
   const auto result = await_goals(entry, deadline);
+  entry.goals = nullptr;
+  entry.count = 0;
   return StripeIdle{result, result == IdleResult::idle ? entry.last_end : std::nullopt};
+}
+
+// Of who only asks at once. Between two holds, so that no look at the clock is one of a wait.
+template <class Sync>
+bool Shell<Sync>::has_passed(Limit limit, const Deadline& deadline) const {
+  return limit.nanoseconds() == std::chrono::nanoseconds(0) ||
+         (deadline && *deadline < Sync::clock::now());
 }
 
 template <class Sync>
@@ -74,24 +112,51 @@ void Shell<Sync>::leave_wait(const Waits::Entry& entry) {
   }
 }
 
-// The stripes with an episode alive at this moment, each with what its count of ended episodes will
-// then have reached. A stripe that is claimed and not yet linked has one: it shows in its word.
+// The stripes with an episode alive when they are looked at, each with what its count of ended
+// episodes will then have reached. A stripe that is claimed and not yet linked has one: it shows in
+// its word. An answer if there is one already: a limit of zero asks, and looks at all for that,
+// unless it has found something that has not ended.
 template <class Sync>
-std::vector<Goal> Shell<Sync>::goals_of_all_stripes() {
-  std::vector<Goal> goals;
-  for (std::uint32_t i = 0; i < stripe_count_; ++i) {
-    const auto alive = adopt(i);
-    if (alive != 0) {
-      goals.push_back(Goal{i, state_.read().core.stripe(i).ended + alive});
+std::optional<IdleResult> Shell<Sync>::find_goals(std::vector<Goal>& goals, Waits::Entry& entry,
+                                                  Limit limit, const Deadline& deadline) {
+  const bool asks = limit.nanoseconds() == std::chrono::nanoseconds(0);
+  for (std::uint32_t stripe_id = 0;;) {
+    stripe_id = find_some_goals(goals, stripe_id);
+    entry.goals = goals.data();
+    entry.count = goals.size();
+    if (stripe_id == stripe_count_) {
+      return std::nullopt;
+    }
+    if (asks ? state_.read().core.alive() != 0 : has_passed(limit, deadline)) {
+      return IdleResult::timed_out;
+    }
+    mutex_.give_way();
+    if (state_.read().core.closed()) {
+      return IdleResult::shut_down;
     }
   }
-  return goals;
+}
+
+// Of as many stripes as one hold has room for. The next one.
+template <class Sync>
+std::uint32_t Shell<Sync>::find_some_goals(std::vector<Goal>& goals, std::uint32_t from) {
+  auto stripe_id = from;
+  for (auto room = stripes_in_a_hold<Sync>; room != 0 && stripe_id != stripe_count_; ++stripe_id) {
+    const auto alive = adopt(stripe_id, room);
+    if (!alive) {
+      break;
+    }
+    if (*alive != 0) {
+      goals.push_back(Goal{stripe_id, state_.read().core.stripe(stripe_id).ended + *alive});
+    }
+    room -= room != 0 ? 1 : 0;
+  }
+  return stripe_id;
 }
 
 // A wait without a limit does not wait for what a pause holds; for the rest it does.
 template <class Sync>
-IdleResult Shell<Sync>::await_goals(Waits::Entry& entry, const Deadline& deadline) {
-  state_.write().waits.enter(entry);
+IdleResult Shell<Sync>::await_goals(const Waits::Entry& entry, const Deadline& deadline) {
   std::size_t reached = 0;  // so many, from the first on
   auto answer = answer_of_wait(entry, reached, deadline);
   for (bool in_time = true; !answer; answer = answer_of_wait(entry, reached, deadline)) {
@@ -106,18 +171,25 @@ IdleResult Shell<Sync>::await_goals(Waits::Entry& entry, const Deadline& deadlin
       break;
     }
   }
-  leave_wait(entry);
   return *answer;
 }
 
-// None while there is something to wait for.
+// None while there is something to wait for, which it has seen in the hold that it returns in.
 template <class Sync>
 std::optional<IdleResult> Shell<Sync>::answer_of_wait(const Waits::Entry& entry,
                                                       std::size_t& reached,
-                                                      const Deadline& deadline) const {
-  const auto& core = state_.read().core;
+                                                      const Deadline& deadline) {
   bool held = false;
-  for (std::size_t i = reached; i < entry.count; ++i) {
+  auto room = stripes_in_a_hold<Sync>;
+  for (std::size_t i = reached; i < entry.count; ++i, --room) {
+    if (room == 0) {
+      mutex_.give_way();
+      if (state_.read().core.closed()) {
+        return IdleResult::shut_down;
+      }
+      room = stripes_in_a_hold<Sync>;
+    }
+    const auto& core = state_.read().core;
     const auto& goal = entry.goals[i];
     if (goal.is_reached(core.stripe(goal.stripe_id))) {
       reached += i == reached ? 1 : 0;

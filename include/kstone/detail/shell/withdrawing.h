@@ -123,6 +123,9 @@ auto Shell<Sync>::withdraw(std::uint32_t stripe_id, EpisodeEnd end, const Asker&
   const bool removes = end == EpisodeEnd::removed;
   auto& state = state_.write();
   auto& core = state.core;
+  if (core.closed()) {
+    settle(stripe_id);
+  }
   const bool rejects = core.closed() || core.stripe(stripe_id).removed;
   const auto requests = rejects ? 0 : take_requests(stripe_id, removes);
   const auto result = removes ? core.remove(stripe_id, requests) : core.cancel(stripe_id, requests);
@@ -184,9 +187,10 @@ template <class Sync>
 void Shell<Sync>::call_stop_callbacks(Asker& asker) {
   for (auto index = state_.write().crew.take_callbacks_due(&asker); index;
        index = state_.write().crew.take_callbacks_due(&asker)) {
+    const auto job = slots_[*index].stop.job();
     state_.write().sink_calls.enter(asker);
     mutex_.unlock();
-    slots_[*index].stop.call_all();
+    slots_[*index].stop.call_all(job);
     check_process("a stop callback returned in a child of fork(), where the worker has no threads");
     mutex_.lock();
     state_.write().sink_calls.leave(asker);

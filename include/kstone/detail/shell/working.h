@@ -7,6 +7,7 @@
 
 #include <cxxabi.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <exception>
 #include <optional>
@@ -24,23 +25,37 @@ void Shell<Sync>::work(Slot<Sync>& slot) {
   enter(slot);
   for (;;) {
     while (state_.read().core.can_take()) {
-      compact(slot);
+      if (inbox_.is_taken_out()) {
+        compact(slot);
+      } else {
+        take_some_of_long_list();
+      }
     }
     // Not before nothing can be taken: what is in the inbox is behind it anyway, and taking many
     // stripes costs what taking one does.
-    const auto control = enqueue(inbox_.take());
+    auto room = stripes_in_a_hold<Sync>;
+    const auto control = take_inbox(room);
     if (state_.read().core.can_take()) {
+      continue;
+    }
+    if (!control) {
+      mutex_.give_way();
       continue;
     }
     // The core is what says that nothing will be queued any more; shutdown closes it and the inbox
     // under one hold of the mutex.
     if (state_.read().core.closed()) {
-      break;
-    }
-    if (!inbox_.add_sleeper(control)) {
+      if (state_.read().core.settled()) {
+        break;
+      }
+      settle_some(room);  // which may find something to take
+      mutex_.give_way();
       continue;
     }
-    Sync::check(control.sleepers() < config_.max_concurrent_compactions,
+    if (!inbox_.add_sleeper(*control)) {
+      continue;
+    }
+    Sync::check(control->sleepers() < config_.max_concurrent_compactions,
                 "work: this thread was awake, so not all slept");
     // Between unlocking and sleeping a requester may claim this sleeper; its token is then there
     // before the wait.
@@ -52,23 +67,69 @@ void Shell<Sync>::work(Slot<Sync>& slot) {
   mutex_.unlock();
 }
 
+// Stripes of the inbox go behind the queue, oldest first: so many as there is room for, which is
+// that much less then. The control word as it was last seen, if that is all of them.
 template <class Sync>
-ControlWord Shell<Sync>::enqueue(typename Inbox<Sync>::Taken taken) {
-  for (auto next = taken.oldest; next;) {
-    const auto stripe_id = *next;
-    next = inbox_.next(stripe_id);
-    if (state_.read().core.stripe(stripe_id).under_way) {
-      state_.write().core.arrive_late(stripe_id, inbox_.clear_under_way(stripe_id));
-    } else {
-      state_.write().core.enqueue(stripe_id);
+std::optional<ControlWord> Shell<Sync>::take_inbox(std::uint32_t& room) {
+  for (;;) {
+    const auto taken = inbox_.take(room);
+    std::uint32_t out = 0;
+    for (; out != room; ++out) {
+      const auto stripe_id = inbox_.next();
+      if (!stripe_id) {
+        break;
+      }
+      arrive(*stripe_id);
+    }
+    room -= std::max(taken.turned, out);  // the last to be turned are the first to come out
+    if (!inbox_.is_taken_out()) {
+      return std::nullopt;
+    }
+    if (taken.control.list_is_empty()) {
+      return taken.control;
+    }
+    if (room == 0) {
+      return std::nullopt;
     }
   }
-  return taken.control;
+}
+
+template <class Sync>
+void Shell<Sync>::arrive(std::uint32_t stripe_id) {
+  if (state_.read().core.stripe(stripe_id).under_way) {
+    state_.write().core.arrive_late(stripe_id, inbox_.clear_under_way(stripe_id));
+  } else {
+    state_.write().core.enqueue(stripe_id);
+  }
+}
+
+// One that a hold had no room for goes into the queue before the next dispatch: else what is put
+// back again and again would hold it up.
+template <class Sync>
+void Shell<Sync>::take_some_of_long_list() {
+  mutex_.give_way();
+  auto room = stripes_in_a_hold<Sync>;
+  take_inbox(room);
+}
+
+// Looks at each stripe, in ascending order, while `look` wants more.
+template <class Sync>
+template <class Look>
+void Shell<Sync>::in_slices(const Look& look) {
+  std::uint32_t stripe_id = 0;
+  while (look(stripe_id++) && stripe_id != stripe_count_) {
+    if (stripe_id % stripes_in_a_hold<Sync> == 0) {
+      mutex_.give_way();
+    }
+  }
 }
 
 template <class Sync>
 void Shell<Sync>::compact(Slot<Sync>& slot) {
   auto& core = state_.write().core;
+  if (core.closed()) {
+    settle(core.next_to_take());
+  }
   const auto taken = core.take();
   if (!core.closed()) {
     const bool under_way = core.stripe(taken.stripe_id).under_way;
@@ -149,13 +210,14 @@ Effects Shell<Sync>::finish(std::uint32_t index, std::uint32_t stripe_id,
                             CompactionOutcome&& outcome) {
   const auto kind = outcome.kind();
   const auto rule = rule_of(kind);
-  const bool requested = state_.read().core.closed() ? state_.read().core.rerun_owed(stripe_id)
-                                                     : end_in_word(stripe_id, kind);
+  const bool requested = end_in_word(stripe_id, kind);
   auto& core = state_.write().core;
   if (requested || core.goes_on(stripe_id, kind)) {
-    // The tail of the queue is behind every stripe that was pushed before. Not else: the core does
-    // not know yet that the stripe is idle, so a node that comes late would be overlooked.
-    enqueue(inbox_.take());
+    // The tail of the queue is behind every stripe that was pushed before, unless those are too
+    // many for one hold. Not else: the core does not know yet that the stripe is idle, so a node
+    // that comes late would be overlooked.
+    auto room = stripes_in_a_hold<Sync>;
+    take_inbox(room);
   }
   state_.write().crew.ends(index);
   const auto effects = core.finish(stripe_id, kind, requested);
@@ -164,14 +226,18 @@ Effects Shell<Sync>::finish(std::uint32_t index, std::uint32_t stripe_id,
     stats_.record_compaction();
   }
   if (rule.is_failure()) {
-    core.record_error(outcome.take_error());
+    core.record_error(stripe_id, outcome.take_error());
   }
   return effects;
 }
 
-// True if requests came meanwhile. Not for a closed core: its words count rejections.
+// True if requests came meanwhile. In a closed core the word counts rejections.
 template <class Sync>
 bool Shell<Sync>::end_in_word(std::uint32_t stripe_id, CompactionOutcome::Kind kind) {
+  if (state_.read().core.closed()) {
+    settle(stripe_id);
+    return state_.read().core.rerun_owed(stripe_id);
+  }
   return state_.read().core.goes_on(stripe_id, kind) ? inbox_.end_with_more_work(stripe_id)
                                                      : inbox_.end(stripe_id);
 }
