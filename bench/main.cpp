@@ -81,6 +81,7 @@ int run(int argc, char** argv) {
   add_shutdown();
   add_scale();
   add_suspended();
+  add_observed();
   std::regex wanted;
   try {
     wanted.assign(only);

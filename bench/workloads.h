@@ -52,6 +52,7 @@ void add_wake_up();     // W4
 void add_shutdown();    // W5
 void add_scale();       // W7
 void add_suspended();   // W8
+void add_observed();    // W11
 
 }  // namespace kstone::bench
 
