@@ -402,6 +402,39 @@ TEST(Slices, a_wait_for_all_is_told_of_what_is_withdrawn_before_it_has_looked_at
   EXPECT_TRUE(cancelled);
 }
 
+TEST(Slices, a_report_that_the_end_overtakes_looks_at_every_stripe) {
+  Gate runs;
+  Gate end;
+  GivingWorker worker(CompactionConfig().with_max_concurrent(1), {}, 3,
+                      [&](GivingWorker::Context& context) {
+                        runs.open();
+                        end.pass();
+                        return context.stripe_id() == 2 ? CompactionOutcome::failed("bad block")
+                                                        : CompactionOutcome::done();
+                      });
+  EXPECT_EQ(worker.start(), StartResult::started);
+  EXPECT_EQ(worker.queue_compaction(1), Submission::queued);
+  runs.pass();
+  EXPECT_EQ(worker.queue_compaction(0), Submission::queued);
+  EXPECT_TRUE(worker.cancel(0).waited);  // unfinished until it has run once more
+  EXPECT_EQ(worker.queue_compaction(0), Submission::queued);
+  EXPECT_EQ(worker.queue_compaction(2), Submission::queued);
+  std::thread drains([&] { EXPECT_TRUE(worker.shutdown(ShutdownMode::drain).complete); });
+  for (std::uint32_t stripe = 0; stripe < 3; ++stripe) {
+    while (worker.queue_compaction(stripe) != Submission::rejected_shutting_down) {
+      std::this_thread::yield();
+    }
+  }
+  GivesWayTo::next = [&] {
+    end.open();
+    drains.join();
+  };
+  const auto report = worker.shutdown(ShutdownMode::drain, std::chrono::seconds(0));
+  EXPECT_FALSE(report.complete);
+  EXPECT_EQ(report.unfinished, (std::vector{CompactionRequest{0}, CompactionRequest{2}}));
+  EXPECT_EQ(worker.shutdown().unfinished, std::vector{CompactionRequest{2}});
+}
+
 // While one job runs: what it leaves is cut into slices, and every mode does what it says.
 class Modes : public testing::TestWithParam<ShutdownMode> {};
 

@@ -315,7 +315,8 @@ bool SchedulingCore::report_on(std::uint32_t id, ShutdownReport& report) const {
   if (stripe.state == State::running) {
     report.still_running.push_back(CompactionRequest{id});
   }
-  return !stopped() || report.discarded.size() < discarded_ ||
+  // One that was begun before the end may list what has been made good since.
+  return !report.complete || report.discarded.size() < discarded_ ||
          report.unfinished.size() < unfinished_;
 }
 
