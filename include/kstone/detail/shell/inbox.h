@@ -145,11 +145,13 @@ class Inbox {
   // The stripe that was pushed before each one, plus one. Written by the call that links, read by
   // the thread that took the inbox.
   const std::unique_ptr<Cell<std::uint32_t>[]> links_;
-  Cell<Arrivals> arrivals_;  // guarded by the mutex
 
   // Touched by requesters, so on a cache line that holds nothing else of the worker.
   alignas(cache_line) Atomic<std::uint64_t> control_{0};  // ControlWord
   typename Sync::semaphore sleepers_;
+
+  // Guarded by the mutex, and on no line that requesters touch.
+  alignas(cache_line) Cell<Arrivals> arrivals_;
 };
 
 template <class Sync>
