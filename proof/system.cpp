@@ -170,7 +170,6 @@ std::vector<Step> free_steps(std::size_t actor) {
   };
   for (auto& each : result) {
     each.actor = actor;
-    each.needs_mutex = false;
   }
   return result;
 }
@@ -186,7 +185,6 @@ std::vector<Step> token_steps() {
   };
   for (auto& each : result) {
     each.of_threads = true;
-    each.needs_mutex = false;
   }
   return result;
 }

@@ -62,7 +62,6 @@ struct Step {
   Middle to;
   std::size_t actor = of_step;
   bool needs_stripe = true;
-  bool needs_mutex = true;
   std::function<Condition(const State& before)> possible;
   std::function<void(State& state)> perform;
   // What the contract says of it besides.

@@ -28,6 +28,12 @@ Deadline deadline_after(Limit limit) {
   return *most >= std::chrono::nanoseconds::max() - now ? Deadline() : now + *most;
 }
 
+// One of a limit of zero has at once.
+template <class Sync>
+bool has_passed(const Deadline& deadline) {
+  return deadline && *deadline <= Sync::clock::now();
+}
+
 // False once the deadline has passed. May wake spuriously.
 template <class Sync>
 bool wait_until(typename Sync::condition_variable& change, typename Sync::mutex& held,

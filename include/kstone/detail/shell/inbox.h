@@ -71,8 +71,8 @@ class Inbox {
   // the stripe to us. *Requires* a word that has requests.
   void mark_under_way(std::uint32_t stripe_id);
 
-  // The node of such a stripe has come out. True if the word has
-  // requests: those that came after the stripe was taken over and compacted, or not yet, too.
+  // The node of such a stripe has come out. True if the word has requests: those that came after
+  // the stripe was taken over and compacted, or not yet, too.
   bool clear_under_way(std::uint32_t stripe_id);
 
   // What of the stripe has not begun is given up: takes the requests out of its word, which

@@ -176,9 +176,8 @@ class Shell {
                                        const Deadline& deadline) KSTONE_REQUIRES(mutex_);
   std::uint32_t find_some_goals(std::vector<Goal>& goals, std::uint32_t from)
       KSTONE_REQUIRES(mutex_);
-  StripeIdle await_stripe(std::uint32_t stripe_id, Waits::Entry& entry, Limit limit,
-                          const Deadline& deadline) KSTONE_REQUIRES(mutex_);
-  bool has_passed(Limit limit, const Deadline& deadline) const KSTONE_REQUIRES(mutex_);
+  StripeIdle await_stripe(std::uint32_t stripe_id, Waits::Entry& entry, const Deadline& deadline)
+      KSTONE_REQUIRES(mutex_);
   IdleResult await_goals(const Waits::Entry& entry, const Deadline& deadline)
       KSTONE_REQUIRES(mutex_);
   std::optional<IdleResult> answer_of_wait(const Waits::Entry& entry, std::size_t& reached,

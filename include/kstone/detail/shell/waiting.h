@@ -54,18 +54,18 @@ StripeIdle Shell<Sync>::wait_idle(std::uint32_t stripe_id, Limit limit) {
   }
   Waits::Entry entry;
   state_.write().waits.enter(entry);
-  const auto answer = await_stripe(stripe_id, entry, limit, deadline);
+  const auto answer = await_stripe(stripe_id, entry, deadline);
   leave_wait(entry);
   return answer;
 }
 
 template <class Sync>
-StripeIdle Shell<Sync>::await_stripe(std::uint32_t stripe_id, Waits::Entry& entry, Limit limit,
+StripeIdle Shell<Sync>::await_stripe(std::uint32_t stripe_id, Waits::Entry& entry,
                                      const Deadline& deadline) {
   auto room = stripes_in_a_hold<Sync>;
   auto alive = adopt(stripe_id, room);
   for (; !alive; alive = adopt(stripe_id, room)) {
-    if (has_passed(limit, deadline)) {
+    if (has_passed<Sync>(deadline)) {
       return StripeIdle{IdleResult::timed_out, {}};  // it has requests
     }
     mutex_.give_way();
@@ -86,13 +86,6 @@ StripeIdle Shell<Sync>::await_stripe(std::uint32_t stripe_id, Waits::Entry& entr
   entry.goals = nullptr;
   entry.count = 0;
   return StripeIdle{result, result == IdleResult::idle ? entry.last_end : std::nullopt};
-}
-
-// Of who only asks at once. Between two holds, so that no look at the clock is one of a wait.
-template <class Sync>
-bool Shell<Sync>::has_passed(Limit limit, const Deadline& deadline) const {
-  return limit.nanoseconds() == std::chrono::nanoseconds(0) ||
-         (deadline && *deadline < Sync::clock::now());
 }
 
 template <class Sync>
@@ -127,7 +120,7 @@ std::optional<IdleResult> Shell<Sync>::find_goals(std::vector<Goal>& goals, Wait
     if (stripe_id == stripe_count_) {
       return std::nullopt;
     }
-    if (asks ? state_.read().core.alive() != 0 : has_passed(limit, deadline)) {
+    if (asks ? state_.read().core.alive() != 0 : has_passed<Sync>(deadline)) {
       return IdleResult::timed_out;
     }
     mutex_.give_way();
