@@ -324,6 +324,58 @@ TEST(Slices, what_is_pushed_later_stays_behind_what_has_not_come_out) {
   EXPECT_EQ(order, (std::vector<std::uint32_t>{3, 0, 1, 2}));
 }
 
+// Of the thread that waits: how often it gives way, which is at each goal but the first that it sees
+// in a row, and how often it sleeps.
+struct CountsLooks : ProductionSync {
+  static constexpr std::uint32_t stripes_in_a_hold = 1;
+  static inline thread_local bool waits = false;
+  static inline std::size_t looks = 0;
+  static inline std::atomic<std::uint32_t> sleeps{0};
+
+  class mutex : public ProductionSync::mutex {
+   public:
+    void give_way() {
+      looks += waits ? 1 : 0;
+      ProductionSync::mutex::give_way();
+    }
+  };
+  class condition_variable : public ProductionSync::condition_variable {
+   public:
+    void wait(mutex& held) {
+      sleeps += waits ? 1 : 0;
+      ProductionSync::condition_variable::wait(held);
+    }
+  };
+};
+
+// Stripes that a pause holds are not looked at again at the end of each compaction behind them.
+TEST(Slices, a_wait_looks_at_what_is_held_a_few_times_whatever_ends) {
+  using CountingWorker = basic_background_worker<CountsLooks>;
+  constexpr std::uint32_t held = 100, all = 2 * held;
+  CountsLooks::looks = 0;
+  CountsLooks::sleeps = 0;
+  CountingWorker worker(CompactionConfig().with_max_concurrent(1), {}, all,
+                        [](CountingWorker::Context& context) {
+                          while (CountsLooks::sleeps <= context.stripe_id() - held) {
+                            std::this_thread::yield();  // it has seen the end of the one before
+                          }
+                          return CompactionOutcome::done();
+                        });
+  std::vector<basic_pause_guard<CountsLooks>> guards;
+  for (std::uint32_t i = 0; i < all; ++i) {
+    EXPECT_EQ(worker.queue_compaction(i), Submission::queued);
+    if (i < held) {
+      guards.push_back(worker.pause(i));
+    }
+  }
+  EXPECT_EQ(worker.start(), StartResult::started);
+  CountsLooks::waits = true;
+  EXPECT_EQ(worker.wait_idle(), IdleResult::paused);
+  CountsLooks::waits = false;
+  EXPECT_GE(CountsLooks::sleeps, held);
+  EXPECT_LE(CountsLooks::looks, 4U * all);
+}
+
 // Of a list that one hold has no room for, all may be held. Whoever brings it out looks whether
 // others were pushed meanwhile before it sleeps.
 TEST(Slices, no_thread_sleeps_over_what_was_pushed_behind_a_long_list) {

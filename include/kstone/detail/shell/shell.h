@@ -180,7 +180,7 @@ class Shell {
       KSTONE_REQUIRES(mutex_);
   IdleResult await_goals(const Waits::Entry& entry, const Deadline& deadline)
       KSTONE_REQUIRES(mutex_);
-  std::optional<IdleResult> answer_of_wait(const Waits::Entry& entry, std::size_t& reached,
+  std::optional<IdleResult> answer_of_wait(const Waits::Entry& entry, std::size_t& at,
                                            const Deadline& deadline) KSTONE_REQUIRES(mutex_);
   std::optional<IdleResult> await_scan(const Deadline& deadline) KSTONE_REQUIRES(mutex_);
   bool await_scans(std::uint64_t count, const Deadline& deadline) KSTONE_REQUIRES(mutex_);

@@ -150,9 +150,9 @@ std::uint32_t Shell<Sync>::find_some_goals(std::vector<Goal>& goals, std::uint32
 // A wait without a limit does not wait for what a pause holds; for the rest it does.
 template <class Sync>
 IdleResult Shell<Sync>::await_goals(const Waits::Entry& entry, const Deadline& deadline) {
-  std::size_t reached = 0;  // so many, from the first on
-  auto answer = answer_of_wait(entry, reached, deadline);
-  for (bool in_time = true; !answer; answer = answer_of_wait(entry, reached, deadline)) {
+  std::size_t at = 0;
+  auto answer = answer_of_wait(entry, at, deadline);
+  for (bool in_time = true; !answer; answer = answer_of_wait(entry, at, deadline)) {
     if (!in_time) {
       answer = IdleResult::timed_out;
       break;
@@ -167,14 +167,15 @@ IdleResult Shell<Sync>::await_goals(const Waits::Entry& entry, const Deadline& d
   return *answer;
 }
 
-// None while there is something to wait for, which it has seen in the hold that it returns in.
+// None while there is something to wait for, which it has seen in the hold that it returns in: the
+// goal `at`. The next look goes on from there, and round to it: at each end of a compaction it sees
+// one goal, not all those before it that a pause holds.
 template <class Sync>
-std::optional<IdleResult> Shell<Sync>::answer_of_wait(const Waits::Entry& entry,
-                                                      std::size_t& reached,
+std::optional<IdleResult> Shell<Sync>::answer_of_wait(const Waits::Entry& entry, std::size_t& at,
                                                       const Deadline& deadline) {
   bool held = false;
   auto room = stripes_in_a_hold<Sync>;
-  for (std::size_t i = reached; i < entry.count; ++i, --room) {
+  for (std::size_t seen = 0; seen < entry.count; ++seen, --room) {
     if (room == 0) {
       mutex_.give_way();
       if (state_.read().core.closed()) {
@@ -183,14 +184,14 @@ std::optional<IdleResult> Shell<Sync>::answer_of_wait(const Waits::Entry& entry,
       room = stripes_in_a_hold<Sync>;
     }
     const auto& core = state_.read().core;
-    const auto& goal = entry.goals[i];
-    if (goal.is_reached(core.stripe(goal.stripe_id))) {
-      reached += i == reached ? 1 : 0;
-    } else if (!deadline && core.is_held(goal.stripe_id)) {
+    const auto& goal = entry.goals[at];
+    if (!goal.is_reached(core.stripe(goal.stripe_id))) {
+      if (deadline || !core.is_held(goal.stripe_id)) {
+        return std::nullopt;
+      }
       held = true;
-    } else {
-      return std::nullopt;
     }
+    at = at + 1 == entry.count ? 0 : at + 1;
   }
   return held ? IdleResult::paused : IdleResult::idle;
 }
