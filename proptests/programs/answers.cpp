@@ -166,8 +166,12 @@ constexpr const char* answers[] = {
     "shutdown: unfinished",
     "shutdown: still_running",
     "shutdown: first_error",
-    "compaction: stopped",
-    "compaction: asked to look, not stopped",
+    "compaction: stop? yes",
+    "compaction: stop? no",
+    "compaction: stop?(limit) yes",
+    "compaction: stop?(limit) no",
+    "compaction: on_stop? yes",
+    "compaction: on_stop? no",
     "compaction: second attempt",
     "two compactions at once",
 };
@@ -239,9 +243,10 @@ void add_answers(const Program& program, const History& history, std::set<std::s
     }
     for (int i = 0; i < records.compaction_count; ++i) {
       const auto& each = records.compactions[i];
-      if (program.compaction(each.stripe, each.number).looks) {
-        seen.insert(each.stopped != 0 ? "compaction: stopped"
-                                      : "compaction: asked to look, not stopped");
+      const auto look = program.compaction(each.stripe, each.number).look;
+      if (look != Look::none) {
+        seen.insert("compaction: " + std::string(names_of_looks[static_cast<int>(look)]) +
+                    (each.stopped != 0 ? " yes" : " no"));
       }
       if (each.attempt > 1) {
         seen.insert("compaction: second attempt");

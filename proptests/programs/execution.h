@@ -55,6 +55,7 @@ struct Execution : model::Scene<Size, Sync> {
 
   void before() {
     typename Base::Worker::Options options;
+    options.all_removed = program_->all_removed && planted_ != Planted::all_removed_removes_nothing;
     if (!program_->scan.empty()) {
       options.scan = [this](typename Base::Worker&) {
         if (scans++ == 0) {
@@ -234,10 +235,7 @@ struct Execution : model::Scene<Size, Sync> {
     record.attempt = static_cast<std::uint8_t>(context.attempt());
     record.number = static_cast<std::uint8_t>(number);
     const auto& script = program_->compaction(stripe, number);
-    run(script.calls);
-    if (script.looks) {
-      record.stopped = context.stop_requested();
-    }
+    record.stopped = run_and_look(script, context);
     span.end = Moment::here();
     if (record.stopped != 0) {
       return CompactionOutcome::stopped();
@@ -247,6 +245,24 @@ struct Execution : model::Scene<Size, Sync> {
       throw std::runtime_error(error_text(stripe, number));
     }
     return end.outcome(error_text(stripe, number));
+  }
+
+  // Whether it shall stop. What the callback has written is known once it is gone.
+  bool run_and_look(const Compaction& script, Context& context) {
+    if (script.look == Look::on_stop) {
+      model::RelacySync::cell<bool> called{false};
+      {
+        const auto callback = context.on_stop(
+            [&called] { called.write() = planted_ != Planted::on_stop_calls_nobody; });
+        run(script.calls);
+      }
+      return called.read();
+    }
+    run(script.calls);
+    return script.look == Look::wait_for_stop
+               ? context.wait_for_stop(std::chrono::seconds(1)) &&
+                     planted_ != Planted::wait_for_stop_sees_nothing
+               : script.look == Look::stop_requested && context.stop_requested();
   }
 
   // Who knew of what, once everything has ended.

@@ -36,7 +36,13 @@ class Explanation {
     }
   }
 
-  bool exists() { return search(State(static_cast<int>(program_.stripes))); }
+  bool exists() {
+    State state(static_cast<int>(program_.stripes));
+    for (auto& stripe : state.stripes) {
+      stripe.word.removed = program_.all_removed;
+    }
+    return search(state);
+  }
 
  private:
   const Compaction& script_of(int thread, int compaction) const {
@@ -599,7 +605,7 @@ class Explanation {
         // It is its own request that it has to have seen.
         return record.stopped != 0
                    ? worker.stops_jobs() || stripe.asked_to_stop
-                   : !(at.cancelled_itself && script_of(thread, at.compaction).looks);
+                   : !(at.cancelled_itself && script_of(thread, at.compaction).look != Look::none);
       default:
         finish(s, thread, record.stripe);
         return true;

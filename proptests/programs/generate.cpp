@@ -59,12 +59,18 @@ const std::vector<int> also_at_end{    2, 1, 1, 0, 2, 1, 0, 3, 1, 1, 1, 0, 1, 0,
 // Of `ends`; twice what makes more of a program.
 constexpr int any_end[] = {0, 0, 0, 1, 2, 2, 3, 4, 5};
 
+// The plain one most often: the others make a program larger.
+constexpr Look any_look[] = {Look::stop_requested, Look::stop_requested, Look::wait_for_stop,
+                             Look::on_stop};
+
 rc::Gen<Compaction> any_compaction(std::uint32_t stripes, bool holds_back) {
   return rc::gen::exec([stripes, holds_back] {
     Compaction compaction;
     compaction.calls =
         some({35}, any_call(of_job, stripes, holds_back ? also_of_job : std::vector<int>()));
-    compaction.looks = chance(holds_back ? 40 : 15);
+    if (chance(holds_back ? 40 : 15)) {
+      compaction.look = any_look[*below(std::size(any_look))];
+    }
     compaction.end = any_end[*below(std::size(any_end))];
     return compaction;
   });
@@ -108,6 +114,7 @@ rc::Gen<Program> any_program() {
         program.jobs[stripe] = some({90, 30}, any_compaction(program.stripes, holds_back));
       }
     }
+    program.all_removed = holds_back && chance(8);
     program.real_time = chance(20);
     program.surprises = chance(8);
     program.refusals = chance(4);

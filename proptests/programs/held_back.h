@@ -35,7 +35,10 @@ enum class Planted : std::uint8_t {
   pause_awaits_nothing,  // what runs is said not to run
   pause_of_one_holds_all,
   resume_does_nothing,  // before the end
-  wait_awaits_nothing   // what a pause holds is said to have ended
+  wait_awaits_nothing,  // what a pause holds is said to have ended
+  all_removed_removes_nothing,
+  wait_for_stop_sees_nothing,
+  on_stop_calls_nobody
 };
 inline constexpr const char* names_of_planted[] = {
     "none",
@@ -54,6 +57,9 @@ inline constexpr const char* names_of_planted[] = {
     "pause_of_one_holds_all",
     "resume_does_nothing",
     "wait_awaits_nothing",
+    "all_removed_removes_nothing",
+    "wait_for_stop_sees_nothing",
+    "on_stop_calls_nobody",
 };
 
 inline Planted planted_ = Planted::none;

@@ -72,7 +72,7 @@ std::string Program::text() const {
   std::ostringstream out;
   out << "workers " << workers << " stripes " << stripes << (real_time ? " real_time" : "")
       << (surprises ? " surprises" : "") << (refusals ? " refusals" : "")
-      << (overtakes ? " overtakes" : "");
+      << (overtakes ? " overtakes" : "") << (all_removed ? " all_removed" : "");
   const auto put = [&](const std::string& title, const std::vector<Call>& sequence) {
     if (!sequence.empty()) {
       out << " " << title << ":";
@@ -95,7 +95,8 @@ std::string Program::text() const {
       for (const auto& call : compaction.calls) {
         out << " " << call.name;
       }
-      out << (compaction.looks ? " stop?" : "") << " " << ends[compaction.end].name;
+      const std::string_view look = names_of_looks[static_cast<int>(compaction.look)];
+      out << (look.empty() ? "" : " ") << look << " " << ends[compaction.end].name;
     }
   }
   return out.str();
@@ -112,6 +113,7 @@ std::optional<Program> Program::parse(const std::string& text) {
                                          [&](const End& each) { return word == each.name; });
     const auto* const call = std::find_if(std::begin(calls), std::end(calls),
                                           [&](const Call& c) { return word == c.name; });
+    const auto* const look = std::find(std::begin(names_of_looks), std::end(names_of_looks), word);
     if (word.back() == ':') {
       job = nullptr;
       if (word == "before:") {
@@ -130,8 +132,8 @@ std::optional<Program> Program::parse(const std::string& text) {
       }
     } else if (call != std::end(calls) && sequence != nullptr) {
       sequence->push_back(*call);
-    } else if (job != nullptr && word == "stop?") {
-      next.looks = true;
+    } else if (job != nullptr && look != std::end(names_of_looks)) {
+      next.look = static_cast<Look>(look - std::begin(names_of_looks));
     } else if (job != nullptr && end != std::end(ends)) {
       next.end = static_cast<int>(end - std::begin(ends));
       job->push_back(std::exchange(next, {}));
@@ -147,6 +149,8 @@ std::optional<Program> Program::parse(const std::string& text) {
       program.refusals = true;
     } else if (word == "overtakes") {
       program.overtakes = true;
+    } else if (word == "all_removed") {
+      program.all_removed = true;
     } else {
       return std::nullopt;
     }
@@ -171,7 +175,17 @@ model::Limits Program::limits() const {
   for (const auto& thread : threads) {
     add(thread);
   }
+  limits.timeouts += waits_for_stop();
   return limits;
+}
+
+std::uint32_t Program::waits_for_stop() const {
+  std::ptrdiff_t count = 0;
+  for (const auto& of_stripe : jobs) {
+    count += std::count_if(of_stripe.begin(), of_stripe.end(),
+                           [](const Compaction& each) { return each.look == Look::wait_for_stop; });
+  }
+  return static_cast<std::uint32_t>(count);
 }
 
 std::size_t Program::calls_of_threads() const {
@@ -199,6 +213,7 @@ bool Program::counts() const {
 
 int Program::kinds_of_holding_back() const {
   std::set<Operation> kinds;
+  std::set<Look> looks;
   const auto add = [&kinds](const std::vector<Call>& sequence) {
     for (const auto& call : sequence) {
       if (call.holds_back() && !call.resumes()) {
@@ -215,9 +230,12 @@ int Program::kinds_of_holding_back() const {
   for (const auto& of_stripe : jobs) {
     for (const auto& compaction : of_stripe) {
       add(compaction.calls);
+      if (compaction.look > Look::stop_requested) {
+        looks.insert(compaction.look);
+      }
     }
   }
-  return static_cast<int>(kinds.size());
+  return static_cast<int>(kinds.size() + looks.size());
 }
 
 bool Program::non_trivial() const {
@@ -261,8 +279,9 @@ void Program::make_finite() {
     return std::any_of(sequence.begin(), sequence.end(),
                        [](const Call& call) { return call.pauses(); });
   };
-  if (pauses(before) || pauses(after) || std::any_of(threads.begin(), threads.end(), pauses)) {
-    // It could use up the timeout that a wait for what is paused needs.
+  if (pauses(before) || pauses(after) || std::any_of(threads.begin(), threads.end(), pauses) ||
+      waits_for_stop() != 0) {
+    // It could use up the timeout that a wait for what is paused needs, or one for a stop.
     scan.clear();
   }
   if (overtakes) {

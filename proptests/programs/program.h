@@ -10,7 +10,8 @@
 // first section: real_time (calls are ordered as they happened, not only by happens-before),
 // surprises (one spurious wake-up and one failing weak compare-exchange in an execution), refusals
 // (one thread may not be created), overtakes (the last thread destroys the worker once all others
-// are in a wait). `scan` is what the periodic scan calls the first time.
+// are in a wait), all_removed (its stripes are, until they are restored). `scan` is what the
+// periodic scan calls the first time.
 //
 // What a thread has paused, it holds until it resumes it, at its end at the latest.
 
@@ -123,7 +124,12 @@ inline constexpr Call calls[] = {
 
 const Call& call_named(const std::string& name);  // of `calls`, one of which is called so
 
-// How a compaction may end. `stop?` before it: it looks whether it shall stop, and does.
+// How a compaction learns that it shall stop, and then does: it looks after its calls, waits for it
+// within a limit, or has a callback called meanwhile.
+enum class Look : std::uint8_t { none, stop_requested, wait_for_stop, on_stop };
+inline constexpr const char* names_of_looks[] = {"", "stop?", "stop?(limit)", "on_stop?"};
+
+// How it may end.
 struct End {
   std::string_view name;
   CompactionOutcome::Kind kind;                         // as the worker takes it
@@ -142,7 +148,7 @@ inline const End ends[] = {
 
 struct Compaction {
   std::vector<Call> calls;
-  bool looks = false;
+  Look look = Look::none;
   int end = 0;  // of `ends`
 };
 
@@ -156,6 +162,7 @@ struct Program {
   bool surprises = false;
   bool refusals = false;
   bool overtakes = false;
+  bool all_removed = false;
   std::vector<Call> before;
   std::vector<std::vector<Call>> threads;
   std::vector<Call> after;
@@ -175,7 +182,8 @@ struct Program {
   // request the same stripe.
   bool non_trivial() const;
 
-  // How many of cancel, remove, restore, is_removed and pause it calls, wherever.
+  // How many of cancel, remove, restore, is_removed and pause it calls, wherever, and of
+  // wait_for_stop and on_stop.
   int kinds_of_holding_back() const;
 
   // Somebody asks how many stripes wait.
@@ -185,6 +193,7 @@ struct Program {
   void make_finite();
 
  private:
+  std::uint32_t waits_for_stop() const;  // of jobs, each within a limit
   void make_pauses_end();
 };
 

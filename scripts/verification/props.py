@@ -24,7 +24,8 @@ PROPERTIES = [
 ]
 TOTALS = [
     "core_states", "core_transitions", "sequences", "programs", "programs_complete", "executions",
-    "programs_nontrivial", "programs_real_time", "mutants_tried", "mutants_found"
+    "programs_nontrivial", "programs_holding_back", "programs_real_time", "mutants_tried",
+    "mutants_found"
 ]
 
 
@@ -115,7 +116,8 @@ def main(arguments):
         log(last_line(text))
         totals.update({
             key: data[key] for key in ("programs", "programs_complete", "executions",
-                                       "programs_nontrivial", "programs_real_time")
+                                       "programs_nontrivial", "programs_holding_back",
+                                       "programs_real_time")
         })
         totals["detail"] = {**{key: data[key] for key in ("histories", "histogram", "answers")},
                             "budget": arguments.budget, "least": LEAST[size]._asdict()}

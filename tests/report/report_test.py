@@ -526,6 +526,7 @@ class ReportTest(unittest.TestCase):
 
     def test_too_few_programs_are_unknown_and_red(self):
         for change in ({"programs_nontrivial": 299}, {"programs_real_time": 149},
+                       {"programs_holding_back": 299},
                        {"programs": 1999, "programs_complete": 1000}):
             before = self.results.load("props")
             self.results.change("props", lambda props: props["generated"].update(change))
