@@ -302,6 +302,43 @@ struct WaitAgainstPause : Scene<With<Requesters<1>, Workers<1>>, Sync> {
   }
 };
 
+// One stripe is held and another runs while a thread waits for both; then the pause ends. The wait
+// answers only what is so: what is no longer held is waited for.
+enum class Expects { what_is_so, all_served };
+
+template <Expects expects = Expects::what_is_so, class Sync = RelacySync>
+struct WaitOverAPausesEnd : Scene<With<Requesters<2>, Workers<1>, Stripes<2>>, Sync> {
+  static constexpr int threads = 2;
+  basic_pause_guard<Sync> guard;
+
+  void before() {
+    this->make();
+    guard = this->worker->pause(0);
+    this->request(0);
+    this->request(1);
+    this->start();
+  }
+  void thread(int index) {
+    if (index == 0) {
+      guard.release();
+      return;
+    }
+    const auto result = this->worker->wait_idle();
+    check(this->was_served(1), "the rest is waited for");
+    check((expects == Expects::what_is_so && result == IdleResult::paused) || this->was_served(0),
+          "idle comes after all compactions");
+    this->cover_if(result == IdleResult::paused, "paused");
+    this->cover_if(result == IdleResult::idle, "idle");
+  }
+  void after() {
+    check(this->worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    this->check_served();
+    this->check_complete(this->worker->shutdown());
+    this->check_accounts();
+    this->worker.reset();
+  }
+};
+
 using OneAndOne = With<Requesters<1>, Workers<1>>;
 using TwoAndOne = With<Requesters<2>, Workers<1>>;
 using TwoStripes = With<Requesters<2>, Workers<1>, Stripes<2>>;
@@ -385,7 +422,23 @@ const Registered suites[] = {
         .property = "P9 P22",
         .sometimes = {"paused"},
     }),
+    proved<WaitOverAPausesEnd<>>({
+        .name = "wait_idle_over_a_pauses_end_2_1",
+        .property = "P9 P22",
+        .sometimes = {"idle", "paused"},
+    }),
+    proved<WaitOverAPausesEnd<Expects::what_is_so, OneStripeInAHold>>({
+        .name = "wait_idle_over_a_pauses_end_2_1_in_slices",
+        .property = "P9 P22",
+        .sometimes = {"idle", "paused"},
+    }),
 
+    refuted<WaitOverAPausesEnd<Expects::all_served>>({
+        .name = "wait_idle_that_waits_for_what_is_held",
+        .property = "P22",
+        .failure = Failure::check_failed,
+        .because = "idle comes after all compactions",
+    }),
     refuted<PauseAndLetGo<OneAndOne, Holds::one, Waits::for_nothing>>({
         .name = "pause_that_does_not_wait",
         .property = "P22",
