@@ -54,11 +54,9 @@ const std::vector<Slice> slices = {
     {"three stripes, nothing paused or taken over, without histories", {3, 1}, withdrawing | quick},
     {"three stripes, only paused, without histories", {3, 1}, pauses | quick},
     {"two stripes", {2, 2}, histories | all_steps},
-    {"three stripes, nothing held back", {3, 2}, histories | takeovers},
-    {"four stripes, nothing held back, without histories", {4, 1}, takeovers},
+    {"three stripes, nothing held back", {3, 1}, histories | takeovers},
     {"three stripes, three threads, nothing held back or taken over", {3, 3}, histories},
     {"four stripes, nothing held back or taken over, without histories", {4, 4}, nothing},
-    {"five stripes, nothing held back or taken over, without histories", {5, 3}, nothing},
 };
 
 const char* abstraction(const Slice& slice) {
