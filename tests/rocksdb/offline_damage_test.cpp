@@ -2,6 +2,12 @@
 
 #include <rocksdb/comparator.h>
 #include <rocksdb/convenience.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <fstream>
+#include <functional>
+#include <map>
 
 #include "offline_support.h"
 
@@ -71,6 +77,58 @@ class OfflineDamage : public OfflineTest {
     return found;
   }
 };
+
+// SSTs say nothing of the values that lie in blob files.
+TEST_F(OfflineDamage, blob_file_that_cannot_be_read_is_refused) {
+  const std::map<std::string, std::function<void(const fs::path&)>> damages = {
+      {"overwritten",
+       [](const fs::path& blob) {
+         std::fstream file(blob, std::ios::in | std::ios::out | std::ios::binary);
+         file.seekp(static_cast<std::streamoff>(fs::file_size(blob) / 2));
+         file << std::string(64, '!');
+       }},
+      {"cut", [](const fs::path& blob) { fs::resize_file(blob, fs::file_size(blob) / 2); }},
+      {"gone", [](const fs::path& blob) { fs::remove(blob); }},
+  };
+  for (const auto& [name, damage] : damages) {
+    fs::remove_all(db());
+    make_kind("blobs");
+    fs::path blob;
+    for (const auto& entry : fs::directory_iterator(db())) {
+      if (entry.path().extension() == ".blob") {
+        blob = std::max(blob, entry.path());  // the newest has the values that count
+      }
+    }
+    ASSERT_FALSE(blob.empty());
+    damage(blob);
+    const auto result = run({"db", db(), "--json"});
+    EXPECT_EQ(result.status, 2) << name << result.out;
+    EXPECT_NE(result.err.find("a blob file cannot be read"), std::string::npos)
+        << name << result.err;
+  }
+}
+
+// Opening one would never end.
+TEST_F(OfflineDamage, fifo_in_place_of_a_file_is_refused) {
+  for (const std::string ending : {"CURRENT", ".sst", "IDENTITY", "MANIFEST-"}) {
+    fs::remove_all(db());
+    make_kind("plain");
+    fs::path file;
+    for (const auto& entry : fs::directory_iterator(db())) {
+      const auto name = entry.path().filename().string();
+      file = name.ends_with(ending) || (ending.ends_with('-') && name.starts_with(ending))
+                 ? entry.path()
+                 : file;
+    }
+    ASSERT_FALSE(file.empty()) << ending;
+    fs::remove(file);
+    ASSERT_EQ(mkfifo(file.c_str(), 0600), 0);
+    const auto result = run({"db", db(), "--plan"});
+    EXPECT_EQ(result.status, 2);
+    EXPECT_NE(result.err.find(file.filename().string() + " is not a plain file"), std::string::npos)
+        << result.err;
+  }
+}
 
 // RocksDB 7.8 goes on without the records of an SST that it cannot open in the middle of a level.
 TEST_F(OfflineDamage, sst_that_cannot_be_opened_at_some_moment_loses_no_record) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <new>
 #include <span>
 #include <string>
@@ -205,8 +206,10 @@ int main(int argc, char** argv) {
     return run(argc, argv);
   } catch (const std::bad_alloc&) {
     return complain("out of memory");
+  } catch (const std::filesystem::filesystem_error& error) {
+    return complain(error.what());
   } catch (const std::system_error& error) {
-    // Threads are all that is asked of the system with exceptions.
+    // Of the rest, threads are all that is asked of the system with exceptions.
     return complain(std::string("the system refuses to start a thread: ") + error.what());
   } catch (const std::exception& error) {
     return complain(error.what());

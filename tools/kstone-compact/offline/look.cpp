@@ -166,7 +166,10 @@ bool Looker::match_families() {
   options.env = look_.env.get();
   if (const auto status = ::rocksdb::DB::ListColumnFamilies(options, plan_.path, &names);
       !status.ok()) {
-    throw BadInput(escaped(plan_.path) + ": not a database: " + status.ToString());
+    const auto text = status.ToString();
+    const bool forbidden = text.find("Permission denied") != std::string::npos;
+    throw BadInput(escaped(plan_.path) + (forbidden ? ": cannot be read: " : ": not a database: ") +
+                   text);
   }
   const std::size_t objections = plan_.objections.size();
   find_lacking_names(text_.database, plan_.options, plan_, accepted_);

@@ -209,7 +209,10 @@ void Offline::work_on(OpenDatabase& database, const Stripes& stripes) {
   BackgroundWorker worker(
       CompactionConfig().with_max_concurrent(options_.workers), report_.stats,
       static_cast<std::uint32_t>(look_.plan.families.size()),
-      [&](CompactionContext& context) { return compact(database, context.stripe_id(), context); });
+      // RocksDB is in no known state after an exception, so none is contained: the process ends.
+      [&](CompactionContext& context) noexcept {
+        return compact(database, context.stripe_id(), context);
+      });
   for (const auto stripe : stripes) {
     worker.queue_compaction(static_cast<std::uint32_t>(stripe));
   }
@@ -355,7 +358,7 @@ void Offline::read_before() {
   } else {
     begin_reading("reading every SST before");
     for (const auto& [family, error] : damaged_families(look_.plan, tell_read_)) {
-      errors[family] = "an SST cannot be read: " + error;
+      errors[family] = error.empty() ? "" : "an SST or a blob file cannot be read: " + error;
     }
   }
   end_reading();

@@ -64,6 +64,21 @@ bool says_rocksdb(const std::string& log) {
   return start.find("RocksDB") != std::string::npos;
 }
 
+// Whoever opens such a file may wait for ever.
+void require_plain_files(const std::string& folder) {
+  for (const auto& name : names_in(folder)) {
+    const bool is_of_a_database = name == "CURRENT" || name == "IDENTITY" ||
+                                  name.starts_with("LOG") || name.starts_with("MANIFEST-") ||
+                                  name.starts_with("OPTIONS-") || name.ends_with(".log") ||
+                                  name.ends_with(".sst") || name.ends_with(".blob");
+    std::error_code ignored;
+    if (is_of_a_database && fs::is_other(fs::path(folder) / name, ignored)) {
+      throw BadInput(escaped(folder) + ": its " + escaped(name) +
+                     " is not a plain file, and opening it might never end");
+    }
+  }
+}
+
 std::string require_folder(const std::string& option, const std::string& path) {
   std::error_code error;
   const auto place = fs::canonical(path, error);
@@ -71,6 +86,7 @@ std::string require_folder(const std::string& option, const std::string& path) {
     throw BadInput(option + " " + escaped(path) + ": " +
                    (error ? error.message() : "not a folder"));
   }
+  require_plain_files(place.string());
   return place.string();
 }
 
@@ -113,6 +129,7 @@ class WalPlace {
       find_gone();
     } else if (is_below(place, plan_.path)) {
       places_.wal_dir = place.string();
+      require_plain_files(places_.wal_dir);
       refuse_other_database(places_.wal_dir, plan_);
     } else {
       object("lies outside of the folder, and may belong to another database",
@@ -203,7 +220,12 @@ std::string require_database(const std::string& path) {
   if (!has_current) {
     throw BadInput(shown + ": not a database: it has no file CURRENT");
   }
-  return fs::canonical(path).string();
+  const auto place = fs::canonical(path, error);
+  if (error) {
+    throw BadInput(shown + ": its place in the file system cannot be found: " + error.message());
+  }
+  require_plain_files(place.string());
+  return place.string();
 }
 
 void require_unlocked(const std::string& folder) {

@@ -20,7 +20,8 @@
 
 namespace kstone::compact {
 
-// The canonical path of a folder that holds a file CURRENT. Throws BadInput.
+// The canonical path of a folder that holds a file CURRENT, and no FIFO, socket or device in the
+// place of a file of a database. Throws BadInput.
 std::string require_database(const std::string& path);
 
 // Throws BadInput, with the process, if somebody holds the lock of the database.

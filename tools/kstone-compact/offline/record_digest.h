@@ -37,7 +37,8 @@ struct RecordDigest {
 std::map<std::string, RecordDigest> digest_records(const Plan& plan, Enclosure& enclosure,
                                                    const OpenDatabase::ReadSoFar& tell);
 
-// Only the SSTs of the families that are to be compacted: what is damaged, by family.
+// Only the SSTs of the families that are to be compacted, and every record of those with values in
+// blob files: what is damaged, by family.
 std::map<std::string, std::string> damaged_families(const Plan& plan,
                                                     const OpenDatabase::ReadSoFar& tell);
 
