@@ -149,6 +149,7 @@ ColumnFamilyCompactor::Stripe ColumnFamilyCompactor::stripe_for(
   const auto options = db_->GetOptions(handle);
   require_options(handle->GetName(), options, config_);
   return {handle,
+          handle->GetName(),
           {config_.sst_threshold, options.max_bytes_for_level_base,
            options.max_bytes_for_level_multiplier, max_step_bytes_},
           options.target_file_size_base,
@@ -170,8 +171,18 @@ AddResult ColumnFamilyCompactor::add_family(::rocksdb::ColumnFamilyHandle* handl
       return AddResult::no_free_stripe;
     }
     stripe_id = static_cast<std::uint32_t>(free - stripes_.begin());
-    if (worker.restore(stripe_id) == RestoreResult::shut_down) {
-      return AddResult::shut_down;
+    switch (worker.restore(stripe_id)) {
+      case RestoreResult::restored:
+      case RestoreResult::not_removed:
+        break;
+      case RestoreResult::shut_down:
+        return AddResult::shut_down;
+      case RestoreResult::still_running:  // of a family that nobody has removed by this class
+        return AddResult::no_free_stripe;
+      case RestoreResult::unknown_stripe:
+        refuse(handle->GetName(), "has stripe " + std::to_string(stripe_id) + ", and the worker " +
+                                      std::to_string(worker.stripe_count()) +
+                                      " stripes; expected a worker with stripe_count()");
     }
     *free = added;
   }
@@ -282,7 +293,7 @@ std::set<std::string> ColumnFamilyCompactor::live_ssts() const {
 std::string ColumnFamilyCompactor::family(std::uint32_t stripe_id) const {
   const std::shared_lock<std::shared_mutex> lock(mutex_);
   const auto& stripe = stripes_[stripe_id];
-  return stripe ? stripe->handle->GetName() : std::string();
+  return stripe ? stripe->family : std::string();
 }
 
 std::optional<CompactionStep> ColumnFamilyCompactor::next_step(std::uint32_t stripe_id) const {

@@ -33,8 +33,7 @@ CloseReport DatabaseCloser::close(ShutdownMode mode, Limit limit) {
     return report_;
   }
   report_.errors.clear();
-  // Another closer has destroyed them, once all that comes before was done.
-  stopped_ = stopped_ || (database_.handles.empty() && database_.compactor.family_count() > 0);
+  stopped_ = stopped_ || handles_are_destroyed();
   if (!stopped_) {
     const bool stopped = stop(mode, Deadline(limit));
     note_undone();
@@ -43,7 +42,7 @@ CloseReport DatabaseCloser::close(ShutdownMode mode, Limit limit) {
     }
     stopped_ = true;
   }
-  if (!database_.handles.empty() && has_snapshots()) {
+  if (!handles_are_destroyed() && has_snapshots()) {
     return report_;
   }
   database_.listener.detach();
@@ -55,6 +54,18 @@ CloseReport DatabaseCloser::close(ShutdownMode mode, Limit limit) {
     report_.errors.push_back({"Close", status});
   }
   return report_;
+}
+
+// By another closer, once all that comes before was done. The handle of the default family says
+// nothing: an engine may never have had one.
+bool DatabaseCloser::handles_are_destroyed() const {
+  const auto& compactor = database_.compactor;
+  bool others = false;
+  for (std::uint32_t stripe = 0; stripe < compactor.stripe_count(); ++stripe) {
+    const auto family = compactor.family(stripe);
+    others = others || (!family.empty() && family != ::rocksdb::kDefaultColumnFamilyName);
+  }
+  return database_.handles.empty() && others;
 }
 
 bool DatabaseCloser::stop(ShutdownMode mode, const Deadline& deadline) {
@@ -75,11 +86,11 @@ bool DatabaseCloser::stop(ShutdownMode mode, const Deadline& deadline) {
 }
 
 bool DatabaseCloser::await_writers(const Deadline& deadline) {
-  report_.writers_ended = true;
-  if (database_.await_writers) {
-    report_.writers_ended = false;  // also if it throws
-    queue_what_is_due();            // a stripe whose compaction failed may have no request
+  if (!report_.writers_ended && database_.await_writers) {
+    queue_what_is_due();  // a stripe whose compaction failed may have no request
     report_.writers_ended = database_.await_writers(deadline.remaining());
+  } else {
+    report_.writers_ended = true;
   }
   return report_.writers_ended;
 }
@@ -150,8 +161,8 @@ void DatabaseCloser::note_undone() {
   std::set<std::uint32_t> stripes;
   const auto& shutdown = report_.shutdown;
   const auto due = database_.compactor.due();
-  for (const auto* list :
-       {&due, &shutdown.discarded, &shutdown.unfinished, &shutdown.still_running}) {
+  for (const auto* list : {&due, &shutdown.discarded, &shutdown.unfinished, &shutdown.waiting,
+                           &shutdown.still_running}) {
     for (const auto& request : *list) {
       stripes.insert(request.stripe_id);
     }

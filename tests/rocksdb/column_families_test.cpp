@@ -178,6 +178,16 @@ TEST(AddFamily, is_refused_without_a_free_stripe_and_after_the_end) {
   EXPECT_EQ(scene.compactor.family_count(), 1U);
 }
 
+TEST(AddFamily, refuses_a_worker_with_too_few_stripes) {
+  Scene scene(1, 2);
+  BackgroundWorker small(Database::config(), {}, 1, scene.compactor.job());
+  scene.database.add_family("1");
+  EXPECT_THROW(static_cast<void>(
+                   scene.compactor.add_family(scene.database.handles[1], small, scene.listener())),
+               std::invalid_argument);
+  EXPECT_EQ(scene.compactor.family_count(), 1U);
+}
+
 TEST(AddFamily, refuses_what_the_constructor_refuses_and_what_is_there) {
   Scene scene(1, 2);
   scene.start();

@@ -282,6 +282,57 @@ TEST(DatabaseCloser, passes_on_what_the_wait_for_writers_throws_and_may_be_calle
   EXPECT_TRUE(closer.close().closed);
 }
 
+// Who has only the default family needs no handle of his own for it.
+TEST(DatabaseCloser, ends_the_worker_also_where_the_engine_has_no_handle) {
+  Database database(0);
+  auto& db = *database.db;
+  const std::vector<::rocksdb::ColumnFamilyHandle*> served{db.DefaultColumnFamily()};
+  const ColumnFamilyCompactor compactor(&db, served, Database::config());
+  BackgroundWorker worker(Database::config(), {}, compactor.stripe_count(), compactor.job());
+  for (int i = 0; i < 6; ++i) {
+    expect_ok(db.Put({}, "key", std::to_string(i)));
+    expect_ok(db.Flush({}));
+  }
+  EXPECT_EQ(worker.start(), StartResult::started);
+  int asked = 0;
+  DatabaseCloser closer({.db = db,
+                         .handles = database.handles,
+                         .compactor = compactor,
+                         .worker = worker,
+                         .listener = *database.listener,
+                         .await_writers = [&](Limit) { return ++asked != 0; }});
+  const auto report = closer.close(ShutdownMode::drain);
+  ASSERT_TRUE(report.closed);
+  EXPECT_EQ(asked, 1);
+  EXPECT_TRUE(report.writers_ended);
+  EXPECT_TRUE(report.shutdown.complete);
+  EXPECT_TRUE(report.undone.empty());
+  database.reopen();
+  ::rocksdb::ColumnFamilyMetaData metadata;
+  database.db->GetColumnFamilyMetaData(&metadata);
+  EXPECT_LT(metadata.file_count, 6U);
+}
+
+// Threads are joined once.
+TEST(DatabaseCloser, does_not_wait_again_for_writers_that_have_ended) {
+  Gate merging;
+  Gate go_on;
+  Scene scene(1, {}, {std::make_shared<MergeHook>([&](const auto&) {
+                merging.open();
+                go_on.pass();
+              })});
+  scene.fill_l0(0, 5);
+  scene.worker.queue_compaction(0);
+  EXPECT_EQ(scene.worker.start(), StartResult::started);
+  merging.pass();
+  int asked = 0;
+  DatabaseCloser closer(scene.closing([&](Limit) { return ++asked != 0; }));
+  EXPECT_FALSE(closer.close(ShutdownMode::drain, at_once).closed);
+  go_on.open();
+  EXPECT_TRUE(closer.close(ShutdownMode::cancel).closed);
+  EXPECT_EQ(asked, 1);
+}
+
 // -- Compactions ----------------------------------------------------------------------------------
 
 // The first family is being merged, five wait. RocksDB is told while the first one merges.

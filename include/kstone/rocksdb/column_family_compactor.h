@@ -78,14 +78,16 @@ KSTONE_EXPORT std::string_view to_string(AddResult result) noexcept;
 //     has ended, and the compactor outlives the worker's threads.
 //   - The column families were opened with options that `use_worker_compactions` has set.
 //   - Nobody else compacts them. Who does it nevertheless (CompactRange, CompactFiles) harms no
-//     data; a compaction that finds its SSTs taken tries three other picks and then answers
-//     `retry`, or `failed` if they are gone; the next request or scan takes it up.
+//     data; a compaction that finds its SSTs taken picks anew three times and then answers
+//     `retry`, or `failed` if they are gone; the next request or scan takes it up. Until they are
+//     let go, no other level of the family is tried.
 //   - The worker has the scan. A failed compaction is tried again by the next request or the scan;
 //     a database whose writers are stopped makes no flush, and so no request, by itself.
 //   - Level targets and SST sizes are not changed by SetOptions while the family is served: they
 //     were read when it was given to the compactor.
 //   - One worker uses the job, and it is that worker which `add_family` and `remove_family` are
-//     given.
+//     given. It has `stripe_count()` stripes, and those of the first handles are not removed: so no
+//     `Options::all_removed` where there are any.
 // *Guarantees*
 //   - A compaction is one step: one call of CompactFiles, bounded as `pick_step` says. It answers
 //     `more_work` while a level is due, so other stripes get their turn. RocksDB cannot cancel a
@@ -201,6 +203,7 @@ class KSTONE_EXPORT ColumnFamilyCompactor {
  private:
   struct Stripe {
     ::rocksdb::ColumnFamilyHandle* handle;
+    std::string family;  // known also when the handle is gone
     LevelLimits limits;
     std::uint64_t file_bytes;  // of an output SST in L1
     double file_multiplier;    // and how much larger it may be in each level below

@@ -26,14 +26,16 @@ namespace kstone::rocksdb {
 struct ClosingDatabase {
   // It stays the engine's, which deletes it once it is closed.
   ::rocksdb::DB& db;
-  // All that are open when `close` is called, in any order: also those that were added later, or
-  // removed and not destroyed. Each leaves the vector as it is destroyed.
+  // All of the engine's that are open when `close` is called, in any order: also those that were
+  // added later, or removed and not destroyed. Each leaves the vector as it is destroyed. Empty
+  // where the engine only has the default family, by RocksDB's own handle.
   std::vector<::rocksdb::ColumnFamilyHandle*>& handles;
   const ColumnFamilyCompactor& compactor;
   BackgroundWorker& worker;
   DatabaseListener& listener;
 
   // Returns true once no thread is inside a call that writes, false if the limit passes before.
+  // Not called again after true.
   // None: there is no such thread any more. It may just join the writers, since those that are
   // stalled are freed meanwhile; then it keeps no limit, and nor does `close`.
   std::function<bool(Limit)> await_writers = nullptr;
@@ -99,7 +101,8 @@ struct CloseReport {
 // *Lifetime*
 //   The closer may be destroyed at any time. If it has not closed, the engine still has the duty to
 //   end the worker, to destroy the handles, and to close the database, in this order; another
-//   closer of the same objects may do so.
+//   closer of the same objects may do so. (Where only the default family is served and RocksDB
+//   refused to close, with `cancel`.)
 //
 //     engine.refuse_writes();
 //     kstone::rocksdb::DatabaseCloser closer(
@@ -145,6 +148,7 @@ class KSTONE_EXPORT DatabaseCloser {
  private:
   class Deadline;
 
+  bool handles_are_destroyed() const;
   bool stop(ShutdownMode mode, const Deadline& deadline);
   bool await_writers(const Deadline& deadline);
   void queue_what_is_due();
