@@ -310,6 +310,7 @@ struct RelacySync {
   // Scenes do not fork; the tests of faults do.
   struct process {
     void bind() {}
+    void unbind() {}
     bool is_current() const { return true; }
   };
 

@@ -181,6 +181,7 @@ ShutdownReport report_of(const State<Number, bool>& state, bool complete) {
     };
     add_if(stripe.discarded, result.discarded);
     add_if(stripe.unfinished, result.unfinished);
+    add_if(stripe.queued || stripe.rerun_owed, result.waiting);
     add_if(stripe.running, result.still_running);
   }
   return result;

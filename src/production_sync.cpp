@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 #include <system_error>
 
 #if defined(__linux__)
@@ -116,9 +117,14 @@ ProductionSync::signals_blocked::~signals_blocked() {}
 
 // A system call for each request would cost twenty times what the request does, so the child is
 // marked when it is made.
-ProductionSync::process::process() noexcept {
-  [[maybe_unused]] static const int registered =
-      pthread_atfork(nullptr, nullptr, [] { generation_.fetch_add(1, std::memory_order_relaxed); });
+ProductionSync::process::process() {
+  [[maybe_unused]] static const bool registered = [] {
+    if (pthread_atfork(nullptr, nullptr,
+                       [] { generation_.fetch_add(1, std::memory_order_relaxed); }) != 0) {
+      throw std::bad_alloc();  // the only error there is; the next worker tries again
+    }
+    return true;
+  }();
 }
 
 #endif

@@ -140,12 +140,14 @@ TEST(Shutdown, drain_runs_every_accepted_stripe_once_more) {
   const auto under_way = held.worker.shutdown(ShutdownMode::drain, nanoseconds(0));
   EXPECT_FALSE(under_way.complete);
   EXPECT_EQ(ids(under_way.still_running), std::vector<std::uint32_t>{0});
+  EXPECT_EQ(ids(under_way.waiting), (std::vector<std::uint32_t>{0, 1, 2}));
   EXPECT_EQ(held.worker.queue_compaction(3), Submission::rejected_shutting_down);
   held.end.open();
   const auto report = held.worker.shutdown(ShutdownMode::drain);
   EXPECT_TRUE(report.complete);
   EXPECT_TRUE(report.discarded.empty());
   EXPECT_TRUE(report.unfinished.empty());
+  EXPECT_TRUE(report.waiting.empty());
   EXPECT_TRUE(report.still_running.empty());
   EXPECT_EQ(held.started.events(), (std::vector<std::uint32_t>{0, 1, 2, 0}));
   EXPECT_EQ(held.worker.snapshot().episodes_done, 4U);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <new>
 #include <string>
@@ -10,31 +11,36 @@
 #include <utility>
 #include <vector>
 
+#include "kstone/background_worker_impl.h"
 #include "test_support.h"
 
 namespace {
 
 thread_local bool allocations_fail = false;
+thread_local int still_succeed = 0;  // so many before they do
 
 }  // namespace
 
 // Those with an alignment are the library's own, and stay.
 void* operator new(std::size_t size) {
-  if (!allocations_fail) {
+  if (!allocations_fail || still_succeed-- > 0) {
     if (void* const memory = std::malloc(size == 0 ? 1 : size)) {
       return memory;
     }
   }
   throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace kstone::test {
 namespace {
 
 struct FailingAllocations {
-  FailingAllocations() { allocations_fail = true; }
+  explicit FailingAllocations(int after = 0) {
+    allocations_fail = true;
+    still_succeed = after;
+  }
   ~FailingAllocations() { allocations_fail = false; }
 };
 
@@ -63,6 +69,46 @@ TEST(FailingAllocations, do_not_reach_requests_and_the_destructor) {
     worker.reset();
   }
   EXPECT_EQ(lines, 1) << "of the end";
+}
+
+// Calls something, once, when a thread has given up the mutex.
+struct CallsWhenUnlocked : ProductionSync {
+  class KSTONE_CAPABILITY("mutex") mutex : public ProductionSync::mutex {
+   public:
+    void unlock() KSTONE_RELEASE() {
+      ProductionSync::mutex::unlock();
+      if (const auto call = std::exchange(when_unlocked, nullptr)) {
+        call();
+      }
+    }
+  };
+  static inline std::function<void()> when_unlocked;
+};
+
+// A pause that fails has held nothing, and ends nothing of what another has begun meanwhile.
+TEST(FailingAllocations, of_a_pause_leave_those_of_others_alone) {
+  using Worker = basic_background_worker<CallsWhenUnlocked>;
+  Worker worker(CompactionConfig(), {}, 4,
+                [](Worker::Context&) { return CompactionOutcome::done(); });
+  basic_pause_guard<CallsWhenUnlocked> other;
+  CallsWhenUnlocked::when_unlocked = [&] {
+    allocations_fail = false;
+    other = worker.pause(1);
+  };
+  bool thrown = false;
+  {
+    const FailingAllocations all_but_one(1);
+    try {
+      static_cast<void>(worker.pause(1));
+    } catch (const std::bad_alloc&) {
+      thrown = true;
+    }
+  }
+  EXPECT_TRUE(thrown);
+  EXPECT_TRUE(other.holds());
+  worker.queue_compaction(1);
+  EXPECT_EQ(worker.start(), StartResult::started);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::paused);
 }
 
 TEST(FailingAllocations, leave_another_text_of_an_error_that_is_cut) {

@@ -303,6 +303,32 @@ TEST(Fork, leaves_a_worker_that_was_never_started_to_both) {
   EXPECT_TRUE(runs());
 }
 
+// Nor does one without threads, since its configuration is disabled, or it was shut down.
+TEST(Fork, leaves_a_worker_without_threads_to_both) {
+  BackgroundWorker disabled(CompactionConfig::disabled(), CompactionStatsAtomic(), 4, do_nothing);
+  EXPECT_EQ(disabled.start(), StartResult::started);
+  std::optional<BackgroundWorker> ended(std::in_place, CompactionConfig(), CompactionStatsAtomic(),
+                                        4U, do_nothing);
+  EXPECT_EQ(ended->start(), StartResult::started);
+  EXPECT_TRUE(ended->shutdown().complete);
+  const auto answers = [&] {
+    const bool all = disabled.queue_compaction(1) == Submission::rejected_disabled &&
+                     ended->queue_compaction(1) == Submission::rejected_shutting_down &&
+                     ended->shutdown().complete && ended->start() == StartResult::shut_down;
+    ended.reset();
+    return all;
+  };
+  const auto child = fork();
+  if (child == 0) {
+    alarm(20);
+    _exit(answers() ? 7 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+  EXPECT_TRUE(answers());
+}
+
 // A worker that the child makes is its own.
 TEST(Fork, leaves_the_child_free_to_make_a_worker) {
   BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing);

@@ -324,8 +324,8 @@ TEST(Slices, what_is_pushed_later_stays_behind_what_has_not_come_out) {
   EXPECT_EQ(order, (std::vector<std::uint32_t>{3, 0, 1, 2}));
 }
 
-// Of the thread that waits: how often it gives way, which is at each goal but the first that it sees
-// in a row, and how often it sleeps.
+// Of the thread that waits: how often it gives way, which is at each goal but the first that it
+// sees in a row, and how often it sleeps.
 struct CountsLooks : ProductionSync {
   static constexpr std::uint32_t stripes_in_a_hold = 1;
   static inline thread_local bool waits = false;
@@ -476,6 +476,29 @@ TEST(Slices, a_report_that_the_end_overtakes_looks_at_every_stripe) {
   EXPECT_EQ(worker.shutdown().unfinished, std::vector{CompactionRequest{2}});
 }
 
+// Code of the user, which may take as long as it likes, is called once all is closed.
+TEST(Slices, every_request_is_rejected_when_a_stop_callback_runs) {
+  std::vector<Submission> answers;
+  Gate runs;
+  Worker* self = nullptr;
+  Worker worker(CompactionConfig().with_max_concurrent(1), {}, 10, [&](Worker::Context& context) {
+    const auto stop = context.on_stop([&] {
+      for (std::uint32_t stripe = 0; stripe < 10; ++stripe) {
+        answers.push_back(self->queue_compaction(stripe));
+      }
+    });
+    runs.open();
+    context.wait_for_stop({});
+    return CompactionOutcome::stopped();
+  });
+  self = &worker;
+  EXPECT_EQ(worker.queue_compaction(0), Submission::queued);
+  EXPECT_EQ(worker.start(), StartResult::started);
+  runs.pass();
+  EXPECT_TRUE(worker.shutdown(ShutdownMode::cancel).complete);
+  EXPECT_EQ(answers, std::vector(10, Submission::rejected_shutting_down));
+}
+
 // While one job runs: what it leaves is cut into slices, and every mode does what it says.
 class Modes : public testing::TestWithParam<ShutdownMode> {};
 
@@ -501,6 +524,7 @@ TEST_P(Modes, of_a_shutdown_in_slices_are_as_of_one_at_once) {
   const auto first = worker.shutdown(mode, std::chrono::seconds(0));
   EXPECT_FALSE(first.complete);
   EXPECT_EQ(first.still_running, std::vector{CompactionRequest{8}});
+  EXPECT_EQ(first.waiting.size(), mode == ShutdownMode::drain ? 9U : 0U);  // all but what is paused
   for (std::uint32_t stripe = 0; stripe < 10; ++stripe) {
     EXPECT_EQ(worker.queue_compaction(stripe), Submission::rejected_shutting_down);
   }

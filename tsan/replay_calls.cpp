@@ -45,6 +45,7 @@ void check_report(const ShutdownReport& expected, const ShutdownReport& given) {
           "the report's discarded stripes are not the protocol's");
   require(expected.unfinished == given.unfinished,
           "the report's unfinished stripes are not the protocol's");
+  require(expected.waiting == given.waiting, "the report's waiting stripes are not the protocol's");
   require(expected.still_running == given.still_running,
           "the report's running stripes are not the protocol's");
   require(expected.first_error == given.first_error,

@@ -3,7 +3,8 @@
 //
 // Thread safety: every public method may be called from any thread at any time, also from jobs; the
 // destructor may not overlap any other call but those that wait (`wait_idle`, `cancel` with a
-// limit, `remove`, `pause`, `pause_all`, `shutdown`) and were entered before it.
+// limit, `remove`, `shutdown`) and were entered before it: a snapshot's `waiting_callers` has
+// counted them. Nor may it overlap `pause`, whose guard would use the worker afterwards.
 
 #ifndef KSTONE_BACKGROUND_WORKER_H_
 #define KSTONE_BACKGROUND_WORKER_H_
@@ -35,13 +36,14 @@ class Shell;
 //   - Nobody calls a method once the destructor has begun, and none but waits is under way. Flush
 //     callbacks and writers have been stopped by then.
 //   - Nobody calls what waits for jobs (`wait_idle`, `cancel` with a limit, `remove`, `pause`,
-//     `pause_all`, `shutdown`, the destructor) while holding a lock that a job needs; nor
-//     `wait_idle`, `remove`, `shutdown` or the destructor with one that the scan needs; nor what
-//     asks jobs to stop (`cancel`, `remove`, `shutdown`) with one that a stop callback needs.
-//   - A child of `fork` leaves a worker alone that was started before: its threads live in the
-//     parent. On Linux any call there that would use them, the destructor too, aborts with a
-//     sentence, and so does the return of a job that has forked. One that was never started works
-//     in the child, if no other thread was inside a call of it at the fork, which nobody checks.
+//     `pause_all`, `shutdown`, the destructor) while holding a lock that a job or the scan needs;
+//     nor what asks jobs to stop (`cancel`, `remove`, `shutdown`) with one that a stop callback
+//     needs.
+//   - A child of `fork` leaves a worker alone that had threads then: they live in the parent. On
+//     Linux any call there, the destructor too, aborts with a sentence, and so does the return of a
+//     job that has forked. One that has none (never started, started by a disabled configuration,
+//     or shut down completely) works in the child, if no other thread was inside a call of it at
+//     the fork, which nobody checks.
 // *Guarantees*
 //   - One at a time: never two compactions of one stripe at the same time; of different stripes, as
 //     many as configured.
@@ -54,9 +56,10 @@ class Shell;
 //     compaction wrote is visible to the next one of its stripe, and to whoever learns of its end
 //     through a call that waited for it.
 //   - Nobody waits for a timer: a request wakes a sleeping thread, and `wait_idle` and `pause` end
-//     when `shutdown` is called; what waits for one compaction waits for its end. A thread that the
-//     system suspends inside `queue_compaction` holds up the stripe that it asked for, until
-//     somebody waits for that or the scan has run (D36), or one of the worker's threads (D11).
+//     when a shutdown closes the worker, a drain after the first scan; what waits for one
+//     compaction waits for its end. A thread that the system suspends inside `queue_compaction`
+//     holds up the stripe that it asked for, until somebody waits for that or the scan has run
+//     (D36), or one of the worker's threads (D11).
 // *Lifetime*
 //   - The destructor does what `shutdown(ShutdownMode::finish_running)` without a limit does: it
 //     waits for running compactions, and discards queued ones, also those of a drain whose limit

@@ -111,6 +111,11 @@ inline basic_pause_guard<Sync> basic_background_worker<Sync>::pause(std::uint32_
 }
 
 template <class Sync>
+bool basic_pause_guard<Sync>::holds() const noexcept {
+  return entry_ != nullptr && shell_->holds(*entry_);
+}
+
+template <class Sync>
 void basic_pause_guard<Sync>::release() noexcept {
   if (entry_ != nullptr) {
     shell_->resume(*entry_);

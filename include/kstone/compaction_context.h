@@ -57,7 +57,8 @@ class basic_compaction_context {
   // throws is swallowed; it must not end its thread. The end of what is returned waits for a call
   // under way, unless it is that call which ends it. It must not outlive the job. Of several, the
   // last is called first. A job that sees the stop in another way may end it before the call; then
-  // it is not called at all.
+  // it is not called at all. Registered and ended on the thread that runs the job, not on its
+  // helpers, from which calls that wait would not be known as the job's.
   //
   //     const auto stop = context.on_stop([&] { engine.abort(id); });
   template <class Callback>

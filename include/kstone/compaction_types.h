@@ -271,7 +271,7 @@ struct ShutdownReport {
   // is not, and did nothing. The rest is empty.
   bool refused = false;
 
-  // All threads have ended. False only when the caller's limit passed first.
+  // All threads have ended, that of the scan too. False only when the caller's limit passed first.
   bool complete = false;
 
   // The strongest mode asked for so far, also after the end; all else is then as it was.
@@ -289,6 +289,11 @@ struct ShutdownReport {
   // some of them, too. All texts that a worker keeps share 1 MiB, and one that finds no room is cut
   // to 64 bytes, which it has beyond that. One for which there was no memory is missing.
   std::vector<StripeError> errors;
+
+  // Accepted stripes that wait still to be compacted (again): only of a drain whose limit has
+  // passed, and they are drained on. In ascending order, at the moment of this report, as is what
+  // follows.
+  std::vector<CompactionRequest> waiting;
 
   // Stripes being compacted at the moment of this report. (Of more than 1,024 stripes and before
   // the end, it is no single moment: each stripe is looked at once.)

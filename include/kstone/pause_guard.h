@@ -40,9 +40,9 @@ class [[nodiscard]] basic_pause_guard {
   // compaction may overlap.
   bool paused() const noexcept { return result_ == PauseResult::paused; }
 
-  // Whether it holds something: after `paused` and `still_running`, until it is released. (What is
-  // restored, or a worker that is shut down, is held no longer, whatever this says.)
-  bool holds() const noexcept { return entry_ != nullptr; }
+  // Whether it holds something at this moment: after `paused` and `still_running`, until it is
+  // released, its stripe is restored, or the worker is shut down. Takes the worker's mutex.
+  bool holds() const noexcept;
 
   // Ends this pause; later calls do nothing. If it was the last of what it holds, that is queued
   // again, one stripe at the tail of the queue, all where they were. Never waits for a job; takes

@@ -256,11 +256,13 @@ struct KSTONE_EXPORT ProductionSync {
   class process {
 #if defined(__linux__)
    public:
-    process() noexcept;
+    // Throws std::bad_alloc if the system has no memory to note whom to tell of forks.
+    process();
     // Relaxed, here and below: a child has what its parent had when it was made.
     void bind() noexcept {
       bound_to_.store(generation_.load(std::memory_order_relaxed), std::memory_order_relaxed);
     }
+    void unbind() noexcept { bound_to_.store(any, std::memory_order_relaxed); }
     bool is_current() const noexcept {
       const auto bound_to = bound_to_.load(std::memory_order_relaxed);
       return bound_to == any || bound_to == generation_.load(std::memory_order_relaxed);
@@ -269,13 +271,14 @@ struct KSTONE_EXPORT ProductionSync {
    private:
     static constexpr std::uint32_t any = 0;
     // Forks between the program's start and this process, plus one; changed in a child before it
-    // runs anything else.
+    // runs anything but handlers of forks that were registered before the first worker was made.
     static inline std::atomic<std::uint32_t> generation_{1};
 
     std::atomic<std::uint32_t> bound_to_{any};
 #else
    public:
     void bind() noexcept {}
+    void unbind() noexcept {}
     bool is_current() const noexcept { return true; }
 #endif
   };

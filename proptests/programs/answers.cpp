@@ -59,6 +59,7 @@ std::string answer_in_words(const Call& call, const CallRecord& record) {
                                   std::string(to_string(static_cast<ShutdownMode>(r.mode))) +
                                   set_in_words("discarded", r.discarded) +
                                   set_in_words("unfinished", r.unfinished) +
+                                  set_in_words("waiting", r.waiting) +
                                   set_in_words("running", r.still_running) +
                                   (r.first_error != 0 ? " error" : "");
     }
@@ -82,7 +83,8 @@ void collect(const Call& call, const CallRecord& record, const std::string& wher
                                    : "incomplete"));
     for (const auto& [name, set] :
          {std::pair("discarded", r.discarded), std::pair("unfinished", r.unfinished),
-          std::pair("still_running", r.still_running), std::pair("first_error", r.first_error)}) {
+          std::pair("waiting", r.waiting), std::pair("still_running", r.still_running),
+          std::pair("first_error", r.first_error)}) {
       if (set != 0) {
         seen.insert(std::string("shutdown: ") + name);
       }
@@ -164,6 +166,7 @@ constexpr const char* answers[] = {
     "job: shutdown: refused",
     "shutdown: discarded",
     "shutdown: unfinished",
+    "shutdown: waiting",
     "shutdown: still_running",
     "shutdown: first_error",
     "compaction: stop? yes",

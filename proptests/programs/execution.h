@@ -183,6 +183,7 @@ struct Execution : model::Scene<Size, Sync> {
                   static_cast<std::uint8_t>(report.mode),
                   set_of(report.discarded),
                   set_of(report.unfinished),
+                  set_of(report.waiting),
                   set_of(report.still_running),
                   error_number(report.first_error)};
   }

@@ -541,6 +541,7 @@ class Explanation {
                             static_cast<std::uint8_t>(expected.mode),
                             set_of(expected.discarded),
                             set_of(expected.unfinished),
+                            set_of(expected.waiting),
                             set_of(expected.still_running),
                             static_cast<std::uint8_t>(s.worker.first_error)};
   }

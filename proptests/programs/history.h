@@ -53,7 +53,7 @@ enum Number {
 // Of a shutdown.
 struct Report {
   std::uint8_t refused, complete, mode;
-  std::uint8_t discarded, unfinished, still_running;  // sets of stripes
+  std::uint8_t discarded, unfinished, waiting, still_running;  // sets of stripes
   std::uint8_t first_error;
 
   friend bool operator==(const Report&, const Report&) = default;

@@ -294,6 +294,7 @@ ShutdownReport SchedulingCore::report(Time now) const {
   result.discarded.reserve(stopped() ? discarded_ : stripes_.size());
   result.unfinished.reserve(stopped() ? unfinished_ : stripes_.size());
   result.errors.reserve(errors_.size());
+  result.waiting.reserve(std::size_t{lane_.size()} + running_);
   result.still_running.reserve(running_max_);
   result.duration = stopped_at_.value_or(now) - *closed_at_;
   result.first_error = errors_.first();
@@ -311,6 +312,9 @@ bool SchedulingCore::report_on(std::uint32_t id, ShutdownReport& report) const {
     if (error != nullptr && report.errors.size() < report.errors.capacity()) {
       report.errors.push_back(StripeError{id, *error});
     }
+  }
+  if (stripe.state == State::queued || stripe.rerun_owed) {
+    report.waiting.push_back(CompactionRequest{id});
   }
   if (stripe.state == State::running) {
     report.still_running.push_back(CompactionRequest{id});

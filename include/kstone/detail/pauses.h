@@ -24,7 +24,7 @@ class Pauses {
     Entry* previous = nullptr;
   };
 
-  // Throws std::bad_alloc.
+  // Throws std::bad_alloc, and nothing has happened.
   void enter(Entry& entry) {
     auto& first = entry.stripe_id ? of_one_[*entry.stripe_id] : of_all_;
     entry.next = first;

@@ -27,7 +27,7 @@ ShutdownReport Shell<Sync>::shutdown(ShutdownMode mode, Limit limit) {
   if (mode == ShutdownMode::drain && state_.read().started && !state_.read().core.closed()) {
     await_scan(deadline);  // what the first one finds was there before
   }
-  stop(mode, deadline);
+  stop(mode, deadline, false);
   ShutdownReport result;
   try {
     result = report();
@@ -52,11 +52,14 @@ ShutdownReport Shell<Sync>::report() {
 // All of a shutdown but its report, which may lack the memory to be built. Until `leave_shutdown`
 // the destructor waits.
 template <class Sync>
-void Shell<Sync>::stop(ShutdownMode mode, const Deadline& deadline) {
+void Shell<Sync>::stop(ShutdownMode mode, const Deadline& deadline, bool destroys) {
   Asker asker{Sync::thread::current_id()};
   ++state_.write().shutdown_callers;
   auto room = stripes_in_a_hold<Sync>;
   const auto tokens = close(mode, room);
+  // In the hold in which it closes: no pause that is waited for holds anything after that.
+  Sync::check(!destroys || !state_.read().pauses.any_is_owned(),
+              "~BackgroundWorker: a pause guard outlives the worker");
   settle_some(room);
   if (state_.read().core.mode() == ShutdownMode::cancel) {
     for (std::uint32_t i = 0; i < config_.max_concurrent_compactions; ++i) {
@@ -70,11 +73,11 @@ void Shell<Sync>::stop(ShutdownMode mode, const Deadline& deadline) {
     inbox_.wake(*tokens);
     mutex_.lock();
   }
-  call_stop_callbacks(asker);
   while (!state_.read().core.settled()) {
     mutex_.give_way();
     settle_some(stripes_in_a_hold<Sync>);
   }
+  call_stop_callbacks(asker);
   // Without a limit, joining is all the waiting there is, and spares this thread a wake-up.
   if (!deadline || await_threads(deadline)) {
     join_threads(deadline);
@@ -150,6 +153,7 @@ void Shell<Sync>::join_threads(const Deadline& deadline) {
       mutex_.give_way();
     }
     state_.write().core.stop(Sync::clock::now());
+    process_.unbind();
     // Other callers of shutdown, who wait under the mutex held here, do not wait for this one's
     // sink.
     thread_left_.notify_all();
@@ -180,7 +184,7 @@ template <class Sync>
 void Shell<Sync>::prepare_destruction() {
   check_destructible();
   mutex_.lock();
-  stop(ShutdownMode::finish_running, std::nullopt);
+  stop(ShutdownMode::finish_running, std::nullopt, true);
   leave_shutdown();
   mutex_.unlock();
   await_callers();
@@ -193,8 +197,6 @@ void Shell<Sync>::check_destructible() const {
   Sync::check(!on_own_thread(),
               "~BackgroundWorker: called from a job, scan or log sink of this worker; it would "
               "wait for itself");
-  Sync::check(!state_.read().pauses.any_is_owned(),
-              "~BackgroundWorker: a pause guard outlives the worker");
 }
 
 // Waits that were entered before the destructor still use the worker.

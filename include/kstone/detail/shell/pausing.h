@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "kstone/detail/shell/shell.h"
 
@@ -22,14 +23,13 @@ auto Shell<Sync>::pause(std::optional<std::uint32_t> stripe_id, Limit limit) -> 
     return guard;
   }
   const auto deadline = deadline_after<Sync>(limit);
-  guard.entry_ = std::make_unique<Pauses::Entry>(Pauses::Entry{.stripe_id = stripe_id});
-  guard.shell_ = this;
+  auto entry = std::make_unique<Pauses::Entry>(Pauses::Entry{.stripe_id = stripe_id});
   ScopedLock lock(mutex_);
-  guard.result_ = pause(*guard.entry_, deadline);
+  guard.result_ = pause(*entry, deadline);
   if (guard.result_ == PauseResult::paused || guard.result_ == PauseResult::still_running) {
-    state_.write().pauses.own(*guard.entry_);
-  } else {
-    guard.entry_.reset();
+    state_.write().pauses.own(*entry);
+    guard.entry_ = std::move(entry);
+    guard.shell_ = this;
   }
   return guard;
 }
@@ -83,6 +83,13 @@ void Shell<Sync>::resume(const Pauses::Entry& entry) {
   if (tokens != 0) {
     inbox_.wake(tokens);
   }
+}
+
+template <class Sync>
+bool Shell<Sync>::holds(const Pauses::Entry& entry) const {
+  check_process("PauseGuard::holds: called in a child of fork(), where the worker has no threads");
+  ScopedLock lock(mutex_);
+  return !entry.forgotten && !state_.read().core.closed();
 }
 
 }  // namespace kstone::detail

@@ -91,6 +91,7 @@ class Shell {
   bool is_removed(std::uint32_t stripe_id) const;
   Guard pause(std::optional<std::uint32_t> stripe_id, Limit limit);  // none: all
   void resume(const Pauses::Entry& entry);
+  bool holds(const Pauses::Entry& entry) const;
   ShutdownReport shutdown(ShutdownMode mode, Limit limit);
   WorkerSnapshot snapshot();
   void prepare_destruction();
@@ -204,7 +205,7 @@ class Shell {
 
   // The end: closing.h.
   ShutdownReport report() KSTONE_REQUIRES(mutex_);
-  void stop(ShutdownMode mode, const Deadline& deadline) KSTONE_REQUIRES(mutex_);
+  void stop(ShutdownMode mode, const Deadline& deadline, bool destroys) KSTONE_REQUIRES(mutex_);
   void leave_shutdown() KSTONE_REQUIRES(mutex_);
   std::optional<std::uint32_t> close(ShutdownMode mode, std::uint32_t& room)
       KSTONE_REQUIRES(mutex_);
@@ -242,7 +243,7 @@ class Shell {
   const std::uint32_t stripe_count_;
   const Calls calls_;
 
-  // Bound by `start`, once there are threads.
+  // Bound by `start` if there are threads, until they have ended.
   typename Sync::process process_{};
 
   // Touched by requesters.

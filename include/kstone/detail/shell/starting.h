@@ -31,7 +31,7 @@ StartResult Shell<Sync>::start() {
       }
       state.started = state.crew.alive_workers() != 0 || !config_.enabled;
       result = state.started ? StartResult::started : StartResult::no_threads;
-      if (state.started) {
+      if (state.crew.alive_workers() != 0) {
         process_.bind();  // before any thread can run a job, which might fork
       }
       scan_missing = state.crew.alive_workers() != 0 && calls_.scan && !state.crew.scan_alive();
