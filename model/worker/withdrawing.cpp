@@ -568,6 +568,12 @@ const Registered suites[] = {
         .property = "P15 P20",
         .sometimes = {"stopped", "done in spite of it", "withdrawn"},
     }),
+    proved<CancelStopsNoOther<OneStripeInAHold>>({
+        .name = "cancel_stops_no_other_2_1_in_slices",
+        .property = "P15 P20",
+        .sometimes = {"stopped", "done in spite of it", "withdrawn"},
+        .large = Large::with_surprises,
+    }),
     proved<CancelEachCompaction<1>>({
         .name = "cancel_each_compaction_2_2",
         .property = "P3 P15 P20",
