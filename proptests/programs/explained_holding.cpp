@@ -36,8 +36,7 @@ class Step {
       case Operation::pause_stripe:
         return pause();
       default:
-        resume();
-        return answers(0);
+        return resume() && answers(0);
     }
   }
 
@@ -65,6 +64,22 @@ class Step {
     return true;
   }
 
+  // Who looks at the list without knowing of anything in it may find it empty.
+  bool may_miss_list() const {
+    const auto inbox = s_.inbox();
+    return std::none_of(inbox.begin(), inbox.end(),
+                        [&](auto each) { return known(s_.pushed[each]); });
+  }
+  // Whoever pauses one stripe, or resumes it, takes the list first. False: it cannot go this way.
+  bool takes_list() {
+    choices_ = s_.inbox().empty() ? 1 : 2;
+    if (choice_ == 0) {
+      s_.take_inbox();
+      return true;
+    }
+    return may_miss_list();
+  }
+
   // -- cancel and remove --------------------------------------------------------------------------
 
   // Whoever finds the stripe claimed takes the list first. It may miss what others have listed, and
@@ -74,15 +89,13 @@ class Step {
     const bool late = stripe().idle() && stripe().asked();
     choices_ = late ? ways : 1;
     const auto& claims = s_.claims[call_.stripe];
-    const auto inbox = s_.inbox();
     const bool misses_claim = late && std::none_of(claims.begin(), claims.end(),
                                                    [&](const Claim& each) { return known(each); });
-    const bool misses_list =
-        std::none_of(inbox.begin(), inbox.end(), [&](auto each) { return known(s_.pushed[each]); });
     if (choice_ == passes) {
       return misses_claim && !removes ? std::optional(CancelReport()) : std::nullopt;
     }
-    if (choice_ == leaves_list && (inbox.empty() || !(misses_list || (removes && misses_claim)))) {
+    if (choice_ == leaves_list &&
+        (s_.inbox().empty() || !(may_miss_list() || (removes && misses_claim)))) {
       return std::nullopt;
     }
     if (late && choice_ == takes_list) {
@@ -221,6 +234,9 @@ class Step {
       return expected == (unknown() ? PauseResult::unknown_stripe : PauseResult::refused);
     }
     if (at_.step == 0 && !s_.worker.closed) {
+      if (!of_all() && !takes_list()) {
+        return false;
+      }
       ++guards();
       if (of_all() && s_.worker.may_pause_all()) {
         s_.worker.pause_all();
@@ -248,16 +264,25 @@ class Step {
            knows_compactions(of_all() ? std::nullopt : std::optional(call_.stripe));
   }
 
-  void resume() {
+  bool resume() {
     if (unknown() || guards() == 0) {
-      return;
+      return true;
     }
     guards() = 0;
     const bool held = std::any_of(std::begin(s_.guards), std::end(s_.guards),
                                   [&](const auto& each) { return each[guard_of(call_)] != 0; });
-    if (!held && !s_.worker.closed) {
-      of_all() ? s_.resume_all() : s_.resume(stripe());
+    if (held || s_.worker.closed) {
+      return true;
     }
+    if (of_all()) {
+      s_.resume_all();
+      return true;
+    }
+    if (!takes_list()) {
+      return false;
+    }
+    s_.resume(stripe());
+    return true;
   }
 
   State& s_;

@@ -41,7 +41,7 @@ def add_arguments(parts):
     parser.add_argument("--quick", action="store_true", help="small sizes, and no mutants")
     parser.add_argument("--only", action="append", default=[], choices=PARTS,
                         help="leave the other parts out; they show as not run")
-    parser.add_argument("--programs", type=int, default=3000, help="generated programs (3,000)")
+    parser.add_argument("--programs", type=int, default=3500, help="generated programs (3,500)")
     parser.add_argument("--budget", type=int, default=30000,
                         help="executions of one of them (30,000)")
     parser.add_argument("--sequences", type=int, default=100000,
@@ -95,7 +95,7 @@ def main(arguments):
         tool("kstone_core_enumeration", *([] if arguments.quick else ["--full"]), "--json", path)
         tool("kstone_core_properties", "--sequences", arguments.sequences, "--length",
              60 if arguments.quick else 400, "--json", path,
-             env={"RC_PARAMS": f"seed={arguments.seed}"})
+             env={"RC_PARAMS": f"seed={arguments.seed} max_success=2000 max_size=100"})
         data = read_json(path)
         missing = [key for key in ("core_states", "sequences") if not data.get(key)]
         if missing:
