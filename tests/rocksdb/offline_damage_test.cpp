@@ -3,8 +3,11 @@
 #include <rocksdb/comparator.h>
 #include <rocksdb/convenience.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -106,6 +109,19 @@ TEST_F(OfflineDamage, blob_file_that_cannot_be_read_is_refused) {
     EXPECT_NE(result.err.find("a blob file cannot be read"), std::string::npos)
         << name << result.err;
   }
+}
+
+// What such a list allows, the mode of a new file would not.
+TEST_F(OfflineDamage, access_control_list_is_refused) {
+  make_kind("plain");
+  // Version 2: the user, one other user, the group, the mask, others.
+  const unsigned char list[] = {2, 0, 0,   0,   1,   0,   6,  0, 255, 255, 255, 255, 2,   0,  6,
+                                0, 1, 0,   0,   0,   4,   0,  0, 0,   255, 255, 255, 255, 16, 0,
+                                6, 0, 255, 255, 255, 255, 32, 0, 0,   0,   255, 255, 255, 255};
+  if (setxattr((db() + "/CURRENT").c_str(), "system.posix_acl_access", list, sizeof list, 0) != 0) {
+    GTEST_SKIP() << "no access control lists here: " << std::strerror(errno);
+  }
+  expect_refusal({"db", db()}, "CURRENT has an access control list");
 }
 
 // Opening one would never end.

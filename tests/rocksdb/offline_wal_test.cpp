@@ -80,6 +80,67 @@ TEST_F(OfflineWal, old_copy_in_the_place_of_a_newer_file_is_refused) {
   expect_refusal({"db", db()}, "its WAL goes back in " + logs[2].filename().string());
 }
 
+// Such a log counts batches, and a plain replay of it counts keys: an older value could hide a
+// newer one, for good.
+TEST_F(OfflineWal, of_another_write_policy_is_refused) {
+  auto owned = kind("plain");
+  const auto make_owner = owned.owner;
+  owned.owner = [make_owner](const fs::path& folder) {
+    auto owner = make_owner(folder);
+    owner.database.two_write_queues = true;
+    owner.database.avoid_flush_during_shutdown = true;
+    owner.open = [](const Owner& self, const std::string& path, const auto& families,
+                    Handles* handles, ::rocksdb::DB** db) {
+      ::rocksdb::TransactionDBOptions options;
+      options.write_policy = ::rocksdb::WRITE_PREPARED;
+      ::rocksdb::TransactionDB* opened = nullptr;
+      auto status =
+          ::rocksdb::TransactionDB::Open(self.database, options, path, families, handles, &opened);
+      *db = opened;
+      return status;
+    };
+    return owner;
+  };
+  owned.fill = [](OwnedDatabase& database) {
+    database.fill();
+    database.flush();
+    ::rocksdb::WriteBatch first;
+    for (const auto* key : {"a", "b", "c", "the same"}) {
+      expect_ok(first.Put(key, "older"));
+    }
+    expect_ok(database.db().Write({}, &first));
+    ::rocksdb::WriteBatch second;
+    expect_ok(second.Put("the same", "newer"));
+    expect_ok(database.db().Write({}, &second));
+  };
+  make(owned, work());
+  expect_refusal({"db", db()}, "WRITE_PREPARED");
+}
+
+// Its file is kept for it alone; without its owner's options RocksDB would pass it over.
+TEST_F(OfflineWal, transaction_that_is_prepared_is_found_without_its_owners_options) {
+  make(kind("transactions_prepared"), work());
+  fs::path options;
+  for (const auto& entry : fs::directory_iterator(db())) {
+    if (entry.path().filename().string().starts_with("OPTIONS-")) {
+      options = std::max(options, entry.path());
+    }
+  }
+  std::ifstream in(options);
+  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  const auto at = text.find("allow_2pc=true");
+  ASSERT_NE(at, std::string::npos);
+  const auto plain = folder_.path() / "plain-options";
+  write(plain, text.replace(at, 14, "allow_2pc=false"));
+  for (const auto& own : std::vector<fs::path>(fs::directory_iterator(db()), {})) {
+    if (own.filename().string().starts_with("OPTIONS-")) {
+      fs::remove(own);
+    }
+  }
+  expect_refusal({"db", db(), "--options-file", plain.string()},
+                 "transactions that are prepared and not ended");
+}
+
 TEST_F(OfflineWal, records_that_an_sst_holds_already_are_refused) {
   const auto old = folder_.path() / "old.log";
   auto owned = kind("plain");

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -396,13 +397,22 @@ IOStatus Enclosure::NewDirectory(const std::string& path, const Options& options
   return status.ok() ? FileSystemWrapper::NewDirectory(path, options, result, debug) : status;
 }
 
+fs::path Enclosure::manifest_in_use() const {
+  std::ifstream current(folder_ + "/CURRENT", std::ios::binary);
+  std::string name;
+  std::getline(current, name);
+  return name;
+}
+
 IOStatus Enclosure::DeleteFile(const std::string& path, const Options& options, Debug* debug) {
   std::string where;
   if (auto status = place("delete", path, where); !status.ok()) {
     return status;
   }
-  if (!is_replaceable(where)) {
-    return IOStatus::OK();  // it stays: RocksDB would only log that it could not be deleted
+  // It stays: RocksDB would only log that it could not be deleted. Where a disk is full,
+  // RocksDB 7.8 may want to delete the manifest that is in use.
+  if (!is_replaceable(where) || fs::path(where).filename() == manifest_in_use()) {
+    return IOStatus::OK();
   }
   auto status = FileSystemWrapper::DeleteFile(path, options, debug);
   if (!status.ok() && exists(where)) {

@@ -97,6 +97,14 @@ void Judge::judge_family(const FamilyEvidence& evidence, FamilyPlan& family) con
          "a flush by its owner's program, if SSTs were ingested and compacted", ""});
   }
   judge_merges(evidence, family);
+  if (plan_.options.allow_ingest_behind && !family.level_bytes.empty() &&
+      family.level_bytes.back() != 0 &&
+      family.options.compaction_style != ::rocksdb::kCompactionStyleUniversal) {
+    family.objections.push_back(
+        {"allow_ingest_behind keeps the last level for files that are ingested behind, and this "
+         "program would move the rest there",
+         "", ""});
+  }
   if (family.options.compaction_style == ::rocksdb::kCompactionStyleNone &&
       family.options.num_levels < 2) {
     family.objections.push_back(
@@ -174,9 +182,12 @@ void Judge::judge_log(const WalFamily& wal, FamilyPlan& family) {
       family.note = family.chosen ? "only in the WAL, where it stays" : family.note;
       family.chosen = false;
     } else if (!told) {
-      object("the WAL holds all records of column family " + in_quotes(family.name) +
-                 ", so where its SSTs belong is not known",
-             "--db-path PATH, the folder itself if the owner has no db_paths");
+      object(
+          "the WAL holds all records of column family " + in_quotes(family.name) +
+              ", so where its SSTs belong is not known",
+          "--cf-path " + escaped(family.name) +
+              "=PATH if the owner has cf_paths for it, else --db-path PATH, the folder itself if "
+              "the owner has no db_paths");
     }
   }
   if (wal.records > 0 && !family.objections.empty() && !plan_.keeps_log) {

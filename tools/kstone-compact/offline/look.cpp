@@ -3,6 +3,7 @@
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
 #include <rocksdb/utilities/options_util.h>
+#include <sys/xattr.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -439,6 +440,7 @@ void Looker::gather() {
   if (!plan_.objections.empty() || !read_wal(places)) {
     return;
   }
+  look_at_access_lists();
   for (std::size_t at = 0; at < plan_.families.size(); ++at) {
     auto& evidence = evidence_.families[at];
     evidence.wal = wal_->of(plan_.families[at].name);
@@ -453,6 +455,22 @@ void Looker::gather() {
   }
   if (const auto why = not_lockable(plan_.path); !why.empty()) {
     object(why);
+  }
+}
+
+// New files have the modes of those that they replace, and not their lists; and what a list allows,
+// the mode of its file does not say.
+void Looker::look_at_access_lists() {
+  const auto has_list = [](const std::string& path) {
+    return getxattr(path.c_str(), "system.posix_acl_access", nullptr, 0) > 0 ||
+           getxattr(path.c_str(), "system.posix_acl_default", nullptr, 0) > 0;
+  };
+  std::vector<std::string> all(plan_.places);
+  all.insert(all.end(), plan_.files.begin(), plan_.files.end());
+  const auto found = std::find_if(all.begin(), all.end(), has_list);
+  if (found != all.end()) {
+    object(escaped(*found) + " has an access control list, which new files would not have",
+           "compacting a copy without such lists (setfacl -R -b), and setting them again");
   }
 }
 

@@ -55,6 +55,11 @@ bool Looker::read_wal(const Places& places) {
     plan_.notes.push_back(
         "the WAL ends in the middle of a record, as a crash leaves it; that record is no more");
   }
+  if (status.ToString().find("unknown record type") != std::string::npos) {
+    object("its WAL has records of a newer release of RocksDB: " + status.ToString(),
+           "opening and closing it with its owner's program, with a flush");
+    return false;
+  }
   if (!status.ok()) {
     const auto strict = status.ToString();
     wal_ = std::make_unique<WalContents>();
@@ -125,15 +130,22 @@ void Looker::note_holes() {
     holes.insert(holes.begin(), {0, wal_->first_log(), wal_->first_sequence() - expected});
   }
   const auto name = [](std::uint64_t number) { return log_path("", number).substr(1); };
-  if (!numbers_tell()) {
+  if (wal_->has_transactions()) {
+    plan_.notes.push_back(
+        "its WAL has transactions, so whether a file of it is missing cannot be told");
     return;
   }
   if (const auto log = wal_->goes_back(); log != 0) {
     object(
         "its WAL goes back in " + escaped(name(log)) +
-            ": that file has records which are no newer than those of the file before it, so one "
-            "of the two is an old copy, or another database's",
-        "restoring the file that belongs there");
+            ": it has records which are no newer than those before them, so one file is an old "
+            "copy or another database's, or a TransactionDB wrote it that writes before it commits "
+            "(WRITE_PREPARED, WRITE_UNPREPARED), which this program would replay in a wrong order",
+        "restoring the file that belongs there, or opening and closing the database with its "
+        "owner's program, with a flush");
+  }
+  if (!numbers_tell()) {
+    return;
   }
   for (const auto& hole : holes) {
     plan_.notes.push_back(

@@ -50,6 +50,8 @@ class Looker {
     plan_.objections.push_back({what, accept, ""});
   }
 
+  void look_at_access_lists();
+
   // look_at_wal.cpp
   bool read_wal(const Places& places);
   ::rocksdb::Status read_only(::rocksdb::WALRecoveryMode mode, WalContents& wal,

@@ -358,7 +358,7 @@ void Offline::read_before() {
   } else {
     begin_reading("reading every SST before");
     for (const auto& [family, error] : damaged_families(look_.plan, tell_read_)) {
-      errors[family] = error.empty() ? "" : "an SST or a blob file cannot be read: " + error;
+      errors[family] = error;
     }
   }
   end_reading();
@@ -432,8 +432,15 @@ int Offline::run() {
     for (const auto& note : look_.plan.notes) {
       say(note);
     }
-    begin_work();
-    compact_in_rounds();
+    try {
+      begin_work();
+      compact_in_rounds();
+    } catch (const BadInput& error) {
+      report_.notes.push_back(error.what());
+      report_.seconds = seconds_since(started_);
+      options_.json ? report_.print_json() : report_.print_table();
+      throw;
+    }
     if (options_.verify == VerifyMode::full && !interrupted()) {
       compare_records();
     }

@@ -121,6 +121,8 @@ void fill_up(std::vector<::rocksdb::DbPath>& paths, const std::string& folder) {
   // Logs that the manifest tracks are checked, whatever the owner's choice; there are none
   // otherwise.
   options.track_and_verify_wals_in_manifest = true;
+  // Else files that are kept for prepared transactions alone would be passed over.
+  options.allow_2pc = true;
   fill_up(options.db_paths, plan.path);
   auto families = descriptors(plan);
   for (auto& family : families) {

@@ -178,11 +178,19 @@ std::map<std::string, std::string> damaged_families(const Plan& plan,
     if (!family.compacts() || interrupted()) {
       continue;
     }
-    if (family.blob_bytes != 0) {
-      // Only a record that is read tells whether its value can be.
-      damaged[family.name] = FamilyReader(database, family, tell).read().error;
+    // Of a plain table nothing has a checksum, and of a blob file SSTs say nothing: only a record
+    // that is read tells.
+    const bool is_plain = family.options.table_factory->IsInstanceOf("PlainTable");
+    std::string error;
+    if (family.blob_bytes != 0 || is_plain) {
+      error = FamilyReader(database, family, tell).read().error;
     } else if (const auto status = database.verify_ssts(family, tell); !status.ok()) {
-      damaged[family.name] = status.ToString();
+      error = status.ToString();
+    }
+    if (!error.empty()) {
+      damaged[family.name] = (family.blob_bytes != 0 ? "an SST or a blob file cannot be read: "
+                                                     : "an SST cannot be read: ") +
+                             error;
     }
   }
   return damaged;
