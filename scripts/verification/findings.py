@@ -4,9 +4,9 @@ import collections
 import shlex
 
 # How many programs have to be explored, and how many of these to their end that are not trivial,
-# that hold stripes back in two ways, and that keep real time (proptests/programs/README.md), for the generated programs to count as
-# passed; and how many random sequences the core must have been driven through. With less they say
-# too little, whether or not one failed.
+# that hold stripes back in two ways, and that keep real time (proptests/programs/README.md), for
+# the generated programs to count as passed; and how many random sequences the core must have been
+# driven through. With less they say too little, whether or not one failed.
 Least = collections.namedtuple("Least", "programs nontrivial holding_back real_time sequences")
 LEAST = {"full": Least(2000, 300, 300, 150, 100_000), "quick": Least(100, 5, 5, 1, 2000)}
 
@@ -64,9 +64,9 @@ def enough_programs(data, size, asked):
     holding_back = data["programs_holding_back"]
     message = (
         f"{complete:,} of {data['programs']:,} programs explored to the end, {nontrivial:,} of "
-        f"them not trivial, {holding_back:,} hold stripes back in two ways, {real_time:,} keep real "
-        f"time; {cut:,} cut by their budget; at least {least.programs:,}, {least.nontrivial:,}, "
-        f"{least.holding_back:,} and {least.real_time:,} are due"
+        f"them not trivial, {holding_back:,} hold stripes back in two ways, {real_time:,} keep "
+        f"real time; {cut:,} cut by their budget; at least {least.programs:,}, "
+        f"{least.nontrivial:,}, {least.holding_back:,} and {least.real_time:,} are due"
         f"{' at reduced size' if size == 'quick' else ''}")
     state, verdict = "passed", "proved"
     if data["failed"]:
@@ -80,7 +80,7 @@ def enough_programs(data, size, asked):
         "kind": "program", "name": data.get("name", "generated programs"), "state": state,
         "verdict": verdict, "message": message, "numbers": {
             "programs": complete, "programs_nontrivial": nontrivial,
-            "programs_holding_back": holding_back, "programs_real_time": real_time, "programs_cut": cut, "executions": data["executions"],
-            "histories": data["histories"]
+            "programs_holding_back": holding_back, "programs_real_time": real_time,
+            "programs_cut": cut, "executions": data["executions"], "histories": data["histories"]
         }
     }

@@ -349,7 +349,7 @@ class ReportTest(unittest.TestCase):
         self.check_incomplete("cut after 5 min")
 
     def test_a_partial_run_is_never_a_green_whole(self):
-        for part, asked in (("props", "--programs 50 instead of 3000"),
+        for part, asked in (("props", "--programs 50 instead of 3500"),
                             ("stress", "--minutes 1 instead of 20"), ("model", "--only soundness"),
                             ("mutants", "--no-deep")):
             with self.subTest(part=part):
@@ -388,7 +388,7 @@ class ReportTest(unittest.TestCase):
         self.assertEqual(asked("mutants", "--only", "link", "--only", "take"), ["--only link take"])
         self.assertEqual(asked("stress", "--minutes", "1"), ["--minutes 1 instead of 20"])
         self.assertEqual(asked("props", "--programs", "50", "--quick"),
-                         ["--quick", "--programs 50 instead of 3000"])
+                         ["--quick", "--programs 50 instead of 3500"])
         self.assertEqual(asked("model", "--only", "litmus"), ["--only litmus"])
 
     def test_a_part_records_that_it_ran_in_part_and_ends_as_its_results_do(self):
