@@ -79,7 +79,7 @@ struct HeldScan : Scene {
 
 TEST(Scan, a_drain_waits_for_the_first_and_what_it_finds) {
   HeldScan scene;
-  Worker worker(CompactionConfig(), {}, 8, scene.job(), scene.options);
+  Worker worker(CompactionConfig().with_max_concurrent(1), {}, 8, scene.job(), scene.options);
   EXPECT_EQ(worker.start(), StartResult::started);
   scene.begun.pass();
   std::thread drains([&] {

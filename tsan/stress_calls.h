@@ -81,7 +81,7 @@ class Pause {
   Pause(kstone::basic_pause_guard<Sync>&& guard, std::uint32_t number)
       : guard_(std::move(guard)), number_(number) {}
   ~Pause() {
-    if (guard_.holds()) {
+    if (holds()) {
       begins(Call::resume, number_);
       guard_.release();
       ends(Call::resume, 0);
@@ -91,7 +91,10 @@ class Pause {
   Pause& operator=(const Pause&) = delete;
 
   PauseResult result() const { return guard_.result(); }
-  bool holds() const { return guard_.holds(); }
+  // By its result: to ask the guard takes the mutex, and is no call that is recorded.
+  bool holds() const {
+    return result() == PauseResult::paused || result() == PauseResult::still_running;
+  }
 
  private:
   kstone::basic_pause_guard<Sync> guard_;

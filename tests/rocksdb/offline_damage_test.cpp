@@ -2,6 +2,8 @@
 
 #include <rocksdb/comparator.h>
 #include <rocksdb/convenience.h>
+#include <rocksdb/slice_transform.h>
+#include <rocksdb/table.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
@@ -108,6 +110,31 @@ TEST_F(OfflineDamage, blob_file_that_cannot_be_read_is_refused) {
     EXPECT_EQ(result.status, 2) << name << result.out;
     EXPECT_NE(result.err.find("a blob file cannot be read"), std::string::npos)
         << name << result.err;
+  }
+}
+
+// Plain tables are read record by record, and one with a prefix cannot seek in the order of all.
+TEST_F(OfflineDamage, many_versions_of_a_record_in_plain_tables_are_none) {
+  ::rocksdb::Options options;
+  options.create_if_missing = true;
+  options.compression = ::rocksdb::kNoCompression;
+  options.allow_mmap_reads = true;
+  options.table_factory.reset(::rocksdb::NewPlainTableFactory());
+  options.prefix_extractor.reset(::rocksdb::NewFixedPrefixTransform(3));
+  options.level0_file_num_compaction_trigger = 100;
+  fs::create_directories(work());
+  ::rocksdb::DB* opened = nullptr;
+  expect_ok(::rocksdb::DB::Open(options, db(), &opened));
+  const std::unique_ptr<::rocksdb::DB> database(opened);
+  for (int version = 0; version < 20; ++version) {
+    expect_ok(database->Put({}, "key-1", std::to_string(version)));
+    expect_ok(database->Put({}, "key-2", std::to_string(version)));
+    expect_ok(database->Flush({}));
+  }
+  expect_ok(database->Close());
+  for (const std::string verify : {"properties", "full"}) {
+    const auto result = run({"db", db(), "--verify", verify});
+    EXPECT_EQ(result.status, 0) << verify << ": " << result.err << result.out;
   }
 }
 

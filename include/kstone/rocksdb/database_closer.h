@@ -101,8 +101,8 @@ struct CloseReport {
 // *Lifetime*
 //   The closer may be destroyed at any time. If it has not closed, the engine still has the duty to
 //   end the worker, to destroy the handles, and to close the database, in this order; another
-//   closer of the same objects may do so. (Where only the default family is served and RocksDB
-//   refused to close, with `cancel`.)
+//   closer of the same objects may do so. (Where only the default family is served, by RocksDB's
+//   own handle, with `cancel`; by another handle, only the closer that has destroyed it.)
 //
 //     engine.refuse_writes();
 //     kstone::rocksdb::DatabaseCloser closer(

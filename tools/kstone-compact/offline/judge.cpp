@@ -97,14 +97,6 @@ void Judge::judge_family(const FamilyEvidence& evidence, FamilyPlan& family) con
          "a flush by its owner's program, if SSTs were ingested and compacted", ""});
   }
   judge_merges(evidence, family);
-  if (plan_.options.allow_ingest_behind && !family.level_bytes.empty() &&
-      family.level_bytes.back() != 0 &&
-      family.options.compaction_style != ::rocksdb::kCompactionStyleUniversal) {
-    family.objections.push_back(
-        {"allow_ingest_behind keeps the last level for files that are ingested behind, and this "
-         "program would move the rest there",
-         "", ""});
-  }
   if (family.options.compaction_style == ::rocksdb::kCompactionStyleNone &&
       family.options.num_levels < 2) {
     family.objections.push_back(

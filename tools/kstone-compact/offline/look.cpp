@@ -459,19 +459,22 @@ void Looker::gather() {
 }
 
 // New files have the modes of those that they replace, and not their lists; and what a list allows,
-// the mode of its file does not say.
+// the mode of its file does not say. Default lists give new files what the old ones may not have.
 void Looker::look_at_access_lists() {
-  const auto has_list = [](const std::string& path) {
-    return getxattr(path.c_str(), "system.posix_acl_access", nullptr, 0) > 0 ||
-           getxattr(path.c_str(), "system.posix_acl_default", nullptr, 0) > 0;
+  const auto object_to = [&](const auto& paths, const char* list, const std::string& what) {
+    const auto found = std::find_if(paths.begin(), paths.end(), [list](const std::string& path) {
+      return getxattr(path.c_str(), list, nullptr, 0) > 0;
+    });
+    if (found != paths.end()) {
+      object(escaped(*found) + what,
+             "removing the lists before (setfacl -R -b), and setting them again afterwards");
+    }
   };
-  std::vector<std::string> all(plan_.places);
-  all.insert(all.end(), plan_.files.begin(), plan_.files.end());
-  const auto found = std::find_if(all.begin(), all.end(), has_list);
-  if (found != all.end()) {
-    object(escaped(*found) + " has an access control list, which new files would not have",
-           "compacting a copy without such lists (setfacl -R -b), and setting them again");
-  }
+  object_to(plan_.files, "system.posix_acl_access",
+            " has an access control list, which new files would not have");
+  object_to(plan_.places, "system.posix_acl_default",
+            " has a default access control list, which new files would have, whatever the old ones "
+            "have");
 }
 
 void Looker::run() {

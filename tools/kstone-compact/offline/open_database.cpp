@@ -77,6 +77,8 @@ constexpr int open_files_max = 20;
   options.max_write_buffer_number_to_maintain = 0;
   options.max_write_buffer_size_to_maintain = 0;
   options.write_buffer_size = std::min<std::size_t>(options.write_buffer_size, 256 << 20);
+  // Else an iterator over many versions of a key seeks, which a plain table with a prefix refuses.
+  options.max_sequential_skip_in_iterations = UINT64_MAX;
   options.force_consistency_checks = true;
   options.paranoid_file_checks = true;  // each new SST is read again, and compared
   // Of a FIFO family nothing is to expire, and without that it asks for no SST to be open.

@@ -64,9 +64,8 @@ bool is_harmless(std::string_view key) {
 
 // Of the database's section these alone decide.
 bool decides(std::string_view key) {
-  static const std::set<std::string_view> names = {"allow_2pc", "allow_ingest_behind",
-                                                   "file_checksum_gen_factory", "wal_dir",
-                                                   "wal_recovery_mode"};
+  static const std::set<std::string_view> names = {
+      "allow_ingest_behind", "file_checksum_gen_factory", "wal_dir", "wal_recovery_mode"};
   return names.contains(key);
 }
 
