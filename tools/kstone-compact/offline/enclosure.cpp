@@ -397,11 +397,15 @@ IOStatus Enclosure::NewDirectory(const std::string& path, const Options& options
   return status.ok() ? FileSystemWrapper::NewDirectory(path, options, result, debug) : status;
 }
 
-fs::path Enclosure::manifest_in_use() const {
+bool Enclosure::is_manifest_in_use(const fs::path& file) const {
+  const auto name = file.filename().string();
+  if (!name.starts_with("MANIFEST-")) {
+    return false;
+  }
   std::ifstream current(folder_ + "/CURRENT", std::ios::binary);
-  std::string name;
-  std::getline(current, name);
-  return name;
+  std::string in_use;
+  std::getline(current, in_use);
+  return name == in_use;
 }
 
 IOStatus Enclosure::DeleteFile(const std::string& path, const Options& options, Debug* debug) {
@@ -411,7 +415,7 @@ IOStatus Enclosure::DeleteFile(const std::string& path, const Options& options, 
   }
   // It stays: RocksDB would only log that it could not be deleted. Where a disk is full,
   // RocksDB 7.8 may want to delete the manifest that is in use.
-  if (!is_replaceable(where) || fs::path(where).filename() == manifest_in_use()) {
+  if (!is_replaceable(where) || is_manifest_in_use(where)) {
     return IOStatus::OK();
   }
   auto status = FileSystemWrapper::DeleteFile(path, options, debug);

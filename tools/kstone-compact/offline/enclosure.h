@@ -118,7 +118,7 @@ class Enclosure final : public ::rocksdb::FileSystemWrapper {
   class WatchedWriter;
   ::rocksdb::IOStatus note_read(const std::string& path, ::rocksdb::IOStatus status) const;
   ::rocksdb::IOStatus may_write() const;
-  std::filesystem::path manifest_in_use() const;
+  bool is_manifest_in_use(const std::filesystem::path& file) const;
   ::rocksdb::IOStatus refuse(const std::string& call, const std::string& path,
                              const std::string& why);
   // Where `path` leads, or an error if that is no place to change anything.

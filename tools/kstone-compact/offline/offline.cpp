@@ -438,7 +438,7 @@ int Offline::run() {
     } catch (const BadInput& error) {
       report_.notes.push_back(error.what());
       report_.seconds = seconds_since(started_);
-      options_.json ? report_.print_json() : report_.print_table();
+      report_.print(options_.json);
       throw;
     }
     if (options_.verify == VerifyMode::full && !interrupted()) {
@@ -453,7 +453,7 @@ int Offline::run() {
   report_.seconds = seconds_since(started_);
   report_.interrupted = interrupted();
   report_.interrupted_while_verifying = interrupted() && options_.verify == VerifyMode::full;
-  options_.json ? report_.print_json() : report_.print_table();
+  report_.print(options_.json);
   return end_status();
 }
 
@@ -485,7 +485,7 @@ int run_offline(const OfflineOptions& options, Wakeup& wakeup) {
   if (look.plan.verdict() == "nothing to do") {
     OfflineReport report;
     report.begin(look.plan);
-    options.json ? report.print_json() : report.print_table();
+    report.print(options.json);
     return exit_success;
   }
   require_not_refused(options, look.plan);

@@ -86,7 +86,6 @@ std::string require_folder(const std::string& option, const std::string& path) {
     throw BadInput(option + " " + escaped(path) + ": " +
                    (error ? error.message() : "not a folder"));
   }
-  require_plain_files(place.string());
   return place.string();
 }
 
@@ -129,7 +128,6 @@ class WalPlace {
       find_gone();
     } else if (is_below(place, plan_.path)) {
       places_.wal_dir = place.string();
-      require_plain_files(places_.wal_dir);
       refuse_other_database(places_.wal_dir, plan_);
     } else {
       object("lies outside of the folder, and may belong to another database",
@@ -160,6 +158,7 @@ class WalPlace {
 
 void add_root(Places& places, const std::string& place) {
   if (std::find(places.roots.begin(), places.roots.end(), place) == places.roots.end()) {
+    require_plain_files(place);
     places.roots.push_back(place);
   }
 }

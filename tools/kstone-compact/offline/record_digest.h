@@ -38,7 +38,7 @@ std::map<std::string, RecordDigest> digest_records(const Plan& plan, Enclosure& 
                                                    const OpenDatabase::ReadSoFar& tell);
 
 // Only the SSTs of the families that are to be compacted, and every record of those with values in
-// blob files: what is damaged, by family.
+// blob files or in plain tables: what is damaged, by family, as a sentence.
 std::map<std::string, std::string> damaged_families(const Plan& plan,
                                                     const OpenDatabase::ReadSoFar& tell);
 

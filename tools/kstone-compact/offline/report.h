@@ -57,6 +57,7 @@ struct OfflineReport {
   void begin(const Plan& plan);
   // One line that names each family that was to be compacted and could not; empty if there is none.
   std::string failures() const;
+  void print(bool json) const { json ? print_json() : print_table(); }
   void print_table() const;
   void print_json() const;
 };
