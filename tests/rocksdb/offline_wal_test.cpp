@@ -119,7 +119,14 @@ TEST_F(OfflineWal, of_another_write_policy_is_refused) {
 
 // Its file is kept for it alone; without its owner's options RocksDB would pass it over.
 TEST_F(OfflineWal, transaction_that_is_prepared_is_found_without_its_owners_options) {
-  make(kind("transactions_prepared"), work());
+  auto owned = kind("transactions_prepared");
+  const auto prepare = owned.fill;
+  owned.fill = [prepare](OwnedDatabase& database) {
+    prepare(database);
+    database.flush();  // of the file with the transactions nothing else is needed
+    expect_ok(database.db().Put({}, "newer", "value"));
+  };
+  make(owned, work());
   fs::path options;
   for (const auto& entry : fs::directory_iterator(db())) {
     if (entry.path().filename().string().starts_with("OPTIONS-")) {
