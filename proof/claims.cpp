@@ -184,9 +184,11 @@ void add_of_steps(Claims& claims, const Step& step, const State& before, const S
       (is.running_max == was.running_max || is.running_max == is.running).term);
   add(claims, "the first error stays",
       implies(was.first_error != Number(0), is.first_error == was.first_error).term);
+  const Condition pushed = was.control.length < is.control.length;
+  const Condition passed_on = Condition(step.name == "park") && is.something_waits();
   add(claims, "no thread is woken for nothing: something was pushed, or can be taken",
       implies(is.control.sleepers < was.control.sleepers && !is.closed,
-              was.control.length < is.control.length || is.has_ready())
+              pushed || is.has_ready() || passed_on)
           .term);
   const bool is_request = begins(step.name, "request");
   for (std::size_t i = 0; i < before.stripes.size(); ++i) {
@@ -212,8 +214,14 @@ void add_of_steps(Claims& claims, const Step& step, const State& before, const S
 // step of a thread or token lowers it, and so does each that closes a word or discards.
 Number times(int factor, const Number& number) { return Number(factor * number.term); }
 Number count(const Condition& condition) { return protocol::one_if<Number>(condition); }
+// Of the limit: threads that are not apart, and how many more could be.
+Number not_apart(const Worker& worker) { return worker.alive - worker.parked; }
+Number missing(const Worker& worker) {
+  return choose(not_apart(worker) < worker.limit, worker.limit - not_apart(worker), Number(0));
+}
 Number left_when_closed(const Worker& worker) {
-  return times(2, worker.owed) + worker.tokens + worker.alive;
+  return times(2, worker.owed) + worker.tokens + times(2, worker.alive) + not_apart(worker) +
+         times(2, missing(worker));
 }
 Number left_when_closed(const Stripe& stripe) {
   return times(3, count(!stripe.word.closed)) + times(2, count(stripe.queued)) +
@@ -225,7 +233,8 @@ Number left_when_closed(const Stripe& stripe) {
 // nothing is to come.
 Number left_when_open(const Worker& worker) {
   return times(8, worker.control.length) + times(7, worker.queued) + times(3, worker.owed) +
-         times(2, worker.tokens) + worker.looking();
+         times(2, worker.tokens) + worker.looking() + times(4, worker.alive) +
+         times(4, not_apart(worker)) + times(6, missing(worker));
 }
 Number left_when_open(const Stripe& stripe) {
   return times(12, count(stripe.claimed)) + times(4, count(stripe.running)) +
@@ -262,8 +271,8 @@ void add_ranking(Claims& claims, const Step& step, const State& was, const State
     return std::any_of(names.begin(), names.end(),
                        [&step](const char* name) { return begins(step.name, name); });
   };
-  const bool asks_for_more =
-      begins_with_one_of({"request", "start", "adopt", "resume", "release more_work"});
+  const bool asks_for_more = begins_with_one_of(
+      {"request", "start", "resize", "add_thread", "adopt", "resume", "release more_work"});
   const bool holds_back = begins_with_one_of({"cancel", "remove", "restore", "pause"});
   if (!asks_for_more) {
     // What finish does is seen with release already; a thread that is unwound wakes another, and
@@ -397,26 +406,34 @@ void add_progress(Claims& claims, const State& state, const Some& some) {
   using protocol::implies;
   const auto& w = state.worker;
   const Condition threads = w.alive != Number(0);
-  const Condition waits = w.has_ready() || w.control.length != Number(0);
+  const Condition waits = w.something_waits();
   const auto put = [&claims](const char* sentence, const Condition& holds) {
     add(claims, sentence, holds.term);
   };
   put("no wake-up is lost: if all threads sleep and no token is coming, nothing waits",
-      implies(threads && w.alive == w.asleep && w.owed == Number(0) && w.tokens == Number(0),
+      implies(w.asleep != Number(0) && w.up() == Number(0) && w.owed == Number(0) &&
+                  w.tokens == Number(0),
               !waits && !w.closed));
   put("while something waits and there are threads, the worker goes on by itself",
-      implies(waits && threads,
-              some({"post", "wake", "arrive", "take", "release done", "close_stripe"})));
-  put("a thread that looks for work takes, moves the inbox, settles stripes, sleeps or leaves",
+      implies(waits && threads, some({"post", "wake", "arrive", "take", "release done",
+                                      "close_stripe", "park", "unpark"})));
+  put("a thread that looks for work takes, moves the inbox, settles stripes, sleeps, parks or "
+      "leaves",
       implies(w.looking() != Number(0),
-              some({"arrive", "take", "sleep", "leave", "close_stripe", "discard"})));
+              some({"arrive", "take", "sleep", "leave", "close_stripe", "discard", "park"})));
+  put("a limit that is too low for those that are up parks one; one too few wakes one",
+      implies(w.has_surplus() && w.looking() != Number(0), some({"park"})) &&
+          implies(w.parked != Number(0) && w.alive - w.parked < w.limit, some({"unpark"})));
+  put("until the worker closes its limit can be changed, and threads that are missing created",
+      w.closed || (some({"resize"}) &&
+                   implies(w.started && w.enabled && w.alive < w.limit, some({"add_thread"}))));
   put("whoever closes the worker closes every word, and discards what will not run",
       implies(w.closed && w.words_closed != w.stripes, some({"close_stripe"})) &&
           implies(w.all_words_closed() && w.queued != Number(0) && w.discards(),
                   some({"discard"})));
   put("once the worker has closed, threads go on until the last has left",
-      implies(w.closed && threads,
-              some({"post", "wake", "take", "leave", "release done", "close_stripe", "discard"})));
+      implies(w.closed && threads, some({"post", "wake", "take", "leave", "release done",
+                                         "close_stripe", "discard", "park", "unpark"})));
   put("once the last thread has left, what is still queued is discarded",
       implies(w.all_words_closed() && !threads && w.queued != Number(0), some({"discard"})));
   put("a worker that is not closed can be closed; one that never started can be started",

@@ -28,15 +28,17 @@ std::vector<Field> fields(Worker& worker) {
       {"mode", &w.mode.term},
       {"first_error", &w.first_error.term},
       {"started", &w.started.term},
+      {"limit", &w.limit.term},
       {"alive", &w.alive.term},
       {"running", &w.running.term},
       {"running_max", &w.running_max.term},
       {"asleep", &w.asleep.term},
+      {"parked", &w.parked.term},
       {"owed", &w.owed.term},
       {"tokens", &w.tokens.term},
   };
   // A field that is forgotten here would keep its initial value.
-  static_assert(sizeof(Worker) == 22 * sizeof(Number) && sizeof(Number) == sizeof(Condition));
+  static_assert(sizeof(Worker) == 24 * sizeof(Number) && sizeof(Number) == sizeof(Condition));
   return result;
 }
 
@@ -135,7 +137,8 @@ z3::expr given(const State& state) {
       all = all && state.ids[i].term != state.ids[k].term;
     }
   }
-  return all && any_number("threads").term >= 0 && any_number("error").term >= 0;
+  return all && any_number("threads").term >= 0 && any_number("error").term >= 0 &&
+         any_number("to").term > 0;
 }
 
 State seen(const State& state, const Middle& middle) {
@@ -213,10 +216,11 @@ std::vector<Step> thread_steps() {
   };
   result[2].promise =
       "first in, first out: what is taken was queued before all that stay, and begins afresh; "
-      "nothing does that a shutdown's mode discards";
+      "nothing does that a shutdown's mode discards, and no more run than the limit allows";
   result[2].keeps = [](const State& before, const State& after) {
     const auto& is = after.stripes[of_step];
-    Condition all = !is.unfinished && !is.asked_to_stop && !before.worker.discards();
+    Condition all = !is.unfinished && !is.asked_to_stop && !before.worker.discards() &&
+                    !(after.worker.limit < after.worker.running);
     for (std::size_t i = another; i < after.stripes.size(); ++i) {
       all = all && (!after.stripes[i].queued ||
                     before.stripes[of_step].queued_at < after.stripes[i].queued_at);
@@ -309,6 +313,63 @@ Condition order_stays(const State& before, const State& after) {
           is.queued_at == was.queued_at;
   }
   return all;
+}
+
+// What waits, and who does what, is as it was.
+Condition threads_stay(const State& before, const State& after) {
+  const auto& was = before.worker;
+  const auto& is = after.worker;
+  return order_stays(before, after) && is.running == was.running && is.owed == was.owed &&
+         is.tokens == was.tokens && is.asleep == was.asleep;
+}
+
+std::vector<Step> resizing_steps() {
+  std::vector<Step> result = {
+      step(
+          "resize", [](const State& s) { return s.worker.may_resize(); },
+          [](State& s) { s.worker.resize(any_number("to")); }, false),
+      step(
+          "add_thread", [](const State& s) { return s.worker.may_add_thread(); },
+          [](State& s) { s.worker.add_thread(); }, false),
+      step(
+          "park", [](const State& s) { return s.worker.may_park(); }, [](State& s) { s.park(); },
+          false),
+      step(
+          "unpark", [](const State& s) { return s.worker.may_unpark(); },
+          [](State& s) { s.worker.unpark(); }, false),
+  };
+  result[0].promise = "a limit is what was asked for, and stops nothing that runs";
+  result[0].keeps = [](const State& before, const State& after) {
+    return after.worker.limit == any_number("to") && threads_stay(before, after) &&
+           after.worker.alive == before.worker.alive && after.worker.parked == before.worker.parked;
+  };
+  result[1].promise =
+      "a thread is created where there are fewer than the limit, and any are wanted; it looks at "
+      "once";
+  result[1].keeps = [](const State& before, const State& after) {
+    return threads_stay(before, after) && after.worker.enabled &&
+           !(after.worker.limit < after.worker.alive) &&
+           after.worker.looking() == before.worker.looking() + Number(1);
+  };
+  result[2].promise =
+      "who is one too many waits apart; as many stay up as the limit says, and it wakes another "
+      "where something waits";
+  result[2].keeps = [](const State& before, const State& after) {
+    const auto& was = before.worker;
+    const auto& is = after.worker;
+    return order_stays(before, after) && is.running == was.running && !(is.up() < is.limit) &&
+           is.up() == was.up() - Number(1) &&
+           is.owed == was.owed + protocol::one_if<Number>(was.control.may_claim_sleeper() &&
+                                                          was.something_waits());
+  };
+  result[3].promise = "who waited apart looks again, and no more than the limit are not apart";
+  result[3].keeps = [](const State& before, const State& after) {
+    const auto& is = after.worker;
+    return threads_stay(before, after) && !(is.limit < is.alive - is.parked) &&
+           is.looking() == before.worker.looking() + Number(1);
+  };
+  result[2].of_threads = result[3].of_threads = true;
+  return result;
 }
 
 std::vector<Step> pausing_steps() {
@@ -541,6 +602,7 @@ std::vector<Step> steps() {
   };
   add(token_steps());
   add(thread_steps());
+  add(resizing_steps());
   add(withdrawing_steps());
   add(pausing_steps());
   add(closing_steps());

@@ -252,6 +252,7 @@ struct Shell : protocol::State<std::uint32_t, bool> {
       case Call::list:
         return worker.push(stripe, step.stripe);
       case Call::start:
+        worker.limit = std::max(step.count, 1U);  // none is one too many
         return worker.start(step.count);
       case Call::admit:
         return take_inbox();

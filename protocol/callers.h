@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "kstone/worker_snapshot.h"
 #include "protocol.h"
 
 namespace kstone::protocol {
@@ -70,6 +71,17 @@ Number start_answer(const Worker<Number, Bool>& worker, const Number& threads) {
                 choose(worker.started, is(StartResult::already_running),
                        choose(worker.enabled && threads == Number(0), is(StartResult::no_threads),
                               is(StartResult::started))));
+}
+
+// Of set_max_concurrent, to so many of the capacity; `fewer`: after threads were created there are
+// too few.
+template <class Number, class Bool>
+Number resize_answer(const Worker<Number, Bool>& worker, const Number& to, const Number& capacity,
+                     const Bool& fewer) {
+  const auto is = [](ResizeResult result) { return number_of<Number>(result); };
+  return choose(to == Number(0) || capacity < to, is(ResizeResult::out_of_range),
+                choose(worker.closed, is(ResizeResult::shut_down),
+                       choose(fewer, is(ResizeResult::fewer_threads), is(ResizeResult::resized))));
 }
 
 template <class Number, class Bool>
@@ -163,6 +175,8 @@ WorkerSnapshot snapshot_of(const State<Number, bool>& state) {
   result.running = static_cast<std::uint32_t>(state.worker.running);
   result.running_max = static_cast<std::uint32_t>(state.worker.running_max);
   result.worker_threads = static_cast<std::uint32_t>(state.worker.alive);
+  result.max_concurrent = static_cast<std::uint32_t>(state.worker.limit);
+  result.parked_threads = static_cast<std::uint32_t>(state.worker.parked);
   return result;
 }
 

@@ -40,10 +40,11 @@ auto invariants_of_worker(const Worker<Number, Bool>& worker) {
   return std::array{
       // Where numbers are unsigned, that is nothing to look at.
       Invariant<Bool>{"no count has fallen below nothing",
-                      natural(worker.asleep) && natural(worker.running) && natural(worker.owed) &&
-                          natural(worker.tokens) && natural(worker.words_closed) &&
-                          natural(worker.mode) && natural(control.sleepers) &&
-                          natural(control.length) && natural(worker.arriving)},
+                      natural(worker.asleep) && natural(worker.parked) && natural(worker.running) &&
+                          natural(worker.owed) && natural(worker.tokens) &&
+                          natural(worker.words_closed) && natural(worker.mode) &&
+                          natural(control.sleepers) && natural(control.length) &&
+                          natural(worker.arriving)},
       Invariant<Bool>{"the inbox names its newest stripe, unless it is empty",
                       equal(control.length == Number(0), control.newest == Number(0))},
       Invariant<Bool>{"the inbox is closed when the worker is",
@@ -52,8 +53,9 @@ auto invariants_of_worker(const Worker<Number, Bool>& worker) {
           "the mode is one of three, and the weakest until the worker closes",
           !(number_of<Number>(ShutdownMode::cancel) < worker.mode) &&
               implies(!worker.closed, worker.mode == number_of<Number>(ShutdownMode::drain))},
-      Invariant<Bool>{"threads are asleep, run a job, or look for one",
-                      !(worker.alive < worker.asleep + worker.running)},
+      Invariant<Bool>{"threads are asleep, parked, run a job, or look for one",
+                      !(worker.alive < worker.asleep + worker.parked + worker.running)},
+      Invariant<Bool>{"one compaction at least is allowed", Number(0) < worker.limit},
       Invariant<Bool>{"before the start there are no threads",
                       implies(!worker.started, worker.alive == Number(0))},
       // Each push claims a sleeper, and so does whoever takes a stripe and leaves others: so for

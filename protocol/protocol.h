@@ -148,12 +148,15 @@ struct Worker {
   Number mode{0};         // ShutdownMode, by number
   Number first_error{0};  // the first that was given to `finish`; 0: none
 
-  // Worker threads. Alive: asleep, running a job, or awake and looking for a stripe.
+  // Worker threads. Alive: asleep, parked, running a job, or awake and looking for a stripe. Of the
+  // last two no more than the limit take anything.
   Bool started{false};
+  Number limit{1};
   Number alive{0};
   Number running{0};
   Number running_max{0};
   Number asleep{0};
+  Number parked{0};
   Number owed{0};    // tokens for sleepers that were claimed, not posted yet
   Number tokens{0};  // posted, and nobody has woken by them yet
 
@@ -162,7 +165,9 @@ struct Worker {
   Bool all_words_closed() const { return closed && words_closed == stripes; }
   // A thread finds something to take.
   Bool has_ready() const { return queued != Number(0) && !paused && !discards(); }
-  Number looking() const { return alive - running - asleep; }
+  Number up() const { return alive - asleep - parked; }
+  Number looking() const { return up() - running; }
+  Bool has_surplus() const { return limit < up(); }
 
   // -- Requests: two steps without the mutex ------------------------------------------------------
 
@@ -203,6 +208,17 @@ struct Worker {
     started = threads != Number(0) || !enabled;
     alive = threads;
   }
+
+  // How many may compact at the same time. It takes effect as threads look for a stripe.
+  Bool may_resize() const { return !closed; }
+  void resize(const Number& to) { limit = to; }
+  Bool may_add_thread() const { return started && enabled && !closed && alive < limit; }
+  void add_thread() { alive = alive + Number(1); }
+  // One that is up, and too many, waits apart; it may have been woken for something that waits.
+  Bool may_park() const { return has_surplus() && looking() != Number(0); }
+  void park() { parked = parked + Number(1); }
+  Bool may_unpark() const { return parked != Number(0) && alive - parked < limit; }
+  void unpark() { parked = parked - Number(1); }
 
   // The oldest stripe of the inbox goes behind the queue, unless it was taken over and nobody has
   // asked for it since, or is paused. Threads take the inbox when they find nothing in the queue,
@@ -280,7 +296,7 @@ struct Worker {
   // The first of the queue.
   Bool may_take(const Stripe& stripe) const {
     return has_ready() && is_settled(stripe) && stripe.queued && looking() != Number(0) &&
-           stripe.word.may_take();
+           !has_surplus() && stripe.word.may_take();
   }
   void take(Stripe& stripe) {
     stripe.queued = Bool(false);
@@ -297,6 +313,7 @@ struct Worker {
   // Whoever takes a stripe and leaves others wakes a sleeper for them, since whoever owes the token
   // for them may be suspended; so does a thread that its job ends, without having looked.
   Bool wakes_another() const { return has_ready() && control.may_claim_sleeper(); }
+  Bool something_waits() const { return has_ready() || control.length != Number(0); }
   void claim_sleeper_if(const Bool& condition) {
     control.sleepers = control.sleepers - one_if<Number>(condition);
     owed = owed + one_if<Number>(condition);
@@ -484,6 +501,7 @@ struct Worker {
 template <class Number, class Bool>
 struct State {
   using Stripe = protocol::Stripe<Number, Bool>;
+  using Worker = protocol::Worker<Number, Bool>;
 
   explicit State(int count) : stripes(static_cast<std::size_t>(count)) {
     worker.stripes = Number(count);
@@ -513,6 +531,10 @@ struct State {
   void resume_all() {
     worker.resume_all();
     worker.claim_sleeper_if(worker.wakes_another());
+  }
+  void park() {
+    worker.park();
+    worker.claim_sleeper_if(worker.something_waits() && worker.control.may_claim_sleeper());
   }
   void take(Stripe& stripe) {
     worker.take(stripe);
@@ -571,7 +593,7 @@ struct State {
     return result;
   }
 
-  Worker<Number, Bool> worker;
+  Worker worker;
   std::vector<Stripe> stripes;
 };
 

@@ -73,6 +73,8 @@ template struct Stripe<terms::Term, terms::Condition>;
 template struct Worker<terms::Term, terms::Condition>;
 template struct Callers<terms::Term, terms::Condition>;
 template terms::Term start_answer(const Worker<terms::Term, terms::Condition>&, const terms::Term&);
+template terms::Term resize_answer(const Worker<terms::Term, terms::Condition>&, const terms::Term&,
+                                   const terms::Term&, const terms::Condition&);
 template terms::Condition is_running(const Worker<terms::Term, terms::Condition>&);
 template terms::Term answer_of_wait(const Worker<terms::Term, terms::Condition>&,
                                     const terms::Condition&, const terms::Condition&,
@@ -96,6 +98,10 @@ enum class Move {
   post,
   wake,
   start,
+  resize,
+  add_thread,
+  park,
+  unpark,
   arrive,
   adopt,
   cancel,
@@ -115,11 +121,11 @@ enum class Move {
   strengthen,
   discard
 };
-constexpr int moves = 23;
+constexpr int moves = 27;
 
 struct Step {
   Move move{};
-  std::uint32_t detail = 0;  // the stripe; of `start` threads, of closing the mode
+  std::uint32_t detail = 0;  // the stripe; of `start` and `resize` threads, of closing the mode
   Kind kind = Kind::done;    // of `release` and `finish`
 };
 
@@ -131,7 +137,10 @@ enum class Fault {
   token_is_lost,
   forgets_claims,
   adopts_without_a_mark,
-  adopts_and_wakes_nobody
+  adopts_and_wakes_nobody,
+  parks_and_wakes_nobody,
+  never_unparks,
+  takes_beyond_the_limit
 };
 
 bool possible(const Numbers& state, const Step& step, Fault fault) {
@@ -149,6 +158,14 @@ bool possible(const Numbers& state, const Step& step, Fault fault) {
       return worker.may_wake();
     case Move::start:
       return free && worker.may_start();
+    case Move::resize:
+      return free && worker.may_resize() && worker.limit != step.detail;
+    case Move::add_thread:
+      return free && worker.may_add_thread();
+    case Move::park:
+      return free && worker.may_park();
+    case Move::unpark:
+      return free && worker.may_unpark() && fault != Fault::never_unparks;
     case Move::arrive:
       // Also by who waits. Between the halves only where the stripe is put back.
       return worker.may_arrive(stripe) && (free || state.puts_back);
@@ -169,7 +186,10 @@ bool possible(const Numbers& state, const Step& step, Fault fault) {
     case Move::resume_all:
       return free && worker.may_resume_all();
     case Move::take:
-      return free && state.may_take(stripe);
+      return free && (state.may_take(stripe) ||
+                      (fault == Fault::takes_beyond_the_limit && worker.has_surplus() &&
+                       worker.has_ready() && worker.looking() != 0 && state.is_first(stripe) &&
+                       stripe.queued && worker.is_settled(stripe) && stripe.word.may_take()));
     case Move::release:
       return free && worker.may_release(stripe);
     case Move::finish:
@@ -208,6 +228,14 @@ void perform(State<Number, Bool>& state, const Step& step) {
       return worker.wake();
     case Move::start:
       return worker.start(detail);
+    case Move::resize:
+      return worker.resize(detail);
+    case Move::add_thread:
+      return worker.add_thread();
+    case Move::park:
+      return state.park();
+    case Move::unpark:
+      return worker.unpark();
     case Move::arrive:
       return worker.arrive(stripe);
     case Move::adopt:
@@ -265,7 +293,8 @@ void perform(Numbers& state, const Step& step, Fault fault) {
     worker.control.sleepers = before.control.sleepers;
     worker.owed = before.owed;
   }
-  if (fault == Fault::push_claims_nobody && step.move == Move::push) {
+  if ((fault == Fault::push_claims_nobody && step.move == Move::push) ||
+      (fault == Fault::parks_and_wakes_nobody && step.move == Move::park)) {
     worker.control.sleepers = before.control.sleepers;
     worker.owed = before.owed;
   }
@@ -279,15 +308,23 @@ void perform(Numbers& state, const Step& step, Fault fault) {
   state.releasing = step.move == Move::release || (step.move != Move::finish && state.releasing);
 }
 
-// What callers call: `no_holding_back` is without cancel, remove, restore and pauses.
-enum class Calls { all, no_holding_back };
+// What callers call beside requests and closing: cancel, remove, restore and pauses; how many may
+// compact; all that.
+enum class Calls { few, holding_back, resizing, all };
+
+bool calls(Calls which, Move move) {
+  const bool resizes = Move::resize <= move && move <= Move::unpark;
+  const bool holds_back = Move::cancel <= move && move <= Move::resume_all;
+  return (!resizes || which == Calls::resizing || which == Calls::all) &&
+         (!holds_back || which == Calls::holding_back || which == Calls::all);
+}
 
 // What could come next in some state of so many stripes.
-std::vector<Step> steps(std::uint32_t stripes, std::uint32_t threads, Calls calls) {
+std::vector<Step> steps(std::uint32_t stripes, std::uint32_t threads, Calls which) {
   std::vector<Step> result;
   for (int i = 0; i < moves; ++i) {
     const auto move = static_cast<Move>(i);
-    if (calls == Calls::no_holding_back && Move::cancel <= move && move <= Move::resume_all) {
+    if (!calls(which, move)) {
       continue;
     }
     const bool ends = move == Move::release || move == Move::finish;
@@ -297,8 +334,9 @@ std::vector<Step> steps(std::uint32_t stripes, std::uint32_t threads, Calls call
                            (Move::cancel <= move && move <= Move::resume);
     // The strongest mode is to the protocol what the second is, but for its number.
     const bool has_mode = move == Move::close || move == Move::strengthen;
-    const auto details = of_stripe ? stripes : has_mode ? 2 : move == Move::start ? threads + 1 : 1;
-    for (std::uint32_t detail = 0; detail < details; ++detail) {
+    const bool of_threads = move == Move::start || move == Move::resize;
+    const auto details = of_stripe ? stripes : has_mode ? 2 : of_threads ? threads + 1 : 1;
+    for (std::uint32_t detail = move == Move::resize ? 1 : 0; detail < details; ++detail) {
       for (int kind = 0; kind < (ends ? static_cast<int>(CompactionOutcome::kind_count) : 1);
            ++kind) {
         result.push_back({move, detail, static_cast<Kind>(kind)});
@@ -314,8 +352,8 @@ std::string key_of(const Numbers& state) {
   const auto put = [&key](std::uint32_t value) { key.push_back(static_cast<char>(value)); };
   const auto& worker = state.worker;
   for (const auto number :
-       {worker.control.length, worker.control.sleepers, worker.queued, worker.mode, worker.alive,
-        worker.running, worker.asleep, worker.owed, worker.tokens}) {
+       {worker.control.length, worker.control.sleepers, worker.queued, worker.mode, worker.limit,
+        worker.alive, worker.running, worker.asleep, worker.parked, worker.owed, worker.tokens}) {
     put(number);
   }
   put(worker.closed + 2U * state.puts_back + 4U * worker.started + 8U * state.releasing +
@@ -339,7 +377,8 @@ std::string key_of(const Numbers& state) {
 bool is_of_worker(Move move) {
   return move == Move::post || move == Move::wake || move == Move::arrive || move == Move::take ||
          move == Move::release || move == Move::finish || move == Move::sleep ||
-         move == Move::leave || move == Move::close_stripe || move == Move::discard;
+         move == Move::leave || move == Move::close_stripe || move == Move::discard ||
+         move == Move::park || move == Move::unpark;
 }
 
 struct Result {
@@ -358,11 +397,12 @@ const char* broken(const Numbers& state) {
 // Each state once, each step from each; the counts, which are no part of a state, are looked at
 // after every step.
 Result enumerate(std::uint32_t stripes, std::uint32_t threads, Fault fault,
-                 Calls calls = Calls::all) {
+                 Calls which = Calls::holding_back) {
   Result result;
-  const auto all = steps(stripes, threads, calls);
+  const auto all = steps(stripes, threads, which);
   std::unordered_set<std::string> seen;
   std::deque<Numbers> open = {Numbers(static_cast<int>(stripes))};
+  open.front().worker.limit = threads;
   seen.insert(key_of(open.front()));
   while (!open.empty() && result.broken.empty()) {
     const Numbers state = std::move(open.front());
@@ -385,6 +425,9 @@ Result enumerate(std::uint32_t stripes, std::uint32_t threads, Fault fault,
       if (const char* sentence = broken(next)) {
         result.broken = sentence;
       }
+      if (step.move == Move::take && next.worker.limit < next.worker.running) {
+        result.broken = "no more run than are allowed when one is taken";
+      }
       if (seen.insert(key_of(next)).second) {
         open.push_back(std::move(next));
       }
@@ -400,14 +443,14 @@ TEST(Protocol, invariants_hold_in_every_state) {
   struct Size {
     std::uint32_t stripes;
     std::uint32_t threads;
-    Calls calls;
+    Calls which;
   };
-  for (const auto& [stripes, threads, calls] :
-       {Size{3, 2, Calls::no_holding_back}, Size{2, 3, Calls::no_holding_back},
-        Size{2, 2, Calls::all}}) {
-    const auto result = enumerate(stripes, threads, Fault::none, calls);
+  for (const auto& [stripes, threads, which] :
+       {Size{3, 2, Calls::few}, Size{2, 3, Calls::few}, Size{2, 2, Calls::holding_back},
+        Size{2, 2, Calls::resizing}, Size{1, 3, Calls::all}}) {
+    const auto result = enumerate(stripes, threads, Fault::none, which);
     EXPECT_EQ(result.broken, "");
-    for (const auto& step : steps(stripes, threads, calls)) {
+    for (const auto& step : steps(stripes, threads, which)) {
       const auto move = static_cast<std::size_t>(step.move);
       EXPECT_NE(result.taken[move], 0) << "step " << move << " never came";
     }
@@ -431,6 +474,12 @@ TEST(Protocol, what_an_invariant_is_for_breaks_it) {
             "a stripe that is wanted waits, runs, or is claimed");
   EXPECT_EQ(enumerate(2, 2, Fault::adopts_and_wakes_nobody).broken,
             "while a thread sleeps that nobody has claimed, one is on the way for each push");
+  EXPECT_EQ(enumerate(2, 3, Fault::parks_and_wakes_nobody, Calls::resizing).broken,
+            "while a thread sleeps that nobody has claimed, one is on the way for each push");
+  EXPECT_EQ(enumerate(1, 2, Fault::never_unparks, Calls::resizing).broken,
+            "while something waits, the worker goes on by itself");
+  EXPECT_EQ(enumerate(2, 2, Fault::takes_beyond_the_limit, Calls::resizing).broken,
+            "no more run than are allowed when one is taken");
 }
 
 template <class Number, class Bool>
@@ -444,9 +493,10 @@ std::vector<int> values_of(const State<Number, Bool>& state) {
     }
   };
   const auto& w = state.worker;
-  for (const auto& number : {w.control.newest, w.control.length, w.control.sleepers, w.queued,
-                             w.arriving, w.tail, w.words_closed, w.mode, w.first_error, w.alive,
-                             w.running, w.running_max, w.asleep, w.owed, w.tokens}) {
+  for (const auto& number :
+       {w.control.newest, w.control.length, w.control.sleepers, w.queued, w.arriving, w.tail,
+        w.words_closed, w.mode, w.first_error, w.alive, w.limit, w.running, w.running_max, w.asleep,
+        w.parked, w.owed, w.tokens}) {
     put(number);
   }
   for (const auto& each : invariants_of_worker(w)) {

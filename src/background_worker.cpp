@@ -22,13 +22,18 @@ std::string range(std::uint64_t least, std::uint64_t most) {
 
 }  // namespace
 
-void validate(const CompactionConfig& config, std::uint32_t stripe_count, bool has_job) {
+void validate(const CompactionConfig& config, std::uint32_t stripe_count,
+              std::uint32_t thread_capacity, bool has_job) {
   require(stripe_count >= 1 && stripe_count <= max_stripe_count, "stripe_count", stripe_count,
           range(1, max_stripe_count));
   require(config.max_concurrent_compactions >= 1 &&
               config.max_concurrent_compactions <= max_worker_threads,
           "max_concurrent_compactions", config.max_concurrent_compactions,
           range(1, max_worker_threads));
+  require(thread_capacity == 0 || (thread_capacity >= config.max_concurrent_compactions &&
+                                   thread_capacity <= max_worker_threads),
+          "thread_capacity", thread_capacity,
+          range(config.max_concurrent_compactions, max_worker_threads) + ", or 0");
   require(config.check_interval_secs >= 1 && config.check_interval_secs <= max_check_interval_secs,
           "check_interval_secs", config.check_interval_secs, range(1, max_check_interval_secs));
   require(config.sst_threshold >= 2, "sst_threshold", config.sst_threshold, "2 or more");

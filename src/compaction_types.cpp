@@ -63,6 +63,20 @@ std::string_view to_string(StartResult result) noexcept {
   return "unknown";
 }
 
+std::string_view to_string(ResizeResult result) noexcept {
+  switch (result) {
+    case ResizeResult::resized:
+      return "resized";
+    case ResizeResult::fewer_threads:
+      return "fewer_threads";
+    case ResizeResult::out_of_range:
+      return "out_of_range";
+    case ResizeResult::shut_down:
+      return "shut_down";
+  }
+  return "unknown";
+}
+
 std::string_view to_string(IdleResult result) noexcept {
   switch (result) {
     case IdleResult::idle:

@@ -146,6 +146,7 @@ const std::map<std::string, Call>& calls() {
       {"queue_size()", [](Scene& s) { return std::to_string(s.worker().queue_size()); }},
       {"is_running()", [](Scene& s) { return text(s.worker().is_running()); }},
       {"start()", [](Scene& s) { return text(s.worker().start()); }},
+      {"set_max_concurrent(max)", [](Scene& s) { return text(s.worker().set_max_concurrent(1)); }},
       {"shutdown(drain)",
        [](Scene& s) {
          s.let_go();

@@ -52,6 +52,26 @@ TEST(Construction, names_a_concurrency_out_of_range) {
             "BackgroundWorker: max_concurrent_compactions is 4096; expected 1 to 4095");
 }
 
+TEST(Construction, names_a_thread_capacity_out_of_range) {
+  const auto refusal_of = [](std::uint32_t capacity) -> std::string {
+    BackgroundWorker::Options options;
+    options.thread_capacity = capacity;
+    try {
+      BackgroundWorker worker(CompactionConfig().with_max_concurrent(4), {}, 1, do_nothing,
+                              options);
+    } catch (const std::invalid_argument& refusal) {
+      return refusal.what();
+    }
+    return "accepted";
+  };
+  EXPECT_EQ(refusal_of(0), "accepted");  // as many as configured
+  EXPECT_EQ(refusal_of(4), "accepted");
+  EXPECT_EQ(refusal_of(max_worker_threads), "accepted");
+  EXPECT_EQ(refusal_of(3), "BackgroundWorker: thread_capacity is 3; expected 4 to 4095, or 0");
+  EXPECT_EQ(refusal_of(max_worker_threads + 1),
+            "BackgroundWorker: thread_capacity is 4096; expected 4 to 4095, or 0");
+}
+
 TEST(Construction, names_an_interval_out_of_range) {
   EXPECT_EQ(refusal(CompactionConfig().with_check_interval(0), 1),
             "BackgroundWorker: check_interval_secs is 0; expected 1 to 1000000000");

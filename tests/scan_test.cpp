@@ -61,6 +61,54 @@ TEST(Scan, runs_at_the_start_and_once_for_each_interval) {
   EXPECT_TRUE(worker.shutdown().complete);
 }
 
+TEST(Scan, begins_sooner_once_its_interval_is_shorter) {
+  Scene scene;
+  Worker worker(CompactionConfig().with_check_interval(60), {}, 8, scene.job(), scene.options);
+  EXPECT_EQ(worker.start(), StartResult::started);
+  scene.scans.await(1);
+  Clock::await_sleepers(1);
+  Clock::advance(seconds(20));
+  worker.set_check_interval(seconds(20));  // which have passed
+  scene.scans.await(2);
+  Clock::await_sleepers(1);
+  Clock::advance(seconds(20));
+  scene.scans.await(3);
+  EXPECT_EQ(worker.config().check_interval_secs, 60U);  // as it was made
+  EXPECT_TRUE(worker.shutdown().complete);
+}
+
+TEST(Scan, begins_later_once_its_interval_is_longer) {
+  Scene scene;
+  scene.options.scan = [&](Worker& worker) {
+    worker.set_check_interval(std::chrono::minutes(2));
+    scene.scans.add(0);
+  };
+  Worker worker(CompactionConfig().with_check_interval(60), {}, 8, scene.job(), scene.options);
+  EXPECT_EQ(worker.start(), StartResult::started);
+  Clock::await_sleepers(1);
+  Clock::advance(seconds(119));
+  Clock::await_sleepers(1);
+  EXPECT_EQ(scene.scans.events().size(), 1U);
+  Clock::advance(seconds(1));
+  scene.scans.await(2);
+}
+
+TEST(Scan, takes_any_interval_within_the_bounds) {
+  Scene scene;
+  Worker worker(CompactionConfig().with_check_interval(60), {}, 8, scene.job(), scene.options);
+  worker.set_check_interval(seconds(-1));  // a second, as in the configuration
+  EXPECT_EQ(worker.start(), StartResult::started);
+  scene.scans.await(1);
+  Clock::await_sleepers(1);
+  Clock::advance(seconds(1));
+  scene.scans.await(2);
+  worker.set_check_interval(std::chrono::hours::max());
+  EXPECT_TRUE(worker.shutdown().complete);
+  worker.set_check_interval(seconds(1));  // does nothing
+  Worker without({}, {}, 8, scene.job());
+  without.set_check_interval(seconds(1));  // nor this
+}
+
 // A scan that begins and waits to be let go.
 struct HeldScan : Scene {
   Gate begun;

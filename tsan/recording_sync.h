@@ -250,6 +250,7 @@ struct RecordingSync : ProductionSync {
       object.condition_variable::change_ = is("episode_ended") ? Change::episode_ended
                                            : is("thread_left") ? Change::thread_left
                                            : is("closed")      ? Change::closed
+                                           : is("unparked")    ? Change::unparked
                                                                : Change::none;
     } else if constexpr (std::is_base_of_v<mutex, Object>) {
       object.mutex::is_recorded_ = is("mutex");

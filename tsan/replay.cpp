@@ -44,6 +44,7 @@ bool ended(const Thread& thread) {
 Replay::Replay(const Setting& setting, const std::vector<const Log*>& logs)
     : setting_(setting), words_(setting.stripes), state_(static_cast<int>(setting.stripes)) {
   state_.worker.enabled = setting.enabled;
+  state_.worker.limit = setting.worker_threads;
   for (std::uint32_t id = 0; setting.all_removed && id < setting.stripes; ++id) {
     state_.stripes[id].word.remove();
     words_[id].begins_with(protocol::bits_of(state_.stripes[id].word));
@@ -123,7 +124,7 @@ void Replay::read_words() {
     word.check();
   }
   control_.check();
-  steps_.read(control_, setting_.worker_threads);
+  steps_.read(control_, setting_.thread_capacity);
 }
 
 void Replay::read_holds() {
@@ -256,7 +257,7 @@ bool Replay::of_call(Thread& thread, const Event& event) {
       if (thread.frames.back().call == Call::queue_compaction) {
         request(thread, thread.frames.back());
       } else {
-        refuse_unknown_stripe(thread.frames.back());
+        refuse_at_once(thread.frames.back());
       }
       return true;
     case Act::call_end:
@@ -281,7 +282,7 @@ bool Replay::of_call(Thread& thread, const Event& event) {
 }
 
 // No such call takes the mutex.
-void Replay::refuse_unknown_stripe(Frame& frame) const {
+void Replay::refuse_at_once(Frame& frame) const {
   const auto is_unknown = [this](std::uint64_t stripe) { return stripe >= setting_.stripes; };
   const auto refuse_if = [&frame](bool unknown, auto answer) {
     if (unknown) {
@@ -314,6 +315,10 @@ void Replay::refuse_unknown_stripe(Frame& frame) const {
       refuse_if(stripe && is_unknown(*stripe), PauseResult::unknown_stripe);
       return;
     }
+    case Call::set_max_concurrent:
+      refuse_if(frame.argument == 0 || frame.argument > setting_.thread_capacity,
+                ResizeResult::out_of_range);
+      return;
     default:
       return;
   }

@@ -29,6 +29,8 @@ void check_snapshot(WorkerSnapshot expected, const WorkerSnapshot& given) {
           "the snapshot's held or removed stripes are not the protocol's");
   require(expected.running == given.running && expected.running_max == given.running_max &&
               expected.worker_threads == given.worker_threads &&
+              expected.max_concurrent == given.max_concurrent &&
+              expected.parked_threads == given.parked_threads &&
               expected.waiting_callers == given.waiting_callers &&
               expected.first_error == given.first_error,
           "the snapshot's threads, callers or first error are not the protocol's");
@@ -73,6 +75,15 @@ void Replay::call(Thread& thread, Frame& frame) {
       return;
     case Call::start:
       start(thread, frame);
+      return;
+    case Call::set_max_concurrent:
+      resize(thread, frame);
+      return;
+    case Call::set_check_interval:
+      if (!worker.closed) {
+        notify(thread, Change::closed, false);  // the scan, which waits no longer than that
+      }
+      finish_call(thread, frame);
       return;
     case Call::wait_idle:
     case Call::wait_stripe:
@@ -177,7 +188,7 @@ void Replay::start(Thread& thread, Frame& frame) {
 
 std::uint32_t Replay::start_threads(Thread& thread) {
   std::uint32_t count = 0;
-  while (count < setting_.worker_threads && start_thread(thread, Role::worker)) {
+  while (count < state_.worker.limit && start_worker(thread)) {
     ++count;
   }
   if (setting_.has_scan && count != 0) {
@@ -196,6 +207,39 @@ bool Replay::start_thread(Thread& thread, Role role) {
   child.role = role;
   ++threads_started_;
   return true;
+}
+
+// One more of those that there can be.
+bool Replay::start_worker(Thread& thread) {
+  if (workers_started_ == setting_.thread_capacity || !start_thread(thread, Role::worker)) {
+    return false;
+  }
+  ++workers_started_;
+  return true;
+}
+
+void Replay::resize(Thread& thread, Frame& frame) {
+  if (frame.at == At::logs) {
+    if (logs(thread, frame)) {
+      frame.at = At::finished;
+    }
+    return;
+  }
+  auto& worker = state_.worker;
+  if (worker.may_resize()) {
+    worker.resize(frame.argument);
+    if (worker.may_unpark()) {
+      notify(thread, Change::unparked, true);
+    }
+    while (worker.may_add_thread() && start_worker(thread)) {
+      worker.add_thread();
+    }
+    frame.lines = setting_.has_sink ? 1 : 0;
+  }
+  frame.answer = protocol::resize_answer(
+      worker, frame.argument, std::uint64_t{setting_.thread_capacity}, worker.may_add_thread());
+  unlock(thread);
+  frame.at = frame.lines != 0 ? At::logs : At::finished;
 }
 
 // -- Waiting --------------------------------------------------------------------------------------

@@ -70,6 +70,7 @@ struct Thread {
     ran,
     sleeps,
     woke,
+    parked,
     waits,
     scans,
     left
@@ -120,7 +121,7 @@ class Replay {
   void outside(Thread& thread, const Event& event);
   bool of_call(Thread& thread, const Event& event);
   bool of_engine(Thread& thread, const Event& event);
-  void refuse_unknown_stripe(Frame& frame) const;
+  void refuse_at_once(Frame& frame) const;
   void post(Thread& thread);
   void own_step(Thread& thread, const Event& event);
   void request(Thread& thread, Frame& frame);
@@ -134,6 +135,7 @@ class Replay {
   // -----------------------
 
   void work(Thread& thread);
+  void park(Thread& thread);
   bool admit(Thread& thread);
   void admit_for_others(Thread& thread);
   void wake_another(Thread& thread);
@@ -165,6 +167,8 @@ class Replay {
   void start(Thread& thread, Frame& frame);
   std::uint32_t start_threads(Thread& thread);
   bool start_thread(Thread& thread, Role role);
+  bool start_worker(Thread& thread);
+  void resize(Thread& thread, Frame& frame);
   void wait_idle(Thread& thread, Frame& frame);
   bool begin_wait(Thread& thread, Frame& frame);
   void begin_goals(Thread& thread, Frame& frame);
@@ -236,6 +240,7 @@ class Replay {
   std::uint64_t tokens_at_end_ = 0;
   std::uint64_t wakes_ = 0;
   std::uint32_t threads_started_ = 0;
+  std::uint32_t workers_started_ = 0;  // of these
   std::uint32_t thread_ends_ = 0;
   std::uint32_t joins_ = 0;
   std::uint32_t joins_seen_ = 0;

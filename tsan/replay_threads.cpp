@@ -14,11 +14,21 @@ void Replay::work(Thread& thread) {
       return;
     }
     tell_of_end(thread);
+  } else if (thread.phase == Phase::parked) {
+    if (!state_.worker.may_unpark()) {
+      unlock(thread, Change::unparked);
+      return;
+    }
+    state_.worker.unpark();
   } else {
     require(thread.phase == Phase::begins || thread.phase == Phase::woke,
             "a worker thread takes the mutex out of turn");
   }
   auto& worker = state_.worker;
+  if (worker.may_park()) {
+    park(thread);
+    return;
+  }
   while (!worker.has_ready()) {
     admit(thread);
     if (worker.may_leave()) {
@@ -33,6 +43,21 @@ void Replay::work(Thread& thread) {
     }
   }
   compact(thread);
+}
+
+// It is one too many.
+void Replay::park(Thread& thread) {
+  auto& worker = state_.worker;
+  worker.park();
+  ++verdict_.parked;
+  if (!worker.has_ready()) {
+    worker.control = load_control(thread);
+  }
+  if (worker.something_waits()) {
+    wake_another(thread);
+  }
+  unlock(thread, Change::unparked);
+  thread.phase = Phase::parked;
 }
 
 // Looks into the inbox, and takes what is there. True if something was.
@@ -208,6 +233,9 @@ void Replay::leave(Thread& thread) {
     state_.worker.leave();
   } else {
     callers_.scan_alive = false;
+  }
+  if (state_.worker.may_unpark()) {
+    notify(thread, Change::unparked, false);
   }
   if (callers_.tells_of_leaving()) {
     notify(thread, Change::thread_left, true);

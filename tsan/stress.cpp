@@ -121,6 +121,8 @@ void show(const Totals& totals) {
   show_met("pauses_of_all", met.pauses_of_all);
   show_met("pauses_late", met.pauses_late);
   show_met("waits_paused", met.waits_paused);
+  show_met("resizes", met.resizes);
+  show("parked", totals.parked);
   show("claims_withdrawn", totals.claims_withdrawn);
   show("claims_removed_late", totals.claims_removed_late);
   show("transitions_replayed", totals.transitions_replayed);
@@ -151,6 +153,8 @@ void check_reached_of_held(const Totals& totals, bool recorded) {
   require(met.pauses_of_all != 0, "the worker was never paused");
   require(met.pauses_late != 0, "no pause ever met a compaction");
   require(met.waits_paused != 0, "no wait ever met a pause");
+  require(met.resizes != 0, "the worker was never resized");
+  require(!recorded || totals.parked != 0, "no thread was ever one too many");
   require(!recorded || totals.claims_withdrawn != 0, "no claim was ever given up");
   if (totals.rounds >= enough_rounds_for_the_rare) {
     require(met.removals_late != 0, "no removal ever timed out");
@@ -211,6 +215,7 @@ int rounds(const Arguments& arguments) {
       totals.adoptions_by_scan += verdict.adoptions_by_scan;
       totals.claims_withdrawn += verdict.claims_withdrawn;
       totals.claims_removed_late += verdict.claims_removed_late;
+      totals.parked += verdict.parked;
       totals.late_arrivals += verdict.late_arrivals;
       totals.late_arrivals_queued += verdict.late_arrivals_queued;
       if (!verdict.illegal.empty()) {
@@ -239,6 +244,7 @@ const std::map<std::string, std::function<int(const Arguments&)>> faults = {
     {"withdrawal_without_release", rounds<WithdrawalWithoutRelease>},
     {"frees_too_early", rounds<FreesTooEarly>},
     {"pauses_another", rounds<PausesAnother>},
+    {"allows_one_more", rounds<AllowsOneMore>},
     {"forgets_what_it_cancels", rounds<Lying<ForgetsWhatItCancels>>},
     {"accepts_what_is_removed", rounds<Lying<AcceptsWhatIsRemoved>>},
     {"forgets_what_it_closes", rounds<Lying<ForgetsWhatItCloses>>},

@@ -6,6 +6,7 @@
 #define KSTONE_TSAN_STRESS_CALLS_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -27,6 +28,7 @@ using kstone::IdleResult;
 using kstone::Limit;
 using kstone::PauseResult;
 using kstone::RemoveResult;
+using kstone::ResizeResult;
 using kstone::RestoreResult;
 using kstone::ShutdownMode;
 using kstone::StartResult;
@@ -165,6 +167,15 @@ struct Calls {
     begins(Call::start);
     return ends(Call::start, worker.start());
   }
+  ResizeResult set_max_concurrent(std::uint32_t max) {
+    begins(Call::set_max_concurrent, max);
+    return ends(Call::set_max_concurrent, worker.set_max_concurrent(allowed_instead_of(max)));
+  }
+  void set_check_interval(std::chrono::hours interval) {
+    begins(Call::set_check_interval);
+    worker.set_check_interval(interval);
+    ends(Call::set_check_interval, 0);
+  }
   kstone::WorkerSnapshot snapshot() {
     begins(Call::snapshot);
     return ends(Call::snapshot, &Log::snapshots, worker.snapshot());
@@ -179,6 +190,12 @@ struct Calls {
     return report;
   }
   // Itself, unless that is the fault that is planted.
+  static std::uint32_t allowed_instead_of(std::uint32_t max) {
+    if constexpr (requires { Sync::allows_one_more; }) {
+      return max + 1;
+    }
+    return max;
+  }
   std::uint32_t held_instead_of(std::uint32_t id) const {
     if constexpr (requires { Sync::pauses_another; }) {
       return (id + 1) % worker.stripe_count();

@@ -39,6 +39,7 @@ struct Met {
   std::atomic<std::uint64_t> pauses_of_all{0};
   std::atomic<std::uint64_t> pauses_late{0};
   std::atomic<std::uint64_t> waits_paused{0};
+  std::atomic<std::uint64_t> resizes{0};
 };
 inline Met met;
 inline void count(std::atomic<std::uint64_t>& what) {

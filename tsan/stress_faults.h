@@ -102,6 +102,11 @@ struct PausesAnother : Late<kstone::trace::RecordingSync> {
   static constexpr bool pauses_another = true;
 };
 
+// As the recorder, but one more compaction is allowed than was asked for.
+struct AllowsOneMore : Late<kstone::trace::RecordingSync> {
+  static constexpr bool allows_one_more = true;
+};
+
 // As the recorder, but its words say something else than they hold; `Fault` says what.
 template <class Fault>
 struct Lying : Late<kstone::trace::RecordingSync> {

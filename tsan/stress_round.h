@@ -68,6 +68,7 @@ struct Totals {
   std::uint64_t adoptions_by_scan = 0;
   std::uint64_t claims_withdrawn = 0;
   std::uint64_t claims_removed_late = 0;
+  std::uint64_t parked = 0;
   std::uint64_t late_arrivals = 0;
   std::uint64_t late_arrivals_queued = 0;
   std::uint64_t tampered = 0;
@@ -89,6 +90,7 @@ class Round {
         engine_(stripes_, [this](std::uint32_t id) { return queue(id); }) {
     setting_.stripes = stripes_;
     setting_.worker_threads = 1 + static_cast<std::uint32_t>(random() % 4);
+    setting_.thread_capacity = setting_.worker_threads + static_cast<std::uint32_t>(random() % 3);
     setting_.enabled = random() % 16 != 0;
     setting_.has_scan = random() % 2 != 0;
     setting_.has_sink = random() % 2 != 0;
@@ -111,6 +113,7 @@ class Round {
       options.log = [this](kstone::LogLevel, std::string_view) { sink(); };
     }
     options.all_removed = setting_.all_removed;
+    options.thread_capacity = setting_.thread_capacity;
     auto config = kstone::CompactionConfig().with_max_concurrent(setting_.worker_threads);
     config.enabled = setting_.enabled;
     typename Worker::StatsAtomic stats;
@@ -326,9 +329,25 @@ class Round {
     return result;
   }
 
+  // To anything that there can be, or to what there cannot; or what the scan waits for, which is
+  // longer than a round.
+  void resize(unsigned choice) {
+    if (choice % 8 == 0) {
+      calls_->set_check_interval(std::chrono::hours(1 + choice % 3));
+      return;
+    }
+    choice /= 8;
+    const auto result = calls_->set_max_concurrent(choice % (setting_.thread_capacity + 2));
+    met.resizes.fetch_add(result == ResizeResult::resized, std::memory_order_relaxed);
+  }
+
   void any_call(Random& own) {
     if (own() % 5 == 0) {
       hold_back_call(own);
+      return;
+    }
+    if (own() % 8 == 0) {
+      resize(static_cast<unsigned>(own()));
       return;
     }
     switch (own() % 16) {
@@ -436,7 +455,10 @@ class Round {
 
   // On a thread of the worker: what would wait is refused.
   void call_from_inside(unsigned choice) {
-    switch (choice % 8) {
+    switch (choice % 9) {
+      case 8:
+        resize(choice / 16);
+        return;
       case 0:
         if (calls_->wait_idle() != IdleResult::refused) {
           fail("a wait of the worker for itself was not refused");

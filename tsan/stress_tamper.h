@@ -349,6 +349,7 @@ class TamperedRecord {
       case Call::restore:
       case Call::is_removed:
       case Call::pause:
+      case Call::set_max_concurrent:
         return event.after ^ 1;
       case Call::queue_compaction:
         return event.after == number(Submission::rejected_removed)

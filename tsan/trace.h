@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kstone/compaction_types.h"
+#include "kstone/worker_snapshot.h"
 
 namespace kstone::trace {
 
@@ -58,6 +59,8 @@ enum class Call : std::uint8_t {
   resume,         // the end of a guard: the number of its pause
   shutdown,
   start,
+  set_max_concurrent,  // its argument
+  set_check_interval,
   snapshot,
   destroy
 };
@@ -111,7 +114,7 @@ inline std::uint64_t number_of(const CancelReport& answer) {
          (answer.rerun_pending ? 16 : 0) + (answer.running ? 32 : 0) + 64 * number_of(answer.end);
 }
 
-enum class Change : std::uint8_t { none, episode_ended, thread_left, closed };
+enum class Change : std::uint8_t { none, episode_ended, thread_left, closed, unparked };
 
 struct Event {
   Act act;
@@ -150,7 +153,8 @@ inline void add(Event event) {
 // What the worker of a run was made of.
 struct Setting {
   std::uint32_t stripes = 0;
-  std::uint32_t worker_threads = 0;
+  std::uint32_t worker_threads = 0;   // at first
+  std::uint32_t thread_capacity = 0;  // no less
   bool enabled = true;
   bool has_scan = false;
   bool has_sink = false;
@@ -168,6 +172,8 @@ struct Verdict {
   // that, and those of them that brought their stripe.
   std::uint64_t adoptions = 0;
   std::uint64_t adoptions_by_scan = 0;
+  // Threads that were too many, each time.
+  std::uint64_t parked = 0;
   // Nodes whose stripe was given up while it was only claimed; some of them by a removal that met
   // the claim as it took its step.
   std::uint64_t claims_withdrawn = 0;

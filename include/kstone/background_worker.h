@@ -11,6 +11,7 @@
 
 #include "kstone/cxx20.h"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -23,6 +24,7 @@
 #include "kstone/export.h"
 #include "kstone/pause_guard.h"
 #include "kstone/production_sync.h"
+#include "kstone/worker_snapshot.h"
 
 namespace kstone {
 namespace detail {
@@ -107,12 +109,16 @@ class basic_background_worker {
     // True: every stripe is removed at first, and accepts requests once it is restored. So
     // `stripe_count` is how many stripes there can be, and they come and go.
     bool all_removed = false;
+    // How many worker threads there can be at the most, for `set_max_concurrent`: the configured
+    // number to `max_worker_threads`. 0: as many as configured. A thread that is not created costs
+    // its place, less than 300 bytes.
+    std::uint32_t thread_capacity = 0;
   };
 
   // Stripes are `0 .. stripe_count - 1`. Allocates all that requests and dispatch will ever need;
   // starts no thread. Throws std::invalid_argument, naming the value, for a stripe count of 0 or
-  // above `max_stripe_count`, a null job, or a configuration outside the ranges that
-  // `CompactionConfig` states.
+  // above `max_stripe_count`, a null job, or a configuration or thread capacity outside the ranges
+  // stated there.
   basic_background_worker(CompactionConfig config, StatsAtomic stats, std::uint32_t stripe_count,
                           Job job, Options options = {});
 
@@ -125,9 +131,29 @@ class basic_background_worker {
 
   // Creates the threads; what was queued before starts now. Fewer threads than configured are a
   // warning in the log; none at all is an error. Does not wait for jobs. Threads that jobs have
-  // ended (pthread_exit) are not created anew: a worker that has lost all of them can only be shut
-  // down.
+  // ended (pthread_exit) are not created anew, but by `set_max_concurrent`.
   [[nodiscard]] StartResult start();
+
+  // How many stripes may be compacted at the same time from now on, 1 to the capacity for threads
+  // (`Options::thread_capacity`); before `start` too, and from jobs. Raised, threads go on or are
+  // created at once. Lowered, it takes effect as compactions end, none of which is stopped, and
+  // threads that are too many wait apart until they are needed. Where fewer threads live than that
+  // (the system refused one, or a job ended it), missing ones are created, also if the number stays
+  // the same; the place of a thread that a job has ended is not used again. Waits for no job. A
+  // thread is created with the caller's signal mask, if the worker keeps that.
+  //
+  // Memory ordering: none is promised.
+  ResizeResult set_max_concurrent(std::uint32_t max);
+
+  // How long after the end of one scan the next one begins, from now on: as
+  // `CompactionConfig::with_check_interval` takes it, with the same bounds. An interval that has
+  // begun counts from where it did, so a shorter one may have passed. Nothing happens once the
+  // worker has closed, or where there is no scan.
+  template <class Rep, class Period>
+  void set_check_interval(std::chrono::duration<Rep, Period> interval) {
+    set_check_interval_secs(
+        CompactionConfig().with_check_interval(interval).check_interval_secs);
+  }
 
   // Asks for a compaction of the stripe. Takes no lock, allocates nothing, calls no code of the
   // user, never waits. (Where there is no futex, that is on systems other than Linux, waking a
@@ -244,6 +270,8 @@ class basic_background_worker {
   const CompactionConfig& config() const noexcept;
 
  private:
+  void set_check_interval_secs(std::uint64_t seconds);
+
   const std::unique_ptr<detail::Shell<Sync>> shell_;
 };
 

@@ -8,6 +8,8 @@
 
 #include "kstone/cxx20.h"
 
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -17,6 +19,7 @@
 #include "kstone/detail/shell/closing.h"
 #include "kstone/detail/shell/observers.h"
 #include "kstone/detail/shell/pausing.h"
+#include "kstone/detail/shell/resizing.h"
 #include "kstone/detail/shell/shell.h"
 #include "kstone/detail/shell/starting.h"
 #include "kstone/detail/shell/timekeeper.h"
@@ -31,7 +34,7 @@ basic_background_worker<Sync>::basic_background_worker(CompactionConfig config, 
                                                        std::uint32_t stripe_count, Job job,
                                                        Options options)
     : shell_(new detail::Shell<Sync>(
-          config, std::move(stats), stripe_count, options.all_removed,
+          config, std::move(stats), stripe_count, options.thread_capacity, options.all_removed,
           {.job = std::move(job),
            .scan = options.scan ? [this, scan = std::move(options.scan)] { scan(*this); }
                                 : std::function<void()>(),
@@ -46,6 +49,16 @@ basic_background_worker<Sync>::~basic_background_worker() {
 template <class Sync>
 StartResult basic_background_worker<Sync>::start() {
   return shell_->start();
+}
+
+template <class Sync>
+inline ResizeResult basic_background_worker<Sync>::set_max_concurrent(std::uint32_t max) {
+  return shell_->set_max_concurrent(max);
+}
+
+template <class Sync>
+inline void basic_background_worker<Sync>::set_check_interval_secs(std::uint64_t seconds) {
+  shell_->set_check_interval(std::chrono::seconds(seconds));
 }
 
 template <class Sync>

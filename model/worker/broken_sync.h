@@ -62,6 +62,18 @@ struct LosesNotificationsOfOne : RelacySync {
   };
 };
 
+// ... if one thread does it, whichever the scene names.
+struct LosesNotificationsOfThread : RelacySync {
+  static inline int loser = -1;
+  struct condition_variable : RelacySync::condition_variable {
+    void notify_all(KSTONE_MODEL_SITE) {
+      if (RelacySync::thread::current_id() != loser) {
+        RelacySync::condition_variable::notify_all(file, line, function);
+      }
+    }
+  };
+};
+
 // Notifying wakes one of those who wait.
 struct NotifiesOne : RelacySync {
   struct condition_variable : RelacySync::condition_variable {

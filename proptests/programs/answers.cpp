@@ -33,6 +33,8 @@ std::string answer_in_words(const Call& call, const CallRecord& record) {
     }
     case Operation::start:
       return std::string(to_string(static_cast<StartResult>(record.answer)));
+    case Operation::set_max:
+      return std::string(to_string(static_cast<ResizeResult>(record.answer)));
     case Operation::is_running:
       return record.answer != 0 ? "running" : "not running";
     case Operation::queue_size:
@@ -157,6 +159,11 @@ constexpr const char* answers[] = {
     "start: already_running",
     "start: shut_down",
     "start: no_threads",
+    "set_max: resized",
+    "set_max: out_of_range",
+    "set_max: shut_down",
+    "job: set_max: resized",
+    "job: set_max: out_of_range",
     "is_running: running",
     "is_running: not running",
     "queue_size: 0",

@@ -155,6 +155,12 @@ struct Execution : model::Scene<Size, Sync> {
       case Operation::is_running:
         record.answer = worker.is_running();
         break;
+      case Operation::set_max:
+        record.answer = static_cast<std::uint8_t>(planted_ == Planted::set_max_does_nothing &&
+                                                          what.stripe <= Size::workers
+                                                      ? ResizeResult::resized
+                                                      : worker.set_max_concurrent(what.stripe));
+        break;
       default:
         record.answer = held_back.perform(worker, self_index(), what);
         break;
@@ -215,6 +221,7 @@ struct Execution : model::Scene<Size, Sync> {
     note(running, s.running);
     note(running_max, s.running_max);
     note(waiting, s.queue_size);
+    note(max_concurrent, s.max_concurrent);
     note(held, s.held);
     note(removed, s.removed);
     note(first_error, error_number(s.first_error));

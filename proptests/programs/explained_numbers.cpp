@@ -65,8 +65,8 @@ bool is_snapshot(const State& s, int thread, const CallRecord& record) {
          n[ended_removed] == exact.episodes_removed &&
          n[ended_discarded] == exact.episodes_discarded &&
          n[started] == exact.compactions_started && n[running] == exact.running &&
-         n[running_max] == exact.running_max && n[first_error] == s.worker.first_error &&
-         is_queue_size(s, thread, record, n[waiting]);
+         n[running_max] == exact.running_max && n[max_concurrent] == exact.max_concurrent &&
+         n[first_error] == s.worker.first_error && is_queue_size(s, thread, record, n[waiting]);
 }
 
 }  // namespace kstone::programs

@@ -10,6 +10,7 @@
 #include "explained_holding.h"
 #include "explained_numbers.h"
 #include "explained_state.h"
+#include "explained_threads.h"
 
 namespace kstone::programs {
 namespace {
@@ -38,6 +39,7 @@ class Explanation {
 
   bool exists() {
     State state(static_cast<int>(program_.stripes));
+    state.worker.limit = static_cast<std::uint32_t>(program_.workers);
     for (auto& stripe : state.stripes) {
       stripe.word.removed = program_.all_removed;
     }
@@ -180,6 +182,7 @@ class Explanation {
         put(static_cast<std::size_t>(each.end));
       }
     }
+    put(worker.limit);
     put(worker.queued);
     for (const auto stripe : s.queue()) {
       put(stripe);
@@ -550,28 +553,16 @@ class Explanation {
     done = true;
     switch (call.operation) {
       case Operation::start:
-        return start(s, record.answer);
+        return start(s, program_, record.answer);
       case Operation::is_running:
         return (record.answer != 0) == protocol::is_running(s.worker);
+      case Operation::set_max:
+        return set_max(s, program_, call.stripe, record.answer);
       case Operation::queue_size:
         return is_queue_size(s, thread, record, record.answer);
       default:
         return is_snapshot(s, thread, record);
     }
-  }
-
-  // How many threads the system gave matters to nobody but whether it gave any.
-  bool start(State& s, std::uint32_t answer) const {
-    auto& worker = s.worker;
-    const bool none = static_cast<StartResult>(answer) == StartResult::no_threads;
-    const auto threads = none ? 0U : static_cast<std::uint32_t>(program_.workers);
-    if (protocol::start_answer(worker, threads) != answer || (none && !program_.refusals)) {
-      return false;
-    }
-    if (worker.may_start()) {
-      worker.start(threads);
-    }
-    return true;
   }
 
   // A compaction: the thread takes the mutex and the list, takes the stripe's requests, and runs
@@ -648,6 +639,7 @@ class Explanation {
     const auto error = failed ? error_number(error_text(id, number)) : std::uint8_t{0};
     const auto before = stripe;
     worker.finish(stripe, kind, error);
+    park_surplus(worker);
     const auto end = protocol::end_since(before, stripe).value_or(EpisodeEnd::done);
     s.finished[id].push_back(Finished{ended_in_order(stripe), thread, at.compaction, end});
     at.cancelled_itself = false;

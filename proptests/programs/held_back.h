@@ -37,6 +37,7 @@ enum class Planted : std::uint8_t {
   resume_does_nothing,  // before the end
   wait_awaits_nothing,  // what a pause holds is said to have ended
   all_removed_removes_nothing,
+  set_max_does_nothing,
   wait_for_stop_sees_nothing,
   on_stop_calls_nobody
 };
@@ -58,6 +59,7 @@ inline constexpr const char* names_of_planted[] = {
     "resume_does_nothing",
     "wait_awaits_nothing",
     "all_removed_removes_nothing",
+    "set_max_does_nothing",
     "wait_for_stop_sees_nothing",
     "on_stop_calls_nobody",
 };

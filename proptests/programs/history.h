@@ -44,6 +44,7 @@ enum Number {
   running = outcomes + CompactionOutcome::kind_count,
   running_max,
   waiting,
+  max_concurrent,
   held,
   removed,
   first_error,

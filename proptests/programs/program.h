@@ -38,6 +38,7 @@ enum class Operation {
   snapshot,
   queue_size,
   is_running,
+  set_max,  // set_max_concurrent
   cancel,
   cancel_and_await,
   remove,
@@ -52,7 +53,7 @@ enum class Operation {
 struct Call {
   const char* name;
   Operation operation;
-  std::uint32_t stripe = 0;
+  std::uint32_t stripe = 0;  // of set_max the number
   ShutdownMode mode = ShutdownMode::finish_running;
   bool limited = false;
 
@@ -102,6 +103,8 @@ inline constexpr Call calls[] = {
     {"shutdown(cancel,limit)", Operation::shutdown, 0, ShutdownMode::cancel, true},
     {"snapshot", Operation::snapshot},
     {"request(unknown)", Operation::request, 9},
+    {"set_max(1)", Operation::set_max, 1},
+    {"set_max(2)", Operation::set_max, 2},
     {"cancel(0)", Operation::cancel, 0},
     {"cancel(1)", Operation::cancel, 1},
     {"cancel(0,await)", Operation::cancel_and_await, 0},

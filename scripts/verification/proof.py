@@ -33,6 +33,8 @@ PROPERTIES = {
     "what is restored": ["P21"], "rejected by a removal": ["P21"], "was removed": ["P21"],
     "can be paused": ["P22"], "what is paused": ["P22"], "a pause": ["P22"],
     "that is paused": ["P22"], "is resumed": ["P22"], "all is paused": ["P22"],
+    "a limit": ["P24"], "its limit": ["P24"], "than the limit": ["P24"], "waits apart": ["P24"],
+    "waited apart": ["P24"],
 }
 
 

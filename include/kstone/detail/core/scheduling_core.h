@@ -35,6 +35,7 @@
 #include "kstone/detail/core/lane.h"
 #include "kstone/detail/core/stripe.h"
 #include "kstone/export.h"
+#include "kstone/worker_snapshot.h"
 
 namespace kstone::detail {
 

@@ -62,7 +62,7 @@ void Shell<Sync>::stop(ShutdownMode mode, const Deadline& deadline, bool destroy
               "~BackgroundWorker: a pause guard outlives the worker");
   settle_some(room);
   if (state_.read().core.mode() == ShutdownMode::cancel) {
-    for (std::uint32_t i = 0; i < config_.max_concurrent_compactions; ++i) {
+    for (std::uint32_t i = 0; i < capacity_; ++i) {
       if (state_.read().crew.runs_something(i)) {
         ask_to_stop(i, asker);
       }
@@ -141,7 +141,7 @@ template <class Sync>
 void Shell<Sync>::join_threads(const Deadline& deadline) {
   if (!state_.read().joining) {
     state_.write().joining = true;
-    for (std::uint32_t i = 0; i <= config_.max_concurrent_compactions; ++i) {
+    for (std::uint32_t i = 0; i <= capacity_; ++i) {
       if (slots_[i].thread.joinable()) {
         mutex_.unlock();
         slots_[i].thread.join();

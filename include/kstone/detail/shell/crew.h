@@ -36,11 +36,19 @@ class Crew {
  public:
   using Id = typename Sync::thread::id_type;
 
-  explicit Crew(std::uint32_t worker_threads) : threads_(std::size_t{worker_threads} + 1) {}
+  // With so many worker threads at the most, of which so many may compact at the same time.
+  Crew(std::uint32_t capacity, std::uint32_t limit)
+      : threads_(std::size_t{capacity} + 1), limit_(limit) {}
 
+  // The index of the worker thread to create next, if there are too few.
+  std::optional<std::uint32_t> next_to_create() const {
+    return has_too_few() && is_worker(created_workers_) != 0 ? std::optional(created_workers_)
+                                                             : std::nullopt;
+  }
   void created(std::uint32_t index) {
     threads_[index].alive = true;
     alive_workers_ += is_worker(index);
+    created_workers_ += is_worker(index);
   }
   // Its first step: from here on calls from it are known as such, also those of destructors at its
   // end. Nobody else is ever given its identity, so it need not be forgotten.
@@ -85,6 +93,20 @@ class Crew {
     return std::nullopt;
   }
 
+  // Of the worker threads no more than the limit are up; the others sleep, where requesters claim
+  // them, or are parked, where nobody does. A sleeper whose requester is late takes no place from
+  // others.
+  void set_limit(std::uint32_t limit) { limit_ = limit; }
+  std::uint32_t limit() const noexcept { return limit_; }
+  bool has_too_few() const { return alive_workers_ < limit_; }
+  bool has_surplus() const { return limit_ < alive_workers_ - asleep_ - parked_; }
+  bool has_vacancy() const { return parked_ != 0 && alive_workers_ - parked_ < limit_; }
+  void sleeps() { ++asleep_; }
+  void wakes() { --asleep_; }
+  void parks() { ++parked_; }
+  void unparks() { --parked_; }
+  std::uint32_t parked() const noexcept { return parked_; }
+
   std::uint32_t alive_workers() const noexcept { return alive_workers_; }
   bool scan_alive() const { return threads_.back().alive; }
   bool all_left() const { return alive_workers_ == 0 && !scan_alive(); }
@@ -110,7 +132,11 @@ class Crew {
   std::uint32_t is_worker(std::uint32_t index) const { return index + 1 < threads_.size() ? 1 : 0; }
 
   std::vector<Thread> threads_;  // the worker threads, then the scan's
+  std::uint32_t limit_;
+  std::uint32_t created_workers_ = 0;  // ever: an index is not used again
   std::uint32_t alive_workers_ = 0;
+  std::uint32_t asleep_ = 0;  // of those alive
+  std::uint32_t parked_ = 0;
 };
 
 }  // namespace kstone::detail

@@ -39,6 +39,7 @@
 #include "kstone/detail/shell/waits.h"
 #include "kstone/detail/thread_annotations.h"
 #include "kstone/pause_guard.h"
+#include "kstone/worker_snapshot.h"
 
 namespace kstone::detail {
 
@@ -75,10 +76,12 @@ class Shell {
     bool keep_signal_mask = false;
   };
 
-  Shell(CompactionConfig config, StatsAtomic stats, std::uint32_t stripe_count, bool all_removed,
-        Calls calls);
+  Shell(CompactionConfig config, StatsAtomic stats, std::uint32_t stripe_count,
+        std::uint32_t thread_capacity, bool all_removed, Calls calls);
 
   StartResult start();
+  ResizeResult set_max_concurrent(std::uint32_t limit);
+  void set_check_interval(std::chrono::seconds interval);
   Submission queue_compaction(std::uint32_t stripe_id) noexcept;
   std::size_t queue_size();
   bool is_running() const;
@@ -111,11 +114,14 @@ class Shell {
   // What the mutex guards, in one cell: read() or write() without it is a race that is found. Keep
   // no reference past an unlock.
   struct State {
-    State(std::uint32_t stripe_count, std::uint32_t worker_threads)
-        : core(stripe_count), crew(worker_threads) {}
+    State(std::uint32_t stripe_count, std::uint32_t capacity, const CompactionConfig& config)
+        : core(stripe_count),
+          crew(capacity, config.max_concurrent_compactions),
+          check_interval(config.check_interval_secs) {}
 
     SchedulingCore core;
     Crew<Sync> crew;
+    std::chrono::seconds check_interval;
     bool started = false;
     bool warned_before_start = false;
     bool joining = false;  // a caller of shutdown joins the threads
@@ -133,8 +139,12 @@ class Shell {
 
   // Starting: starting.h.
   void start_threads() KSTONE_REQUIRES(mutex_);
+  void start_workers() KSTONE_REQUIRES(mutex_);
   bool start_thread(std::uint32_t index, void (*entry)(void*)) KSTONE_REQUIRES(mutex_);
   void enter(const Slot<Sync>& slot) KSTONE_REQUIRES(mutex_);
+
+  // Fewer threads, or more: resizing.h.
+  void park() KSTONE_REQUIRES(mutex_);
 
   // Worker threads: working.h.
   void work(Slot<Sync>& slot) KSTONE_EXCLUDES(mutex_);
@@ -239,6 +249,7 @@ class Shell {
 
   // Immutable after construction.
   const CompactionConfig config_;
+  const std::uint32_t capacity_;  // of worker threads
   const StatsAtomic stats_;
   const std::uint32_t stripe_count_;
   const Calls calls_;
@@ -256,7 +267,8 @@ class Shell {
   // An episode, a compaction or a scan has; or something is paused, or the worker has closed.
   typename Sync::condition_variable episode_ended_;
   typename Sync::condition_variable thread_left_;  // or the threads were joined, or a wait left
-  typename Sync::condition_variable closed_;       // ends the scan's wait
+  typename Sync::condition_variable closed_;       // or the scan's interval has changed
+  typename Sync::condition_variable unparked_;     // a worker thread is one too few
 
   Cell<State> state_ KSTONE_GUARDED_BY(mutex_);
 
@@ -266,26 +278,29 @@ class Shell {
 
 // Throws std::invalid_argument for what the constructor of the worker does not accept.
 KSTONE_EXPORT void validate(const CompactionConfig& config, std::uint32_t stripe_count,
-                            bool has_job);
+                            std::uint32_t thread_capacity, bool has_job);
 
 // Assigns `text`, or a shorter one if there is no memory for it.
 KSTONE_EXPORT void assign_or_truncate(std::string& target, const char* text) noexcept;
 
 template <class Sync>
 Shell<Sync>::Shell(CompactionConfig config, StatsAtomic stats, std::uint32_t stripe_count,
-                   bool all_removed, Calls calls)
-    : config_((validate(config, stripe_count, static_cast<bool>(calls.job)), config)),
+                   std::uint32_t thread_capacity, bool all_removed, Calls calls)
+    : config_(
+          (validate(config, stripe_count, thread_capacity, static_cast<bool>(calls.job)), config)),
+      capacity_(thread_capacity != 0 ? thread_capacity : config.max_concurrent_compactions),
       stats_(std::move(stats)),
       stripe_count_(stripe_count),
       calls_(std::move(calls)),
       inbox_(stripe_count, all_removed),
-      state_(State(stripe_count, config.max_concurrent_compactions)),
-      slots_(new Slot<Sync>[std::size_t{config.max_concurrent_compactions} + 1]) {
+      state_(State(stripe_count, capacity_, config)),
+      slots_(new Slot<Sync>[std::size_t{capacity_} + 1]) {
   Sync::name(mutex_, "mutex");
   Sync::name(state_, "state");
   Sync::name(episode_ended_, "episode_ended");
   Sync::name(thread_left_, "thread_left");
   Sync::name(closed_, "closed");
+  Sync::name(unparked_, "unparked");
   if (all_removed) {
     state_.write().core.remove_all();
   }

@@ -17,6 +17,7 @@ StartResult Shell<Sync>::start() {
   check_process("start: called in a child of fork(), where the worker has no threads");
   auto result = StartResult::started;
   std::uint32_t workers = 0;
+  std::uint32_t limit = 0;
   bool scan_missing = false;  // although it was to be started
   {
     ScopedLock lock(mutex_);
@@ -38,6 +39,7 @@ StartResult Shell<Sync>::start() {
       wake(Effects{.tell_waits = scan_missing});  // who waits for a scan
     }
     workers = state.crew.alive_workers();
+    limit = state.crew.limit();
   }
   if (result == StartResult::already_running) {
     log_on_caller(LogLevel::warn, "start: the worker runs already");
@@ -48,9 +50,9 @@ StartResult Shell<Sync>::start() {
   } else if (!config_.enabled) {
     log_on_caller(LogLevel::info, "started without threads, since the configuration is disabled");
   } else {
-    log_on_caller(workers == config_.max_concurrent_compactions ? LogLevel::info : LogLevel::warn,
-                  "started with %u of %u worker threads for %u stripes", workers,
-                  config_.max_concurrent_compactions, stripe_count_);
+    log_on_caller(workers == limit ? LogLevel::info : LogLevel::warn,
+                  "started with %u of %u worker threads for %u stripes", workers, limit,
+                  stripe_count_);
   }
   if (scan_missing) {
     log_on_caller(LogLevel::error,
@@ -61,28 +63,32 @@ StartResult Shell<Sync>::start() {
 
 template <class Sync>
 void Shell<Sync>::start_threads() {
-  std::optional<typename Sync::signals_blocked> blocked;
-  if (!calls_.keep_signal_mask) {
-    blocked.emplace();
+  start_workers();
+  if (calls_.scan && state_.read().crew.alive_workers() != 0) {
+    start_thread(capacity_, [](void* slot) {
+      static_cast<Slot<Sync>*>(slot)->self->scan(*static_cast<Slot<Sync>*>(slot));
+    });
   }
-  const auto& crew = state_.write().crew;
-  const auto workers = config_.max_concurrent_compactions;
+}
+
+// So many as the limit wants, and the system gives.
+template <class Sync>
+void Shell<Sync>::start_workers() {
   // Captureless, so that `Sync::thread` needs no allocation for what it runs.
   const auto work = [](void* slot) {
     static_cast<Slot<Sync>*>(slot)->self->work(*static_cast<Slot<Sync>*>(slot));
   };
-  const auto scan = [](void* slot) {
-    static_cast<Slot<Sync>*>(slot)->self->scan(*static_cast<Slot<Sync>*>(slot));
-  };
-  while (crew.alive_workers() < workers && start_thread(crew.alive_workers(), work)) {
-  }
-  if (calls_.scan && crew.alive_workers() != 0) {
-    start_thread(workers, scan);
+  for (auto next = state_.read().crew.next_to_create(); next && start_thread(*next, work);
+       next = state_.read().crew.next_to_create()) {
   }
 }
 
 template <class Sync>
 bool Shell<Sync>::start_thread(std::uint32_t index, void (*entry)(void*)) {
+  std::optional<typename Sync::signals_blocked> blocked;
+  if (!calls_.keep_signal_mask) {
+    blocked.emplace();
+  }
   auto& slot = slots_[index];
   slot.self = this;
   slot.index = index;

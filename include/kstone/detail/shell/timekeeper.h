@@ -15,7 +15,6 @@ namespace kstone::detail {
 
 template <class Sync>
 void Shell<Sync>::scan(Slot<Sync>& slot) {
-  const auto interval = std::chrono::nanoseconds(std::chrono::seconds(config_.check_interval_secs));
   mutex_.lock();  // no guard: as in work()
   enter(slot);
   while (!state_.read().core.closed()) {
@@ -29,12 +28,23 @@ void Shell<Sync>::scan(Slot<Sync>& slot) {
     state_.write().scans_ended = state_.read().scans_begun;
     wake(Effects{.tell_waits = true});
     adopt_all();
-    const Deadline next = Sync::clock::now() + interval;
-    while (!state_.read().core.closed() && wait_until<Sync>(closed_, mutex_, next)) {
+    const auto ended = Sync::clock::now();
+    while (!state_.read().core.closed() &&
+           wait_until<Sync>(closed_, mutex_, ended + state_.read().check_interval)) {
     }
   }
   leave(slot);
   mutex_.unlock();
+}
+
+template <class Sync>
+void Shell<Sync>::set_check_interval(std::chrono::seconds interval) {
+  check_process("set_check_interval: called in a child of fork(), where the worker has no threads");
+  ScopedLock lock(mutex_);
+  if (!state_.read().core.closed()) {
+    state_.write().check_interval = interval;
+    closed_.notify_one();  // the scan's thread, which waits for the end of the interval before
+  }
 }
 
 }  // namespace kstone::detail

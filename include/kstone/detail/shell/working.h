@@ -24,12 +24,17 @@ void Shell<Sync>::work(Slot<Sync>& slot) {
   mutex_.lock();  // no guard: a job that ends its thread leaves this function without the mutex
   enter(slot);
   for (;;) {
-    while (state_.read().core.can_take()) {
+    if (state_.read().crew.has_surplus()) {
+      park();
+      continue;
+    }
+    if (state_.read().core.can_take()) {
       if (inbox_.is_taken_out()) {
         compact(slot);
       } else {
         take_some_of_long_list();
       }
+      continue;
     }
     // Not before nothing can be taken: what is in the inbox is behind it anyway, and taking many
     // stripes costs what taking one does.
@@ -55,13 +60,14 @@ void Shell<Sync>::work(Slot<Sync>& slot) {
     if (!inbox_.add_sleeper(*control)) {
       continue;
     }
-    Sync::check(control->sleepers() < config_.max_concurrent_compactions,
-                "work: this thread was awake, so not all slept");
+    Sync::check(control->sleepers() < capacity_, "work: this thread was awake, so not all slept");
     // Between unlocking and sleeping a requester may claim this sleeper; its token is then there
     // before the wait.
+    state_.write().crew.sleeps();
     mutex_.unlock();
     inbox_.sleep();
     mutex_.lock();
+    state_.write().crew.wakes();
   }
   leave(slot);
   mutex_.unlock();
@@ -246,6 +252,9 @@ template <class Sync>
 void Shell<Sync>::leave(Slot<Sync>& slot) {
   auto& state = state_.write();
   state.crew.left(slot.index);
+  if (state.crew.has_vacancy()) {
+    unparked_.notify_one();
+  }
   if (state.shutdown_callers != 0) {
     thread_left_.notify_all();  // shutdown, which waits under the mutex held here for the last one
   }
