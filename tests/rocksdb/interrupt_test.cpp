@@ -41,6 +41,42 @@ bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
+// SIGUSR1 is one more compaction at a time, SIGUSR2 one less, from 1 to the number of stripes.
+TEST(Interrupt, by_other_signals_changes_how_many_compact) {
+  const TemporaryFolder folder;
+  const auto summary = (folder.path() / "summary.json").string();
+  std::ofstream input(folder.path() / "input");
+  for (int i = 0; i < 2000; ++i) {
+    input << "key" << i << "\tvalue\n";
+  }
+  input.close();
+  Process process({"demo", "--workers", "1", "--stripes", "16", "--seconds", "600", "--input",
+                   (folder.path() / "input").string(), "--summary", summary});
+  const auto await = [&](const std::string& part) {
+    while (!contains(process.out(), part)) {
+      ASSERT_FALSE(process.ended()) << process.out();
+      std::this_thread::yield();
+    }
+  };
+  const std::string limits[] = {" of 1 (", " of 2 (", " of 3 ("};
+  await(limits[0]);
+  kill(process.pid(), SIGUSR1);
+  await(limits[1]);
+  kill(process.pid(), SIGUSR1);
+  await(limits[2]);
+  for (int i = 0; i < 40; ++i) {
+    kill(process.pid(), SIGUSR1);  // those that come at once may be one
+    std::this_thread::yield();
+  }
+  kill(process.pid(), SIGINT);
+  const auto result = process.wait();
+  EXPECT_EQ(result.status, 130) << result.err;
+  const auto json = nlohmann::json::parse(read_file(summary));
+  EXPECT_EQ(json["workers"], 1);
+  EXPECT_GE(json["workers_at_end"], 3);
+  EXPECT_LE(json["workers_at_end"], 16);
+}
+
 TEST(Interrupt, at_random_moments_leaves_a_database_with_every_key) {
   const auto interrupts = setting("KSTONE_INTERRUPTS", 3);
   const auto seed = setting("KSTONE_SEED", std::random_device()());

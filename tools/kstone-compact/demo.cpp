@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -171,9 +172,12 @@ class Demo {
     return CompactionConfig().with_sst_threshold(4).with_check_interval(5).with_max_concurrent(
         options_.workers);
   }
+  // No more than there are stripes are of use.
+  std::uint32_t capacity() const { return std::max(options_.workers, options_.stripes); }
   void write_and_compact(DemoDatabase& database, Ledger& ledger);
   void write(DemoDatabase& database, Ledger& ledger, BackgroundWorker& worker);
   void drain(DemoDatabase& database, BackgroundWorker& worker);
+  void resize(BackgroundWorker& worker) const;
   void check(const Folder& folder, const Ledger& ledger);
   void load_write_and_check(const RecordSet& records, const Folder& folder);
   void report(const Folder& folder) const;
@@ -240,15 +244,28 @@ void Demo::show(const char* phase, DemoDatabase& database, const BackgroundWorke
   progress_.show({
       text("%6.1f s  %-10s compacted %.1f MiB, %.1f MB/s", elapsed, phase, compacted / mib,
            compacted / elapsed / 1e6),
-      text("requests %llu  coalesced %llu  rerun_pending %llu  queue %llu  running %u (merging %u)",
+      text("requests %llu  coalesced %llu  rerun_pending %llu  queue %llu  running %u of %u "
+           "(merging "
+           "%u)",
            static_cast<unsigned long long>(now.requests()),
            static_cast<unsigned long long>(now.coalesced),
            static_cast<unsigned long long>(now.rerun_pending),
-           static_cast<unsigned long long>(now.queue_size), now.running,
+           static_cast<unsigned long long>(now.queue_size), now.running, now.max_concurrent,
            database.listener().merging()),
       text("L0 files per stripe %u..%u  write stalls %.2f s", l0.min, l0.max,
            database.stall_seconds()),
   });
+}
+
+// By as many as signals have asked for, within what there can be.
+void Demo::resize(BackgroundWorker& worker) const {
+  if (const int steps = take_steps(); steps != 0) {
+    const auto now = static_cast<std::int64_t>(worker.snapshot().max_concurrent);
+    const auto to = std::clamp<std::int64_t>(now + steps, 1, capacity());
+    if (worker.set_max_concurrent(static_cast<std::uint32_t>(to)) == ResizeResult::fewer_threads) {
+      throw BadInput("the system refuses to start a thread for the worker");
+    }
+  }
 }
 
 void Demo::write(DemoDatabase& database, Ledger& ledger, BackgroundWorker& worker) {
@@ -264,6 +281,7 @@ void Demo::write(DemoDatabase& database, Ledger& ledger, BackgroundWorker& worke
                    bytes_compacted(worker.snapshot().stats) >= options_.compact_mib << 20)) {
       break;
     }
+    resize(worker);
     show(loaded ? "writing" : "loading", database, worker);
     wakeup_.wait_for(progress_.interval());
   }
@@ -287,6 +305,7 @@ void Demo::drain(DemoDatabase& database, BackgroundWorker& worker) {
     database.flush();
   }
   while (!interrupted() && worker.wait_idle(interrupt_interval) == IdleResult::timed_out) {
+    resize(worker);
     if (Clock::now() - shown >= progress_.interval()) {
       show("draining", database, worker);
       shown = Clock::now();
@@ -307,8 +326,12 @@ void Demo::write_and_compact(DemoDatabase& database, Ledger& ledger) {
     note_l0(database.l0_files(context.stripe_id()));
     return outcome;
   };
+  BackgroundWorker::Options options;
+  options.scan = compactor.scan();
+  options.thread_capacity = capacity();
   BackgroundWorker worker(config(), CompactionStatsAtomic(), compactor.stripe_count(), job,
-                          {compactor.scan(), {}});
+                          std::move(options));
+  handle_steps();
   database.listener().attach(worker, database.stripes());
   const struct Detach {
     rocksdb::DatabaseListener& listener;
@@ -415,6 +438,7 @@ nlohmann::ordered_json Demo::summary() const {
   json["source"] = source_;
   json["stripes"] = options_.stripes;
   json["workers"] = options_.workers;
+  json["workers_at_end"] = snapshot_.max_concurrent;
   json["seed"] = options_.seed;
   json["keys_written"] = keys_written_;
   json["keys_checked"] = verification_.looked_up;

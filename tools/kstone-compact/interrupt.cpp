@@ -19,6 +19,7 @@ namespace {
 
 std::atomic<bool> was_interrupted{false};
 std::atomic<int> first_signal{0};
+std::atomic<int> steps{0};
 std::atomic<Wakeup*> wakeup_of_handler{nullptr};
 std::atomic<Wakeup*> stopping{
     nullptr};  // is notified by an interrupt alone, and never read: it stays readable
@@ -61,6 +62,13 @@ void notify(const std::atomic<Wakeup*>& who) {
   if (auto* wakeup = who.load(std::memory_order_relaxed)) {  // relaxed: set before the handler was
     wakeup->notify();
   }
+}
+
+void on_step(int signal) {
+  const int saved = errno;
+  steps.fetch_add(signal == SIGUSR1 ? 1 : -1, std::memory_order_relaxed);  // relaxed: a count
+  notify(wakeup_of_handler);
+  errno = saved;
 }
 
 bool wait_until(pollfd wanted, int limit_after_interrupt_ms) {
@@ -130,6 +138,16 @@ void handle_signals(Wakeup& wakeup) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
 }
+
+void handle_steps() {
+  struct sigaction action{};
+  action.sa_handler = on_step;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGUSR1, &action, nullptr);
+  sigaction(SIGUSR2, &action, nullptr);
+}
+
+int take_steps() noexcept { return steps.exchange(0, std::memory_order_relaxed); }
 
 // Relaxed: whoever waits learns of it through the pipe, and nothing else is read because of it.
 bool interrupted() noexcept { return was_interrupted.load(std::memory_order_relaxed); }

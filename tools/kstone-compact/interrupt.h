@@ -1,7 +1,7 @@
 // Signals that ask the program to stop, and what may be waited for meanwhile.
 //
 // Thread safety: `notify`, `interrupted` and `interrupt` from any thread and from a signal handler;
-// the waits from one thread.
+// the waits and `take_steps` from one thread.
 
 #ifndef KSTONE_COMPACT_INTERRUPT_H_
 #define KSTONE_COMPACT_INTERRUPT_H_
@@ -42,6 +42,11 @@ bool interrupted() noexcept;
 
 // What the exit status is after an interrupt, as a shell has it: 128 and the first signal.
 int interrupt_status() noexcept;
+
+// From now on SIGUSR1 and SIGUSR2 notify the `wakeup` of `handle_signals`, too: one more, and one
+// less. How many more that is since the last call; negative, how many less.
+void handle_steps();
+int take_steps() noexcept;
 
 // As a signal does, where there is no one left to work for.
 void interrupt() noexcept;
