@@ -58,6 +58,43 @@ TEST(Log, tells_starts_ends_and_failures) {
       1);
 }
 
+TEST(Log, makes_no_line_below_the_least_level) {
+  const auto lines_from = [](LogLevel least) {
+    Journal<Line> lines;
+    BackgroundWorker::Options options;
+    options.log = [&](LogLevel level, std::string_view text) {
+      lines.add({level, std::string(text)});
+    };
+    options.least_log_level = least;
+    BackgroundWorker worker(
+        CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4,
+        [](CompactionContext& context) {
+          return context.stripe_id() == 1 ? CompactionOutcome::failed("disk on fire")
+                                          : CompactionOutcome::done();
+        },
+        options);
+    worker.queue_compaction(0);
+    worker.queue_compaction(1);
+    EXPECT_EQ(worker.start(), StartResult::started);
+    EXPECT_EQ(worker.start(), StartResult::already_running);
+    EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+    worker.shutdown();
+    EXPECT_EQ(worker.start(), StartResult::shut_down);
+    return lines.events();
+  };
+  const std::vector<Line> error = {{LogLevel::error, "start: failed, the worker was shut down"}};
+  std::vector<Line> warnings = {{LogLevel::warn, "start: the worker runs already"},
+                                {LogLevel::warn, "compaction of stripe 1 failed: disk on fire"},
+                                error[0]};
+  std::sort(warnings.begin(), warnings.end());
+  auto from_warn = lines_from(LogLevel::warn);
+  std::sort(from_warn.begin(), from_warn.end());  // two threads log
+  EXPECT_EQ(from_warn, warnings);
+  EXPECT_EQ(lines_from(LogLevel::error), error);
+  EXPECT_EQ(lines_from(LogLevel::info).size(), 5U);   // and two of the worker's life
+  EXPECT_EQ(lines_from(LogLevel::debug).size(), 8U);  // and three of compactions
+}
+
 TEST(Log, each_outcome_has_its_level_and_text) {
   Journal<Line> lines;
   BackgroundWorker::Options options;

@@ -2,12 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "kstone/background_worker_impl.h"
+#include "manual_clock_sync.h"
 #include "test_support.h"
 
 namespace kstone::test {
@@ -59,6 +63,64 @@ TEST(Snapshot, counts_what_the_core_has_not_learnt_of_yet) {
   EXPECT_EQ(snapshot.episodes_alive, 2U);
   EXPECT_EQ(snapshot.queue_size, 2U);
   EXPECT_EQ(broken_law(snapshot), "");
+}
+
+TEST(Snapshot, a_brief_one_leaves_out_what_the_core_has_not_learnt_of_yet) {
+  BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing);
+  worker.queue_compaction(0);
+  worker.queue_compaction(0);
+  const auto brief = worker.brief_snapshot();
+  EXPECT_EQ(brief.queued, 0U);
+  EXPECT_EQ(brief.queue_size, 1U);
+  EXPECT_EQ(brief.pending, 0U);
+  EXPECT_EQ(broken_law(brief), "");
+  const auto whole = worker.snapshot();
+  EXPECT_EQ(whole.queued, 1U);
+  EXPECT_EQ(whole.coalesced, 1U);
+  const auto later = worker.brief_snapshot();  // no counter goes back
+  EXPECT_EQ(later.queued, 1U);
+  EXPECT_EQ(later.coalesced, 1U);
+  EXPECT_EQ(later.episodes_alive, 1U);
+  EXPECT_EQ(broken_law(later), "");
+}
+
+TEST(Snapshot, says_what_runs_on_which_thread_and_for_how_long) {
+  using Worker = basic_background_worker<ManualClockSync>;
+  using Clock = ManualClockSync::clock;
+  Gate end;
+  Journal<std::uint32_t> started;
+  std::atomic<bool> again{true};
+  Worker worker(CompactionConfig().with_max_concurrent(2), {}, 8, [&](Worker::Context& context) {
+    started.add(context.stripe_id());
+    if (context.stripe_id() == 5 && again.exchange(false)) {
+      return CompactionOutcome::more_work();
+    }
+    end.pass();
+    return CompactionOutcome::done();
+  });
+  ASSERT_EQ(worker.start(), StartResult::started);
+  EXPECT_TRUE(worker.snapshot().compactions.empty());
+  worker.queue_compaction(5);
+  started.await(2);  // its second attempt runs
+  Clock::advance(std::chrono::seconds(40));
+  worker.queue_compaction(3);
+  started.await(3);
+  Clock::advance(std::chrono::seconds(2));
+  auto running = worker.snapshot().compactions;
+  EXPECT_EQ(running, worker.brief_snapshot().compactions);
+  ASSERT_EQ(running.size(), 2U);
+  EXPECT_EQ(running[0].thread + running[1].thread, 1U);
+  std::sort(running.begin(), running.end(),
+            [](const auto& a, const auto& b) { return a.stripe_id < b.stripe_id; });
+  EXPECT_EQ(running[0].stripe_id, 3U);
+  EXPECT_EQ(running[0].attempt, 1U);
+  EXPECT_EQ(running[0].running_for, std::chrono::seconds(2));
+  EXPECT_EQ(running[1].stripe_id, 5U);
+  EXPECT_EQ(running[1].attempt, 2U);
+  EXPECT_EQ(running[1].running_for, std::chrono::seconds(42));
+  end.open();
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_TRUE(worker.snapshot().compactions.empty());
 }
 
 TEST(Snapshot, each_counter_has_a_name_and_is_visited_once) {

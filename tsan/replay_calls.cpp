@@ -27,6 +27,8 @@ void check_snapshot(WorkerSnapshot expected, const WorkerSnapshot& given) {
       "the snapshot's living episodes or waiting stripes are not the protocol's");
   require(expected.held == given.held && expected.removed == given.removed,
           "the snapshot's held or removed stripes are not the protocol's");
+  require(given.compactions.size() == given.running,
+          "the snapshot names more compactions than run, or fewer");
   require(expected.running == given.running && expected.running_max == given.running_max &&
               expected.worker_threads == given.worker_threads &&
               expected.max_concurrent == given.max_concurrent &&

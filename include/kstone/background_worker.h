@@ -101,6 +101,8 @@ class basic_background_worker {
     // None by default: failed compactions then show in the snapshot and in the report only. It must
     // not end its thread.
     LogSink log = {};
+    // Lines of a lower level are not made: what a job starts and ends is `debug`.
+    LogLevel least_log_level = LogLevel::debug;
     // True: the worker's threads have the signal mask of the caller of `start`. Else, on Linux,
     // they block all signals but those of faults and profilers (SIGSEGV, SIGBUS, SIGFPE, SIGILL,
     // SIGTRAP, SIGSYS, SIGABRT, SIGPROF), so that handlers run on threads of the application. A
@@ -151,8 +153,7 @@ class basic_background_worker {
   // worker has closed, or where there is no scan.
   template <class Rep, class Period>
   void set_check_interval(std::chrono::duration<Rep, Period> interval) {
-    set_check_interval_secs(
-        CompactionConfig().with_check_interval(interval).check_interval_secs);
+    set_check_interval_secs(CompactionConfig().with_check_interval(interval).check_interval_secs);
   }
 
   // Asks for a compaction of the stripe. Takes no lock, allocates nothing, calls no code of the
@@ -265,6 +266,13 @@ class basic_background_worker {
   // that, one may be missing, too, whose stripe a thread has taken up meanwhile. Throws
   // std::bad_alloc if there is no memory for the text of the first error.
   WorkerSnapshot snapshot() const;
+
+  // The same without a look at each stripe: O(threads), for a page that is read every second. Its
+  // laws hold too; what has been answered of a stripe since a thread last took it up or moved it
+  // into the queue may be missing from `queued`, `coalesced`, `rerun_pending`, the rejections, and
+  // the episodes, and `pending` is 0. No counter goes back from one snapshot to the next, whichever
+  // they are.
+  WorkerSnapshot brief_snapshot() const;
 
   std::uint32_t stripe_count() const noexcept;
   const CompactionConfig& config() const noexcept;

@@ -39,6 +39,7 @@ basic_background_worker<Sync>::basic_background_worker(CompactionConfig config, 
            .scan = options.scan ? [this, scan = std::move(options.scan)] { scan(*this); }
                                 : std::function<void()>(),
            .log = std::move(options.log),
+           .least_level = options.least_log_level,
            .keep_signal_mask = options.keep_signal_mask})) {}
 
 template <class Sync>
@@ -143,7 +144,12 @@ ShutdownReport basic_background_worker<Sync>::shutdown(ShutdownMode mode, Limit 
 
 template <class Sync>
 WorkerSnapshot basic_background_worker<Sync>::snapshot() const {
-  return shell_->snapshot();
+  return shell_->snapshot(false);
+}
+
+template <class Sync>
+inline WorkerSnapshot basic_background_worker<Sync>::brief_snapshot() const {
+  return shell_->snapshot(true);
 }
 
 template <class Sync>

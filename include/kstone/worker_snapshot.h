@@ -7,10 +7,12 @@
 
 #include "kstone/cxx20.h"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "kstone/compaction_stats.h"
 #include "kstone/compaction_types.h"
@@ -73,6 +75,16 @@ struct WorkerCounters {
   friend bool operator==(const WorkerCounters&, const WorkerCounters&) = default;
 };
 
+// A compaction that runs.
+struct RunningCompaction {
+  std::uint32_t stripe_id = 0;
+  std::uint32_t thread = 0;                 // the number of the worker thread, from 0
+  std::uint32_t attempt = 0;                // as its job was told
+  std::chrono::nanoseconds running_for{0};  // since the thread took the stripe
+
+  friend bool operator==(const RunningCompaction&, const RunningCompaction&) = default;
+};
+
 // One moment of the worker. Of everything but `stats`, which jobs change while the snapshot is
 // taken, two laws hold in every snapshot:
 //   episodes_opened = done + failed + cancelled + removed + discarded + alive
@@ -92,6 +104,7 @@ struct WorkerSnapshot : WorkerCounters {
   std::uint32_t parked_threads = 0;   // threads that are too many for that, and wait apart
   std::uint32_t waiting_callers = 0;  // threads in calls that wait
   std::string first_error;            // the error of the first job that failed
+  std::vector<RunningCompaction> compactions;  // those that run, by thread
 };
 
 }  // namespace kstone

@@ -234,6 +234,7 @@ struct Scene {
           "episodes are conserved");
     check(s.episodes_opened == s.queued + s.rerun_pending,
           "every episode was opened by one answer");
+    check(s.compactions.size() == s.running, "every compaction that runs is named");
   }
 
   // For scenes in which no thread is refused.

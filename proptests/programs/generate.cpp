@@ -39,14 +39,14 @@ rc::Gen<Call> any_call(const std::vector<int>& weights, std::uint32_t stripes,
 }
 
 // clang-format off
-//                               request run size start wait wait(l) wait(0) (1) (0,l)
-//                                                                  shutdown shutdown(l) snapshot
-//                                                                             unknown set_max (2)
-const std::vector<int> of_thread{   24, 8, 2, 2, 2,  6, 2, 3, 1, 2, 4, 4, 4, 1, 1, 1,   2, 1,   3, 3};
-const std::vector<int> of_job{       6, 6, 1, 1, 1,  1, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0,   1, 1,   1, 1};
-const std::vector<int> before_start{ 8, 5, 0, 0, 0,  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,   0, 0,   1, 1};
-const std::vector<int> at_the_end{   4, 2, 1, 1, 2, 12, 1, 2, 1, 0, 1, 2, 1, 0, 0, 0,   1, 0,   1, 1};
-const std::vector<int> of_waiter{    0, 0, 0, 0, 0,  6, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0,   0, 0,   0, 0};
+//                           request run size start wait wait(l) wait(0) (1) (0,l)
+//                                                              shutdown shutdown(l) snapshot
+//                                                                         unknown set_max (2)
+const std::vector<int> of_thread{24, 8, 2, 2, 2,  6, 2, 3, 1, 2, 4, 4, 4, 1, 1, 1,  2, 1,  3, 3};
+const std::vector<int> of_job{    6, 6, 1, 1, 1,  1, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0,  1, 1,  1, 1};
+const std::vector<int> to_start{  8, 5, 0, 0, 0,  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  0, 0,  1, 1};
+const std::vector<int> at_end{    4, 2, 1, 1, 2, 12, 1, 2, 1, 0, 1, 2, 1, 0, 0, 0,  1, 0,  1, 1};
+const std::vector<int> of_waiter{ 0, 0, 0, 0, 0,  6, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0,  0, 0,  0, 0};
 // ... and, in programs that hold stripes back:
 //                            cancel (1) await (l) remove (1) (l) restore (1) is_removed
 //                                                            pause (l) (0) (1) (0,l) resume (0) (1)
@@ -103,12 +103,12 @@ rc::Gen<Program> any_program() {
       program.scan = some({90, 30}, any_call(of_job, program.stripes, also(also_of_job)));
     }
     if (chance(25)) {
-      program.before = some({80, 30}, any_call(before_start, program.stripes, also(also_before)));
+      program.before = some({80, 30}, any_call(to_start, program.stripes, also(also_before)));
     }
     if (!chance(15)) {
       program.before.push_back(call_named("start"));
     }
-    program.after = some({60, 30}, any_call(at_the_end, program.stripes, also(also_at_end)));
+    program.after = some({60, 30}, any_call(at_end, program.stripes, also(also_at_end)));
     for (std::uint32_t stripe = 0; stripe < program.stripes; ++stripe) {
       if (chance(55)) {
         program.jobs[stripe] = some({90, 30}, any_compaction(program.stripes, holds_back));

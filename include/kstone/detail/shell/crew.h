@@ -7,12 +7,14 @@
 
 #include "kstone/cxx20.h"
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "kstone/detail/stop_state.h"
+#include "kstone/worker_snapshot.h"
 
 namespace kstone::detail {
 
@@ -36,6 +38,12 @@ class Crew {
  public:
   using Id = typename Sync::thread::id_type;
 
+  struct Run {
+    std::uint32_t stripe_id = 0;
+    std::uint32_t attempt = 0;
+    std::chrono::nanoseconds since{0};  // by the policy's clock
+  };
+
   // With so many worker threads at the most, of which so many may compact at the same time.
   Crew(std::uint32_t capacity, std::uint32_t limit)
       : threads_(std::size_t{capacity} + 1), limit_(limit) {}
@@ -58,8 +66,8 @@ class Crew {
     alive_workers_ -= is_worker(index);
   }
 
-  void begins(std::uint32_t index, std::uint32_t stripe_id) {
-    threads_[index].runs = stripe_id;
+  void begins(std::uint32_t index, const Run& run) {
+    threads_[index].runs = run;
     threads_[index].callbacks_due_from = nullptr;  // of the one before
   }
   void ends(std::uint32_t index) { threads_[index].runs.reset(); }
@@ -86,7 +94,7 @@ class Crew {
   // The index of the thread that compacts the stripe.
   std::optional<std::uint32_t> find_running(std::uint32_t stripe_id) const {
     for (std::uint32_t i = 0; i < threads_.size(); ++i) {
-      if (threads_[i].runs == stripe_id) {
+      if (threads_[i].runs && threads_[i].runs->stripe_id == stripe_id) {
         return i;
       }
     }
@@ -107,6 +115,15 @@ class Crew {
   void unparks() { --parked_; }
   std::uint32_t parked() const noexcept { return parked_; }
 
+  // Behind those that are there; needs no memory if there is room for as many as run.
+  void add_running(std::chrono::nanoseconds now, std::vector<RunningCompaction>& to) const {
+    for (std::uint32_t i = 0; i < threads_.size(); ++i) {
+      if (const auto& runs = threads_[i].runs) {
+        to.push_back({runs->stripe_id, i, runs->attempt, now - runs->since});
+      }
+    }
+  }
+
   std::uint32_t alive_workers() const noexcept { return alive_workers_; }
   bool scan_alive() const { return threads_.back().alive; }
   bool all_left() const { return alive_workers_ == 0 && !scan_alive(); }
@@ -124,8 +141,8 @@ class Crew {
   struct Thread {
     std::optional<Id> id;
     bool alive = false;
-    std::optional<std::uint32_t> runs;  // a stripe
-    bool asked_to_stop = false;         // its flag says so
+    std::optional<Run> runs;
+    bool asked_to_stop = false;  // its flag says so
     const void* callbacks_due_from = nullptr;
   };
 

@@ -44,9 +44,10 @@ bool Shell<Sync>::is_running() const {
 }
 
 template <class Sync>
-WorkerSnapshot Shell<Sync>::snapshot() {
+WorkerSnapshot Shell<Sync>::snapshot(bool brief) {
   check_process("snapshot: called in a child of fork(), where the worker has no threads");
   WorkerSnapshot result;
+  result.compactions.reserve(std::min(capacity_, stripe_count_));
   result.stats = stats_.snapshot();
   ScopedLock lock(mutex_);
   result.queue_size = waiting_stripes();
@@ -59,18 +60,19 @@ WorkerSnapshot Shell<Sync>::snapshot() {
   // Relaxed: counts of calls; those that overlap may be missed.
   result.rejected_unknown_stripe = rejected_unknown_stripe_.load(std::memory_order_relaxed);
   result.rejected_disabled = rejected_disabled_.load(std::memory_order_relaxed);
-  in_slices([&](std::uint32_t stripe_id) KSTONE_REQUIRES(mutex_) {
-    state_.read().core.add_pending(stripe_id, inbox_.requests(stripe_id), result);
-    return true;
-  });
-  if (stripe_count_ > stripes_in_a_hold<Sync>) {
-    keep_from_going_back(result);
+  state.crew.add_running(Sync::clock::now(), result.compactions);
+  if (!brief) {
+    in_slices([&](std::uint32_t stripe_id) KSTONE_REQUIRES(mutex_) {
+      state_.read().core.add_pending(stripe_id, inbox_.requests(stripe_id), result);
+      return true;
+    });
   }
+  keep_from_going_back(result);
   return result;
 }
 
-// A snapshot of many stripes may miss what a thread has taken up meanwhile; one before may not
-// have. What was shown stays so, and the laws say the rest.
+// A snapshot of many stripes may miss what a thread has taken up meanwhile, and a brief one what no
+// thread has; one before may not have. What was shown stays so, and the laws say the rest.
 template <class Sync>
 void Shell<Sync>::keep_from_going_back(WorkerSnapshot& snapshot) {
   auto& shown = state_.write().shown;
@@ -117,7 +119,7 @@ void Shell<Sync>::warn_before_start() {
 template <class Sync>
 template <class... Arguments>
 void Shell<Sync>::log_on_caller(LogLevel level, const char* format, Arguments... arguments) {
-  if (!calls_.log) {
+  if (!logs(level)) {
     return;
   }
   typename SinkCalls<Sync>::Entry entry{Sync::thread::current_id()};
@@ -148,7 +150,7 @@ void Shell<Sync>::log(Slot<Sync>& slot, LogLevel level, const char* format,
 template <class Sync>
 template <class... Arguments>
 void Shell<Sync>::tell(LogLevel level, const char* format, Arguments... arguments) const noexcept {
-  if (!calls_.log) {
+  if (!logs(level)) {
     return;
   }
   char text[256];

@@ -73,6 +73,7 @@ class Shell {
     std::function<CompactionOutcome(Context&)> job;
     std::function<void()> scan;  // may be null
     LogSink log;                 // may be null
+    LogLevel least_level = LogLevel::debug;
     bool keep_signal_mask = false;
   };
 
@@ -96,7 +97,7 @@ class Shell {
   void resume(const Pauses::Entry& entry);
   bool holds(const Pauses::Entry& entry) const;
   ShutdownReport shutdown(ShutdownMode mode, Limit limit);
-  WorkerSnapshot snapshot();
+  WorkerSnapshot snapshot(bool brief);
   void prepare_destruction();
 
   std::uint32_t stripe_count() const noexcept { return stripe_count_; }
@@ -130,7 +131,7 @@ class Shell {
     Waits waits;
     Pauses pauses;
     std::uint32_t shutdown_callers = 0;
-    WorkerCounters shown;  // by snapshots of many stripes
+    WorkerCounters shown;  // by snapshots
     SinkCalls<Sync> sink_calls;
   };
 
@@ -241,6 +242,8 @@ class Shell {
   template <class... Arguments>
   void tell(LogLevel level, const char* format, Arguments... arguments) const noexcept
       KSTONE_EXCLUDES(mutex_);
+
+  bool logs(LogLevel level) const { return calls_.log && level >= calls_.least_level; }
 
   // A call in a forked child would be answered and never served, or wait for ever.
   void check_process(const char* sentence) const noexcept {
