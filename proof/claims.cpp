@@ -184,11 +184,9 @@ void add_of_steps(Claims& claims, const Step& step, const State& before, const S
       (is.running_max == was.running_max || is.running_max == is.running).term);
   add(claims, "the first error stays",
       implies(was.first_error != Number(0), is.first_error == was.first_error).term);
-  const Condition pushed = was.control.length < is.control.length;
-  const Condition passed_on = Condition(step.name == "park") && is.something_waits();
   add(claims, "no thread is woken for nothing: something was pushed, or can be taken",
       implies(is.control.sleepers < was.control.sleepers && !is.closed,
-              pushed || is.has_ready() || passed_on)
+              was.control.length < is.control.length || is.has_ready())
           .term);
   const bool is_request = begins(step.name, "request");
   for (std::size_t i = 0; i < before.stripes.size(); ++i) {
@@ -214,31 +212,40 @@ void add_of_steps(Claims& claims, const Step& step, const State& before, const S
 // step of a thread or token lowers it, and so does each that closes a word or discards.
 Number times(int factor, const Number& number) { return Number(factor * number.term); }
 Number count(const Condition& condition) { return protocol::one_if<Number>(condition); }
-// Of the limit: threads that are not apart, and how many more could be.
-Number not_apart(const Worker& worker) { return worker.alive - worker.parked; }
-Number missing(const Worker& worker) {
-  return choose(not_apart(worker) < worker.limit, worker.limit - not_apart(worker), Number(0));
+Number at_least_nothing(const Number& number) {
+  return choose(number < Number(0), Number(0), number);
 }
+// Of the limit: how many more could be up, and how many are too many.
+Number missing(const Worker& worker) { return at_least_nothing(worker.limit - worker.up()); }
+Number surplus(const Worker& worker) { return at_least_nothing(worker.up() - worker.limit); }
 Number left_when_closed(const Worker& worker) {
-  return times(2, worker.owed) + worker.tokens + times(2, worker.alive) + not_apart(worker) +
-         times(2, missing(worker));
+  return times(5, worker.owed) + times(4, worker.tokens) + times(2, worker.alive) +
+         times(2, worker.parked) + times(2, surplus(worker)) + worker.looking();
 }
 Number left_when_closed(const Stripe& stripe) {
-  return times(3, count(!stripe.word.closed)) + times(2, count(stripe.queued)) +
-         count(stripe.running) + times(2, count(stripe.rerun_owed));
+  return times(4, count(!stripe.word.closed)) + times(3, count(stripe.queued)) +
+         times(2, count(stripe.running)) + times(3, count(stripe.rerun_owed));
 }
 
-// Before closing, each step that neither asks for more nor has more work lowers this one, and what
-// holds back does not raise it. A factor is what is to come of the thing, and one; of what is held
-// nothing is to come.
+// Before closing, each step that neither asks for more nor has more work lowers this one, or leaves
+// it and lowers the next, and what holds back does not raise it. A factor is what is to come of the
+// thing, and one; of what is held nothing is to come.
 Number left_when_open(const Worker& worker) {
-  return times(8, worker.control.length) + times(7, worker.queued) + times(3, worker.owed) +
-         times(2, worker.tokens) + worker.looking() + times(4, worker.alive) +
-         times(4, not_apart(worker)) + times(6, missing(worker));
+  return times(8, worker.control.length) + times(7, worker.queued);
 }
 Number left_when_open(const Stripe& stripe) {
   return times(12, count(stripe.claimed)) + times(4, count(stripe.running)) +
          times(7, count(stripe.running && stripe.asked()));
+}
+// What is to come of threads that neither take nor end anything. While something waits nobody falls
+// asleep; else who waited apart may.
+Number left_of_threads(const Worker& worker) {
+  const Number while_something_waits = times(2, worker.owed) + worker.tokens +
+                                       times(3, worker.asleep) + missing(worker) +
+                                       times(3, surplus(worker));
+  const Number else_left = times(5, worker.owed) + times(4, worker.tokens) + worker.looking() +
+                           times(2, worker.parked) + times(2, surplus(worker));
+  return choose(worker.something_waits(), while_something_waits, else_left);
 }
 
 struct Left {
@@ -275,15 +282,16 @@ void add_ranking(Claims& claims, const Step& step, const State& was, const State
       {"request", "start", "resize", "add_thread", "adopt", "resume", "release more_work"});
   const bool holds_back = begins_with_one_of({"cancel", "remove", "restore", "pause"});
   if (!asks_for_more) {
-    // What finish does is seen with release already; a thread that is unwound wakes another, and
-    // both together lower it.
-    const int by = step.name == "finish unwound"  ? -2
-                   : begins(step.name, "finish")  ? 0
-                   : holds_back                   ? 0
-                   : begins(step.name, "release") ? 3
-                                                  : 1;
+    // What finish does is seen with release already, but for what a thread that is unwound does: it
+    // wakes another.
+    const Number threads_then = left_of_threads(was.worker);
+    const Number threads_now = left_of_threads(is.worker);
+    const Condition threads_leave_less = threads_now < threads_then && !(threads_now < Number(0));
+    const bool may_stay = holds_back || begins(step.name, "finish");
     add(claims, "an open worker comes to rest: what asks for no more leaves less to do",
-        (is.worker.closed || falls(when_open, by)).term);
+        (is.worker.closed || falls(when_open, 1) ||
+         (falls(when_open, 0) && (Condition(may_stay) || threads_leave_less)))
+            .term);
   }
 }
 
@@ -411,8 +419,7 @@ void add_progress(Claims& claims, const State& state, const Some& some) {
     add(claims, sentence, holds.term);
   };
   put("no wake-up is lost: if all threads sleep and no token is coming, nothing waits",
-      implies(w.asleep != Number(0) && w.up() == Number(0) && w.owed == Number(0) &&
-                  w.tokens == Number(0),
+      implies(threads && w.alive == w.asleep && w.owed == Number(0) && w.tokens == Number(0),
               !waits && !w.closed));
   put("while something waits and there are threads, the worker goes on by itself",
       implies(waits && threads, some({"post", "wake", "arrive", "take", "release done",
@@ -423,7 +430,7 @@ void add_progress(Claims& claims, const State& state, const Some& some) {
               some({"arrive", "take", "sleep", "leave", "close_stripe", "discard", "park"})));
   put("a limit that is too low for those that are up parks one; one too few wakes one",
       implies(w.has_surplus() && w.looking() != Number(0), some({"park"})) &&
-          implies(w.parked != Number(0) && w.alive - w.parked < w.limit, some({"unpark"})));
+          implies(w.parked != Number(0) && w.up() < w.limit, some({"unpark"})));
   put("until the worker closes its limit can be changed, and threads that are missing created",
       w.closed || (some({"resize"}) &&
                    implies(w.started && w.enabled && w.alive < w.limit, some({"add_thread"}))));

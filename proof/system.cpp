@@ -332,8 +332,8 @@ std::vector<Step> resizing_steps() {
           "add_thread", [](const State& s) { return s.worker.may_add_thread(); },
           [](State& s) { s.worker.add_thread(); }, false),
       step(
-          "park", [](const State& s) { return s.worker.may_park(); }, [](State& s) { s.park(); },
-          false),
+          "park", [](const State& s) { return s.worker.may_park(); },
+          [](State& s) { s.worker.park(); }, false),
       step(
           "unpark", [](const State& s) { return s.worker.may_unpark(); },
           [](State& s) { s.worker.unpark(); }, false),
@@ -352,20 +352,16 @@ std::vector<Step> resizing_steps() {
            after.worker.looking() == before.worker.looking() + Number(1);
   };
   result[2].promise =
-      "who is one too many waits apart; as many stay up as the limit says, and it wakes another "
-      "where something waits";
+      "who is one too many waits apart, wakes nobody, and leaves up as many as the limit says";
   result[2].keeps = [](const State& before, const State& after) {
     const auto& was = before.worker;
     const auto& is = after.worker;
-    return order_stays(before, after) && is.running == was.running && !(is.up() < is.limit) &&
-           is.up() == was.up() - Number(1) &&
-           is.owed == was.owed + protocol::one_if<Number>(was.control.may_claim_sleeper() &&
-                                                          was.something_waits());
+    return threads_stay(before, after) && !(is.up() < is.limit) && is.up() == was.up() - Number(1);
   };
-  result[3].promise = "who waited apart looks again, and no more than the limit are not apart";
+  result[3].promise = "who waited apart looks again, and no more are up than the limit";
   result[3].keeps = [](const State& before, const State& after) {
     const auto& is = after.worker;
-    return threads_stay(before, after) && !(is.limit < is.alive - is.parked) &&
+    return threads_stay(before, after) && !(is.limit < is.up()) &&
            is.looking() == before.worker.looking() + Number(1);
   };
   result[2].of_threads = result[3].of_threads = true;

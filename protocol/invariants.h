@@ -60,10 +60,12 @@ auto invariants_of_worker(const Worker<Number, Bool>& worker) {
                       implies(!worker.started, worker.alive == Number(0))},
       // Each push claims a sleeper, and so does whoever takes a stripe and leaves others: so for
       // the queue one is enough.
-      Invariant<Bool>{
-          "while a thread sleeps that nobody has claimed, one is on the way for each push",
-          implies(control.wakes(), !(worker.looking() + worker.owed + worker.tokens <
-                                     control.length + one_if<Number>(worker.has_ready())))},
+      Invariant<Bool>{"while a thread sleeps that nobody has claimed, one is on the way for each "
+                      "push, or waits "
+                      "apart",
+                      implies(control.wakes(),
+                              !(worker.looking() + worker.owed + worker.tokens + worker.parked <
+                                control.length + one_if<Number>(worker.has_ready())))},
       Invariant<Bool>{
           "each thread that sleeps can be claimed or has a token coming; no other has, "
           "until the worker closes",

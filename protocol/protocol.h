@@ -214,10 +214,10 @@ struct Worker {
   void resize(const Number& to) { limit = to; }
   Bool may_add_thread() const { return started && enabled && !closed && alive < limit; }
   void add_thread() { alive = alive + Number(1); }
-  // One that is up, and too many, waits apart; it may have been woken for something that waits.
+  // One that is up, and too many, waits apart. What it was woken for is left to the others.
   Bool may_park() const { return has_surplus() && looking() != Number(0); }
   void park() { parked = parked + Number(1); }
-  Bool may_unpark() const { return parked != Number(0) && alive - parked < limit; }
+  Bool may_unpark() const { return parked != Number(0) && up() < limit; }
   void unpark() { parked = parked - Number(1); }
 
   // The oldest stripe of the inbox goes behind the queue, unless it was taken over and nobody has
@@ -531,10 +531,6 @@ struct State {
   void resume_all() {
     worker.resume_all();
     worker.claim_sleeper_if(worker.wakes_another());
-  }
-  void park() {
-    worker.park();
-    worker.claim_sleeper_if(worker.something_waits() && worker.control.may_claim_sleeper());
   }
   void take(Stripe& stripe) {
     worker.take(stripe);

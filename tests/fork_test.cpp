@@ -132,6 +132,10 @@ INSTANTIATE_TEST_SUITE_P(
         Call{"queue_compaction", [](Worker& worker) { worker.queue_compaction(1); }},
         Call{"queue_compaction", [](Worker& worker) { worker.queue_compaction(99); }},
         Call{"start", [](Worker& worker) { static_cast<void>(worker.start()); }},
+        Call{"set_max_concurrent",
+             [](Worker& worker) { static_cast<void>(worker.set_max_concurrent(1)); }},
+        Call{"set_check_interval",
+             [](Worker& worker) { worker.set_check_interval(std::chrono::seconds(1)); }},
         Call{"wait_idle", [](Worker& worker) { static_cast<void>(worker.wait_idle()); }},
         Call{"wait_idle", [](Worker& worker) { static_cast<void>(worker.wait_idle(1)); }},
         Call{"shutdown", [](Worker& worker) { worker.shutdown(); }},
@@ -143,7 +147,9 @@ INSTANTIATE_TEST_SUITE_P(
         Call{"restore", [](Worker& worker) { static_cast<void>(worker.restore(1)); }},
         Call{"is_removed", [](Worker& worker) { worker.is_removed(1); }},
         Call{"pause", [](Worker& worker) { static_cast<void>(worker.pause_all()); }},
+        Call{"pause", [](Worker& worker) { static_cast<void>(worker.pause(1)); }},
         Call{"snapshot", [](Worker& worker) { worker.snapshot(); }},
+        Call{"snapshot", [](Worker& worker) { worker.brief_snapshot(); }},
         Call{"~BackgroundWorker", [](Worker& worker) { worker.~Worker(); }}),
     [](const auto& parameter) {
       const std::string name = parameter.param.name;

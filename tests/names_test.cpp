@@ -34,6 +34,13 @@ TEST(Names, of_results_of_start) {
   EXPECT_EQ(to_string(StartResult::no_threads), "no_threads");
 }
 
+TEST(Names, of_results_of_set_max_concurrent) {
+  EXPECT_EQ(to_string(ResizeResult::resized), "resized");
+  EXPECT_EQ(to_string(ResizeResult::fewer_threads), "fewer_threads");
+  EXPECT_EQ(to_string(ResizeResult::out_of_range), "out_of_range");
+  EXPECT_EQ(to_string(ResizeResult::shut_down), "shut_down");
+}
+
 TEST(Names, of_results_of_wait_idle) {
   EXPECT_EQ(to_string(IdleResult::idle), "idle");
   EXPECT_EQ(to_string(IdleResult::timed_out), "timed_out");

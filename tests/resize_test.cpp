@@ -8,10 +8,12 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "kstone/background_worker_impl.h"
@@ -101,18 +103,19 @@ TEST(Resize, lowered_takes_effect_as_compactions_end) {
 }
 
 TEST(Resize, lowered_while_all_sleep_lets_no_more_run) {
+  using Worker = basic_background_worker<WatchedSync>;
+  WatchedSync::Watch watch;
   std::atomic<int> at_once{0};
   std::atomic<int> most{0};
-  BackgroundWorker worker(CompactionConfig().with_max_concurrent(4), CompactionStatsAtomic(),
-                          stripes, [&](CompactionContext&) {
-                            const int now = at_once.fetch_add(1) + 1;
-                            most = std::max(most.load(), now);
-                            std::this_thread::yield();
-                            at_once.fetch_sub(1);
-                            return CompactionOutcome::done();
-                          });
+  Worker worker(CompactionConfig().with_max_concurrent(4), {}, stripes, [&](Worker::Context&) {
+    const int now = at_once.fetch_add(1) + 1;
+    most = std::max(most.load(), now);
+    std::this_thread::yield();
+    at_once.fetch_sub(1);
+    return CompactionOutcome::done();
+  });
   ASSERT_EQ(worker.start(), StartResult::started);
-  ASSERT_EQ(worker.wait_idle(), IdleResult::idle);
+  watch.sleeps.await(4);
   ASSERT_EQ(worker.set_max_concurrent(1), ResizeResult::resized);
   for (int round = 0; round < 200; ++round) {
     for (std::uint32_t id = 0; id < stripes; ++id) {
@@ -140,6 +143,23 @@ TEST(Resize, raised_again_wakes_threads_that_wait_apart) {
   EXPECT_EQ(snapshot.running, 3U);
   EXPECT_EQ(snapshot.parked_threads, 0U);
   EXPECT_EQ(snapshot.worker_threads, 3U);  // none was created
+}
+
+TEST(Resize, raised_by_one_calls_one_thread_back) {
+  Jobs jobs(4);
+  jobs.start();
+  jobs.request(0, 8);
+  jobs.started.await(4);
+  ASSERT_EQ(jobs.worker->set_max_concurrent(1), ResizeResult::resized);
+  const auto running = jobs.started.events();
+  for (int i = 0; i < 3; ++i) {
+    jobs.go_on[running[static_cast<std::size_t>(i)]].open();
+  }
+  jobs.await_parked(3);
+  EXPECT_EQ(jobs.worker->set_max_concurrent(2), ResizeResult::resized);
+  jobs.started.await(5);
+  EXPECT_EQ(jobs.worker->snapshot().parked_threads, 2U);
+  EXPECT_EQ(jobs.worker->snapshot().running, 2U);
 }
 
 TEST(Resize, before_the_start_says_how_many_threads_it_creates) {
@@ -217,6 +237,152 @@ TEST(Resize, by_a_job_lets_another_run_beside_it) {
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
 }
 
+// The thread of the compaction was created later, and has a number beyond the configured one.
+TEST(Resize, a_cancel_and_a_refusal_reach_threads_that_were_created_later) {
+  for (const bool shuts_down : {false, true}) {
+    BackgroundWorker* itself = nullptr;
+    Journal<std::uint32_t> started;
+    std::atomic<int> refused{0};
+    std::atomic<int> stopped{0};
+    BackgroundWorker::Options options;
+    options.thread_capacity = 3;
+    BackgroundWorker worker(
+        CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), stripes,
+        [&](CompactionContext& context) {
+          refused += itself->wait_idle() == IdleResult::refused;
+          started.add(context.stripe_id());
+          stopped += context.wait_for_stop(Limit());
+          return CompactionOutcome::stopped();
+        },
+        options);
+    itself = &worker;
+    ASSERT_EQ(worker.start(), StartResult::started);
+    ASSERT_EQ(worker.set_max_concurrent(3), ResizeResult::resized);
+    for (std::uint32_t id = 0; id < 3; ++id) {
+      worker.queue_compaction(id);
+    }
+    started.await(3);
+    if (shuts_down) {
+      EXPECT_TRUE(worker.shutdown(ShutdownMode::cancel).complete);
+    } else {
+      for (std::uint32_t id = 0; id < 3; ++id) {
+        EXPECT_EQ(worker.cancel(id, Limit()).end, EpisodeEnd::cancelled);
+      }
+    }
+    EXPECT_EQ(refused, 3);
+    EXPECT_EQ(stopped, 3);
+  }
+}
+
+// Neither waits, so the scan, the sink and stop callbacks may change both.
+TEST(Resize, from_a_scan_a_sink_and_a_stop_callback) {
+  BackgroundWorker* itself = nullptr;
+  Gate begun;
+  Gate called;
+  std::atomic<int> answers{0};
+  const auto resize = [&](std::uint32_t max) {
+    answers += itself->set_max_concurrent(max) == ResizeResult::resized;
+    itself->set_check_interval(std::chrono::hours(max));
+  };
+  BackgroundWorker::Options options;
+  options.thread_capacity = 3;
+  options.scan = [&](BackgroundWorker&) { resize(2); };
+  options.log = [&](LogLevel level, std::string_view) {
+    if (level == LogLevel::debug) {  // not its own lines
+      resize(3);
+    }
+  };
+  BackgroundWorker worker(
+      CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), stripes,
+      [&](CompactionContext& context) {
+        const auto callback = context.on_stop([&] {
+          resize(1);
+          called.open();
+        });
+        begun.open();
+        called.pass();
+        return CompactionOutcome::stopped();
+      },
+      options);
+  itself = &worker;
+  ASSERT_EQ(worker.start(), StartResult::started);
+  worker.queue_compaction(0);
+  begun.pass();
+  EXPECT_EQ(worker.cancel(0, Limit()).end, EpisodeEnd::cancelled);
+  EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+  EXPECT_EQ(worker.set_max_concurrent(1), ResizeResult::resized);
+  EXPECT_TRUE(worker.shutdown().complete);
+  EXPECT_EQ(answers, 4);  // one of the scan and the callback, two of lines
+}
+
+// How many threads are created under one hold of the mutex, at the most.
+struct CountedHolds : ProductionSync {
+  static inline std::atomic<int> in_this_hold{0};
+  static inline std::atomic<int> most{0};
+
+  struct thread : ProductionSync::thread {
+    bool start(void (*entry)(void*), void* argument) noexcept {
+      most = std::max(most.load(), ++in_this_hold);
+      return ProductionSync::thread::start(entry, argument);
+    }
+  };
+  struct mutex : ProductionSync::mutex {
+    void give_way() {
+      in_this_hold = 0;
+      ProductionSync::mutex::give_way();
+    }
+  };
+};
+
+TEST(Resize, creates_no_more_than_16_threads_under_one_hold_of_the_mutex) {
+  using Worker = basic_background_worker<CountedHolds>;
+  Worker::Options options;
+  options.thread_capacity = 41;
+  Worker worker(
+      CompactionConfig().with_max_concurrent(1), {}, stripes,
+      [](auto&) { return CompactionOutcome::done(); }, options);
+  ASSERT_EQ(worker.start(), StartResult::started);
+  CountedHolds::in_this_hold = 0;
+  EXPECT_EQ(worker.set_max_concurrent(41), ResizeResult::resized);
+  EXPECT_EQ(CountedHolds::most, 16);
+  EXPECT_EQ(worker.snapshot().worker_threads, 41U);
+  EXPECT_TRUE(worker.shutdown().complete);
+}
+
+// The worker closes while others are created.
+struct ClosesInBetween : ProductionSync {
+  static inline std::function<void()> in_between;
+  struct mutex : ProductionSync::mutex {
+    void give_way() {
+      unlock();
+      if (in_between) {
+        std::exchange(in_between, {})();
+      }
+      lock();
+    }
+  };
+};
+
+TEST(Resize, that_a_shutdown_overtakes_creates_no_more) {
+  using Worker = basic_background_worker<ClosesInBetween>;
+  Worker::Options options;
+  options.thread_capacity = 41;
+  Worker worker(
+      CompactionConfig().with_max_concurrent(1), {}, stripes,
+      [](auto&) { return CompactionOutcome::done(); }, options);
+  ASSERT_EQ(worker.start(), StartResult::started);
+  std::thread closer;
+  ClosesInBetween::in_between = [&] {
+    closer = std::thread([&] { EXPECT_TRUE(worker.shutdown().complete); });
+    while (worker.is_running()) {
+      std::this_thread::yield();
+    }
+  };
+  EXPECT_EQ(worker.set_max_concurrent(41), ResizeResult::shut_down);
+  closer.join();
+  EXPECT_EQ(worker.snapshot().worker_threads, 0U);
+}
+
 TEST(Resize, a_shutdown_ends_threads_that_wait_apart) {
   for (const auto mode :
        {ShutdownMode::drain, ShutdownMode::finish_running, ShutdownMode::cancel}) {
@@ -282,9 +448,11 @@ TEST(Resize, says_if_threads_are_missing_and_creates_them_when_asked_again) {
   EXPECT_EQ(worker.set_max_concurrent(4), ResizeResult::resized);
   EXPECT_EQ(worker.snapshot().worker_threads, 4U);
   const std::vector<std::string> expected = {
-      "warn: set_max_concurrent: 2 of 4 worker threads; no more could be created",
-      "info: set_max_concurrent: at most 4 compactions at the same time"};
+      "warn: set_max_concurrent: 2 of 4 worker threads; the system refused one, or jobs have ended "
+      "those for which there was a place"};
   EXPECT_EQ(lines, expected);
+  EXPECT_EQ(worker.set_max_concurrent(3), ResizeResult::resized);
+  EXPECT_EQ(lines.back(), "info: set_max_concurrent: the limit is 3 now");
 }
 
 // A job for stripe 0 ends its thread.
@@ -364,6 +532,72 @@ TEST(Resize, a_sleeper_whose_requester_is_late_takes_no_place) {
   watch.resume.open();
   late.join();
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
+}
+
+// A worker of which one requester is late: it has claimed a sleeper, and not woken it.
+struct LateRequester {
+  using Worker = basic_background_worker<WatchedSync>;
+
+  explicit LateRequester(std::uint32_t threads)
+      : worker(CompactionConfig().with_max_concurrent(threads), {}, stripes,
+               [this](Worker::Context& context) {
+                 started.add(context.stripe_id());
+                 if (context.stripe_id() == 0) {
+                   end_of_stripe_0.pass();
+                 }
+                 return CompactionOutcome::done();
+               }) {
+    EXPECT_EQ(worker.start(), StartResult::started);
+    watch.sleeps.await(threads);
+  }
+  ~LateRequester() {
+    end_of_stripe_0.open();
+    watch.resume.open();
+    late.join();
+  }
+  void request_late(std::uint32_t stripe_id) {
+    late = std::thread([this, stripe_id] {
+      watch.held = std::this_thread::get_id();
+      worker.queue_compaction(stripe_id);
+    });
+    watch.holding.pass();
+  }
+  void await_parked(std::uint32_t threads) {
+    while (worker.snapshot().parked_threads != threads) {
+      std::this_thread::yield();
+    }
+  }
+
+  WatchedSync::Watch watch;
+  Journal<std::uint32_t> started;
+  Gate end_of_stripe_0;
+  Worker worker;
+  std::thread late;
+};
+
+TEST(Resize, raised_while_a_requester_is_late_calls_back_who_waits_apart) {
+  LateRequester scene(3);
+  scene.worker.queue_compaction(0);
+  scene.started.await(1);
+  ASSERT_EQ(scene.worker.set_max_concurrent(1), ResizeResult::resized);
+  scene.request_late(1);
+  scene.worker.queue_compaction(2);  // wakes the third thread, which is one too many
+  scene.await_parked(1);
+  ASSERT_EQ(scene.worker.set_max_concurrent(2), ResizeResult::resized);
+  scene.started.await(3);  // beside stripe 0
+}
+
+TEST(Resize, who_waits_calls_back_who_waits_apart_while_a_requester_is_late) {
+  LateRequester scene(2);
+  scene.worker.queue_compaction(0);
+  scene.started.await(1);
+  ASSERT_EQ(scene.worker.set_max_concurrent(1), ResizeResult::resized);
+  scene.worker.queue_compaction(1);
+  scene.await_parked(1);
+  scene.end_of_stripe_0.open();
+  scene.watch.sleeps.await(3);  // the thread of both stripes
+  scene.request_late(2);
+  EXPECT_EQ(scene.worker.wait_idle(2).result, IdleResult::idle);
 }
 
 }  // namespace

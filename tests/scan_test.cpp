@@ -74,6 +74,7 @@ TEST(Scan, begins_sooner_once_its_interval_is_shorter) {
   Clock::advance(seconds(20));
   scene.scans.await(3);
   EXPECT_EQ(worker.config().check_interval_secs, 60U);  // as it was made
+  EXPECT_EQ(worker.snapshot().check_interval, seconds(20));
   EXPECT_TRUE(worker.shutdown().complete);
 }
 
@@ -91,6 +92,25 @@ TEST(Scan, begins_later_once_its_interval_is_longer) {
   EXPECT_EQ(scene.scans.events().size(), 1U);
   Clock::advance(seconds(1));
   scene.scans.await(2);
+}
+
+// The wait under way ends late by the old interval, and there is a longer one by then.
+TEST(Scan, does_not_begin_by_an_interval_that_was_longer_when_it_ended) {
+  Scene scene;
+  Worker worker(CompactionConfig().with_check_interval(60), {}, 8, scene.job(), scene.options);
+  EXPECT_EQ(worker.start(), StartResult::started);
+  scene.scans.await(1);
+  for (int round = 1; round < 50; ++round) {
+    Clock::await_sleepers(1);
+    Clock::advance(seconds(59));
+    worker.set_check_interval(seconds(120));
+    Clock::advance(seconds(2));  // 61 since the last scan; its thread may not have run since 59
+    worker.queue_size();
+    EXPECT_EQ(scene.scans.events().size(), static_cast<std::size_t>(round));
+    worker.set_check_interval(seconds(60));
+    scene.scans.await(static_cast<std::size_t>(round) + 1);
+  }
+  EXPECT_TRUE(worker.shutdown().complete);
 }
 
 TEST(Scan, takes_any_interval_within_the_bounds) {

@@ -165,8 +165,17 @@ TEST(Snapshot, the_laws_hold_at_every_moment_of_a_busy_worker) {
       worker.queue_compaction(i % 4);
     }
   });
+  std::vector<std::uint64_t> before;
   for (int i = 0; i < 2'000; ++i) {
-    EXPECT_EQ(broken_law(worker.snapshot()), "");
+    const auto snapshot = i % 2 == 0 ? worker.snapshot() : worker.brief_snapshot();
+    EXPECT_EQ(broken_law(snapshot), "");
+    EXPECT_EQ(snapshot.compactions.size(), snapshot.running);
+    std::vector<std::uint64_t> now;
+    snapshot.for_each([&](std::string_view name, std::uint64_t value) {
+      EXPECT_TRUE(before.empty() || before[now.size()] <= value) << name << " went back";
+      now.push_back(value);
+    });
+    before = now;
   }
   worker.shutdown();
   EXPECT_EQ(broken_law(worker.snapshot()), "");

@@ -229,14 +229,16 @@ void Replay::resize(Thread& thread, Frame& frame) {
   }
   auto& worker = state_.worker;
   if (worker.may_resize()) {
+    const bool changed = worker.limit != frame.argument;
     worker.resize(frame.argument);
-    if (worker.may_unpark()) {
-      notify(thread, Change::unparked, true);
+    const auto up = worker.up();
+    for (auto called = up; called < std::min(worker.limit, up + worker.parked); ++called) {
+      notify(thread, Change::unparked, false);
     }
     while (worker.may_add_thread() && start_worker(thread)) {
       worker.add_thread();
     }
-    frame.lines = setting_.has_sink ? 1 : 0;
+    frame.lines = setting_.has_sink && (changed || worker.may_add_thread()) ? 1 : 0;
   }
   frame.answer = protocol::resize_answer(
       worker, frame.argument, std::uint64_t{setting_.thread_capacity}, worker.may_add_thread());

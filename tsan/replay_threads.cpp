@@ -50,12 +50,6 @@ void Replay::park(Thread& thread) {
   auto& worker = state_.worker;
   worker.park();
   ++verdict_.parked;
-  if (!worker.has_ready()) {
-    worker.control = load_control(thread);
-  }
-  if (worker.something_waits()) {
-    wake_another(thread);
-  }
   unlock(thread, Change::unparked);
   thread.phase = Phase::parked;
 }
@@ -157,6 +151,9 @@ void Replay::claim_sleeper(Thread& thread) {
       thread.owed_tokens = 1;
       return;
     }
+  }
+  if (state_.worker.may_unpark()) {
+    notify(thread, Change::unparked, false);
   }
 }
 

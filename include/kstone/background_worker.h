@@ -48,7 +48,7 @@ class Shell;
 //     the fork, which nobody checks.
 // *Guarantees*
 //   - One at a time: never two compactions of one stripe at the same time; of different stripes, as
-//     many as configured.
+//     many as configured, or as `set_max_concurrent` said last.
 //   - No lost request: an accepted request is followed by a compaction of its stripe that starts
 //     after the request's effect, or its episode ends otherwise (failed, cancelled, removed,
 //     discarded). Any number of requests for a stripe that waits cost one compaction; any number
@@ -61,7 +61,8 @@ class Shell;
 //     when a shutdown closes the worker, a drain after the first scan; what waits for one
 //     compaction waits for its end. A thread that the system suspends inside `queue_compaction`
 //     holds up the stripe that it asked for, until somebody waits for that or the scan has run
-//     (D36), or one of the worker's threads (D11).
+//     (D36), or one of the worker's threads (D11; all of
+//     them, where the limit was lowered to as few: D66).
 // *Lifetime*
 //   - The destructor does what `shutdown(ShutdownMode::finish_running)` without a limit does: it
 //     waits for running compactions, and discards queued ones, also those of a drain whose limit
@@ -88,8 +89,8 @@ class basic_background_worker {
   using Scan = std::function<void(basic_background_worker&)>;
 
   struct Options {
-    // Called on a thread of its own when the worker starts, and again `check_interval_secs` after
-    // each call has ended; it may queue stripes. A backstop for what an engine forgot to request:
+    // Called on a thread of its own when the worker starts, and again the check interval after each
+    // call has ended; it may queue stripes. A backstop for what an engine forgot to request:
     // nothing here depends on it, but stripes whose requester is suspended (D36), which its thread
     // takes over after each call. `wait_idle()` waits for the first one and `remove` for one that
     // is under way, so one that does not return holds them up. None by default. If it throws, or
@@ -103,17 +104,18 @@ class basic_background_worker {
     LogSink log = {};
     // Lines of a lower level are not made: what a job starts and ends is `debug`.
     LogLevel least_log_level = LogLevel::debug;
-    // True: the worker's threads have the signal mask of the caller of `start`. Else, on Linux,
-    // they block all signals but those of faults and profilers (SIGSEGV, SIGBUS, SIGFPE, SIGILL,
-    // SIGTRAP, SIGSYS, SIGABRT, SIGPROF), so that handlers run on threads of the application. A
-    // process that a job makes inherits the mask: set an empty one before it runs another program.
+    // True: the worker's threads have the signal mask of whoever creates them, the caller of
+    // `start` or `set_max_concurrent`. Else, on Linux, they block all signals but those of faults
+    // and profilers (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT, SIGPROF), so that
+    // handlers run on threads of the application. A process that a job makes inherits the mask: set
+    // an empty one before it runs another program.
     bool keep_signal_mask = false;
     // True: every stripe is removed at first, and accepts requests once it is restored. So
     // `stripe_count` is how many stripes there can be, and they come and go.
     bool all_removed = false;
-    // How many worker threads there can be at the most, for `set_max_concurrent`: the configured
-    // number to `max_worker_threads`. 0: as many as configured. A thread that is not created costs
-    // its place, less than 300 bytes.
+    // How many worker threads there can be in all, for `set_max_concurrent`: the configured number
+    // to `max_worker_threads`. 0: as many as configured, so that can only be lowered. A place that
+    // is not used costs a few hundred bytes.
     std::uint32_t thread_capacity = 0;
   };
 
@@ -131,21 +133,24 @@ class basic_background_worker {
   basic_background_worker(const basic_background_worker&) = delete;
   basic_background_worker& operator=(const basic_background_worker&) = delete;
 
-  // Creates the threads; what was queued before starts now. Fewer threads than configured are a
+  // Creates the threads; what was queued before starts now. Fewer threads than wanted are a
   // warning in the log; none at all is an error. Does not wait for jobs. Threads that jobs have
-  // ended (pthread_exit) are not created anew, but by `set_max_concurrent`.
+  // ended (pthread_exit) are created anew by `set_max_concurrent` alone, while there are places.
   [[nodiscard]] StartResult start();
 
-  // How many stripes may be compacted at the same time from now on, 1 to the capacity for threads
-  // (`Options::thread_capacity`); before `start` too, and from jobs. Raised, threads go on or are
-  // created at once. Lowered, it takes effect as compactions end, none of which is stopped, and
-  // threads that are too many wait apart until they are needed. Where fewer threads live than that
-  // (the system refused one, or a job ended it), missing ones are created, also if the number stays
-  // the same; the place of a thread that a job has ended is not used again. Waits for no job. A
-  // thread is created with the caller's signal mask, if the worker keeps that.
+  // How many stripes may be compacted at the same time, 1 to `Options::thread_capacity`; before
+  // `start` too, and from jobs. From then on none begins while so many run. No compaction is
+  // stopped: a lower number takes effect as they end, and threads that are then too many wait
+  // apart. With a higher one they go on, and missing threads are created at once. Threads are
+  // missing, too, where the system has refused one, or jobs have ended some; so the same number
+  // again creates those. (The place of a thread that a job has ended is not used again.) A shutdown
+  // that has begun goes on with the number it finds: raise it before a drain that shall be quick.
+  //
+  // Waits for no job. Takes the worker's mutex, for 16 new threads at a time. A new thread has its
+  // creator's affinity, priority, and, if the worker keeps it, signal mask.
   //
   // Memory ordering: none is promised.
-  ResizeResult set_max_concurrent(std::uint32_t max);
+  [[nodiscard]] ResizeResult set_max_concurrent(std::uint32_t max);
 
   // How long after the end of one scan the next one begins, from now on: as
   // `CompactionConfig::with_check_interval` takes it, with the same bounds. An interval that has
@@ -267,14 +272,15 @@ class basic_background_worker {
   // std::bad_alloc if there is no memory for the text of the first error.
   WorkerSnapshot snapshot() const;
 
-  // The same without a look at each stripe: O(threads), for a page that is read every second. Its
-  // laws hold too; what has been answered of a stripe since a thread last took it up or moved it
-  // into the queue may be missing from `queued`, `coalesced`, `rerun_pending`, the rejections, and
-  // the episodes, and `pending` is 0. No counter goes back from one snapshot to the next, whichever
-  // they are.
+  // The same without a look at each stripe: O(threads), for a page that is read every second. (It
+  // may have to move into the queue what others have requested.) Its laws hold too; what has been
+  // answered of a stripe since a thread last took it up or moved it into the queue may be missing
+  // from `queued`, `coalesced`, `rerun_pending`, the rejections, and the episodes, and `pending` is
+  // 0. No counter goes back from one snapshot to the next, whichever they are.
   WorkerSnapshot brief_snapshot() const;
 
   std::uint32_t stripe_count() const noexcept;
+  // As the worker was made. What was changed since is in a snapshot.
   const CompactionConfig& config() const noexcept;
 
  private:

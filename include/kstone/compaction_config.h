@@ -33,7 +33,7 @@ struct CompactionConfig {
   std::uint64_t check_interval_secs = 60;
 
   // How many stripes are compacted at the same time: the number of worker threads, 1 to
-  // `max_worker_threads`.
+  // `max_worker_threads`. (`BackgroundWorker::set_max_concurrent` changes it.)
   std::uint32_t max_concurrent_compactions = 4;
 
   static CompactionConfig disabled() {

@@ -131,10 +131,12 @@ KSTONE_EXPORT std::string_view to_string(StartResult result) noexcept;
 
 // Of `set_max_concurrent`.
 enum class ResizeResult : std::uint8_t {
-  resized,        // it takes effect as compactions end
-  fewer_threads,  // so does it, but fewer threads live than that, and no more could be created
-  out_of_range,   // nothing happened: 0, or more than the capacity for threads
-  shut_down,      // nothing happened: the worker has closed
+  resized,  // as many may run from now on, and so many threads there are, once it has started
+  // As many may run, but there are fewer threads: the system refused one, or jobs have ended so
+  // many that there are no places left.
+  fewer_threads,
+  out_of_range,  // nothing happened: 0, or more than the capacity for threads
+  shut_down,     // the worker has closed, before or meanwhile
 };
 
 KSTONE_EXPORT std::string_view to_string(ResizeResult result) noexcept;

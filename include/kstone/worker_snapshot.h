@@ -92,18 +92,20 @@ struct RunningCompaction {
 struct WorkerSnapshot : WorkerCounters {
   CompactionStats stats;
 
-  std::uint64_t episodes_alive = 0;   // opened and not ended
-  std::uint64_t pending = 0;          // those of them that the queue does not know of yet
-  std::uint64_t queue_size = 0;       // stripes accepted and not running
-  std::uint32_t held = 0;             // those of them that the worker knows and a pause holds
-  std::uint32_t removed = 0;          // stripes that are removed
-  std::uint32_t running = 0;          // stripes being compacted
-  std::uint32_t running_max = 0;      // the most there ever were at once
-  std::uint32_t worker_threads = 0;   // threads alive
-  std::uint32_t max_concurrent = 0;   // how many stripes may run at once
-  std::uint32_t parked_threads = 0;   // threads that are too many for that, and wait apart
-  std::uint32_t waiting_callers = 0;  // threads in calls that wait
-  std::string first_error;            // the error of the first job that failed
+  std::uint64_t episodes_alive = 0;  // opened and not ended
+  std::uint64_t pending = 0;         // those of them that the queue does not know of yet
+  std::uint64_t queue_size = 0;      // stripes accepted and not running
+  std::uint32_t held = 0;            // those of them that the worker knows and a pause holds
+  std::uint32_t removed = 0;         // stripes that are removed
+  std::uint32_t running = 0;         // stripes being compacted
+  std::uint32_t running_max = 0;     // the most there ever were at once
+  std::uint32_t worker_threads = 0;  // threads alive
+  std::uint32_t max_concurrent = 0;  // how many stripes may run at once
+  // Threads that wait apart, because they found too many up. Those that sleep are not counted.
+  std::uint32_t parked_threads = 0;
+  std::chrono::seconds check_interval{0};      // from the end of a scan to the next
+  std::uint32_t waiting_callers = 0;           // threads in calls that wait
+  std::string first_error;                     // the error of the first job that failed
   std::vector<RunningCompaction> compactions;  // those that run, by thread
 };
 

@@ -35,6 +35,17 @@ struct LosesTokensOfRequests : RelacySync {
   };
 };
 
+// ... of those that are posted one at a time; a shutdown of several threads posts several.
+struct LosesSingleTokens : RelacySync {
+  struct semaphore : RelacySync::semaphore {
+    void post(std::uint32_t count, KSTONE_MODEL_SITE) {
+      if (count != 1) {
+        RelacySync::semaphore::post(count, file, line, function);
+      }
+    }
+  };
+};
+
 // ... of those that one thread posts, whichever the scene names.
 struct LosesTokensOfOne : RelacySync {
   static inline int loser = -1;
@@ -66,9 +77,9 @@ struct LosesNotificationsOfOne : RelacySync {
 struct LosesNotificationsOfThread : RelacySync {
   static inline int loser = -1;
   struct condition_variable : RelacySync::condition_variable {
-    void notify_all(KSTONE_MODEL_SITE) {
+    void notify_one(KSTONE_MODEL_SITE) {
       if (RelacySync::thread::current_id() != loser) {
-        RelacySync::condition_variable::notify_all(file, line, function);
+        RelacySync::condition_variable::notify_one(file, line, function);
       }
     }
   };

@@ -131,6 +131,45 @@ struct JobsMeetAfterRaising : Scene<With<Requesters<2>, Workers<1>, Stripes<2>>,
   }
 };
 
+// One runs, and does not end before the limit is raised again and another stripe has been
+// compacted: what the second request woke was one too many then, and has passed it on to nobody
+// that took it.
+struct RaiseBesideLongJob : Scene<With<Requesters<2>, Workers<3>, Stripes<2>>> {
+  static constexpr int threads = 1;
+  static constexpr int equal_dynamic_threads = workers;
+
+  RelacySync::semaphore began;
+  RelacySync::semaphore other;
+
+  void before() {
+    make([this](Context& context) {
+      if (context.stripe_id() == 0) {
+        began.post(1);
+        other.wait();
+      }
+      note(context);
+      other.post(context.stripe_id() == 1 ? 1 : 0);
+      return CompactionOutcome::done();
+    });
+    start();
+    check(worker->set_max_concurrent(1) == ResizeResult::resized, "the limit is lowered");
+  }
+  void thread(int) {
+    request(0);
+    began.wait();
+    request(1);
+    cover_if(worker->snapshot().parked_threads != 0, "a thread waits apart");
+    check(worker->set_max_concurrent(2) == ResizeResult::resized, "the limit is raised");
+  }
+  void after() {
+    check(worker->wait_idle() == IdleResult::idle, "wait_idle answers idle");
+    check_served();
+    check_complete(worker->shutdown());
+    check_accounts();
+    worker.reset();
+  }
+};
+
 // All sleep, and the limit is lowered. A requester that is suspended before it has posted its token
 // holds one sleeper, which is not up: so the one that the next requester wakes is not one too many,
 // and compacts both stripes. Only that ends the suspension.
@@ -259,6 +298,12 @@ const Registered suites[] = {
         .name = "jobs_meet_after_raising_with_a_new_thread",
         .property = "P2 P24",
     }),
+    proved_without_surprises<RaiseBesideLongJob>({
+        .name = "raise_beside_a_long_job_2_3",
+        .property = "P2 P24",
+        .sometimes = {"a thread waits apart"},
+        .large = Large::yes,
+    }),
     proved_without_surprises<TokenIsLateAfterLowering>({
         .name = "token_is_late_after_lowering_2_3",
         .property = "P13 P24",
@@ -284,7 +329,7 @@ const Registered suites[] = {
         .because = "one runs, and no other",
     }),
     refuted<RequestAfterLowering<With<Requesters<1>, Workers<2>>, Limit::is_lowered,
-                                 LosesTokensOfRequests>>({
+                                 LosesSingleTokens>>({
         .name = "request_after_lowering_without_tokens",
         .property = "P2 P24",
         .failure = Failure::deadlock,

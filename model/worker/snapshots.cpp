@@ -159,7 +159,7 @@ const Registered suites[] = {
         .property = "P6",
         .within = 2,
         .failure = Failure::check_failed,
-        .because = "a stripe is queued or running once",
+        .because = "the counter of `queued` agrees with the answers",
     }),
 };
 

@@ -363,6 +363,52 @@ TEST(Signals, are_blocked_in_the_workers_threads_but_those_of_faults_and_profile
   EXPECT_EQ(of_job.events()[0], expected);
 }
 
+// The jobs of two stripes meet, on the thread that `start` created and one that was created later.
+struct Meeting {
+  Journal<std::vector<int>> masks;
+  BackgroundWorker worker;
+
+  explicit Meeting(bool keep_signal_mask)
+      : worker(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 2,
+               [this](CompactionContext&) {
+                 masks.add(numbers(mask_of_this_thread()));
+                 masks.await(2);
+                 return CompactionOutcome::done();
+               },
+               {.keep_signal_mask = keep_signal_mask, .thread_capacity = 2}) {
+    EXPECT_EQ(worker.start(), StartResult::started);
+    worker.queue_compaction(0);
+    worker.queue_compaction(1);
+  }
+};
+
+TEST(Signals, are_blocked_in_threads_that_are_created_later_too) {
+  Meeting meeting(false);
+  const auto before = numbers(mask_of_this_thread());
+  EXPECT_EQ(meeting.worker.set_max_concurrent(2), ResizeResult::resized);
+  EXPECT_EQ(numbers(mask_of_this_thread()), before) << "the caller's own";
+  EXPECT_EQ(meeting.worker.wait_idle(), IdleResult::idle);
+  EXPECT_EQ(meeting.masks.events()[0], meeting.masks.events()[1]);
+  EXPECT_NE(meeting.masks.events()[0], before);
+}
+
+TEST(Signals, are_those_of_the_caller_that_creates_a_thread_if_the_engine_wants_it) {
+  Meeting meeting(true);
+  sigset_t mask;
+  sigemptyset(&mask);
+  sigaddset(&mask, SIGUSR2);
+  sigset_t before;
+  pthread_sigmask(SIG_SETMASK, &mask, &before);
+  EXPECT_EQ(meeting.worker.set_max_concurrent(2), ResizeResult::resized);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  EXPECT_EQ(meeting.worker.wait_idle(), IdleResult::idle);
+  auto masks = meeting.masks.events();
+  std::sort(masks.begin(), masks.end());
+  std::vector<std::vector<int>> expected = {numbers(before), {SIGUSR2}};
+  std::sort(expected.begin(), expected.end());
+  EXPECT_EQ(masks, expected);
+}
+
 TEST(Signals, are_those_of_the_caller_of_start_if_the_engine_wants_it) {
   sigset_t mask;
   sigemptyset(&mask);

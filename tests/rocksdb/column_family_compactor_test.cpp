@@ -403,7 +403,7 @@ TEST(ColumnFamilyCompactor, a_pause_of_rocksdb_does_not_hold_the_worker) {
   expect_ok(database.db->ContinueBackgroundWork());
 }
 
-// What that page says instead: nothing is merged, and the scan takes up what was due.
+// Nothing is merged, and the scan takes up what was due.
 TEST(ColumnFamilyCompactor, disabled_manual_compactions_hold_the_worker_until_the_next_scan) {
   Database database(1);
   for (int files = 0; files < 6; ++files) {

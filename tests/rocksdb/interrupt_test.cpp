@@ -50,8 +50,8 @@ TEST(Interrupt, by_other_signals_changes_how_many_compact) {
     input << "key" << i << "\tvalue\n";
   }
   input.close();
-  Process process({"demo", "--workers", "1", "--stripes", "16", "--seconds", "600", "--input",
-                   (folder.path() / "input").string(), "--summary", summary});
+  Process process({"demo", "--workers", "1", "--stripes", "16", "--seconds", "600", "--compact-mib",
+                   "1000000", "--input", (folder.path() / "input").string(), "--summary", summary});
   const auto await = [&](const std::string& part) {
     while (!contains(process.out(), part)) {
       ASSERT_FALSE(process.ended()) << process.out();

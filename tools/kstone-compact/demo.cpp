@@ -177,7 +177,7 @@ class Demo {
   void write_and_compact(DemoDatabase& database, Ledger& ledger);
   void write(DemoDatabase& database, Ledger& ledger, BackgroundWorker& worker);
   void drain(DemoDatabase& database, BackgroundWorker& worker);
-  void resize(BackgroundWorker& worker) const;
+  void resize(BackgroundWorker& worker);
   void check(const Folder& folder, const Ledger& ledger);
   void load_write_and_check(const RecordSet& records, const Folder& folder);
   void report(const Folder& folder) const;
@@ -258,12 +258,12 @@ void Demo::show(const char* phase, DemoDatabase& database, const BackgroundWorke
 }
 
 // By as many as signals have asked for, within what there can be.
-void Demo::resize(BackgroundWorker& worker) const {
+void Demo::resize(BackgroundWorker& worker) {
   if (const int steps = take_steps(); steps != 0) {
     const auto now = static_cast<std::int64_t>(worker.snapshot().max_concurrent);
     const auto to = std::clamp<std::int64_t>(now + steps, 1, capacity());
     if (worker.set_max_concurrent(static_cast<std::uint32_t>(to)) == ResizeResult::fewer_threads) {
-      throw BadInput("the system refuses to start a thread for the worker");
+      progress_.say("the system refuses to start a thread; the worker goes on with those it has");
     }
   }
 }
@@ -331,7 +331,6 @@ void Demo::write_and_compact(DemoDatabase& database, Ledger& ledger) {
   options.thread_capacity = capacity();
   BackgroundWorker worker(config(), CompactionStatsAtomic(), compactor.stripe_count(), job,
                           std::move(options));
-  handle_steps();
   database.listener().attach(worker, database.stripes());
   const struct Detach {
     rocksdb::DatabaseListener& listener;
@@ -400,6 +399,7 @@ void Demo::load_write_and_check(const RecordSet& records, const Folder& folder) 
 }
 
 int Demo::run() {
+  handle_steps();
   refuse_summary_over_input(options_);
   SummaryFile file(options_.summary);
   const Folder folder(options_);

@@ -97,8 +97,8 @@ KSTONE_EXPORT std::string_view to_string(AddResult result) noexcept;
 //     be told before that, as `DatabaseCloser` does.
 //   - PauseBackgroundWork alone does not hold compactions: they run on the worker's threads.
 //     `DatabasePause` does.
-//   - It runs on the worker's threads: `max_concurrent_compactions` stripes really merge at the
-//     same time, however many threads RocksDB has.
+//   - It runs on the worker's threads: as many stripes really merge at the same time as the
+//     worker allows, however many threads RocksDB has.
 //   - Dropping a column family at any time is no error, also without `remove_family`. Its handle
 //     may not be destroyed without that.
 // *Lifetime*

@@ -7,6 +7,7 @@
 
 #include "kstone/cxx20.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -79,13 +80,12 @@ class Crew {
   }
   // The index of a thread whose callbacks are due from the asker.
   std::optional<std::uint32_t> take_callbacks_due(const void* asker) {
-    for (std::uint32_t i = 0; i < threads_.size(); ++i) {
-      if (threads_[i].callbacks_due_from == asker) {
-        threads_[i].callbacks_due_from = nullptr;
-        return i;
-      }
+    const auto due =
+        first([asker](const Thread& thread) { return thread.callbacks_due_from == asker; });
+    if (due) {
+      threads_[*due].callbacks_due_from = nullptr;
     }
-    return std::nullopt;
+    return due;
   }
   bool forget_stop(std::uint32_t index) {
     return std::exchange(threads_[index].asked_to_stop, false);
@@ -93,22 +93,20 @@ class Crew {
   bool runs_something(std::uint32_t index) const { return threads_[index].runs.has_value(); }
   // The index of the thread that compacts the stripe.
   std::optional<std::uint32_t> find_running(std::uint32_t stripe_id) const {
-    for (std::uint32_t i = 0; i < threads_.size(); ++i) {
-      if (threads_[i].runs && threads_[i].runs->stripe_id == stripe_id) {
-        return i;
-      }
-    }
-    return std::nullopt;
+    return first([stripe_id](const Thread& thread) {
+      return thread.runs && thread.runs->stripe_id == stripe_id;
+    });
   }
 
-  // Of the worker threads no more than the limit are up; the others sleep, where requesters claim
-  // them, or are parked, where nobody does. A sleeper whose requester is late takes no place from
-  // others.
+  // Of the worker threads no more than the limit take stripes: those that are up. The others sleep,
+  // where requesters claim them, or are parked, where nobody does. A sleeper whose requester is
+  // late is not up: nobody parks because of it, and one that is parked may take its place (D66).
   void set_limit(std::uint32_t limit) { limit_ = limit; }
   std::uint32_t limit() const noexcept { return limit_; }
   bool has_too_few() const { return alive_workers_ < limit_; }
-  bool has_surplus() const { return limit_ < alive_workers_ - asleep_ - parked_; }
-  bool has_vacancy() const { return parked_ != 0 && alive_workers_ - parked_ < limit_; }
+  bool has_surplus() const { return limit_ < up(); }
+  // How many of the parked are called back.
+  std::uint32_t vacancies() const { return up() < limit_ ? std::min(parked_, limit_ - up()) : 0; }
   void sleeps() { ++asleep_; }
   void wakes() { --asleep_; }
   void parks() { ++parked_; }
@@ -117,7 +115,7 @@ class Crew {
 
   // Behind those that are there; needs no memory if there is room for as many as run.
   void add_running(std::chrono::nanoseconds now, std::vector<RunningCompaction>& to) const {
-    for (std::uint32_t i = 0; i < threads_.size(); ++i) {
+    for (std::uint32_t i = 0; i < created_workers_; ++i) {
       if (const auto& runs = threads_[i].runs) {
         to.push_back({runs->stripe_id, i, runs->attempt, now - runs->since});
       }
@@ -129,12 +127,7 @@ class Crew {
   bool all_left() const { return alive_workers_ == 0 && !scan_alive(); }
   // The index of the thread that has it.
   std::optional<std::uint32_t> find(Id id) const {
-    for (std::uint32_t i = 0; i < threads_.size(); ++i) {
-      if (threads_[i].id == id) {
-        return i;
-      }
-    }
-    return std::nullopt;
+    return first([id](const Thread& thread) { return thread.id == id; });
   }
 
  private:
@@ -146,6 +139,18 @@ class Crew {
     const void* callbacks_due_from = nullptr;
   };
 
+  // The index of the first for which it holds, of those that were ever created.
+  template <class Holds>
+  std::optional<std::uint32_t> first(const Holds& holds) const {
+    for (std::uint32_t i = 0; i < created_workers_; ++i) {
+      if (holds(threads_[i])) {
+        return i;
+      }
+    }
+    return holds(threads_.back()) ? std::optional(static_cast<std::uint32_t>(threads_.size() - 1))
+                                  : std::nullopt;
+  }
+  std::uint32_t up() const { return alive_workers_ - asleep_ - parked_; }
   std::uint32_t is_worker(std::uint32_t index) const { return index + 1 < threads_.size() ? 1 : 0; }
 
   std::vector<Thread> threads_;  // the worker threads, then the scan's

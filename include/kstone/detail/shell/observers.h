@@ -56,6 +56,7 @@ WorkerSnapshot Shell<Sync>::snapshot(bool brief) {
   result.worker_threads = state.crew.alive_workers();
   result.max_concurrent = state.crew.limit();
   result.parked_threads = state.crew.parked();
+  result.check_interval = state.check_interval;
   result.waiting_callers = state.waits.size() + state.shutdown_callers;
   // Relaxed: counts of calls; those that overlap may be missed.
   result.rejected_unknown_stripe = rejected_unknown_stripe_.load(std::memory_order_relaxed);

@@ -11,6 +11,7 @@
 //       sleep only when none waits; who pushes a stripe claims a sleeper in the same step, and owes
 //       it a token; who puts a stripe back is awake itself. That token may be late, if its
 //       requester is suspended: so who takes a stripe and leaves others in the queue wakes another.
+//       Where more are awake than may compact, those that park count, too.
 
 #ifndef KSTONE_DETAIL_SHELL_SHELL_H_
 #define KSTONE_DETAIL_SHELL_SHELL_H_
@@ -140,11 +141,12 @@ class Shell {
 
   // Starting: starting.h.
   void start_threads() KSTONE_REQUIRES(mutex_);
-  void start_workers() KSTONE_REQUIRES(mutex_);
+  bool start_workers(std::uint32_t most) KSTONE_REQUIRES(mutex_);
   bool start_thread(std::uint32_t index, void (*entry)(void*)) KSTONE_REQUIRES(mutex_);
   void enter(const Slot<Sync>& slot) KSTONE_REQUIRES(mutex_);
 
   // Fewer threads, or more: resizing.h.
+  bool add_workers() KSTONE_REQUIRES(mutex_);
   void park() KSTONE_REQUIRES(mutex_);
 
   // Worker threads: working.h.
@@ -181,6 +183,7 @@ class Shell {
 
   // The scan's thread: timekeeper.h.
   void scan(Slot<Sync>& slot) KSTONE_EXCLUDES(mutex_);
+  void await_interval(std::chrono::nanoseconds since) KSTONE_REQUIRES(mutex_);
 
   // Waits: waiting.h.
   std::optional<IdleResult> first_answer_of_wait() const KSTONE_REQUIRES(mutex_);
@@ -337,7 +340,13 @@ std::uint32_t Shell<Sync>::apply(Effects effects) {
     case Effects::Wake::nobody:
       break;
     case Effects::Wake::one_more:
-      return inbox_.claim_sleeper() ? 1 : 0;
+      if (inbox_.claim_sleeper()) {
+        return 1;
+      }
+      if (state.crew.vacancies() != 0) {
+        unparked_.notify_one();
+      }
+      return 0;
     case Effects::Wake::everybody:
       // For each thread, not for each sleeper: one whose claimed token its requester has yet to
       // post must not keep the shutdown waiting. Tokens that remain are of no account, since nobody

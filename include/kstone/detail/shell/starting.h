@@ -63,7 +63,7 @@ StartResult Shell<Sync>::start() {
 
 template <class Sync>
 void Shell<Sync>::start_threads() {
-  start_workers();
+  start_workers(capacity_);
   if (calls_.scan && state_.read().crew.alive_workers() != 0) {
     start_thread(capacity_, [](void* slot) {
       static_cast<Slot<Sync>*>(slot)->self->scan(*static_cast<Slot<Sync>*>(slot));
@@ -71,16 +71,20 @@ void Shell<Sync>::start_threads() {
   }
 }
 
-// So many as the limit wants, and the system gives.
+// As many as the limit wants, the system gives, and so many at the most. True if more are wanted.
 template <class Sync>
-void Shell<Sync>::start_workers() {
+bool Shell<Sync>::start_workers(std::uint32_t most) {
   // Captureless, so that `Sync::thread` needs no allocation for what it runs.
   const auto work = [](void* slot) {
     static_cast<Slot<Sync>*>(slot)->self->work(*static_cast<Slot<Sync>*>(slot));
   };
-  for (auto next = state_.read().crew.next_to_create(); next && start_thread(*next, work);
-       next = state_.read().crew.next_to_create()) {
+  for (; most != 0; --most) {
+    const auto next = state_.read().crew.next_to_create();
+    if (!next || !start_thread(*next, work)) {
+      return false;
+    }
   }
+  return state_.read().crew.next_to_create().has_value();
 }
 
 template <class Sync>

@@ -28,13 +28,22 @@ void Shell<Sync>::scan(Slot<Sync>& slot) {
     state_.write().scans_ended = state_.read().scans_begun;
     wake(Effects{.tell_waits = true});
     adopt_all();
-    const auto ended = Sync::clock::now();
-    while (!state_.read().core.closed() &&
-           wait_until<Sync>(closed_, mutex_, ended + state_.read().check_interval)) {
-    }
+    await_interval(Sync::clock::now());
   }
   leave(slot);
   mutex_.unlock();
+}
+
+// Until the interval has passed since then, or the worker has closed. A wait that ends late does so
+// by the deadline that it began with, which may be another by now.
+template <class Sync>
+void Shell<Sync>::await_interval(std::chrono::nanoseconds since) {
+  bool in_time = true;
+  while (!state_.read().core.closed() && in_time) {
+    const auto interval = state_.read().check_interval;
+    in_time = wait_until<Sync>(closed_, mutex_, since + interval) ||
+              interval != state_.read().check_interval;
+  }
 }
 
 template <class Sync>

@@ -60,7 +60,8 @@ void Shell<Sync>::work(Slot<Sync>& slot) {
     if (!inbox_.add_sleeper(*control)) {
       continue;
     }
-    Sync::check(control->sleepers() < capacity_, "work: this thread was awake, so not all slept");
+    Sync::check(control->sleepers() < state_.read().crew.alive_workers(),
+                "work: this thread was awake, so not all slept");
     // Between unlocking and sleeping a requester may claim this sleeper; its token is then there
     // before the wait.
     state_.write().crew.sleeps();
@@ -158,7 +159,7 @@ void Shell<Sync>::compact(Slot<Sync>& slot) {
   mutex_.lock();
   active.end();
   const auto more_tokens = apply(finish(slot.index, taken.stripe_id, std::move(outcome)));
-  Sync::check(more_tokens == 0, "compact: this thread is awake, and takes from the queue next");
+  Sync::check(more_tokens == 0, "compact: this thread is awake, and looks at the queue next");
 }
 
 template <class Sync>
@@ -252,7 +253,7 @@ template <class Sync>
 void Shell<Sync>::leave(Slot<Sync>& slot) {
   auto& state = state_.write();
   state.crew.left(slot.index);
-  if (state.crew.has_vacancy()) {
+  if (state.crew.vacancies() != 0) {
     unparked_.notify_one();
   }
   if (state.shutdown_callers != 0) {
@@ -261,7 +262,7 @@ void Shell<Sync>::leave(Slot<Sync>& slot) {
 }
 
 // The thread is being unwound out of a job or scan (pthread_exit, a cancellation). Its compaction,
-// if it had one, has failed; nobody takes its place, and the other threads go on. A worker thread
+// if it had one, has failed. One that is parked takes its place, if there is one. A worker thread
 // goes without having looked at the queue, so it wakes another.
 template <class Sync>
 void Shell<Sync>::leave_unwound(Slot<Sync>& slot, std::optional<std::uint32_t> stripe_id) {
