@@ -388,29 +388,37 @@ class Campaign:
             "properties": ["proptests/core_properties.cpp"],
             "contract": [f"tests/{name}" for name in tests]
         }
-        flags = ["-std=c++20", "-O1", "-w", "-D_GLIBCXX_ASSERTIONS"]
+        page = ROOT / "docs" / "calls.md"
+        plain = [
+            "-std=c++20", "-O1", "-w", "-D_GLIBCXX_ASSERTIONS", f'-DKSTONE_CALLS_PAGE="{page}"'
+        ]
+        flags = list(plain)
         if not alone:
             flags += ["-Wno-narrowing", "-include", str(overlay / "selector.h")]
-        includes = [overlay / "include", "include", "tests", "proptests"]
+        includes = ["include", "tests", "proptests"]
         library = [f"src/{name}.cpp" for name in SOURCES]
+        sources = library + programs["properties"] + programs["contract"]
 
         def one(source):
             path = overlay / source if (overlay / source).exists() else source
-            return self.builder.compile(path, folder / (pathlib.Path(source).stem + ".o"), includes,
-                                        flags)
+            return self.builder.compile(path, folder / (pathlib.Path(source).stem + ".o"),
+                                        [overlay / "include", *includes], flags)
 
-        errors = in_parallel(self.arguments.jobs, one,
-                             library + programs["properties"] + programs["contract"])
+        errors = in_parallel(self.arguments.jobs, one, sources)
         if any(errors):
-            if alone:
-                self.keep(
-                    survivors[0], {
-                        "suite": "contract:compilation", "outcome": "failed",
-                        "replay": "", "message": "the tests do not compile", "output": next(
-                            filter(None, errors))[:2000]
-                    }, "contract")
-            else:
-                self.log("the second line does not compile: " + next(filter(None, errors))[:2000])
+            # A mutant may change what a header promises. What does not compile without it is no
+            # judge of it.
+            first = next(source for source, error in zip(sources, errors) if error)
+            error = self.builder.compile(first, folder / "plain.o", includes, plain)
+            if error or not alone:
+                how = "as it is" if error else "with what lives"
+                raise Failed(f"{first} does not compile {how}:\n"
+                             f"{(error or next(filter(None, errors)))[:4000]}")
+            self.keep(
+                survivors[0], {
+                    "suite": "contract:compilation", "outcome": "failed", "replay": "", "message":
+                        "the tests do not compile", "output": next(filter(None, errors))[:2000]
+                }, "contract")
             return
         libraries = {
             "properties": ["-lrapidcheck", "-lgtest"], "contract": ["-lgtest", "-lgtest_main"]
