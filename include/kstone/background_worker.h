@@ -61,8 +61,8 @@ class Shell;
 //     when a shutdown closes the worker, a drain after the first scan; what waits for one
 //     compaction waits for its end. A thread that the system suspends inside `queue_compaction`
 //     holds up the stripe that it asked for, until somebody waits for that or the scan has run
-//     (D36), or one of the worker's threads (D11; all of
-//     them, where the limit was lowered to as few: D66).
+//     (D36), or one of the worker's threads (D11; all of them, where the limit was lowered to as
+//     few: D66).
 // *Lifetime*
 //   - The destructor does what `shutdown(ShutdownMode::finish_running)` without a limit does: it
 //     waits for running compactions, and discards queued ones, also those of a drain whose limit

@@ -10,7 +10,7 @@ namespace {
 enum class Limit { stays, is_lowered };
 
 // Before there is a request the limit is lowered to one. Threads that sleep already notice when
-// they are woken: one after the other finds that it is one too many, and passes on what woke it.
+// they are woken, and leave what woke them to the one that is up.
 template <class Size, Limit limit = Limit::is_lowered, class Sync = RelacySync>
 struct RequestAfterLowering : Scene<Size, Sync> {
   using Base = Scene<Size, Sync>;
@@ -132,8 +132,7 @@ struct JobsMeetAfterRaising : Scene<With<Requesters<2>, Workers<1>, Stripes<2>>,
 };
 
 // One runs, and does not end before the limit is raised again and another stripe has been
-// compacted: what the second request woke was one too many then, and has passed it on to nobody
-// that took it.
+// compacted: what the second request woke was one too many then, and waits apart.
 struct RaiseBesideLongJob : Scene<With<Requesters<2>, Workers<3>, Stripes<2>>> {
   static constexpr int threads = 1;
   static constexpr int equal_dynamic_threads = workers;
