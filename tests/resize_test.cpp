@@ -162,6 +162,20 @@ TEST(Resize, raised_by_one_calls_one_thread_back) {
   EXPECT_EQ(jobs.worker->snapshot().running, 2U);
 }
 
+TEST(Resize, raised_beyond_the_threads_that_live_calls_back_and_creates) {
+  Jobs jobs(2, 4);
+  jobs.start();
+  jobs.request(0, 6);
+  jobs.started.await(2);
+  ASSERT_EQ(jobs.worker->set_max_concurrent(1), ResizeResult::resized);
+  jobs.go_on[jobs.started.events()[0]].open();
+  jobs.await_parked(1);
+  EXPECT_EQ(jobs.worker->set_max_concurrent(4), ResizeResult::resized);
+  jobs.started.await(5);  // one goes on, and three begin
+  EXPECT_EQ(jobs.worker->snapshot().running, 4U);
+  EXPECT_EQ(jobs.worker->snapshot().worker_threads, 4U);
+}
+
 TEST(Resize, before_the_start_says_how_many_threads_it_creates) {
   Jobs jobs(1);
   EXPECT_EQ(jobs.worker->set_max_concurrent(4), ResizeResult::resized);
@@ -453,6 +467,38 @@ TEST(Resize, says_if_threads_are_missing_and_creates_them_when_asked_again) {
   EXPECT_EQ(lines, expected);
   EXPECT_EQ(worker.set_max_concurrent(3), ResizeResult::resized);
   EXPECT_EQ(lines.back(), "info: set_max_concurrent: the limit is 3 now");
+}
+
+TEST(Resize, raised_where_no_thread_can_be_created_calls_back_who_waits_apart) {
+  using Worker = basic_background_worker<SomeThreads>;
+  SomeThreads::available = 2;
+  Journal<std::uint32_t> started;
+  Gate go_on[stripes];
+  Worker::Options options;
+  options.thread_capacity = 4;
+  Worker worker(
+      CompactionConfig().with_max_concurrent(2), {}, stripes,
+      [&](Worker::Context& context) {
+        started.add(context.stripe_id());
+        go_on[context.stripe_id()].pass();
+        return CompactionOutcome::done();
+      },
+      options);
+  ASSERT_EQ(worker.start(), StartResult::started);
+  for (std::uint32_t id = 0; id < 3; ++id) {
+    worker.queue_compaction(id);
+  }
+  started.await(2);
+  ASSERT_EQ(worker.set_max_concurrent(1), ResizeResult::resized);
+  go_on[started.events()[0]].open();
+  while (worker.snapshot().parked_threads != 1) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(worker.set_max_concurrent(4), ResizeResult::fewer_threads);
+  started.await(3);  // beside the one that still runs
+  for (auto& each : go_on) {
+    each.open();
+  }
 }
 
 // A job for stripe 0 ends its thread.

@@ -5,10 +5,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <ratio>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "kstone/background_worker_impl.h"
@@ -94,22 +96,42 @@ TEST(Scan, begins_later_once_its_interval_is_longer) {
   scene.scans.await(2);
 }
 
-// The wait under way ends late by the old interval, and there is a longer one by then.
-TEST(Scan, does_not_begin_by_an_interval_that_was_longer_when_it_ended) {
-  Scene scene;
-  Worker worker(CompactionConfig().with_check_interval(60), {}, 8, scene.job(), scene.options);
+// The first timed wait ends late by its own deadline, and the interval has changed by then. The
+// next one lasts until the worker closes.
+struct LateByTheOldInterval : ProductionSync {
+  static inline std::function<void()> meanwhile;
+  static inline Journal<std::chrono::nanoseconds> deadlines;
+
+  struct condition_variable : ProductionSync::condition_variable {
+    bool wait_until(mutex& held, std::chrono::nanoseconds deadline) {
+      deadlines.add(deadline);
+      if (!meanwhile) {
+        wait(held);
+        return true;
+      }
+      held.unlock();
+      std::exchange(meanwhile, {})();
+      held.lock();
+      return false;
+    }
+  };
+};
+
+TEST(Scan, does_not_begin_by_an_interval_that_is_longer_by_the_end_of_the_wait) {
+  using LateWorker = basic_background_worker<LateByTheOldInterval>;
+  Journal<int> scans;
+  LateWorker::Options options;
+  options.scan = [&](LateWorker&) { scans.add(0); };
+  LateWorker worker(
+      CompactionConfig().with_check_interval(60), {}, 8,
+      [](auto&) { return CompactionOutcome::done(); }, options);
+  const auto before = LateByTheOldInterval::deadlines.events().size();
+  LateByTheOldInterval::meanwhile = [&] { worker.set_check_interval(seconds(120)); };
   EXPECT_EQ(worker.start(), StartResult::started);
-  scene.scans.await(1);
-  for (int round = 1; round < 50; ++round) {
-    Clock::await_sleepers(1);
-    Clock::advance(seconds(59));
-    worker.set_check_interval(seconds(120));
-    Clock::advance(seconds(2));  // 61 since the last scan; its thread may not have run since 59
-    worker.queue_size();
-    EXPECT_EQ(scene.scans.events().size(), static_cast<std::size_t>(round));
-    worker.set_check_interval(seconds(60));
-    scene.scans.await(static_cast<std::size_t>(round) + 1);
-  }
+  LateByTheOldInterval::deadlines.await(before + 2);
+  const auto deadlines = LateByTheOldInterval::deadlines.events();
+  EXPECT_EQ(deadlines[before + 1] - deadlines[before], seconds(60));
+  EXPECT_EQ(scans.events().size(), 1U);
   EXPECT_TRUE(worker.shutdown().complete);
 }
 
