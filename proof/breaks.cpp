@@ -356,6 +356,22 @@ std::vector<ByHand> by_hand_of_pausing() {
          s.worker.pause(stripe(s));
          stripe(s).held = Condition(false);
        }},
+      {"expire", "leaves it delayed",
+       [](State& s) {
+         s.expire(stripe(s));
+         stripe(s).delayed = Condition(true);
+       }},
+      {"expire", "wakes nobody", [](State& s) { s.worker.expire(stripe(s)); }},
+      {"finish retry delayed", "queues it at once",
+       [](State& s) { s.worker.finish(stripe(s), Kind::more_work, error()); }},
+      {"finish failed retried", "waits for a request",
+       [](State& s) {
+         s.worker.finish(stripe(s), {Kind::failed, Retries::those_that_say_so}, error());
+       }},
+      {"finish failed delayed", "queues at once what was requested",
+       [](State& s) { s.worker.finish(stripe(s), Kind::failed, error()); }},
+      {"release failed retried", "requests nothing for the retry",
+       [](State& s) { s.release(stripe(s), Kind::failed); }},
       {"resume", "leaves what is held",
        [](State& s) {
          const auto held = stripe(s).held;

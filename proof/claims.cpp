@@ -98,7 +98,7 @@ void add_never_back(Claims& claims, State before, State after) {
   const std::vector<std::string> ups = {"tail",         "inbox_from", "closed",      "word_closed",
                                         "words_closed", "mode",       "running_max", "started",
                                         "told",         "learnt",     "ends",        "outcomes",
-                                        "compactions",  "rejected"};
+                                        "compactions",  "rejected",   "retried"};
   z3::expr holds = context().bool_val(true);
   const auto look = [&](const std::vector<Field>& was, const std::vector<Field>& is) {
     for (std::size_t i = 0; i < was.size(); ++i) {
@@ -199,8 +199,10 @@ void add_of_steps(Claims& claims, const Step& step, const State& before, const S
     if (!step.from) {
       const auto discarded = now.ends_as(protocol::End::discarded);
       const Condition as_before = discarded == old.ends_as(protocol::End::discarded);
-      const Condition held_back = was.closed && (was.paused || old.paused);
-      add(claims, "a drain discards nothing while there are threads, but what a pause holds back",
+      const Condition held_back = was.closed && (was.paused || old.paused || old.delayed);
+      add(claims,
+          "a drain discards nothing while there are threads, but what a pause or a delay holds "
+          "back",
           (as_before || is.discards() || is.alive == Number(0) || held_back).term);
       add(claims, "what is discarded is reported, and nothing else",
           (choose(as_before, protocol::equal(old.discarded, now.discarded), now.discarded)).term);
@@ -229,7 +231,7 @@ Number left_when_closed(const Stripe& stripe) {
 
 // Before closing, each step that neither asks for more nor has more work lowers this one, or leaves
 // it and lowers the next, and what holds back does not raise it. A factor is what is to come of the
-// thing, and one; of what is held nothing is to come.
+// thing, and one; of what is held or delayed nothing is to come.
 Number left_when_open(const Worker& worker) {
   return times(8, worker.control.length) + times(7, worker.queued);
 }
@@ -278,8 +280,8 @@ void add_ranking(Claims& claims, const Step& step, const State& was, const State
     return std::any_of(names.begin(), names.end(),
                        [&step](const char* name) { return begins(step.name, name); });
   };
-  const bool asks_for_more = begins_with_one_of(
-      {"request", "start", "resize", "add_thread", "adopt", "resume", "release more_work"});
+  const bool asks_for_more = begins_with_one_of({"request", "start", "resize", "add_thread",
+                                                 "adopt", "resume", "expire", "release more_work"});
   const bool holds_back = begins_with_one_of({"cancel", "remove", "restore", "pause"});
   if (!asks_for_more) {
     // What finish does is seen with release already, but for what a thread that is unwound does: it
@@ -453,8 +455,8 @@ void add_progress(Claims& claims, const State& state, const Some& some) {
   put("until the worker closes all can be paused, or resumed",
       w.closed || choose(w.paused, some({"resume_all"}), some({"pause_all"})));
   Condition ends(true);
-  for (int kind = 0; kind < kinds; ++kind) {
-    ends = ends && some({"release " + std::string(to_string(static_cast<Kind>(kind)))});
+  for (const auto& ending : protocol::endings) {
+    ends = ends && some({"release " + name_of(ending)});
   }
   put("a compaction can end, whatever its job returned",
       implies(w.running != Number(0), ends || some({"close_stripe", "discard"})));
@@ -469,6 +471,8 @@ void add_progress(Claims& claims, const State& state, const Some& some) {
     put("until the worker closes a stripe can be removed, and restored once it has ended",
         w.closed ||
             choose(stripe.word.removed, stripe.running || some({"restore"}), some({"remove"})));
+    put("what is delayed goes on when its time has come, unless the worker closes",
+        implies(stripe.delayed && !w.closed, some({"expire"})));
     put("until the worker closes a stripe can be paused, or resumed",
         w.closed || choose(stripe.paused, some({"resume"}), some({"pause"})));
   }
@@ -485,9 +489,10 @@ void add_of_held(Claims& claims, const Worker& w, const Stripe& stripe) {
   put("once it has ended, nothing is left of a stripe that was removed, and nobody takes it over",
       implies(stripe.word.removed && !stripe.running,
               stripe.alive() == Number(0) && !stripe.arrives() && !w.may_adopt(stripe)));
-  put("what waits is held by a pause, or threads find it",
-      implies(stripe.waits(), choose(protocol::is_held(w, stripe), !w.may_take(stripe),
-                                     stripe.queued && (w.has_ready() || w.discards()))) &&
+  put("what waits is held by a pause, or delayed, or threads find it",
+      implies(stripe.waits(),
+              choose(protocol::is_held(w, stripe) || stripe.delayed, !w.may_take(stripe),
+                     stripe.queued && (w.has_ready() || w.discards()))) &&
           implies(protocol::is_held(w, stripe), stripe.waits() && (w.paused || stripe.paused)));
   const auto goal = protocol::goal_of(stripe);
   put("who waits for a stripe waits for all that callers were told of, and for no more",

@@ -54,6 +54,7 @@ std::vector<Field> fields(Stripe& stripe, const std::string& prefix) {
       {"pushed", &s.pushed.term},
       {"queued", &s.queued.term},
       {"held", &s.held.term},
+      {"delayed", &s.delayed.term},
       {"stripe_running", &s.running.term},
       {"pushed_at", &s.pushed_at.term},
       {"queued_at", &s.queued_at.term},
@@ -68,6 +69,7 @@ std::vector<Field> fields(Stripe& stripe, const std::string& prefix) {
       {"requested", &s.requested.term},
       {"rejected", &s.rejected.term},
       {"compactions_started", &s.started.term},
+      {"retried", &s.retried.term},
   };
   const auto add = [&result](const std::string& name, auto& numbers) {
     int i = 0;
@@ -79,7 +81,7 @@ std::vector<Field> fields(Stripe& stripe, const std::string& prefix) {
   add("learnt", s.learnt);
   add("ends", s.ends);
   add("outcomes", s.outcomes);
-  static_assert(sizeof(Stripe) == (23 + 3 + 3 + 5 + kinds) * sizeof(Number));
+  static_assert(sizeof(Stripe) == (25 + 3 + 3 + 5 + kinds) * sizeof(Number));
   for (auto& field : result) {
     field.name = prefix + field.name;
   }
@@ -303,6 +305,17 @@ std::vector<Step> withdrawing_steps() {
   return result;
 }
 
+// The stripe of the step, if it is queued.
+Condition is_behind_others(const State& state) {
+  const auto& stripe = state.stripes[of_step];
+  Condition all(true);
+  for (std::size_t i = another; i < state.stripes.size(); ++i) {
+    const auto& other = state.stripes[i];
+    all = all && !(stripe.queued && other.queued && stripe.queued_at < other.queued_at);
+  }
+  return all;
+}
+
 // All of them, and of each what waits, as it was.
 Condition order_stays(const State& before, const State& after) {
   Condition all = after.worker.queued == before.worker.queued;
@@ -310,7 +323,7 @@ Condition order_stays(const State& before, const State& after) {
     const auto& was = before.stripes[i];
     const auto& is = after.stripes[i];
     all = all && protocol::equal(is.queued, was.queued) && protocol::equal(is.held, was.held) &&
-          is.queued_at == was.queued_at;
+          protocol::equal(is.delayed, was.delayed) && is.queued_at == was.queued_at;
   }
   return all;
 }
@@ -377,6 +390,9 @@ std::vector<Step> pausing_steps() {
           "resume", [](const State& s) { return s.worker.may_resume(s.stripes[of_step]); },
           [](State& s) { s.resume(s.stripes[of_step]); }),
       step(
+          "expire", [](const State& s) { return s.worker.may_expire(s.stripes[of_step]); },
+          [](State& s) { s.expire(s.stripes[of_step]); }),
+      step(
           "pause_all", [](const State& s) { return s.worker.may_pause_all(); },
           [](State& s) { s.worker.pause_all(); }, false),
       step(
@@ -386,28 +402,37 @@ std::vector<Step> pausing_steps() {
   result[0].promise = "a stripe that is paused is not queued, and waits all the same if it did";
   result[0].keeps = [](const State& before, const State& after) {
     const auto& is = after.stripes[of_step];
-    return is.paused && !is.queued && protocol::equal(is.held, before.stripes[of_step].waits());
+    const auto& was = before.stripes[of_step];
+    return is.paused && !is.queued && protocol::equal(is.held, was.queued || was.held) &&
+           protocol::equal(is.delayed, was.delayed);
   };
   result[1].promise = "a stripe that is resumed is queued if it was held, behind all others";
   result[1].keeps = [](const State& before, const State& after) {
     const auto& is = after.stripes[of_step];
-    Condition all = !is.paused && protocol::equal(is.queued, before.stripes[of_step].held);
-    for (std::size_t i = another; i < after.stripes.size(); ++i) {
-      const auto& other = after.stripes[i];
-      all = all && !(is.queued && other.queued && is.queued_at < other.queued_at);
-    }
-    return all;
+    return !is.paused && protocol::equal(is.queued, before.stripes[of_step].held) &&
+           is_behind_others(after);
   };
-  result[2].promise = "all is paused: nothing can be taken, and nothing is moved";
+  result[2].promise =
+      "what was delayed waits behind all others when its time has come, or is held by a pause; its "
+      "episode goes on";
   result[2].keeps = [](const State& before, const State& after) {
+    const auto& was = before.stripes[of_step];
+    const auto& is = after.stripes[of_step];
+    return !is.delayed && protocol::equal(is.held, is.paused) &&
+           protocol::equal(is.queued, !is.paused) && protocol::equal(is.paused, was.paused) &&
+           is.opened() == was.opened() && is.ended() == was.ended() &&
+           is.attempts == was.attempts && is_behind_others(after);
+  };
+  result[3].promise = "all is paused: nothing can be taken, and nothing is moved";
+  result[3].keeps = [](const State& before, const State& after) {
     Condition all = after.worker.paused && order_stays(before, after);
     for (const auto& stripe : after.stripes) {
       all = all && !after.worker.may_take(stripe);
     }
     return all;
   };
-  result[3].promise = "all is resumed: threads find the queue as it was";
-  result[3].keeps = [](const State& before, const State& after) {
+  result[4].promise = "all is resumed: threads find the queue as it was";
+  result[4].keeps = [](const State& before, const State& after) {
     return protocol::equal(after.worker.has_ready(), after.worker.queued != Number(0)) &&
            order_stays(before, after);
   };
@@ -436,7 +461,7 @@ std::vector<Step> settling_steps() {
   };
   result[0].promise =
       "a word closes with no request in it: those that come then are rejected, and what a pause "
-      "holds back, or the mode, is discarded";
+      "holds back, or a delay, or the mode, is discarded";
   result[0].keeps = [](const State& before, const State& after) {
     const auto& was = before.stripes[of_step];
     const auto& is = after.stripes[of_step];
@@ -444,7 +469,7 @@ std::vector<Step> settling_steps() {
       return stripe.ends_as(protocol::End::discarded);
     };
     return is.word.requests == Number(0) && is.word.closed && !is.claimed &&
-           choose(before.worker.paused || was.paused || before.worker.discards(),
+           choose(before.worker.paused || was.paused || was.delayed || before.worker.discards(),
                   discards_all(before, after),
                   is.alive() == was.alive() && discarded(is) == discarded(was));
   };
@@ -483,17 +508,22 @@ std::vector<Step> closing_steps() {
 
 // How the episode ends whose compaction does, if it ends. The table of contract section 4, and what
 // a cancel or a removal makes of it.
-Condition ends_as_told(Kind kind, const Stripe& was, const Stripe& is, const Condition& closed) {
+Condition ends_as_told(Ending ending, const Stripe& was, const Stripe& is,
+                       const Condition& closed) {
   using protocol::End;
-  const bool worked = kind == Kind::done || kind == Kind::nothing_to_do;
+  const auto kind = ending.kind;
+  const bool worked = ending.worked();
   const Condition stop = was.asked_to_stop && Condition(!worked);
+  const Condition goes_on_later =
+      Condition(kind == Kind::retry && ending.retries != Retries::none) && !closed &&
+      !was.requested;
   const auto by_itself = [&](End end) {
     const Condition more(kind == Kind::more_work);
     switch (end) {
       case End::done:
         return Condition(worked) || (more && was.requested);
       case End::failed:
-        return Condition(kind == Kind::retry || kind == Kind::failed);
+        return Condition(ending.failed()) && !goes_on_later;
       case End::cancelled:
         return Condition(kind == Kind::stopped);
       case End::removed:
@@ -515,15 +545,35 @@ Condition ends_as_told(Kind kind, const Stripe& was, const Stripe& is, const Con
   return all;
 }
 
+// What waits behind a compaction's end, and for what: a failure that is tried again, and what was
+// requested behind one, for its time; what a caller has given up, and the re-run of a shutdown, for
+// nothing.
+Condition waits_as_told(Ending ending, const Stripe& was, const Stripe& is,
+                        const Condition& closed) {
+  const Condition may_stay = !closed && !was.asked_to_stop;
+  const Condition delays =
+      Condition(ending.failed() && ending.retries != Retries::none) && may_stay;
+  const bool by_itself = ending.kind == Kind::retry || ending.retries == Retries::all;
+  const Condition later = delays && (was.requested || Condition(by_itself));
+  const Condition at_once =
+      !delays && (was.requested || (Condition(ending.kind == Kind::more_work) && may_stay));
+  const Condition retried =
+      delays && !was.requested && Condition(ending.kind == Kind::failed && by_itself);
+  return protocol::equal(is.delayed, later) && protocol::equal(is.waits(), later || at_once) &&
+         is.retried == was.retried + protocol::one_if<Number>(retried) &&
+         is.attempts == choose(was.requested || retried, Number(0), was.attempts);
+}
+
 // What callers are told of a compaction's end: its outcome, its episode's end, the first error, and
 // for the report of a shutdown whether its work was finished.
-Condition counts_as(Kind kind, const State& before, const State& after) {
-  const auto i = static_cast<std::size_t>(kind);
+Condition counts_as(Ending ending, const State& before, const State& after) {
+  const auto i = static_cast<std::size_t>(ending.kind);
   const auto& was = before.stripes[of_step];
   const auto& is = after.stripes[of_step];
-  const bool worked = kind == Kind::done || kind == Kind::nothing_to_do;
+  const bool worked = ending.worked();
   return is.outcomes[i] == was.outcomes[i] + Number(1) &&
-         ends_as_told(kind, was, is, before.worker.closed) &&
+         waits_as_told(ending, was, is, before.worker.closed) &&
+         ends_as_told(ending, was, is, before.worker.closed) &&
          (before.worker.first_error != Number(0) ||
           after.worker.first_error == any_number("error")) &&
          protocol::equal(is.unfinished,
@@ -531,36 +581,36 @@ Condition counts_as(Kind kind, const State& before, const State& after) {
 }
 
 // A compaction's end, with what may come between its halves.
-std::vector<Step> ends_with(Kind kind) {
-  const std::string of = " " + std::string(to_string(kind));
+std::vector<Step> ends_with(Ending ending) {
+  const std::string of = " " + name_of(ending);
   const auto may_finish = [](const State& s) { return s.worker.may_finish(s.stripes[of_step]); };
-  const auto finish = [kind](State& s) {
-    s.worker.finish(s.stripes[of_step], kind, any_number("error"));
+  const auto finish = [ending](State& s) {
+    s.worker.finish(s.stripes[of_step], ending, any_number("error"));
   };
   std::vector<Step> result = {
       step(
           "release" + of, [](const State& s) { return s.worker.may_release(s.stripes[of_step]); },
-          [kind](State& s) { s.release(s.stripes[of_step], kind); }),
+          [ending](State& s) { s.release(s.stripes[of_step], ending); }),
       step("finish" + of, may_finish, finish)};
-  result[0].to = kind;
+  result[0].to = ending;
   result[0].of_threads = true;
-  result[1].from = kind;
+  result[1].from = ending;
   result[1].promise =
       "a compaction's end counts as what its job returned, unless it was asked to stop";
-  result[1].keeps = [kind](const State& before, const State& after) {
-    return counts_as(kind, before, after);
+  result[1].keeps = [ending](const State& before, const State& after) {
+    return counts_as(ending, before, after);
   };
-  if (kind == Kind::failed) {
+  if (ending == Ending(Kind::failed)) {
     // The end of a thread that is unwound out of its job: it wakes another, and leaves.
     result.push_back(step("finish unwound", may_finish, [finish](State& s) {
       finish(s);
       s.worker.claim_sleeper_if(s.worker.wakes_another());
       s.worker.leave();
     }));
-    result.back().from = kind;
+    result.back().from = ending;
     result.back().promise = "a thread that is unwound is one thread less";
-    result.back().keeps = [kind](const State& before, const State& after) {
-      return counts_as(kind, before, after) &&
+    result.back().keeps = [ending](const State& before, const State& after) {
+      return counts_as(ending, before, after) &&
              after.worker.alive == before.worker.alive - Number(1);
     };
   }
@@ -573,9 +623,9 @@ std::vector<Step> ends_with(Kind kind) {
     // The inbox is taken before the stripe is put back.
     auto arrives = step(
         actor == of_step ? "arrive of it" : "arrive of another",
-        [actor, kind](const State& s) {
+        [actor, ending](const State& s) {
           return s.worker.may_arrive(s.stripes[actor]) &&
-                 s.worker.puts_back(s.stripes[of_step], kind);
+                 s.worker.puts_back(s.stripes[of_step], ending);
         },
         [actor](State& s) { s.worker.arrive(s.stripes[actor]); });
     arrives.actor = actor;
@@ -583,7 +633,7 @@ std::vector<Step> ends_with(Kind kind) {
   }
   for (auto& each : between) {
     each.name += " before finish" + of;
-    each.from = each.to = kind;
+    each.from = each.to = ending;
     result.push_back(std::move(each));
   }
   return result;
@@ -602,10 +652,15 @@ std::vector<Step> steps() {
   add(withdrawing_steps());
   add(pausing_steps());
   add(closing_steps());
-  for (int kind = 0; kind < kinds; ++kind) {
-    add(ends_with(static_cast<Kind>(kind)));
+  for (const auto& ending : protocol::endings) {
+    add(ends_with(ending));
   }
   return result;
+}
+
+std::string name_of(const Ending& ending) {
+  const char* const what[] = {"", " delayed", " retried"};
+  return std::string(to_string(ending.kind)) + what[static_cast<int>(ending.retries)];
 }
 
 }  // namespace kstone::proof

@@ -20,7 +20,9 @@
 
 namespace kstone::proof {
 
+using protocol::Ending;
 using protocol::Kind;
+using protocol::Retries;
 using Worker = protocol::Worker<Number, Condition>;
 using Stripe = protocol::Stripe<Number, Condition>;
 
@@ -53,7 +55,7 @@ z3::expr given(const State& state);
 // Whoever has released a word keeps the mutex until it has finished. In the middle of that, what is
 // true is what will be true once it has: so a state in the middle stands for the one that `finish`
 // makes of it.
-using Middle = std::optional<Kind>;
+using Middle = std::optional<Ending>;
 State seen(const State& state, const Middle& middle);
 
 struct Step {
@@ -72,6 +74,9 @@ struct Step {
 };
 
 std::vector<Step> steps();
+// As the names of steps have it: "failed"; "failed delayed", if only what was requested meanwhile
+// is tried again; "failed retried".
+std::string name_of(const Ending& ending);
 inline constexpr int kinds = static_cast<int>(CompactionOutcome::kind_count);
 
 }  // namespace kstone::proof

@@ -14,17 +14,25 @@ inline z3::context& context() {
   return the_only_one;
 }
 
+// What is known when it is made is left out of terms.
 struct Condition {
   explicit Condition(bool value) : term(context().bool_val(value)) {}
   explicit Condition(const z3::expr& of) : term(of) {}
 
-  friend Condition operator!(const Condition& a) { return Condition(!a.term); }
+  friend Condition operator!(const Condition& a) {
+    return a.is_known() ? Condition(a.term.is_false()) : Condition(!a.term);
+  }
   friend Condition operator&&(const Condition& a, const Condition& b) {
-    return Condition(a.term && b.term);
+    return a.term.is_true() || b.term.is_false()   ? b
+           : b.term.is_true() || a.term.is_false() ? a
+                                                   : Condition(a.term && b.term);
   }
   friend Condition operator||(const Condition& a, const Condition& b) {
-    return Condition(a.term || b.term);
+    return a.term.is_false() || b.term.is_true()   ? b
+           : b.term.is_false() || a.term.is_true() ? a
+                                                   : Condition(a.term || b.term);
   }
+  bool is_known() const { return term.is_true() || term.is_false(); }
 
   z3::expr term;
 };
@@ -52,6 +60,9 @@ struct Number {
 
 template <class Value>
 Value choose(const Condition& condition, const Value& then, const Value& otherwise) {
+  if (condition.is_known()) {
+    return condition.term.is_true() ? then : otherwise;
+  }
   return Value(z3::ite(condition.term, then.term, otherwise.term));
 }
 

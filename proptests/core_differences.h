@@ -36,6 +36,7 @@ inline const char* difference_of_worker(const Shell& expected, const SchedulingC
     sum.coalesced += stripe.learnt_of(Submission::coalesced);
     sum.rerun_pending += stripe.learnt_of(Submission::rerun_pending);
     sum.episodes_opened += stripe.opened();
+    sum.retries += stripe.retried;
     sum.episodes_done += stripe.ends_as(protocol::End::done);
     sum.episodes_failed += stripe.ends_as(protocol::End::failed);
     sum.episodes_cancelled += stripe.ends_as(protocol::End::cancelled);
@@ -71,13 +72,16 @@ inline const char* difference_of_stripes(const Shell& expected, const Scheduling
     const auto& like = expected.stripes[id];
     KSTONE_MUST((stripe.state == State::queued) == like.queued);  // C1
     KSTONE_MUST((stripe.state == State::held) == like.held);
+    KSTONE_MUST((stripe.state == State::delayed) == like.delayed);
+    KSTONE_MUST(core.is_delayed(id) == like.delayed);
     KSTONE_MUST((stripe.state == State::running) == like.running);
     KSTONE_MUST(stripe.rerun_owed == like.rerun_owed);
     KSTONE_MUST(core.rerun_owed(id) == stripe.rerun_owed);
     KSTONE_MUST(!stripe.rerun_owed || (stripe.state == State::running && core.closed()));      // C4
     KSTONE_MUST(!stripe.rerun_owed || !core.settled() || core.mode() == ShutdownMode::drain);  // C5
     KSTONE_MUST(stripe.settled == like.word.closed);
-    KSTONE_MUST(!stripe.settled || (!stripe.paused && stripe.state != State::held));  // C5
+    KSTONE_MUST(!stripe.settled || (!stripe.paused && stripe.state != State::held &&
+                                    stripe.state != State::delayed));  // C5
     KSTONE_MUST(stripe.discarded == like.discarded);
     KSTONE_MUST(stripe.unfinished == like.unfinished);
     KSTONE_MUST(stripe.under_way == like.word.under_way);
@@ -112,7 +116,9 @@ inline const char* difference_of_answers(const Shell& expected, const Scheduling
   std::uint64_t rejected_in_all = 0;
   std::uint64_t told[3] = {};  // by Submission
   std::uint64_t alive = 0;
+  std::uint64_t retried = 0;
   std::uint32_t held = 0;
+  std::uint32_t delayed = 0;
   std::uint32_t removed = 0;
   for (std::uint32_t id = 0; id < expected.size.stripes; ++id) {
     const auto& stripe = expected.stripes[id];
@@ -126,6 +132,8 @@ inline const char* difference_of_answers(const Shell& expected, const Scheduling
     KSTONE_MUST(core.closed() || !stripe.waits() || requests != 0);
     alive += not_ended;
     held += protocol::is_held(expected.worker, stripe);
+    delayed += stripe.delayed;
+    retried += stripe.retried;
     removed += stripe.word.removed;
     std::transform(told, told + 3, stripe.told, told, std::plus<std::uint64_t>{});
   }
@@ -134,10 +142,14 @@ inline const char* difference_of_answers(const Shell& expected, const Scheduling
   KSTONE_MUST(snapshot.rerun_pending == told[2]);
   KSTONE_MUST(snapshot.rejected_shutting_down == rejected_in_all);
   KSTONE_MUST(snapshot.rejected_removed == expected.told_removed);
-  KSTONE_MUST(snapshot.episodes_opened == told[0] + told[2]);
+  KSTONE_MUST(snapshot.episodes_opened == told[0] + told[2] + retried);
+  KSTONE_MUST(snapshot.retries == retried);
   KSTONE_MUST(snapshot.episodes_alive == alive);
   KSTONE_MUST(snapshot.pending == alive - core.alive());
   KSTONE_MUST(snapshot.held == held);
+  KSTONE_MUST(snapshot.delayed == delayed);
+  KSTONE_MUST(core.delayed() == delayed);
+  KSTONE_MUST(core.closed() || core.next_due().has_value() == (delayed != 0));
   KSTONE_MUST(snapshot.removed == removed);
   return nullptr;
 }
@@ -148,7 +160,8 @@ inline bool can_join(const SchedulingCore& core, std::uint32_t id) {
   const auto& stripe = core.stripe(id);
   const bool settled = stripe.settled && !stripe.rerun_owed;
   return stripe.state != State::queued &&
-         !(core.closed() && (settled || stripe.removed || stripe.paused));
+         !(core.closed() &&
+           (settled || stripe.removed || stripe.paused || stripe.state == State::delayed));
 }
 
 // Puts the stripe at the tail of the queue. *Requires* that the core is not paused.
@@ -174,10 +187,12 @@ inline void put_at_tail(SchedulingCore& core, std::uint32_t id) {
   if (stripe.removed) {
     core.restore(id, 0);
   }
-  const bool held = stripe.state == State::held;
+  const bool waits = stripe.state != State::idle;
   core.resume(id);
-  if (!held) {
+  if (!waits) {
     core.enqueue(id);
+  } else if (core.is_delayed(id)) {
+    core.retry(id);
   }
 }
 

@@ -34,7 +34,8 @@ enum With : unsigned {
   withdrawing = 4,  // ... cancelled, removed and restored
   pauses = 8,       // ... paused and resumed
   all_steps = takeovers | withdrawing | pauses,
-  quick = 16  // it is part of the run without --full
+  delays = 32,  // ... delayed after failures
+  quick = 16    // it is part of the run without --full
 };
 
 struct Slice {
@@ -46,13 +47,17 @@ struct Slice {
 };
 
 const std::vector<Slice> slices = {
-    {"one stripe", {1, 2}, histories | all_steps | quick},
+    {"one stripe", {1, 2}, histories | all_steps | delays | quick},
     {"two stripes, nothing held back", {2, 2}, histories | takeovers | quick},
     {"two stripes, without histories", {2, 2}, all_steps | quick},
     {"three stripes, nothing held back, without histories", {3, 3}, takeovers | quick},
     {"three stripes, nothing held back or taken over", {3, 2}, histories | quick},
     {"three stripes, nothing paused or taken over, without histories", {3, 1}, withdrawing | quick},
     {"three stripes, only paused, without histories", {3, 1}, pauses | quick},
+    {"two stripes, delayed and given up, without histories", {2, 1}, withdrawing | delays | quick},
+    {"two stripes, delayed, held back and taken over, without histories",
+     {2, 2},
+     all_steps | delays},
     {"two stripes", {2, 2}, histories | all_steps},
     {"three stripes, nothing held back", {3, 1}, histories | takeovers},
     {"three stripes, three threads, nothing held back or taken over", {3, 3}, histories},
@@ -123,7 +128,7 @@ Key key_of(const Shell& shell, const Slice& slice) {
     key.put(stripe.rerun_owed, 1);
     key.put(stripe.discarded, 1);
     key.put(stripe.unfinished, 1);
-    key.put(stripe.held, 1);
+    key.put(stripe.held + 2U * stripe.delayed, 2);
     key.put(stripe.paused, 1);
     key.put(stripe.asked_to_stop, 1);
     key.put(stripe.word.removed, 1);
@@ -153,9 +158,15 @@ bool has(const Slice& slice, Call call) {
     case Call::pause_all:
     case Call::resume_all:
       return slice.has(pauses);
+    case Call::expire:
+      return slice.has(delays);
     default:
       return true;
   }
+}
+
+bool has(const Slice& slice, const Ending& ending) {
+  return !ending.is_delayed() || slice.has(delays);
 }
 
 // Whatever could come next in some state.
@@ -171,7 +182,9 @@ std::vector<Step> steps(const Slice& slice) {
     for (std::uint32_t id = 0; id < (is_of_stripe(call) ? size.stripes : 1); ++id) {
       if (call == Call::finish) {
         for (std::uint32_t ending = 0; ending < std::size(endings); ++ending) {
-          result.push_back({.call = call, .stripe = id, .ending = ending});
+          if (has(slice, endings[ending])) {
+            result.push_back({.call = call, .stripe = id, .ending = ending});
+          }
         }
       } else if (call == Call::start) {
         for (std::uint32_t threads = 1; threads <= size.threads; ++threads) {
@@ -232,7 +245,7 @@ class Enumeration {
     current_ = this;
     std::signal(SIGABRT, print_current_path);
     std::signal(SIGSEGV, print_current_path);
-    add(Shell(slice_.size), SchedulingCore(slice_.size.stripes), 0, Step{});
+    add(Shell(slice_.size), System(slice_.size.stripes).core, 0, Step{});
     while (!open_.empty() && result_.difference.empty() && result_.states <= states_max_) {
       const Node node = std::move(open_.front());
       open_.pop_front();
@@ -367,7 +380,7 @@ std::string vacuous(const Slice& slice, const Result& result) {
     }
   }
   for (std::uint32_t ending = 0; ending < std::size(endings); ++ending) {
-    if (result.ended_as[ending] == 0) {
+    if (has(slice, endings[ending]) && result.ended_as[ending] == 0) {
       return std::string("the ending \"") + endings[ending].name + "\" never came";
     }
   }
@@ -422,7 +435,8 @@ bool find_planted(json& report) {
     Result result;
     for (const Size size : {Size{1, 1}, Size{2, 2}, Size{3, 2}}) {
       const bool holds_back = fault >= Fault::cancel_lets_wait;
-      const Slice slice{"planted", size, holds_back ? all_steps : takeovers};
+      const bool delayed = fault >= Fault::failure_is_final;
+      const Slice slice{"planted", size, delayed ? delays : holds_back ? all_steps : takeovers};
       result = Enumeration(slice, fault, UINT64_MAX).run();
       if (!result.difference.empty()) {
         break;
@@ -452,6 +466,7 @@ int run(int argc, char** argv) {
   bool no_takeovers = false;
   bool no_withdrawing = false;
   bool no_pauses = false;
+  bool no_delays = false;
   bool no_planted = false;
   std::string file;
   Size size;
@@ -469,6 +484,7 @@ int run(int argc, char** argv) {
   app.add_flag("--no-takeovers", no_takeovers, "... without takeovers");
   app.add_flag("--no-withdrawing", no_withdrawing, "... without cancel, remove and restore");
   app.add_flag("--no-pauses", no_pauses, "... without pauses");
+  app.add_flag("--no-delays", no_delays, "... without delays");
   app.add_flag("--no-planted", no_planted, "leave out the planted faults");
   app.add_option("--json", file, "merge the results into this file");
   CLI11_PARSE(app, argc, argv);
@@ -482,7 +498,8 @@ int run(int argc, char** argv) {
   if (size.stripes != 0) {
     const unsigned with = (with_histories ? histories : nothing) |
                           (no_takeovers ? nothing : takeovers) |
-                          (no_withdrawing ? nothing : withdrawing) | (no_pauses ? nothing : pauses);
+                          (no_withdrawing ? nothing : withdrawing) |
+                          (no_pauses ? nothing : pauses) | (no_delays ? nothing : delays);
     const Slice slice{"one size", size, with};
     good = enumerate(slice, states_max, report);
   } else {

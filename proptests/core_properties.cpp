@@ -71,7 +71,7 @@ std::vector<std::uint32_t> stripes_for(const Shell& shell, Call call) {
 // goes through.
 Step any_step(const Shell& shell) {
   constexpr unsigned weights[] = {8, 8, 2, 4, 4, 8, 8, 4, 1, 40,
-                                  1, 1, 3, 1, 2, 2, 3, 1, 2};  // by Call
+                                  1, 1, 3, 1, 2, 2, 3, 1, 2, 6};  // by Call
   static_assert(std::size(weights) == static_cast<std::size_t>(last_call) + 1);
   std::vector<Call> calls;
   for (int i = 0; i <= static_cast<int>(last_call); ++i) {

@@ -39,8 +39,9 @@ enum class Call : std::uint8_t {
   resume,
   pause_all,
   resume_all,
+  expire,  // a stripe that is delayed is due
 };
-constexpr Call last_call = Call::resume_all;
+constexpr Call last_call = Call::expire;
 
 // That it is of one stripe, of which there are several.
 constexpr bool is_of_stripe(Call call) {
@@ -54,6 +55,7 @@ constexpr bool is_of_stripe(Call call) {
     case Call::restore:
     case Call::pause:
     case Call::resume:
+    case Call::expire:
       return true;
     default:
       return false;
@@ -72,6 +74,11 @@ struct Ending {
   CompactionOutcome::Kind kind;
   const char* error = nullptr;
   bool thread_ends = false;
+  protocol::Retries retries = protocol::Retries::none;
+  bool resource = false;
+
+  protocol::Ending to_protocol() const { return {kind, retries}; }
+  bool is_delayed() const { return retries != protocol::Retries::none; }
 };
 inline constexpr Ending endings[] = {
     {"done", CompactionOutcome::Kind::done},
@@ -82,6 +89,14 @@ inline constexpr Ending endings[] = {
     {"failed, without text", CompactionOutcome::Kind::failed, ""},
     {"stopped", CompactionOutcome::Kind::stopped},
     {"failed, its thread ends", CompactionOutcome::Kind::failed, "thread ended", true},
+    {"retry, delayed", CompactionOutcome::Kind::retry, "busy", false,
+     protocol::Retries::those_that_say_so},
+    {"retry, a resource is gone", CompactionOutcome::Kind::retry, "no room", false,
+     protocol::Retries::all, true},
+    {"failed, only a request retries", CompactionOutcome::Kind::failed, "bad index", false,
+     protocol::Retries::those_that_say_so},
+    {"failed, retried", CompactionOutcome::Kind::failed, "bad block", false,
+     protocol::Retries::all},
 };
 
 struct Step {
@@ -137,6 +152,8 @@ inline std::string to_string(const Step& step) {
       return "pause_all()";
     case Call::resume_all:
       return "resume_all()";
+    case Call::expire:
+      return "expire(" + stripe + ")";
   }
   return {};
 }
@@ -215,6 +232,8 @@ struct Shell : protocol::State<std::uint32_t, bool> {
         return worker.may_resume(stripe);
       case Call::resume_all:
         return worker.may_resume_all();
+      case Call::expire:
+        return worker.may_expire(stripe);
     }
     return false;
   }
@@ -303,6 +322,8 @@ struct Shell : protocol::State<std::uint32_t, bool> {
         return resume(stripe);
       case Call::pause_all:
         return worker.may_pause_all() ? worker.pause_all() : void();
+      case Call::expire:
+        return expire(stripe);
       default:
         return resume_all();
     }
@@ -323,12 +344,12 @@ struct Shell : protocol::State<std::uint32_t, bool> {
   }
   // Both halves: to the core, a request in between is one before.
   void finish(Stripe& stripe, std::uint32_t ending) {
-    const auto kind = endings[ending].kind;
-    release(stripe, kind);
-    if (worker.puts_back(stripe, kind)) {
+    const auto how = endings[ending].to_protocol();
+    release(stripe, how);
+    if (worker.puts_back(stripe, how)) {
       take_inbox();
     }
-    worker.finish(stripe, kind, number_of_error(ending));
+    worker.finish(stripe, how, number_of_error(ending));
     if (endings[ending].thread_ends) {
       worker.leave();
     }
@@ -434,6 +455,10 @@ inline const char* hold_back(System& system, const Shell& before, const Step& st
                  : "resume() wakes another thread if the stripe can be taken again";
     case Call::pause_all:
       return system.pause_all().tell_waits ? nullptr : "pause_all() tells who waits";
+    case Call::expire:
+      return system.expire(step.stripe).wake == ready
+                 ? nullptr
+                 : "what is due wakes another thread if it can be taken";
     default:
       return system.resume_all().wake == ready
                  ? nullptr
@@ -447,14 +472,15 @@ inline const char* finish(System& system, const Shell& before, const Step& step)
   settle_if_closed(system, before, step.stripe, 0);
   const bool requested =
       core.closed() ? core.rerun_owed(step.stripe) : before.stripes[step.stripe].asked();
-  const bool goes_on = system.goes_on(step.stripe, ending.kind);
-  if (goes_on != before.worker.goes_on(before.stripes[step.stripe], ending.kind)) {
+  const Failure failure{static_cast<detail::Retries>(ending.retries), ending.resource};
+  const bool goes_on = system.goes_on(step.stripe, ending.kind, failure);
+  if (goes_on != before.worker.goes_on(before.stripes[step.stripe], ending.to_protocol())) {
     return "goes_on() is the protocol's";
   }
   if (requested || goes_on) {
     admit(system, before);
   }
-  system.finish(step.stripe, ending.kind, requested);
+  system.finish(step.stripe, ending.kind, requested, failure);
   if (ending.error != nullptr) {
     system.record_error(step.stripe, ending.error);
   }

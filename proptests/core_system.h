@@ -12,6 +12,7 @@
 
 namespace kstone::proptests {
 
+using detail::Failure;
 using detail::SchedulingCore;
 
 // Each changes one call of the core, and must be found.
@@ -49,8 +50,14 @@ enum class Fault : std::uint8_t {
   resume_all_for_nobody,     // none goes on
   resume_wakes_nobody,       // nobody looks at what can be taken again
   stop_goes_on,              // what was asked to stop is taken to have more work
+  failure_is_final,          // no failure is tried again
+  failure_is_queued,         // what is to be tried again is not delayed
+  retry_is_another,          // a retry that is the same episode opens one
+  expire_leaves_delayed,     // what is due stays so
+  expire_wakes_nobody,       // nobody looks at what is due
+  settle_lets_delayed,       // closing finds nothing delayed, but queued
 };
-constexpr Fault last_fault = Fault::stop_goes_on;
+constexpr Fault last_fault = Fault::settle_lets_delayed;
 
 inline const char* to_string(Fault fault) {
   constexpr const char* names[] = {"none",
@@ -85,7 +92,13 @@ inline const char* to_string(Fault fault) {
                                    "pause_all_for_nobody",
                                    "resume_all_for_nobody",
                                    "resume_wakes_nobody",
-                                   "stop_goes_on"};
+                                   "stop_goes_on",
+                                   "failure_is_final",
+                                   "failure_is_queued",
+                                   "retry_is_another",
+                                   "expire_leaves_delayed",
+                                   "expire_wakes_nobody",
+                                   "settle_lets_delayed"};
   static_assert(std::size(names) == static_cast<std::size_t>(last_fault) + 1);
   return names[static_cast<std::size_t>(fault)];
 }
@@ -95,7 +108,7 @@ struct System {
   using State = SchedulingCore::State;
 
   explicit System(std::uint32_t count, Fault planted = Fault::none)
-      : core(count), stripe_count(count), fault(planted) {}
+      : core(count, BackOff()), stripe_count(count), fault(planted) {}
   System(const SchedulingCore& like, std::uint32_t count, Fault planted)
       : core(like), stripe_count(count), fault(planted) {}
 
@@ -123,11 +136,30 @@ struct System {
     }
     return core.adopt(id);
   }
-  void finish(std::uint32_t id, CompactionOutcome::Kind kind, bool requested) {
+  void finish(std::uint32_t id, CompactionOutcome::Kind kind, bool requested, Failure failure) {
     using Kind = CompactionOutcome::Kind;
-    core.finish(id, fault == Fault::swap_ends && kind == Kind::stopped ? Kind::failed : kind,
+    if (fault == Fault::failure_is_final) {
+      failure = {};
+    }
+    const bool swaps =
+        (fault == Fault::swap_ends && kind == Kind::stopped) ||
+        (fault == Fault::retry_is_another && failure.retries != detail::Retries::none);
+    if (swaps && kind == Kind::retry) {
+      failure.retries = detail::Retries::all;
+    }
+    core.finish(id, swaps ? Kind::failed : kind,
                 // Closed, the core itself would object.
-                requested && (fault != Fault::forget_rerun || core.closed()));
+                requested && (fault != Fault::forget_rerun || core.closed()), failure);
+    if (fault == Fault::failure_is_queued && core.is_delayed(id)) {
+      core.retry(id);
+    }
+  }
+  detail::Effects expire(std::uint32_t id) {
+    if (fault == Fault::expire_leaves_delayed) {
+      return {.wake = detail::Effects::Wake::one_more};
+    }
+    const auto effects = core.retry(id);
+    return fault == Fault::expire_wakes_nobody ? detail::Effects() : effects;
   }
   void count_coalesced(std::uint64_t requests) {
     core.count_coalesced(fault == Fault::count_first_request ? requests + 1 : requests);
@@ -138,6 +170,9 @@ struct System {
     }
   }
   void close(ShutdownMode mode) {
+    for (std::uint32_t id = 0; fault == Fault::settle_lets_delayed && id != stripe_count; ++id) {
+      core.retry(id);
+    }
     core.close({}, fault == Fault::run_after_finish_running && mode == ShutdownMode::finish_running
                        ? ShutdownMode::drain
                        : mode);
@@ -166,7 +201,7 @@ struct System {
     const auto state = core.stripe(id).state;
     const bool runs = state == State::running;
     if ((fault == Fault::cancel_lets_run && runs) ||
-        (fault == Fault::cancel_lets_wait && (state == State::queued || state == State::held))) {
+        (fault == Fault::cancel_lets_wait && core.stripe(id).waits())) {
       return {};
     }
     if (fault == Fault::cancel_marks_nothing && state == State::idle && requests != 0) {
@@ -230,9 +265,9 @@ struct System {
     const auto effects = core.resume_all();
     return fault == Fault::resume_wakes_nobody ? detail::Effects() : effects;
   }
-  bool goes_on(std::uint32_t id, CompactionOutcome::Kind kind) const {
+  bool goes_on(std::uint32_t id, CompactionOutcome::Kind kind, const Failure& failure) const {
     const bool more_work = kind == CompactionOutcome::Kind::more_work;
-    return core.goes_on(id, kind) || (fault == Fault::stop_goes_on && more_work);
+    return core.goes_on(id, kind, failure) || (fault == Fault::stop_goes_on && more_work);
   }
 
   SchedulingCore core;

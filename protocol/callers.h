@@ -23,12 +23,15 @@ struct Callers {
   using Worker = protocol::Worker<Number, Bool>;
 
   Bool scan_alive{false};  // the thread of the periodic scan
-  Number waiting{0};       // in wait_idle
-  Number stopping{0};      // in shutdown or the destructor
-  Bool joining{false};     // one of these joins the threads,
-  Bool joined{false};      // ... and has
+  Bool timekeeper_alive{false};
+  Number waiting{0};    // in wait_idle
+  Number stopping{0};   // in shutdown or the destructor
+  Bool joining{false};  // one of these joins the threads,
+  Bool joined{false};   // ... and has
 
-  Bool all_left(const Worker& worker) const { return worker.alive == Number(0) && !scan_alive; }
+  Bool all_left(const Worker& worker) const {
+    return worker.alive == Number(0) && !scan_alive && !timekeeper_alive;
+  }
 
   // What a shutdown does next. One without a limit joins at once, which is all the waiting there
   // is; of several, one joins. `in_time`: the wait that it comes from has not run out of time.
@@ -121,15 +124,16 @@ template <class Number, class Bool>
 Bool is_held(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& stripe) {
   return stripe.held || (stripe.queued && worker.paused);
 }
-// `held`: one of those that it waits for, and it has no limit.
+// `held`: one of those that it waits for, and it has no limit. `delayed`: one of them, and it does
+// not wait for that. `others`: one that is neither.
 template <class Number, class Bool>
-Number answer_of_wait(const Worker<Number, Bool>& worker, const Bool& all_reached, const Bool& held,
-                      const Bool& in_time) {
+Number answer_of_wait(const Worker<Number, Bool>& worker, const Bool& others, const Bool& held,
+                      const Bool& delayed, const Bool& in_time) {
   const auto is = [](IdleResult result) { return number_of<Number>(result); };
   return choose(worker.closed, is(IdleResult::shut_down),
-                choose(all_reached, is(IdleResult::idle),
+                choose(others, choose(in_time, still_waits<Number>, is(IdleResult::timed_out)),
                        choose(held, is(IdleResult::paused),
-                              choose(in_time, still_waits<Number>, is(IdleResult::timed_out)))));
+                              choose(delayed, is(IdleResult::delayed), is(IdleResult::idle)))));
 }
 
 // How the episode ended that a step has ended, if it has ended one.
@@ -165,12 +169,14 @@ WorkerSnapshot snapshot_of(const State<Number, bool>& state) {
     result.episodes_removed += stripe.ends_as(End::removed);
     result.episodes_discarded += stripe.ends_as(End::discarded);
     result.episodes_alive += stripe.alive();
+    result.retries += stripe.retried;
+    result.delayed += stripe.delayed;
     result.compactions_started += stripe.started;
     for (std::size_t kind = 0; kind < CompactionOutcome::kind_count; ++kind) {
       result.outcomes[static_cast<CompactionOutcome::Kind>(kind)] += stripe.outcomes[kind];
     }
   }
-  result.episodes_opened = result.queued + result.rerun_pending;
+  result.episodes_opened = result.queued + result.rerun_pending + result.retries;
   result.queue_size = queue_size(state);
   result.running = static_cast<std::uint32_t>(state.worker.running);
   result.running_max = static_cast<std::uint32_t>(state.worker.running_max);

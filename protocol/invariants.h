@@ -128,7 +128,9 @@ auto invariants_of_two(const Stripe<Number, Bool>& a, const Stripe<Number, Bool>
 template <class Number, class Bool>
 auto invariants_inside(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& stripe) {
   return std::array{
-      Invariant<Bool>{"a stripe that waits does not run", !(stripe.running && stripe.waits())},
+      Invariant<Bool>{"a stripe that waits does not run, and waits for one thing",
+                      !(stripe.running && stripe.waits()) &&
+                          !(stripe.delayed && (stripe.queued || stripe.held))},
       Invariant<Bool>{"what is paused is held and not queued, and nothing else is",
                       implies(stripe.queued, !stripe.paused) &&
                           implies(stripe.held, stripe.paused && !stripe.queued)},
@@ -190,8 +192,9 @@ auto invariants_outside(const Worker<Number, Bool>& worker, const Stripe<Number,
           implies(word.removed, !stripe.waits() && !stripe.rerun_owed && !stripe.unfinished) &&
               implies(word.removed && stripe.running, stripe.asked_to_stop)},
       Invariant<Bool>{
-          "no pause of a stripe outlasts its word's closing, which leaves nothing of what is held",
-          implies(stripe.paused, !word.closed) &&
+          "no pause of a stripe outlasts its word's closing, nor a delay, which leaves nothing of "
+          "what is held",
+          implies(stripe.paused || stripe.delayed, !word.closed) &&
               implies(worker.paused && word.closed, !stripe.waits() && !stripe.rerun_owed)},
       Invariant<Bool>{"what callers were told is what the worker has learnt and the word holds",
                       answered(Submission::queued) && answered(Submission::coalesced) &&

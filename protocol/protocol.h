@@ -32,17 +32,47 @@ using Kind = CompactionOutcome::Kind;
 
 using End = EpisodeEnd;
 
+// Which failures the worker tries again by itself, after a delay: none; those that say so; all.
+// What has ended its thread it never does.
+enum class Retries { none, those_that_say_so, all };
+
+// How a compaction ends: what its job said, and what the worker makes of a failure.
+struct Ending {
+  constexpr Ending(Kind with, Retries which = Retries::none) : kind(with), retries(which) {}
+
+  constexpr bool failed() const { return kind == Kind::retry || kind == Kind::failed; }
+  constexpr bool worked() const { return kind == Kind::done || kind == Kind::nothing_to_do; }
+
+  Kind kind;
+  Retries retries;
+
+  friend bool operator==(const Ending&, const Ending&) = default;
+};
+
+// All of them that differ.
+inline constexpr Ending endings[] = {Kind::done,
+                                     Kind::nothing_to_do,
+                                     Kind::more_work,
+                                     Kind::retry,
+                                     Kind::failed,
+                                     Kind::stopped,
+                                     {Kind::retry, Retries::those_that_say_so},
+                                     {Kind::failed, Retries::those_that_say_so},
+                                     {Kind::failed, Retries::all}};
+
 template <class Number, class Bool>
 struct Stripe {
   StripeWord<Number, Bool> word;
 
   // Between the two steps of the call that was told `queued`; in the inbox; in the queue; kept out
-  // of it by a pause; being compacted. The first two are where its node is, the others where it is
-  // itself: both at once only if its word says that the node is under way.
+  // of it by a pause; kept out of it by a failure, until its time has come; being compacted. The
+  // first two are where its node is, the others where it is itself: both at once only if its word
+  // says that the node is under way.
   Bool claimed{false};
   Bool pushed{false};
   Bool queued{false};
   Bool held{false};
+  Bool delayed{false};
   Bool running{false};
   Number pushed_at{0};
   Number queued_at{0};
@@ -67,22 +97,24 @@ struct Stripe {
   Number ends[5] = {Number(0), Number(0), Number(0), Number(0), Number(0)};
   Number outcomes[CompactionOutcome::kind_count] = {};
   Number started{0};
+  Number retried{0};  // episodes that a failure opened, and no caller
 
   Bool idle() const { return !waits() && !running; }
-  Bool waits() const { return queued || held; }
+  Bool waits() const { return queued || held || delayed; }
   // The word has requests that no compaction has taken.
   Bool asked() const { return word.wants() && word.requests != Number(0); }
   // It will wait when the inbox is taken: its node is what brings it.
   Bool arrives() const { return pushed && (!word.under_way || (idle() && asked())); }
   Bool arrives_ready() const { return arrives() && !paused; }
 
-  // Episodes: as callers were told, and as far as the worker has learnt.
+  // Episodes: as callers were told, and as far as the worker has learnt; those that it opened
+  // itself in both.
   Number told_opened() const {
     return told[static_cast<int>(Submission::queued)] +
-           told[static_cast<int>(Submission::rerun_pending)];
+           told[static_cast<int>(Submission::rerun_pending)] + retried;
   }
   Number opened() const {
-    return learnt_of(Submission::queued) + learnt_of(Submission::rerun_pending);
+    return learnt_of(Submission::queued) + learnt_of(Submission::rerun_pending) + retried;
   }
   Number ended() const { return ends[0] + ends[1] + ends[2] + ends[3] + ends[4]; }
   // ... that have not ended: as the worker knows, and with those that only the word knows of.
@@ -287,6 +319,13 @@ struct Worker {
     stripe.held = Bool(false);
     recount(arrived, stripe);
   }
+  // The time of a stripe has come that a failure has delayed; it may be paused by now.
+  Bool may_expire(const Stripe& stripe) const { return !closed && stripe.delayed; }
+  void expire(Stripe& stripe) {
+    stripe.delayed = Bool(false);
+    append_if(Bool(true), stripe);
+  }
+
   // All: nothing is moved.
   Bool may_pause_all() const { return !closed && !paused; }
   void pause_all() { paused = Bool(true); }
@@ -324,30 +363,40 @@ struct Worker {
   Bool may_release(const Stripe& stripe) const {
     return is_settled(stripe) && stripe.running && !stripe.released && stripe.word.may_release();
   }
-  void release(Stripe& stripe, Kind kind) const {
+  void release(Stripe& stripe, Ending ending) const {
     stripe.requested = choose(closed, stripe.rerun_owed, stripe.asked());
     stripe.released = Bool(true);
-    stripe.word.release(goes_on(stripe, kind));
+    stripe.word.release(goes_on(stripe, ending));
   }
-  Bool takes_back(const Stripe& stripe, Kind kind) const {
-    return !closed && stripe.requested && goes_on(stripe, kind);
+  Bool takes_back(const Stripe& stripe, Ending ending) const {
+    return !closed && stripe.requested && goes_on(stripe, ending);
   }
   // The stripe goes to the tail of the queue, so the inbox is taken before, as far as it goes into
   // one hold of the mutex. Else it must not be: a request that comes between the halves leaves the
   // stripe to the node that is under way.
-  Bool puts_back(const Stripe& stripe, Kind kind) const {
-    return stripe.requested || goes_on(stripe, kind);
+  Bool puts_back(const Stripe& stripe, Ending ending) const {
+    return stripe.requested || goes_on(stripe, ending);
   }
-  // Work is left, and wanted.
-  Bool goes_on(const Stripe& stripe, Kind kind) const {
-    return Bool(kind == Kind::more_work) && !stripe.asked_to_stop;
+  // Work is left, and wanted: at once, or after a delay.
+  Bool goes_on(const Stripe& stripe, Ending ending) const {
+    const bool again = ending.kind == Kind::retry || ending.retries == Retries::all;
+    return (Bool(ending.kind == Kind::more_work) && !stripe.asked_to_stop) ||
+           (delays(stripe, ending) && Bool(again));
+  }
+  // What waits behind this end waits for its time, or a request.
+  Bool delays(const Stripe& stripe, Ending ending) const {
+    return Bool(ending.failed() && ending.retries != Retries::none) && !closed &&
+           !stripe.asked_to_stop;
   }
   Bool may_finish(const Stripe& stripe) const { return stripe.running && stripe.released; }
   // The table of contract section 4.
-  void finish(Stripe& stripe, Kind kind, const Number& error) {
-    const Bool worked(kind == Kind::done || kind == Kind::nothing_to_do);
-    const Bool more_work = goes_on(stripe, kind);
-    const Bool failed(kind == Kind::retry || kind == Kind::failed);
+  void finish(Stripe& stripe, Ending ending, const Number& error) {
+    const Kind kind = ending.kind;
+    const Bool worked(ending.worked());
+    const Bool failed(ending.failed());
+    const Bool delayed = delays(stripe, ending);
+    const Bool stays = goes_on(stripe, ending);
+    const Bool more_work = stays && !failed;
     const Bool asked_to_stop = stripe.asked_to_stop;
     const Bool requested = stripe.requested;
     const Bool arrived = stripe.arrives_ready();
@@ -364,15 +413,20 @@ struct Worker {
 
     const Bool removed = asked_to_stop && !worked && stripe.word.removed;
     stripe.end_if(worked || (more_work && requested), End::done);
-    stripe.end_if(failed && !asked_to_stop, End::failed);
+    const Bool goes_on_later = delayed && Bool(kind == Kind::retry) && !requested;
+    stripe.end_if(failed && !asked_to_stop && !goes_on_later, End::failed);
     stripe.end_if(!removed && (Bool(kind == Kind::stopped) || (asked_to_stop && !worked)),
                   End::cancelled);
     stripe.end_if(removed, End::removed);
     stripe.end_if(more_work && !requested && closed, End::discarded);
     stripe.unfinished = (stripe.unfinished || !worked) && !stripe.word.removed;
-    const Bool same_episode = more_work && !requested && !closed;
-    stripe.attempts = choose(requested, Number(0), stripe.attempts);
-    append_if(requested || same_episode, stripe);
+    const Bool same_episode = (more_work && !requested && !closed) || goes_on_later;
+    const Bool retried = delayed && stays && !requested && !goes_on_later;
+    stripe.retried = stripe.retried + one_if<Number>(retried);
+    stripe.attempts = choose(requested || retried, Number(0), stripe.attempts);
+    const Bool again = requested || same_episode || retried;
+    stripe.delayed = again && delayed;
+    append_if(again && !delayed, stripe);
     recount(arrived, stripe);
     first_error = choose(first_error == Number(0), error, first_error);
   }
@@ -410,11 +464,11 @@ struct Worker {
   Bool is_settled(const Stripe& stripe) const { return !closed || stripe.word.closed; }
 
   // A stripe that is idle was claimed by a call that will find the inbox closed, and is taken over.
-  // What a pause holds is discarded, or all.
+  // What a pause holds, or a failure delays, is discarded, or all.
   Bool may_close_stripe(const Stripe& stripe) const { return !is_settled(stripe); }
   void close_stripe(Stripe& stripe) {
     const Bool asked = stripe.asked();
-    const Bool discarded = paused || stripe.paused || discards();
+    const Bool discarded = paused || stripe.paused || stripe.delayed || discards();
     stripe.learn_coalesced_if(Bool(true));
     stripe.learn_rejected_if(stripe.word.removed);
     stripe.learn(Submission::rerun_pending, one_if<Number>(asked && stripe.running));
@@ -428,7 +482,7 @@ struct Worker {
     append_if(taken_over && !discarded, stripe);
     queued = queued - one_if<Number>(discarded && stripe.queued);
     stripe.queued = stripe.queued && !discarded;
-    stripe.held = Bool(false);
+    stripe.held = stripe.delayed = Bool(false);
     stripe.paused = Bool(false);
     stripe.word.close();
     words_closed = words_closed + Number(1);
@@ -475,7 +529,7 @@ struct Worker {
     stripe.rerun_owed = Bool(false);
     stripe.word.under_way = stripe.word.under_way || claimed;
     queued = queued - one_if<Number>(stripe.queued);
-    stripe.queued = stripe.held = Bool(false);
+    stripe.queued = stripe.held = stripe.delayed = Bool(false);
     stripe.word.withdraw();
     recount(arrived, stripe);
   }
@@ -532,13 +586,17 @@ struct State {
     worker.resume_all();
     worker.claim_sleeper_if(worker.wakes_another());
   }
+  void expire(Stripe& stripe) {
+    worker.expire(stripe);
+    worker.claim_sleeper_if(worker.wakes_another());
+  }
   void take(Stripe& stripe) {
     worker.take(stripe);
     worker.claim_sleeper_if(worker.wakes_another());
   }
-  void release(Stripe& stripe, Kind kind) {
-    worker.release(stripe, kind);
-    stripe.word.take_back_if(worker.takes_back(stripe, kind));
+  void release(Stripe& stripe, Ending ending) {
+    worker.release(stripe, ending);
+    stripe.word.take_back_if(worker.takes_back(stripe, ending));
   }
 
   // -- Of numbers that are no terms ---------------------------------------------------------------

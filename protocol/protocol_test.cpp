@@ -78,7 +78,7 @@ template terms::Term resize_answer(const Worker<terms::Term, terms::Condition>&,
 template terms::Condition is_running(const Worker<terms::Term, terms::Condition>&);
 template terms::Term answer_of_wait(const Worker<terms::Term, terms::Condition>&,
                                     const terms::Condition&, const terms::Condition&,
-                                    const terms::Condition&);
+                                    const terms::Condition&, const terms::Condition&);
 template terms::Condition is_held(const Worker<terms::Term, terms::Condition>&,
                                   const Stripe<terms::Term, terms::Condition>&);
 
@@ -89,7 +89,7 @@ struct Numbers : State<std::uint32_t, bool> {
   using State::State;
   bool releasing = false;
   bool puts_back = false;
-  Kind kind = Kind::done;
+  Ending ending = Kind::done;
 };
 
 enum class Move {
@@ -111,6 +111,7 @@ enum class Move {
   resume,
   pause_all,
   resume_all,
+  expire,
   take,
   release,
   finish,
@@ -121,12 +122,12 @@ enum class Move {
   strengthen,
   discard
 };
-constexpr int moves = 27;
+constexpr int moves = 28;
 
 struct Step {
   Move move{};
-  std::uint32_t detail = 0;  // the stripe; of `start` and `resize` threads, of closing the mode
-  Kind kind = Kind::done;    // of `release` and `finish`
+  std::uint32_t detail = 0;    // the stripe; of `start` and `resize` threads, of closing the mode
+  Ending ending = Kind::done;  // of `release` and `finish`
 };
 
 // Each leaves out what an invariant is for.
@@ -139,7 +140,9 @@ enum class Fault {
   adopts_without_a_mark,
   adopts_and_wakes_nobody,
   never_unparks,
-  takes_beyond_the_limit
+  takes_beyond_the_limit,
+  expires_and_wakes_nobody,
+  forgets_what_is_delayed
 };
 
 bool possible(const Numbers& state, const Step& step, Fault fault) {
@@ -184,6 +187,8 @@ bool possible(const Numbers& state, const Step& step, Fault fault) {
       return free && worker.may_pause_all();
     case Move::resume_all:
       return free && worker.may_resume_all();
+    case Move::expire:
+      return free && worker.may_expire(stripe);
     case Move::take:
       return free && (state.may_take(stripe) ||
                       (fault == Fault::takes_beyond_the_limit && worker.has_surplus() &&
@@ -192,7 +197,7 @@ bool possible(const Numbers& state, const Step& step, Fault fault) {
     case Move::release:
       return free && worker.may_release(stripe);
     case Move::finish:
-      return worker.may_finish(stripe) && step.kind == state.kind;
+      return worker.may_finish(stripe) && step.ending == state.ending;
     case Move::sleep:
       return free && (worker.may_sleep() || (fault == Fault::sleeps_without_a_look &&
                                              !worker.closed && worker.looking() != 0));
@@ -253,12 +258,14 @@ void perform(State<Number, Bool>& state, const Step& step) {
       return worker.pause_all();
     case Move::resume_all:
       return state.resume_all();
+    case Move::expire:
+      return state.expire(stripe);
     case Move::take:
       return state.take(stripe);
     case Move::release:
-      return state.release(stripe, step.kind);
+      return state.release(stripe, step.ending);
     case Move::finish:
-      return worker.finish(stripe, step.kind, number_of<Number>(step.kind));
+      return worker.finish(stripe, step.ending, number_of<Number>(step.ending.kind));
     case Move::sleep:
       return worker.sleep();
     case Move::leave:
@@ -292,6 +299,13 @@ void perform(Numbers& state, const Step& step, Fault fault) {
     worker.control.sleepers = before.control.sleepers;
     worker.owed = before.owed;
   }
+  if (fault == Fault::expires_and_wakes_nobody && step.move == Move::expire) {
+    worker.control.sleepers = before.control.sleepers;
+    worker.owed = before.owed;
+  }
+  if (fault == Fault::forgets_what_is_delayed && step.move == Move::finish) {
+    state.stripes[step.detail].delayed = false;
+  }
   if (fault == Fault::push_claims_nobody && step.move == Move::push) {
     worker.control.sleepers = before.control.sleepers;
     worker.owed = before.owed;
@@ -300,21 +314,23 @@ void perform(Numbers& state, const Step& step, Fault fault) {
     worker.tokens = before.tokens;
   }
   if (step.move == Move::release) {
-    state.kind = step.kind;
-    state.puts_back = worker.puts_back(stripe, step.kind);
+    state.ending = step.ending;
+    state.puts_back = worker.puts_back(stripe, step.ending);
   }
   state.releasing = step.move == Move::release || (step.move != Move::finish && state.releasing);
 }
 
 // What callers call beside requests and closing: cancel, remove, restore and pauses; how many may
-// compact; all that.
-enum class Calls { few, holding_back, resizing, all };
+// compact; delays, with all that holds back; all that.
+enum class Calls { few, holding_back, resizing, retrying, all };
 
 bool calls(Calls which, Move move) {
   const bool resizes = Move::resize <= move && move <= Move::unpark;
   const bool holds_back = Move::cancel <= move && move <= Move::resume_all;
   return (!resizes || which == Calls::resizing || which == Calls::all) &&
-         (!holds_back || which == Calls::holding_back || which == Calls::all);
+         (move != Move::expire || which == Calls::retrying || which == Calls::all) &&
+         (!holds_back || which == Calls::holding_back || which == Calls::all ||
+          which == Calls::retrying);
 }
 
 // What could come next in some state of so many stripes.
@@ -329,15 +345,18 @@ std::vector<Step> steps(std::uint32_t stripes, std::uint32_t threads, Calls whic
     const bool of_stripe = ends || move == Move::request || move == Move::push ||
                            move == Move::arrive || move == Move::adopt || move == Move::take ||
                            move == Move::close_stripe || move == Move::discard ||
-                           (Move::cancel <= move && move <= Move::resume);
+                           (Move::cancel <= move && move <= Move::resume) || move == Move::expire;
     // The strongest mode is to the protocol what the second is, but for its number.
     const bool has_mode = move == Move::close || move == Move::strengthen;
     const bool of_threads = move == Move::start || move == Move::resize;
     const auto details = of_stripe ? stripes : has_mode ? 2 : of_threads ? threads + 1 : 1;
     for (std::uint32_t detail = move == Move::resize ? 1 : 0; detail < details; ++detail) {
-      for (int kind = 0; kind < (ends ? static_cast<int>(CompactionOutcome::kind_count) : 1);
-           ++kind) {
-        result.push_back({move, detail, static_cast<Kind>(kind)});
+      for (const auto& ending : endings) {
+        if (ends
+                ? ending.retries == Retries::none || which == Calls::retrying || which == Calls::all
+                : &ending == endings) {
+          result.push_back({move, detail, ending});
+        }
       }
     }
   }
@@ -356,7 +375,9 @@ std::string key_of(const Numbers& state) {
   }
   put(worker.closed + 2U * state.puts_back + 4U * worker.started + 8U * state.releasing +
       16U * worker.paused);
-  put(state.releasing ? static_cast<std::uint32_t>(state.kind) : 0);
+  put(state.releasing ? static_cast<std::uint32_t>(state.ending.kind) +
+                            16 * static_cast<std::uint32_t>(state.ending.retries)
+                      : 0);
   for (const auto id : state.queue()) {
     put(id);
   }
@@ -366,7 +387,7 @@ std::string key_of(const Numbers& state) {
     put(stripe.running + 2U * stripe.rerun_owed + 4U * stripe.released + 8U * stripe.requested +
         16U * stripe.word.running + 32U * stripe.claimed + 64U * stripe.word.under_way);
     put(stripe.held + 2U * stripe.paused + 4U * stripe.asked_to_stop + 8U * stripe.word.removed +
-        16U * stripe.word.closed);
+        16U * stripe.word.closed + 32U * stripe.delayed);
   }
   return key;
 }
@@ -376,7 +397,7 @@ bool is_of_worker(Move move) {
   return move == Move::post || move == Move::wake || move == Move::arrive || move == Move::take ||
          move == Move::release || move == Move::finish || move == Move::sleep ||
          move == Move::leave || move == Move::close_stripe || move == Move::discard ||
-         move == Move::park || move == Move::unpark;
+         move == Move::park || move == Move::unpark || move == Move::expire;
 }
 
 struct Result {
@@ -445,7 +466,7 @@ TEST(Protocol, invariants_hold_in_every_state) {
   };
   for (const auto& [stripes, threads, which] :
        {Size{3, 2, Calls::few}, Size{2, 3, Calls::few}, Size{2, 2, Calls::holding_back},
-        Size{2, 2, Calls::resizing}, Size{1, 3, Calls::all}}) {
+        Size{2, 2, Calls::resizing}, Size{1, 3, Calls::all}, Size{2, 1, Calls::retrying}}) {
     const auto result = enumerate(stripes, threads, Fault::none, which);
     EXPECT_EQ(result.broken, "");
     for (const auto& step : steps(stripes, threads, which)) {
@@ -477,6 +498,10 @@ TEST(Protocol, what_an_invariant_is_for_breaks_it) {
             "while something waits, the worker goes on by itself");
   EXPECT_EQ(enumerate(2, 2, Fault::takes_beyond_the_limit, Calls::resizing).broken,
             "no more run than are allowed when one is taken");
+  EXPECT_EQ(enumerate(2, 2, Fault::expires_and_wakes_nobody, Calls::retrying).broken,
+            nobody_on_the_way);
+  EXPECT_EQ(enumerate(1, 1, Fault::forgets_what_is_delayed, Calls::retrying).broken,
+            "what callers were told is what the worker has learnt and the word holds");
 }
 
 template <class Number, class Bool>
@@ -501,9 +526,9 @@ std::vector<int> values_of(const State<Number, Bool>& state) {
   }
   Number id(0);
   for (const auto& stripe : state.stripes) {
-    for (const auto& number :
-         {stripe.word.requests, stripe.attempts, stripe.started, stripe.told_opened(),
-          stripe.opened(), stripe.ended(), stripe.compactions_ended(), stripe.alive()}) {
+    for (const auto& number : {stripe.word.requests, stripe.attempts, stripe.started,
+                               stripe.told_opened(), stripe.opened(), stripe.ended(),
+                               stripe.compactions_ended(), stripe.alive(), stripe.retried}) {
       put(number);
     }
     for (const auto& each : invariants_inside(w, stripe)) {

@@ -1,5 +1,7 @@
 #include "kstone/background_worker.h"
 
+#include <chrono>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 
@@ -23,7 +25,7 @@ std::string range(std::uint64_t least, std::uint64_t most) {
 }  // namespace
 
 void validate(const CompactionConfig& config, std::uint32_t stripe_count,
-              std::uint32_t thread_capacity, bool has_job) {
+              std::uint32_t thread_capacity, const BackOff& back_off, bool has_job) {
   require(stripe_count >= 1 && stripe_count <= max_stripe_count, "stripe_count", stripe_count,
           range(1, max_stripe_count));
   require(config.max_concurrent_compactions >= 1 &&
@@ -37,6 +39,27 @@ void validate(const CompactionConfig& config, std::uint32_t stripe_count,
   require(config.check_interval_secs >= 1 && config.check_interval_secs <= max_check_interval_secs,
           "check_interval_secs", config.check_interval_secs, range(1, max_check_interval_secs));
   require(config.sst_threshold >= 2, "sst_threshold", config.sst_threshold, "2 or more");
+  const auto require_time = [](bool holds, const char* name, std::chrono::nanoseconds value,
+                               const std::string& expected) {
+    if (!holds) {
+      throw std::invalid_argument("BackgroundWorker: back_off." + std::string(name) + " is " +
+                                  std::to_string(value.count()) + " ns; expected " + expected);
+    }
+  };
+  require_time(back_off.initial >= std::chrono::nanoseconds(0), "initial", back_off.initial,
+               "0, for no back-off, or more");
+  if (back_off.is_on()) {
+    require_time(
+        back_off.cap >= back_off.initial && back_off.cap <= max_back_off, "cap", back_off.cap,
+        "`initial`, which is " + std::to_string(back_off.initial.count()) + " ns, to a year");
+    require_time(back_off.resource_interval > std::chrono::nanoseconds(0) &&
+                     back_off.resource_interval <= max_back_off,
+                 "resource_interval", back_off.resource_interval, "more than 0, to a year");
+    if (!(back_off.jitter >= 0 && back_off.jitter <= 1)) {
+      throw std::invalid_argument("BackgroundWorker: back_off.jitter is " +
+                                  std::to_string(back_off.jitter) + "; expected 0 to 1");
+    }
+  }
   if (!has_job) {
     throw std::invalid_argument(
         "BackgroundWorker: job is null; expected a function to call for each compaction");

@@ -91,6 +91,8 @@ std::string_view to_string(IdleResult result) noexcept {
       return "unknown_stripe";
     case IdleResult::paused:
       return "paused";
+    case IdleResult::delayed:
+      return "delayed";
   }
   return "unknown";
 }

@@ -35,16 +35,28 @@ class Scene {
   Scene(const std::string& of_worker, const std::string& of_stripe) {
     const bool disabled = of_worker == "disabled";
     auto config = disabled ? CompactionConfig::disabled() : CompactionConfig();
-    worker_.emplace(config.with_max_concurrent(1), Worker::StatsAtomic(), stripes,
-                    [this](Worker::Context& context) {
-                      begun_.add(context.stripe_id());
-                      go_on_.pass();
-                      return CompactionOutcome::done();
-                    });
+    const bool fails = of_stripe == "delayed";
+    Worker::Options options;
+    options.back_off.initial = options.back_off.cap = std::chrono::hours(1);
+    worker_.emplace(
+        config.with_max_concurrent(1), Worker::StatsAtomic(), stripes,
+        [this, fails](Worker::Context& context) {
+          if (fails && context.stripe_id() == subject) {
+            return CompactionOutcome::retry("busy");
+          }
+          begun_.add(context.stripe_id());
+          go_on_.pass();
+          return CompactionOutcome::done();
+        },
+        options);
     id_ = of_stripe == "unknown" ? stripes : subject;
     const bool runs = of_stripe == "running" || of_stripe == "rerun" || of_stripe == "leaving";
     if (of_worker != "new") {
       start();
+    }
+    if (fails) {
+      EXPECT_EQ(worker_->queue_compaction(subject), Submission::queued);
+      EXPECT_EQ(worker_->wait_idle(), IdleResult::delayed);
     }
     if (!runs && (of_worker == "closing" || (of_worker != "new" && of_stripe == "queued"))) {
       run(other);
@@ -93,7 +105,7 @@ class Scene {
       guard_ = worker_->pause(subject);
       EXPECT_EQ(worker_->queue_compaction(subject), Submission::queued);
     } else {
-      EXPECT_TRUE(state == "idle" || state == "unknown") << state;
+      EXPECT_TRUE(state == "idle" || state == "unknown" || state == "delayed") << state;
     }
   }
   void start() { EXPECT_EQ(worker_->start(), StartResult::started); }
@@ -147,6 +159,7 @@ const std::map<std::string, Call>& calls() {
       {"is_running()", [](Scene& s) { return text(s.worker().is_running()); }},
       {"start()", [](Scene& s) { return text(s.worker().start()); }},
       {"set_max_concurrent(max)", [](Scene& s) { return text(s.worker().set_max_concurrent(1)); }},
+      {"retry_now()", [](Scene& s) { return std::to_string(s.worker().retry_now()); }},
       {"shutdown(drain)",
        [](Scene& s) {
          s.let_go();

@@ -137,5 +137,41 @@ TEST(Construction, destroys_what_was_never_started) {
   worker.queue_compaction(1);
 }
 
+std::string refused_back_off(const BackOff& back_off) {
+  BackgroundWorker::Options options;
+  options.back_off = back_off;
+  try {
+    const BackgroundWorker worker(
+        CompactionConfig(), CompactionStatsAtomic(), 1,
+        [](CompactionContext&) { return CompactionOutcome::done(); }, options);
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(Construction, refuses_a_back_off_that_is_out_of_range) {
+  EXPECT_EQ(refused_back_off({}), "accepted");
+  EXPECT_EQ(refused_back_off({.initial = std::chrono::nanoseconds(-1)}),
+            "BackgroundWorker: back_off.initial is -1 ns; expected 0, for no back-off, or more");
+  EXPECT_EQ(
+      refused_back_off({.initial = std::chrono::seconds(2), .cap = std::chrono::seconds(1)}),
+      "BackgroundWorker: back_off.cap is 1000000000 ns; expected `initial`, which is 2000000000 "
+      "ns, to a year");
+  EXPECT_EQ(refused_back_off({.cap = max_back_off + std::chrono::nanoseconds(1)}),
+            "BackgroundWorker: back_off.cap is 31536000000000001 ns; expected `initial`, which is "
+            "100000000 ns, to a year");
+  EXPECT_EQ(refused_back_off({.jitter = 1.5}),
+            "BackgroundWorker: back_off.jitter is 1.500000; expected 0 to 1");
+  EXPECT_EQ(refused_back_off({.jitter = std::numeric_limits<double>::quiet_NaN()}),
+            "BackgroundWorker: back_off.jitter is nan; expected 0 to 1");
+  EXPECT_EQ(
+      refused_back_off({.resource_interval = std::chrono::nanoseconds(0)}),
+      "BackgroundWorker: back_off.resource_interval is 0 ns; expected more than 0, to a year");
+  auto off = BackOff::off();
+  off.cap = std::chrono::nanoseconds(-1);
+  EXPECT_EQ(refused_back_off(off), "accepted");  // it means nothing
+}
+
 }  // namespace
 }  // namespace kstone::test

@@ -55,7 +55,7 @@ using FewThreadsWorker = basic_background_worker<FewThreads>;
 TEST(Start, with_fewer_threads_than_configured_runs_and_says_so) {
   FewThreads::available = 2;
   std::string warning;
-  FewThreadsWorker::Options options;
+  auto options = without_back_off<FewThreadsWorker>();
   options.log = [&](LogLevel level, std::string_view text) {
     if (level == LogLevel::warn) {
       warning = text;
@@ -105,7 +105,7 @@ TEST(Start, without_any_thread_is_an_error_and_may_be_tried_again) {
 TEST(Start, with_threads_for_jobs_but_none_for_the_scan_runs_and_says_so) {
   FewThreads::available = 1;
   std::vector<std::string> lines;
-  FewThreadsWorker::Options options;
+  auto options = without_back_off<FewThreadsWorker>();
   options.scan = [](FewThreadsWorker&) {};
   options.log = [&](LogLevel level, std::string_view text) {
     if (level != LogLevel::debug) {

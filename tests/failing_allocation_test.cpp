@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <functional>
 #include <memory>
@@ -55,6 +57,36 @@ TEST(FailingAllocations, do_fail) {
     }
   }
   EXPECT_TRUE(thrown);
+}
+
+TEST(FailingAllocations, let_stripes_wait_together_for_the_time_of_the_first) {
+  BackOff back_off;
+  back_off.jitter = 0;
+  detail::SchedulingCore core(8, back_off);
+  const auto fail = [&](std::uint32_t id, std::chrono::milliseconds now) {
+    core.enqueue(id);
+    core.take();
+    core.finish(id, CompactionOutcome::Kind::retry, false,
+                {.retries = detail::Retries::all, .now = now});
+  };
+  fail(0, std::chrono::milliseconds(500));
+  {
+    const FailingAllocations none;
+    for (std::uint32_t id = 1; id < 6; ++id) {
+      fail(id, std::chrono::milliseconds(100 * id));
+    }
+  }
+  EXPECT_EQ(core.delayed(), 6U);
+  EXPECT_TRUE(core.cancel(2, 1).waited);  // out of the middle
+  EXPECT_EQ(core.next_due(), std::chrono::milliseconds(200));
+  core.expire(std::chrono::milliseconds(199), 100);
+  EXPECT_EQ(core.delayed(), 5U);
+  core.expire(std::chrono::milliseconds(200), 100);
+  EXPECT_EQ(core.delayed(), 1U);
+  for (const std::uint32_t id : {1U, 3U, 4U, 5U}) {
+    EXPECT_EQ(core.take().stripe_id, id);
+  }
+  EXPECT_EQ(core.next_due(), std::chrono::milliseconds(600));
 }
 
 TEST(FailingAllocations, do_not_reach_requests_and_the_destructor) {

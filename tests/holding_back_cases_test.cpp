@@ -96,7 +96,7 @@ TEST(HoldingBack, cancel_without_a_limit_calls_the_callbacks_and_those_of_no_oth
 
 TEST(HoldingBack, a_stop_is_forgotten_with_its_compaction) {
   std::atomic<int> round{0};
-  Fixture f;
+  Fixture f(1, {}, without_back_off());
   f.job = [&](CompactionContext&) {
     if (round == 0) {
       f.gate.pass();

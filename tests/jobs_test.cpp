@@ -28,16 +28,17 @@ struct Played {
 Played play(const std::vector<CompactionOutcome>& outcomes, bool request_during_first) {
   Journal<Started> journal;
   BackgroundWorker* self = nullptr;
-  BackgroundWorker worker(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 2,
-                          [&](CompactionContext& context) {
-                            const auto index = journal.events().size();
-                            journal.add({context.stripe_id(), context.attempt()});
-                            if (index == 0 && request_during_first) {
-                              EXPECT_EQ(self->queue_compaction(0), Submission::rerun_pending);
-                            }
-                            return index < outcomes.size() ? outcomes[index]
-                                                           : CompactionOutcome::done();
-                          });
+  BackgroundWorker worker(
+      CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 2,
+      [&](CompactionContext& context) {
+        const auto index = journal.events().size();
+        journal.add({context.stripe_id(), context.attempt()});
+        if (index == 0 && request_during_first) {
+          EXPECT_EQ(self->queue_compaction(0), Submission::rerun_pending);
+        }
+        return index < outcomes.size() ? outcomes[index] : CompactionOutcome::done();
+      },
+      without_back_off());
   self = &worker;
   worker.queue_compaction(0);
   EXPECT_EQ(worker.start(), StartResult::started);
@@ -162,7 +163,8 @@ TEST(Jobs, the_first_error_is_kept) {
       CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 3,
       [](CompactionContext& context) {
         return CompactionOutcome::failed("stripe " + std::to_string(context.stripe_id()));
-      });
+      },
+      without_back_off());
   for (const std::uint32_t id : {2U, 0U, 1U}) {
     worker.queue_compaction(id);
   }

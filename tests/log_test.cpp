@@ -25,7 +25,7 @@ void PrintTo(const Line& line, std::ostream* out) {
 
 TEST(Log, tells_starts_ends_and_failures) {
   Journal<Line> lines;
-  BackgroundWorker::Options options;
+  auto options = without_back_off();
   options.log = [&](LogLevel level, std::string_view text) {
     lines.add({level, std::string(text)});
   };
@@ -61,7 +61,7 @@ TEST(Log, tells_starts_ends_and_failures) {
 TEST(Log, makes_no_line_below_the_least_level) {
   const auto lines_from = [](LogLevel least) {
     Journal<Line> lines;
-    BackgroundWorker::Options options;
+    auto options = without_back_off();
     options.log = [&](LogLevel level, std::string_view text) {
       lines.add({level, std::string(text)});
     };
@@ -97,7 +97,7 @@ TEST(Log, makes_no_line_below_the_least_level) {
 
 TEST(Log, each_outcome_has_its_level_and_text) {
   Journal<Line> lines;
-  BackgroundWorker::Options options;
+  auto options = without_back_off();
   options.log = [&](LogLevel level, std::string_view text) {
     lines.add({level, std::string(text)});
   };
@@ -145,7 +145,7 @@ TEST(Log, a_wait_before_the_start_is_a_warning_once) {
   const Line warning{LogLevel::warn, "wait_idle: the worker has not been started"};
   const auto lines_of = [](const auto& calls) {
     Journal<Line> lines;
-    BackgroundWorker::Options options;
+    auto options = without_back_off();
     options.log = [&](LogLevel level, std::string_view text) {
       lines.add({level, std::string(text)});
     };
@@ -184,7 +184,7 @@ TEST(Log, a_wait_before_the_start_is_a_warning_once) {
 
 TEST(Log, each_answer_of_start_has_its_line) {
   Journal<Line> lines;
-  BackgroundWorker::Options options;
+  auto options = without_back_off();
   options.log = [&](LogLevel level, std::string_view text) {
     lines.add({level, std::string(text)});
   };
@@ -217,7 +217,7 @@ TEST(Log, each_answer_of_start_has_its_line) {
 // Before any wait completes: the line of the job is there once its episode has ended.
 TEST(Log, a_thread_that_its_job_or_the_scan_ends_is_an_error) {
   Journal<Line> errors;
-  BackgroundWorker::Options options;
+  auto options = without_back_off();
   options.scan = [](BackgroundWorker&) { pthread_exit(nullptr); };
   options.log = [&](LogLevel level, std::string_view text) {
     if (level == LogLevel::error) {
@@ -241,7 +241,7 @@ TEST(Log, a_thread_that_its_job_or_the_scan_ends_is_an_error) {
 
 TEST(Log, the_end_is_told_once_also_from_the_destructor) {
   Journal<Line> lines;
-  BackgroundWorker::Options options;
+  auto options = without_back_off();
   options.log = [&](LogLevel level, std::string_view text) {
     lines.add({level, std::string(text)});
   };
@@ -261,7 +261,7 @@ TEST(Log, the_end_is_told_once_also_from_the_destructor) {
 TEST(Log, a_sink_on_a_callers_thread_is_refused_too) {
   BackgroundWorker* self = nullptr;
   std::vector<bool> refused;
-  BackgroundWorker::Options options;
+  auto options = without_back_off();
   options.log = [&](LogLevel, std::string_view) {
     refused.push_back(self->shutdown().refused && self->wait_idle() == IdleResult::refused);
   };
@@ -279,7 +279,7 @@ TEST(Log, a_sink_on_a_callers_thread_is_refused_too) {
 TEST(Log, a_sink_that_blocks_holds_up_no_other_caller_of_shutdown) {
   Gate in_sink;
   Gate sink_may_return;
-  BackgroundWorker::Options options;
+  auto options = without_back_off();
   options.log = [&](LogLevel, std::string_view text) {
     if (text.rfind("shut down;", 0) == 0) {
       in_sink.open();
@@ -334,7 +334,7 @@ TEST(Log, a_sink_that_blocks_holds_up_no_other_caller_of_shutdown) {
 TEST(Log, a_sink_that_calls_start_is_not_called_for_that) {
   Journal<std::string> lines;
   BackgroundWorker* self = nullptr;
-  BackgroundWorker::Options options;
+  auto options = without_back_off();
   options.log = [&](LogLevel, std::string_view text) {
     lines.add(std::string(text));
     static_cast<void>(self->start());
@@ -366,7 +366,7 @@ TEST(LogDeathTest, destruction_from_a_sink_aborts_with_a_sentence) {
   EXPECT_DEATH(
       {
         std::unique_ptr<BackgroundWorker> worker;
-        BackgroundWorker::Options options;
+        auto options = without_back_off();
         options.log = [&](LogLevel, std::string_view text) {
           if (text.rfind("shut down;", 0) == 0) {
             worker.reset();
@@ -383,7 +383,7 @@ TEST(LogDeathTest, destruction_from_a_sink_aborts_with_a_sentence) {
 TEST(Log, a_sink_that_throws_is_contained_and_one_that_requests_is_served) {
   Journal<std::uint32_t> compacted;
   BackgroundWorker* self = nullptr;
-  BackgroundWorker::Options options;
+  auto options = without_back_off();
   options.log = [&](LogLevel, std::string_view text) {
     if (text == "compaction of stripe 0 ends: done") {
       self->queue_compaction(2);
@@ -408,7 +408,7 @@ TEST(Log, a_sink_that_throws_is_contained_and_one_that_requests_is_served) {
 TEST(Log, is_never_called_from_queue_compaction) {
   const auto caller = std::this_thread::get_id();
   std::atomic<int> from_caller{0};
-  BackgroundWorker::Options options;
+  auto options = without_back_off();
   options.log = [&](LogLevel, std::string_view) {
     from_caller += std::this_thread::get_id() == caller ? 1 : 0;
   };
@@ -424,7 +424,7 @@ TEST(Log, is_never_called_from_queue_compaction) {
 
 TEST(Log, a_long_text_is_cut) {
   Journal<Line> lines;
-  BackgroundWorker::Options options;
+  auto options = without_back_off();
   options.log = [&](LogLevel level, std::string_view text) {
     lines.add({level, std::string(text)});
   };

@@ -18,11 +18,13 @@ struct Fails {
 
   explicit Fails(std::vector<std::string> of_stripes)
       : texts(std::move(of_stripes)),
-        worker(CompactionConfig().with_max_concurrent(1), {},
-               static_cast<std::uint32_t>(texts.size()), [this](CompactionContext& context) {
-                 const auto& text = texts[context.stripe_id()];
-                 return text.empty() ? CompactionOutcome::done() : CompactionOutcome::failed(text);
-               }) {
+        worker(
+            CompactionConfig().with_max_concurrent(1), {}, static_cast<std::uint32_t>(texts.size()),
+            [this](CompactionContext& context) {
+              const auto& text = texts[context.stripe_id()];
+              return text.empty() ? CompactionOutcome::done() : CompactionOutcome::failed(text);
+            },
+            without_back_off()) {
     EXPECT_EQ(worker.start(), StartResult::started);
     compact_all();
   }

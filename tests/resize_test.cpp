@@ -445,7 +445,7 @@ TEST(Resize, says_if_threads_are_missing_and_creates_them_when_asked_again) {
   using Worker = basic_background_worker<SomeThreads>;
   SomeThreads::available = 2;
   std::vector<std::string> lines;
-  Worker::Options options;
+  auto options = without_back_off<Worker>();
   options.thread_capacity = 4;
   options.log = [&](LogLevel level, std::string_view text) {
     lines.push_back(std::string(to_string(level)) + ": " + std::string(text));

@@ -153,7 +153,8 @@ std::size_t most_in_a_hold() {
     }
   };
   {
-    Worker worker(CompactionConfig().with_max_concurrent(2), {}, many, job);
+    Worker worker(CompactionConfig().with_max_concurrent(2), {}, many, job,
+                  without_back_off<Worker>());
     ask_all(worker);
     EXPECT_EQ(worker.queue_size(), many);
     EXPECT_EQ(worker.wait_idle(std::chrono::seconds(0)), IdleResult::timed_out);
@@ -578,6 +579,46 @@ TEST(Slices, a_question_ends_with_the_first_that_has_not_ended) {
   EXPECT_EQ(worker.wait_idle(std::chrono::seconds(0)), IdleResult::timed_out);
   EXPECT_EQ(worker.queue_compaction(0), Submission::queued);
   EXPECT_EQ(worker.wait_idle(std::chrono::seconds(0)), IdleResult::timed_out);
+}
+
+// A core whose stripes have all failed at 0 s, and so are delayed by 100 ms, or lack a resource.
+detail::SchedulingCore failed(std::uint32_t stripes, bool resource) {
+  BackOff back_off;
+  back_off.jitter = 0;
+  detail::SchedulingCore core(stripes, back_off);
+  for (std::uint32_t id = 0; id < stripes; ++id) {
+    core.enqueue(id);
+    core.take();
+    core.finish(id, CompactionOutcome::Kind::retry, false,
+                {.retries = detail::Retries::all, .resource = resource});
+  }
+  EXPECT_EQ(core.delayed(), stripes);
+  return core;
+}
+
+TEST(Slices, no_more_delayed_stripes_are_moved_at_once_than_a_hold_has_room_for) {
+  auto core = failed(50, false);
+  EXPECT_EQ(core.next_due(), std::chrono::milliseconds(100));
+  core.expire(std::chrono::milliseconds(99), 10);
+  EXPECT_EQ(core.delayed(), 50U);
+  core.expire(std::chrono::milliseconds(100), 10);
+  EXPECT_EQ(core.delayed(), 40U);
+  core.expire(std::chrono::milliseconds(100), 1000);
+  EXPECT_EQ(core.delayed(), 0U);
+
+  core = failed(50, true);
+  core.expire(std::chrono::seconds(1), 10);
+  EXPECT_EQ(core.delayed(), 49U);
+  EXPECT_EQ(core.next_due(), std::chrono::seconds(2));
+  const auto taken = core.take();
+  EXPECT_TRUE(
+      core.finish(taken.stripe_id, CompactionOutcome::Kind::done, false, {}).tell_timekeeper);
+  EXPECT_LE(core.next_due(), std::chrono::seconds(0));
+  core.expire(std::chrono::seconds(1), 10);
+  EXPECT_EQ(core.delayed(), 39U);
+  core.expire(std::chrono::seconds(1), 1000);
+  EXPECT_EQ(core.delayed(), 0U);
+  EXPECT_EQ(core.next_due(), std::nullopt);
 }
 
 }  // namespace

@@ -16,6 +16,14 @@
 
 namespace kstone::test {
 
+// What failed is tried again by the next request alone.
+template <class Worker = BackgroundWorker>
+typename Worker::Options without_back_off() {
+  typename Worker::Options options;
+  options.back_off = BackOff::off();
+  return options;
+}
+
 // A door that stays open once opened.
 class Gate {
  public:
@@ -107,9 +115,10 @@ inline std::string broken_law(const WorkerSnapshot& s) {
     return "opened " + std::to_string(s.episodes_opened) + " != ended " + std::to_string(ended) +
            " + alive " + std::to_string(s.episodes_alive);
   }
-  if (s.episodes_opened != s.queued + s.rerun_pending) {
+  if (s.episodes_opened != s.queued + s.rerun_pending + s.retries) {
     return "opened " + std::to_string(s.episodes_opened) + " != queued " +
-           std::to_string(s.queued) + " + rerun_pending " + std::to_string(s.rerun_pending);
+           std::to_string(s.queued) + " + rerun_pending " + std::to_string(s.rerun_pending) +
+           " + retries " + std::to_string(s.retries);
   }
   return {};
 }

@@ -175,20 +175,21 @@ TEST(WaitIdleOfOneStripe, waits_for_the_rerun_and_not_for_what_comes_after_it) {
   Gate first, rest;
   BackgroundWorker* self = nullptr;
   std::uint32_t compactions = 0;
-  BackgroundWorker worker(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 1,
-                          [&](CompactionContext& context) {
-                            const auto number = ++compactions;
-                            started.add(context.stripe_id());
-                            if (number == 1) {
-                              first.pass();
-                            } else if (number == 2) {
-                              self->queue_compaction(0);  // the third
-                            } else {
-                              rest.pass();
-                            }
-                            return number == 2 ? CompactionOutcome::done()
-                                               : CompactionOutcome::failed("broken");
-                          });
+  BackgroundWorker worker(
+      CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 1,
+      [&](CompactionContext& context) {
+        const auto number = ++compactions;
+        started.add(context.stripe_id());
+        if (number == 1) {
+          first.pass();
+        } else if (number == 2) {
+          self->queue_compaction(0);  // the third
+        } else {
+          rest.pass();
+        }
+        return number == 2 ? CompactionOutcome::done() : CompactionOutcome::failed("broken");
+      },
+      without_back_off());
   self = &worker;
   EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);

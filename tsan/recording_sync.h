@@ -113,6 +113,14 @@ struct RecordingSync : ProductionSync {
   using atomic =
       std::conditional_t<std::is_same_v<T, std::uint64_t>, VersionedWord, std::atomic<T>>;
 
+  struct clock {
+    static std::chrono::nanoseconds now() noexcept {
+      const auto time = ProductionSync::clock::now();
+      add({Act::clock, 0, 0, 0, 0, static_cast<std::uint64_t>(time.count())});
+      return time;
+    }
+  };
+
   class condition_variable;
 
   class KSTONE_CAPABILITY("mutex") mutex : public ProductionSync::mutex {
@@ -251,6 +259,7 @@ struct RecordingSync : ProductionSync {
                                            : is("thread_left") ? Change::thread_left
                                            : is("closed")      ? Change::closed
                                            : is("unparked")    ? Change::unparked
+                                           : is("due")         ? Change::due
                                                                : Change::none;
     } else if constexpr (std::is_base_of_v<mutex, Object>) {
       object.mutex::is_recorded_ = is("mutex");

@@ -15,11 +15,11 @@ namespace kstone::trace {
 namespace {
 
 const char* name(Act act) {
-  constexpr const char* names[] = {"transition",   "load",         "lock",       "unlock",
-                                   "notify",       "post",         "sleep",      "wake",
-                                   "thread_start", "thread_begin", "thread_end", "join",
-                                   "job_begin",    "job_end",      "scan_begin", "scan_end",
-                                   "sink_begin",   "sink_end",     "call_begin", "call_end"};
+  constexpr const char* names[] = {
+      "transition", "load",     "lock",         "unlock",       "notify",     "post",
+      "sleep",      "wake",     "thread_start", "thread_begin", "thread_end", "join",
+      "job_begin",  "job_end",  "scan_begin",   "scan_end",     "sink_begin", "sink_end",
+      "call_begin", "call_end", "clock"};
   return names[static_cast<std::size_t>(act)];
 }
 
@@ -42,7 +42,10 @@ bool ended(const Thread& thread) {
 }  // namespace
 
 Replay::Replay(const Setting& setting, const std::vector<const Log*>& logs)
-    : setting_(setting), words_(setting.stripes), state_(static_cast<int>(setting.stripes)) {
+    : setting_(setting),
+      words_(setting.stripes),
+      state_(static_cast<int>(setting.stripes)),
+      delays_(setting) {
   state_.worker.enabled = setting.enabled;
   state_.worker.limit = setting.worker_threads;
   for (std::uint32_t id = 0; setting.all_removed && id < setting.stripes; ++id) {
@@ -149,7 +152,12 @@ void Replay::read_holds() {
           "a hold of the mutex is missing");
 }
 
-const Event* Replay::peek(const Thread& thread) {
+// Reading the clock is no step, but the time is kept.
+const Event* Replay::peek(Thread& thread) {
+  const auto& events = thread.log->events;
+  for (; thread.next < events.size() && events[thread.next].act == Act::clock; ++thread.next) {
+    thread.time = events[thread.next].after;
+  }
   return thread.next < thread.log->events.size() ? &thread.log->events[thread.next] : nullptr;
 }
 
@@ -352,7 +360,8 @@ bool Replay::of_engine(Thread& thread, const Event& event) {
       thread.outcome = static_cast<Kind>(event.after);
       thread.error = thread.log->texts.at(event.before);
       thread.phase = Phase::ran;
-      thread.unwound = event.detail != 0;
+      thread.unwound = event.detail == 1;
+      thread.lacks_resource = event.detail == 2;
       thread.owed_lines = setting_.has_sink ? 1 : 0;
       return true;
     case Act::scan_end:
@@ -440,6 +449,7 @@ void Replay::push(Thread& thread, std::uint32_t id) {
 // -- Holds ----------------------------------------------------------------------------------------
 
 void Replay::hold(Thread& thread, std::uint64_t number) {
+  const auto time = thread.time;  // before it has the mutex
   const auto& lock = take(thread, Act::lock);
   require(lock.version == number, "a hold out of order");
   require(thread.owed_tokens == 0, "a token was claimed and not posted");
@@ -454,9 +464,11 @@ void Replay::hold(Thread& thread, std::uint64_t number) {
   number_ = number;
   if (thread.frames.empty()) {
     if (thread.role == Role::worker) {
-      work(thread);
+      work(thread, time);
     } else if (thread.role == Role::scan) {
       scan(thread);
+    } else if (thread.role == Role::timekeeper) {
+      keep_time(thread);
     } else {
       illegal("the mutex is taken outside of any call");
     }
@@ -491,6 +503,7 @@ void Replay::check_end() const {
               state_.worker.running == 0 && state_.worker.queued == 0,
           "an episode is alive after the end");
   require(pauses_.empty(), "a pause outlives the worker");
+  require(!delays_.next_due(), "something is delayed after the end");
   require(thread_ends_ == threads_started_, "a thread did not end");
   require(steps_.claims() + tokens_at_end_ == tokens_,
           "sleepers claimed and tokens posted are not as many");

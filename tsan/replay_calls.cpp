@@ -25,8 +25,9 @@ void check_snapshot(WorkerSnapshot expected, const WorkerSnapshot& given) {
   require(
       expected.episodes_alive == given.episodes_alive && expected.queue_size == given.queue_size,
       "the snapshot's living episodes or waiting stripes are not the protocol's");
-  require(expected.held == given.held && expected.removed == given.removed,
-          "the snapshot's held or removed stripes are not the protocol's");
+  require(expected.held == given.held && expected.delayed == given.delayed &&
+              expected.removed == given.removed,
+          "the snapshot's held, delayed or removed stripes are not the protocol's");
   require(given.compactions.size() == given.running,
           "the snapshot names more compactions than run, or fewer");
   require(expected.running == given.running && expected.running_max == given.running_max &&
@@ -86,6 +87,9 @@ void Replay::call(Thread& thread, Frame& frame) {
         notify(thread, Change::closed, false);  // the scan, which waits no longer than that
       }
       finish_call(thread, frame);
+      return;
+    case Call::retry_now:
+      retry_now(thread, frame);
       return;
     case Call::wait_idle:
     case Call::wait_stripe:
@@ -180,10 +184,12 @@ void Replay::start(Thread& thread, Frame& frame) {
     state_.worker.start(threads);
   }
   const bool scan_missing = threads != 0 && setting_.has_scan && !callers_.scan_alive;
+  const bool timekeeper_missing =
+      threads != 0 && setting_.initial != 0 && !callers_.timekeeper_alive;
   if (scan_missing) {
     tell_of_end(thread);  // who waits for a scan
   }
-  frame.lines = !setting_.has_sink ? 0 : scan_missing ? 2 : 1;
+  frame.lines = setting_.has_sink ? 1U + scan_missing + timekeeper_missing : 0U;
   unlock(thread);
   frame.at = frame.lines != 0 ? At::logs : At::finished;
 }
@@ -195,6 +201,9 @@ std::uint32_t Replay::start_threads(Thread& thread) {
   }
   if (setting_.has_scan && count != 0) {
     callers_.scan_alive = start_thread(thread, Role::scan);
+  }
+  if (setting_.initial != 0 && count != 0) {
+    callers_.timekeeper_alive = start_thread(thread, Role::timekeeper);
   }
   return count;
 }
@@ -244,6 +253,27 @@ void Replay::resize(Thread& thread, Frame& frame) {
       worker, frame.argument, std::uint64_t{setting_.thread_capacity}, worker.may_add_thread());
   unlock(thread);
   frame.at = frame.lines != 0 ? At::logs : At::finished;
+}
+
+void Replay::retry_now(Thread& thread, Frame& frame) {
+  auto& worker = state_.worker;
+  if (!worker.closed) {
+    admit_for_others(thread);
+  }
+  for (std::uint32_t id = 0; id < setting_.stripes && !worker.closed; ++id) {
+    if (state_.stripes[id].delayed) {
+      delays_.end(id);
+      worker.expire(state_.stripes[id]);
+      if (protocol::is_held(worker, state_.stripes[id])) {
+        tell_of_end(thread);
+      }
+      if (worker.has_ready()) {
+        wake_another(thread);
+      }
+      ++frame.answer;
+    }
+  }
+  finish_call(thread, frame);
 }
 
 // -- Waiting --------------------------------------------------------------------------------------
@@ -328,9 +358,11 @@ void Replay::begin_goals(Thread& thread, Frame& frame) {
 
 // The goals one after the other, each with a wait of its own.
 void Replay::go_on_waiting(Thread& thread, Frame& frame) {
-  const bool limited = frame.call == Call::wait_stripe ? StripeArgument(frame.argument).has_limit()
-                                                       : frame.argument != 0;
+  const bool one = frame.call == Call::wait_stripe;
+  const bool limited = one ? StripeArgument(frame.argument).has_limit() : frame.argument % 2 != 0;
+  const bool waits_out = !one && frame.argument / 2 != 0;
   bool held = false;
+  bool delayed = false;
   auto next = frame.goal;
   for (; next < frame.goals.size(); ++next) {
     const auto& [id, goal] = frame.goals[next];
@@ -339,13 +371,14 @@ void Replay::go_on_waiting(Thread& thread, Frame& frame) {
       frame.goal += next == frame.goal ? 1 : 0;
     } else if (!limited && protocol::is_held(state_.worker, stripe)) {
       held = true;
+    } else if (!waits_out && stripe.delayed) {
+      delayed = true;
     } else {
       break;
     }
   }
   const bool waits = next != frame.goals.size();
-  const auto answer =
-      protocol::answer_of_wait(state_.worker, !waits && !held, !waits && held, in_time_);
+  const auto answer = protocol::answer_of_wait(state_.worker, waits, held, delayed, in_time_);
   if (answer == protocol::still_waits<std::uint64_t>) {
     unlock(thread, Change::episode_ended);
     return;

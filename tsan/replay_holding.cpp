@@ -100,6 +100,7 @@ void Replay::restore(Thread& thread, Frame& frame) {
     const auto& event = transition(thread, id, "a stripe is restored and its word does not say so");
     see_word(id, event.before);
     worker.restore(stripe);
+    delays_.restore(id);
     require_made(stripe.word, event, "a restored stripe begins with something in its word");
     for (auto& [number, pause] : pauses_) {
       pause.forgotten = pause.forgotten || pause.stripe == id;
@@ -124,6 +125,7 @@ CancelReport Replay::withdraw(Thread& thread, std::uint32_t id, End end) {
   require(removes ? worker.may_remove(stripe) : worker.may_cancel(stripe),
           "a stripe is given up twice");
   removes ? worker.remove(stripe) : worker.cancel(stripe);
+  delays_.end(id);
   const bool marks = stripe.word.under_way && !before.word.under_way;
   stripe.word.under_way = before.word.under_way;
   if (emptying != nullptr) {

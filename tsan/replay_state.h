@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "../protocol/callers.h"
+#include "replay_delays.h"
 #include "replay_words.h"
 
 namespace kstone::trace {
@@ -61,7 +62,7 @@ struct Thread {
   const Log* log = nullptr;
   std::size_t next = 0;  // event
   std::string name = {};
-  enum class Role { caller, worker, scan } role = Role::caller;
+  enum class Role { caller, worker, scan, timekeeper } role = Role::caller;
   // What the thread does next, when no call of it is under way.
   enum class Phase {
     outside,
@@ -78,8 +79,10 @@ struct Thread {
   std::uint32_t stripe = 0;
   Kind outcome = Kind::done;
   std::string error = {};
-  bool unwound = false;      // out of its job
-  bool has_scanned = false;  // and has not looked for late claims yet
+  bool unwound = false;         // out of its job
+  bool lacks_resource = false;  // as its job said
+  std::uint64_t time = 0;       // that it has read last
+  bool has_scanned = false;     // and has not looked for late claims yet
   std::uint64_t owed_tokens = 0;
   std::uint32_t owed_lines = 0;
   std::uint32_t in_sink = 0;
@@ -107,7 +110,7 @@ class Replay {
   void read_holds();
   void check_end() const;
 
-  static const Event* peek(const Thread& thread);
+  static const Event* peek(Thread& thread);
   static const Event& take(Thread& thread, Act act);
   const Event& transition(Thread& thread, std::uint32_t object,
                           const char* otherwise = "a transition of another word than expected");
@@ -134,7 +137,7 @@ class Replay {
   // -- replay_threads.cpp: the worker's threads, and closing, with the mutex
   // -----------------------
 
-  void work(Thread& thread);
+  void work(Thread& thread, std::uint64_t now);
   void park(Thread& thread);
   bool admit(Thread& thread);
   void admit_for_others(Thread& thread);
@@ -143,12 +146,17 @@ class Replay {
   void arrive_late(Thread& thread, std::uint32_t id);
   void compact(Thread& thread);
   void claim_sleeper(Thread& thread);
-  void finish(Thread& thread);
+  void finish(Thread& thread, std::uint64_t now);
   void note_end(std::uint32_t id, const protocol::Stripe<std::uint64_t, bool>& before);
   void tell_of_end(Thread& thread);
   void release(Thread& thread);
   void leave(Thread& thread);
   void scan(Thread& thread);
+  void keep_time(Thread& thread);
+  void expire(Thread& thread);
+  std::uint64_t read_clock(Thread& thread);
+  bool is_earlier(const std::optional<std::uint64_t>& before) const;
+  protocol::Ending ending_of(const Thread& thread) const;
   void close(Thread& thread, ShutdownMode mode);
   void adopt(Thread& thread, std::uint32_t first, std::uint32_t last,
              const std::function<void(std::uint32_t)>& see);
@@ -169,6 +177,7 @@ class Replay {
   bool start_thread(Thread& thread, Role role);
   bool start_worker(Thread& thread);
   void resize(Thread& thread, Frame& frame);
+  void retry_now(Thread& thread, Frame& frame);
   void wait_idle(Thread& thread, Frame& frame);
   bool begin_wait(Thread& thread, Frame& frame);
   void begin_goals(Thread& thread, Frame& frame);
@@ -226,6 +235,7 @@ class Replay {
   // The worker. Its words are, in each step, as the acting thread has recorded them.
   protocol::State<std::uint64_t, bool> state_;
   protocol::Callers<std::uint64_t, bool> callers_;
+  Delays delays_;
   std::map<std::uint32_t, Pause> pauses_;
   std::uint64_t scans_begun_ = 0;
   std::uint64_t scans_ended_ = 0;

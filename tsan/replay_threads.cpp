@@ -6,12 +6,17 @@
 
 namespace kstone::trace {
 
-void Replay::work(Thread& thread) {
+// `now`: the time that it has read before it took the mutex.
+void Replay::work(Thread& thread, std::uint64_t now) {
   if (thread.phase == Phase::ran) {
-    finish(thread);
+    const auto next_due = delays_.next_due();
+    finish(thread, now);
     if (thread.unwound) {
       leave(thread);
       return;
+    }
+    if (is_earlier(next_due)) {
+      notify(thread, Change::due, false);
     }
     tell_of_end(thread);
   } else if (thread.phase == Phase::parked) {
@@ -157,10 +162,21 @@ void Replay::claim_sleeper(Thread& thread) {
   }
 }
 
-void Replay::finish(Thread& thread) {
+// Which failures are tried again, the worker was told when it was made.
+protocol::Ending Replay::ending_of(const Thread& thread) const {
+  using protocol::Retries;
+  const bool failed = thread.outcome == Kind::failed || thread.outcome == Kind::retry;
+  if (!failed || !callers_.timekeeper_alive || thread.unwound) {
+    return thread.outcome;
+  }
+  return {thread.outcome, setting_.retries_failed ? Retries::all : Retries::those_that_say_so};
+}
+
+void Replay::finish(Thread& thread, std::uint64_t now) {
   auto& stripe = state_.stripes[thread.stripe];
+  const auto ending = ending_of(thread);
   release(thread);
-  if (state_.worker.puts_back(stripe, thread.outcome)) {
+  if (state_.worker.puts_back(stripe, ending)) {
     admit(thread);
   }
   std::uint64_t error = 0;
@@ -170,7 +186,11 @@ void Replay::finish(Thread& thread) {
   }
   require(state_.worker.may_finish(stripe), "a compaction ends that does not run");
   const auto before = stripe;
-  state_.worker.finish(stripe, thread.outcome, error);
+  state_.worker.finish(stripe, ending, error);
+  delays_.note(thread.stripe, ending.kind, thread.lacks_resource);
+  if (stripe.delayed) {
+    delays_.delay(thread.stripe, now);
+  }
   note_end(thread.stripe, before);
 }
 
@@ -202,7 +222,7 @@ void Replay::tell_of_end(Thread& thread) {
 void Replay::release(Thread& thread) {
   auto& worker = state_.worker;
   auto& stripe = state_.stripes[thread.stripe];
-  const auto kind = thread.outcome;
+  const auto ending = ending_of(thread);
   const Event* releasing = nullptr;
   if (!worker.closed) {
     releasing = &transition(thread, thread.stripe);
@@ -210,13 +230,14 @@ void Replay::release(Thread& thread) {
     require(!stripe.word.closed, "a compaction ends in a word that is closed");
   }
   require(worker.may_release(stripe), "a compaction ends in a word that does not run");
-  worker.release(stripe, kind);
+  worker.release(stripe, ending);
   if (releasing != nullptr) {
     require_made(stripe.word, *releasing,
-                 kind == Kind::more_work ? "a compaction with more work does not request it"
-                                         : "a compaction ends otherwise than by clearing running");
+                 ending.kind == Kind::more_work
+                     ? "a compaction with more work does not request it"
+                     : "a compaction ends otherwise than by clearing running");
   }
-  if (worker.takes_back(stripe, kind)) {
+  if (worker.takes_back(stripe, ending)) {
     const auto& event = transition(thread, thread.stripe);
     see_word(thread.stripe, event.before);
     require(stripe.word.may_take_back(), "the only request of a word is taken back");
@@ -229,7 +250,7 @@ void Replay::leave(Thread& thread) {
   if (thread.role == Role::worker) {
     state_.worker.leave();
   } else {
-    callers_.scan_alive = false;
+    (thread.role == Role::scan ? callers_.scan_alive : callers_.timekeeper_alive) = false;
   }
   if (state_.worker.may_unpark()) {
     notify(thread, Change::unparked, false);
@@ -273,6 +294,59 @@ void Replay::scan(Thread& thread) {
   }
 }
 
+// -- What is delayed ------------------------------------------------------------------------------
+
+// A look at the clock, in each hold.
+void Replay::keep_time(Thread& thread) {
+  require(thread.phase == Phase::begins || thread.phase == Phase::waits,
+          "the timekeeper takes the mutex out of turn");
+  thread.phase = Phase::waits;
+  if (state_.worker.closed) {
+    leave(thread);
+    return;
+  }
+  const auto now = read_clock(thread);
+  const auto next = delays_.next_due();
+  if (!next || now < *next) {
+    unlock(thread, Change::due);
+    return;
+  }
+  thread.time = now;
+  admit_for_others(thread);
+  expire(thread);
+  unlock(thread);
+}
+
+std::uint64_t Replay::read_clock(Thread& thread) {
+  const auto& events = thread.log->events;
+  require(thread.next < events.size() && events[thread.next].act == Act::clock,
+          "the time is not read");
+  return thread.time = events[thread.next++].after;
+}
+
+// All that is due by the time that the thread has read.
+void Replay::expire(Thread& thread) {
+  const auto due = delays_.expire(thread.time);
+  bool held = false;
+  for (const auto id : due) {
+    state_.worker.expire(state_.stripes[id]);
+    held = held || protocol::is_held(state_.worker, state_.stripes[id]);
+    ++verdict_.expired;
+  }
+  if (held) {
+    tell_of_end(thread);
+  }
+  if (!due.empty() && state_.worker.has_ready()) {
+    wake_another(thread);
+  }
+}
+
+// Something is due before what was.
+bool Replay::is_earlier(const std::optional<std::uint64_t>& before) const {
+  const auto next = delays_.next_due();
+  return next && (!before || *next < *before);
+}
+
 // First the inbox is taken, until it is found empty.
 void Replay::close(Thread& thread, ShutdownMode mode) {
   auto& worker = state_.worker;
@@ -281,6 +355,7 @@ void Replay::close(Thread& thread, ShutdownMode mode) {
   } while (exchange(thread, worker.control, Step::close) == nullptr);
   worker.close(mode);
   notify(thread, Change::closed, false);
+  notify(thread, Change::due, false);
   tell_of_end(thread);
   for (std::uint32_t id = 0; id < setting_.stripes; ++id) {
     const auto& closing = transition(thread, id, "shutdown closes another word than is due");
@@ -288,6 +363,7 @@ void Replay::close(Thread& thread, ShutdownMode mode) {
     require(!stripe.word.closed && worker.may_close_stripe(stripe),
             "shutdown closes a word that is closed");
     worker.close_stripe(stripe);
+    delays_.end(id);
     require_made(stripe.word, closing, "shutdown does not close a stripe's word");
   }
 }

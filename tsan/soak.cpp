@@ -240,6 +240,7 @@ class Life {
     if (own() % 64 == 0) {
       const auto idle = worker_.wait_idle(std::chrono::milliseconds(own() % 20));
       problems_.require(idle == kstone::IdleResult::idle || idle == kstone::IdleResult::timed_out ||
+                            idle == kstone::IdleResult::delayed ||
                             (idle == kstone::IdleResult::shut_down && ended_),
                         "wait_idle answered " + std::string(to_string(idle)));
     }
@@ -319,7 +320,7 @@ class Life {
                                                s.episodes_cancelled + s.episodes_removed +
                                                s.episodes_discarded + s.episodes_alive,
                       "episodes are not conserved");
-    problems_.require(s.episodes_opened == s.queued + s.rerun_pending,
+    problems_.require(s.episodes_opened == s.queued + s.rerun_pending + s.retries,
                       "episodes are not as many as the requests that opened them");
     problems_.require(s.running <= config_.max_concurrent_compactions &&
                           s.running_max <= config_.max_concurrent_compactions,

@@ -122,6 +122,9 @@ void show(const Totals& totals) {
   show_met("pauses_late", met.pauses_late);
   show_met("waits_paused", met.waits_paused);
   show_met("resizes", met.resizes);
+  show_met("retried_now", met.retried_now);
+  show_met("waits_delayed", met.waits_delayed);
+  show("expired", totals.expired);
   show("parked", totals.parked);
   show("claims_withdrawn", totals.claims_withdrawn);
   show("claims_removed_late", totals.claims_removed_late);
@@ -154,6 +157,9 @@ void check_reached_of_held(const Totals& totals, bool recorded) {
   require(met.pauses_late != 0, "no pause ever met a compaction");
   require(met.waits_paused != 0, "no wait ever met a pause");
   require(met.resizes != 0, "the worker was never resized");
+  require(met.retried_now != 0, "no delay was ever ended by a call");
+  require(met.waits_delayed != 0 || totals.rounds < 5 * enough_rounds, "no wait ever met a delay");
+  require(!recorded || totals.expired != 0, "no delay ever passed");
   require(!recorded || totals.parked != 0, "no thread was ever one too many");
   require(!recorded || totals.claims_withdrawn != 0, "no claim was ever given up");
   if (totals.rounds >= enough_rounds_for_the_rare) {
@@ -216,6 +222,7 @@ int rounds(const Arguments& arguments) {
       totals.claims_withdrawn += verdict.claims_withdrawn;
       totals.claims_removed_late += verdict.claims_removed_late;
       totals.parked += verdict.parked;
+      totals.expired += verdict.expired;
       totals.late_arrivals += verdict.late_arrivals;
       totals.late_arrivals_queued += verdict.late_arrivals_queued;
       if (!verdict.illegal.empty()) {
@@ -245,6 +252,7 @@ const std::map<std::string, std::function<int(const Arguments&)>> faults = {
     {"frees_too_early", rounds<FreesTooEarly>},
     {"pauses_another", rounds<PausesAnother>},
     {"allows_one_more", rounds<AllowsOneMore>},
+    {"hurries", rounds<Hurries>},
     {"forgets_what_it_cancels", rounds<Lying<ForgetsWhatItCancels>>},
     {"accepts_what_is_removed", rounds<Lying<AcceptsWhatIsRemoved>>},
     {"forgets_what_it_closes", rounds<Lying<ForgetsWhatItCloses>>},

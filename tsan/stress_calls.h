@@ -125,6 +125,15 @@ struct Calls {
     begins(Call::wait_idle, limit.nanoseconds().has_value());
     return ends(Call::wait_idle, worker.wait_idle(limit));
   }
+  // For what is delayed, too.
+  IdleResult wait_out(Limit limit) {
+    begins(Call::wait_idle, limit.nanoseconds().has_value() + 2U);
+    return ends(Call::wait_idle, worker.wait_idle(limit, kstone::WhenDelayed::wait));
+  }
+  std::uint32_t retry_now() {
+    begins(Call::retry_now);
+    return ends(Call::retry_now, worker.retry_now());
+  }
   kstone::StripeIdle wait_idle(std::uint32_t id, Limit limit = {}) {
     begins(Call::wait_stripe, argument(id, limit));
     const auto answer = worker.wait_idle(id, limit);

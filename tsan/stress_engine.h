@@ -40,6 +40,8 @@ struct Met {
   std::atomic<std::uint64_t> pauses_late{0};
   std::atomic<std::uint64_t> waits_paused{0};
   std::atomic<std::uint64_t> resizes{0};
+  std::atomic<std::uint64_t> retried_now{0};
+  std::atomic<std::uint64_t> waits_delayed{0};
 };
 inline Met met;
 inline void count(std::atomic<std::uint64_t>& what) {
@@ -288,7 +290,7 @@ class Engine {
       const auto result = calls_->wait_idle(id).result;
       met.waits_paused.fetch_add(result == IdleResult::paused, std::memory_order_relaxed);
       if (result != IdleResult::paused && result != IdleResult::idle &&
-          result != IdleResult::shut_down) {
+          result != IdleResult::delayed && result != IdleResult::shut_down) {
         fail("a wait under a pause says " + std::string(to_string(result)));
       }
     }

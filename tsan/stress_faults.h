@@ -107,6 +107,17 @@ struct AllowsOneMore : Late<kstone::trace::RecordingSync> {
   static constexpr bool allows_one_more = true;
 };
 
+// As the recorder, but every other look at the clock is taken to be later than it was.
+struct Hurries : Late<kstone::trace::RecordingSync> {
+  struct clock {
+    static std::chrono::nanoseconds now() noexcept {
+      thread_local bool hurries = false;
+      hurries = !hurries;
+      return RecordingSync::clock::now() + std::chrono::microseconds(hurries ? 100 : 0);
+    }
+  };
+};
+
 // As the recorder, but its words say something else than they hold; `Fault` says what.
 template <class Fault>
 struct Lying : Late<kstone::trace::RecordingSync> {

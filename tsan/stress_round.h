@@ -28,18 +28,10 @@
 #include "recording_sync.h"
 #include "stress_calls.h"
 #include "stress_engine.h"
+#include "stress_totals.h"
 #include "trace.h"
 
 namespace kstone::stress {
-
-inline void record_outcome(std::uint32_t stripe, CompactionOutcome::Kind kind,
-                           const std::string& text, bool unwound = false) {
-  if (auto* log = kstone::trace::current) {
-    log->texts.push_back(text);
-    log->add({Act::job_end, unwound, stripe, 0, log->texts.size() - 1,
-              static_cast<std::uint64_t>(kind)});
-  }
-}
 
 // -- One round ------------------------------------------------------------------------------------
 
@@ -54,26 +46,6 @@ struct Written {
   int value = 0;
   // The number of the first such compaction; 0 while there is none.
   std::atomic<int> visible_from{0};
-};
-
-struct Totals {
-  std::uint64_t rounds = 0;
-  std::uint64_t requests = 0;
-  std::uint64_t compactions = 0;
-  std::uint64_t publications_checked = 0;
-  std::uint64_t transitions_replayed = 0;
-  std::uint64_t events_replayed = 0;
-  std::uint64_t holds_replayed = 0;
-  std::uint64_t adoptions = 0;
-  std::uint64_t adoptions_by_scan = 0;
-  std::uint64_t claims_withdrawn = 0;
-  std::uint64_t claims_removed_late = 0;
-  std::uint64_t parked = 0;
-  std::uint64_t late_arrivals = 0;
-  std::uint64_t late_arrivals_queued = 0;
-  std::uint64_t tampered = 0;
-  std::map<std::string, std::uint64_t> noticed = {};  // of these, by how
-  std::uint64_t illegal = 0;
 };
 
 template <class Sync>
@@ -95,6 +67,13 @@ class Round {
     setting_.has_scan = random() % 2 != 0;
     setting_.has_sink = random() % 2 != 0;
     setting_.all_removed = random() % 4 == 0;
+    if (random() % 2 != 0) {
+      // Shorter than a round, or longer.
+      setting_.initial = 1 + random() % (random() % 2 == 0 ? 100'000 : 1'000'000'000);
+      setting_.cap = setting_.initial * (1 + random() % 8);
+      setting_.resource_interval = 1 + random() % 500'000;
+      setting_.retries_failed = random() % 2 != 0;
+    }
     jobs_end_threads_ = random() % 8 == 0 && !threads_stay;
     lateness_ = 1U << (random() % 6);
     if (recorded) {
@@ -114,6 +93,12 @@ class Round {
     }
     options.all_removed = setting_.all_removed;
     options.thread_capacity = setting_.thread_capacity;
+    options.back_off.initial = std::chrono::nanoseconds(setting_.initial);
+    options.back_off.cap = std::chrono::nanoseconds(setting_.cap);
+    options.back_off.jitter = 0;
+    options.back_off.retry_failed = setting_.retries_failed;
+    options.back_off.resource_interval =
+        std::chrono::nanoseconds(std::max<std::uint64_t>(setting_.resource_interval, 1));
     auto config = kstone::CompactionConfig().with_max_concurrent(setting_.worker_threads);
     config.enabled = setting_.enabled;
     typename Worker::StatsAtomic stats;
@@ -312,13 +297,18 @@ class Round {
     if (own() % 2 == 0 && start() != StartResult::no_threads && !jobs_end_threads_ &&
         !fault_is_planted) {
       const auto result = calls_->wait_idle();  // and if it never ends, a wake-up was lost
-      met.waits_paused.fetch_add(result == IdleResult::paused, std::memory_order_relaxed);
+      note_wait(result);
     }
     if (own() % 2 == 0) {
       calls_->shutdown(static_cast<ShutdownMode>(own() % 3),
                        std::chrono::microseconds(own() % 100));
     }
     check_report(calls_->shutdown(static_cast<ShutdownMode>(own() % 3)));
+  }
+
+  void note_wait(IdleResult result) {
+    met.waits_paused.fetch_add(result == IdleResult::paused, std::memory_order_relaxed);
+    met.waits_delayed.fetch_add(result == IdleResult::delayed, std::memory_order_relaxed);
   }
 
   StartResult start() {
@@ -352,10 +342,16 @@ class Round {
     }
     switch (own() % 16) {
       case 0:
-        calls_->wait_idle(std::chrono::microseconds(own() % 1000));
+        note_wait(calls_->wait_idle(std::chrono::microseconds(own() % 1000)));
         return;
       case 1:
-        calls_->wait_idle(std::chrono::seconds(0));
+        note_wait(calls_->wait_idle(std::chrono::seconds(0)));
+        return;
+      case 10:
+        met.retried_now.fetch_add(calls_->retry_now(), std::memory_order_relaxed);
+        return;
+      case 11:
+        calls_->wait_out(std::chrono::microseconds(own() % 1000));
         return;
       case 2:
         calls_->is_running();
@@ -455,9 +451,12 @@ class Round {
 
   // On a thread of the worker: what would wait is refused.
   void call_from_inside(unsigned choice) {
-    switch (choice % 9) {
+    switch (choice % 10) {
       case 8:
         resize(choice / 16);
+        return;
+      case 9:
+        calls_->retry_now();
         return;
       case 0:
         if (calls_->wait_idle() != IdleResult::refused) {
@@ -518,7 +517,7 @@ class Round {
     kstone::trace::add({Act::job_begin, 0, id, 0, 0, context.attempt()});
     try {
       auto outcome = compact(context);
-      record_outcome(id, outcome.kind(), outcome.error());
+      record_outcome(id, outcome.kind(), outcome.error(), false, outcome.lacks_resource());
       return outcome;
     } catch (const abi::__forced_unwind&) {
       record_outcome(id, CompactionOutcome::Kind::failed, "thread ended", true);
@@ -574,7 +573,8 @@ class Round {
         return CompactionOutcome::failed("failed");
       case 7:
         return context.stop_requested() ? CompactionOutcome::stopped()
-                                        : CompactionOutcome::retry("later");
+               : choice / 16 % 2 == 0   ? CompactionOutcome::retry("later")
+                                        : CompactionOutcome::retry("gone", Retry::resource);
       case 8:
       case 9:
         return compact_in_parts(context, choice / 16 % 16);
@@ -620,7 +620,7 @@ class Round {
     const auto s = calls_->snapshot();
     if (s.episodes_opened != s.episodes_done + s.episodes_failed + s.episodes_cancelled +
                                  s.episodes_removed + s.episodes_discarded + s.episodes_alive ||
-        s.episodes_opened != s.queued + s.rerun_pending) {
+        s.episodes_opened != s.queued + s.rerun_pending + s.retries) {
       fail("episodes are not conserved");
     }
   }

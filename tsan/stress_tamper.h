@@ -318,8 +318,9 @@ class TamperedRecord {
       const auto& event = events[i];
       if (event.act == trace::Act::lock) {
         hold = event.version;
-      } else if (event.act == trace::Act::call_begin && i + 1 < events.size()) {
-        const auto next = events[i + 1].version;  // the hold, if it takes the mutex
+      } else if (event.act == trace::Act::call_begin && i + 2 < events.size()) {
+        // The hold, if it takes the mutex; with a limit it looks at the clock before.
+        const auto next = events[i + (events[i + 1].act == trace::Act::clock ? 2U : 1U)].version;
         if (event.detail == static_cast<std::uint8_t>(trace::Call::resume)) {
           ends[static_cast<std::uint32_t>(event.after)] = next;
         } else if (event.detail == static_cast<std::uint8_t>(trace::Call::pause) &&

@@ -34,7 +34,7 @@ enum class Act : std::uint8_t {
   join,
   job_begin,  // `object` is the stripe, `after` the attempt
   // `object` is the stripe, `after` the outcome's kind, `before` its text in Log::texts; `detail`
-  // 1: unwound.
+  // 1: unwound; 2: it lacks a resource.
   job_end,
   scan_begin,
   scan_end,  // `after` is 1 if it threw
@@ -42,13 +42,14 @@ enum class Act : std::uint8_t {
   sink_end,
   call_begin,  // `detail` is the Call, `after` its argument
   call_end,    // `after` is the answer, or where it stands in the log
+  clock,       // the time was read: `after`, in nanoseconds
 };
 
 enum class Call : std::uint8_t {
   queue_compaction,
   queue_size,
   is_running,
-  wait_idle,      // its argument: whether it has a limit
+  wait_idle,      // its argument: 1 if it has a limit, and 2 if it waits for what is delayed
   wait_stripe,    // wait_idle(stripe): StripeArgument
   cancel,         // without waiting: the stripe
   cancel_within,  // StripeArgument
@@ -61,6 +62,7 @@ enum class Call : std::uint8_t {
   start,
   set_max_concurrent,  // its argument
   set_check_interval,
+  retry_now,
   snapshot,
   destroy
 };
@@ -114,7 +116,7 @@ inline std::uint64_t number_of(const CancelReport& answer) {
          (answer.rerun_pending ? 16 : 0) + (answer.running ? 32 : 0) + 64 * number_of(answer.end);
 }
 
-enum class Change : std::uint8_t { none, episode_ended, thread_left, closed, unparked };
+enum class Change : std::uint8_t { none, episode_ended, thread_left, closed, unparked, due };
 
 struct Event {
   Act act;
@@ -159,6 +161,12 @@ struct Setting {
   bool has_scan = false;
   bool has_sink = false;
   bool all_removed = false;
+
+  // Of back-off, in nanoseconds; 0: none.
+  std::uint64_t initial = 0;
+  std::uint64_t cap = 0;
+  std::uint64_t resource_interval = 0;
+  bool retries_failed = false;
 };
 
 struct Verdict {
@@ -172,6 +180,8 @@ struct Verdict {
   // that, and those of them that brought their stripe.
   std::uint64_t adoptions = 0;
   std::uint64_t adoptions_by_scan = 0;
+  // Stripes whose delay had passed.
+  std::uint64_t expired = 0;
   // Threads that were too many, each time.
   std::uint64_t parked = 0;
   // Nodes whose stripe was given up while it was only claimed; some of them by a removal that met

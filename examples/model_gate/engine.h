@@ -23,7 +23,8 @@ class Engine {
  public:
   Engine()
       : worker_(kstone::CompactionConfig().with_max_concurrent(1), {}, 1,
-                [this](auto&) { return compact(); }) {
+                [this](auto&) { return compact(); },
+                {.back_off = kstone::BackOff::off()}) {  // it never fails
     Sync::name(mutex_, "engine.mutex");
     Sync::name(state_, "engine.state");
   }

@@ -46,7 +46,8 @@ class SnapshotEngine {
   SnapshotEngine()
       : current_(make({})),
         worker_(kstone::CompactionConfig().with_max_concurrent(1), {}, 1,
-                [this](auto&) { return compact(); }) {
+                [this](auto&) { return compact(); },
+                {.back_off = kstone::BackOff::off()}) {  // it never fails
     Sync::name(mutex_, "engine.mutex");
     Sync::name(current_, "engine.current");
   }

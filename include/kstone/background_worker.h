@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 
+#include "kstone/back_off.h"
 #include "kstone/compaction_config.h"
 #include "kstone/compaction_context.h"
 #include "kstone/compaction_stats.h"
@@ -57,7 +58,7 @@ class Shell;
 //     serves the request, also when the answer was `coalesced` or `rerun_pending`. What a
 //     compaction wrote is visible to the next one of its stripe, and to whoever learns of its end
 //     through a call that waited for it.
-//   - Nobody waits for a timer: a request wakes a sleeping thread, and `wait_idle` and `pause` end
+//   - Only what failed waits for a timer: a request wakes a thread, and `wait_idle` and `pause` end
 //     when a shutdown closes the worker, a drain after the first scan; what waits for one
 //     compaction waits for its end. A thread that the system suspends inside `queue_compaction`
 //     holds up the stripe that it asked for, until somebody waits for that or the scan has run
@@ -117,12 +118,16 @@ class basic_background_worker {
     // to `max_worker_threads`. 0: as many as configured, so that can only be lowered. A place that
     // is not used costs a few hundred bytes.
     std::uint32_t thread_capacity = 0;
+    // When a stripe whose compaction failed is tried again. A thread of the worker's keeps the
+    // time; where it cannot be created, the worker is one without back-off, which the log says. A
+    // shutdown discards what is delayed, in every mode.
+    BackOff back_off = {};
   };
 
   // Stripes are `0 .. stripe_count - 1`. Allocates all that requests and dispatch will ever need;
   // starts no thread. Throws std::invalid_argument, naming the value, for a stripe count of 0 or
-  // above `max_stripe_count`, a null job, or a configuration or thread capacity outside the ranges
-  // stated there.
+  // above `max_stripe_count`, a null job, or a configuration, thread capacity or back-off outside
+  // the ranges stated there.
   basic_background_worker(CompactionConfig config, StatsAtomic stats, std::uint32_t stripe_count,
                           Job job, Options options = {});
 
@@ -182,15 +187,18 @@ class basic_background_worker {
   // later are not waited for. If there is a scan, it first waits until the first one, and one that
   // is under way, have returned; what is requested until then, by the scan or by others, is waited
   // for, too. With no limit, it does not wait for what a pause holds: once all else has ended it
-  // answers `paused`. Without a limit it waits as long as that takes; a limit of zero or less asks
-  // without waiting. Before `start` it waits for the start, with a warning in the log the first
-  // time, for which no limit counts. What another thread has begun to request is taken over from
-  // it, in case that it is suspended. O(stripes) at first, 1,024 of them at a time with the mutex;
-  // of more than that it may also wait for what is requested meanwhile. Throws std::bad_alloc if
-  // there is no memory to note what to wait for.
+  // answers `paused`. What waits after a failure it does not wait for either, whatever the
+  // limit, and answers `delayed` once that is all that is left, unless it is to wait. Without a
+  // limit it waits as long as that takes; a limit of zero or less asks without waiting. Before
+  // `start` it waits for the start, with a warning in the log the first time, for which no limit
+  // counts. What another thread has begun to request is taken over from it, in case that it is
+  // suspended. O(stripes) at first, 1,024 of them at a time with the mutex; of more than that it
+  // may also wait for what is requested meanwhile. Throws std::bad_alloc if there is no memory to
+  // note what to wait for.
   //
   // Memory ordering: after `idle`, what those compactions wrote is visible to the caller.
-  [[nodiscard]] IdleResult wait_idle(Limit limit = {});
+  [[nodiscard]] IdleResult wait_idle(Limit limit = {},
+                                     WhenDelayed when_delayed = WhenDelayed::answer);
 
   // The same for one stripe: waits until its episodes that are alive at the call have ended, two at
   // the most, and says how the last of these did, or if none was alive, the latest. Other stripes,
@@ -199,7 +207,8 @@ class basic_background_worker {
   // the path of a write. While somebody waits so, each end of a compaction looks at each who does.
   //
   // Memory ordering: after `idle`, what those compactions wrote is visible to the caller.
-  [[nodiscard]] StripeIdle wait_idle(std::uint32_t stripe_id, Limit limit = {});
+  [[nodiscard]] StripeIdle wait_idle(std::uint32_t stripe_id, Limit limit = {},
+                                     WhenDelayed when_delayed = WhenDelayed::answer);
 
   // Gives the stripe up: what was accepted for it and has not begun ends as *cancelled*, also the
   // re-run behind a compaction that runs; that compaction is asked to stop (its `stop_requested`),
@@ -236,6 +245,14 @@ class basic_background_worker {
 
   // For scans, and whoever else looks at all stripes; false for an unknown one. Takes the mutex.
   bool is_removed(std::uint32_t stripe_id) const;
+
+  // What waits after a failure waits no longer: all such stripes go to the tail of the queue, those
+  // that lack a resource too. For whoever knows that the cause is gone. How many they were; 0 once
+  // the worker has closed. Waits for no job; O(stripes), 1,024 of them at a time with the mutex.
+  // Their failures still count, so one that fails again waits longer than before.
+  //
+  // Memory ordering: what the caller wrote before is visible to their compactions.
+  std::uint32_t retry_now();
 
   // Keeps the stripe from running while the guard lives, and waits within the limit for a
   // compaction of it that runs: look at the guard's result, only after `paused` none does. Requests

@@ -20,6 +20,7 @@
 #include "kstone/detail/shell/observers.h"
 #include "kstone/detail/shell/pausing.h"
 #include "kstone/detail/shell/resizing.h"
+#include "kstone/detail/shell/scanning.h"
 #include "kstone/detail/shell/shell.h"
 #include "kstone/detail/shell/starting.h"
 #include "kstone/detail/shell/timekeeper.h"
@@ -40,7 +41,8 @@ basic_background_worker<Sync>::basic_background_worker(CompactionConfig config, 
                                 : std::function<void()>(),
            .log = std::move(options.log),
            .least_level = options.least_log_level,
-           .keep_signal_mask = options.keep_signal_mask})) {}
+           .keep_signal_mask = options.keep_signal_mask,
+           .back_off = std::move(options.back_off)})) {}
 
 template <class Sync>
 basic_background_worker<Sync>::~basic_background_worker() {
@@ -78,14 +80,15 @@ bool basic_background_worker<Sync>::is_running() const {
 }
 
 template <class Sync>
-IdleResult basic_background_worker<Sync>::wait_idle(Limit limit) {
-  return shell_->wait_idle(limit);
+IdleResult basic_background_worker<Sync>::wait_idle(Limit limit, WhenDelayed when_delayed) {
+  return shell_->wait_idle(limit, when_delayed);
 }
 
 // inline: else g++ 12 warns that nobody calls it, where the policy is local to a file.
 template <class Sync>
-inline StripeIdle basic_background_worker<Sync>::wait_idle(std::uint32_t stripe_id, Limit limit) {
-  return shell_->wait_idle(stripe_id, limit);
+inline StripeIdle basic_background_worker<Sync>::wait_idle(std::uint32_t stripe_id, Limit limit,
+                                                           WhenDelayed when_delayed) {
+  return shell_->wait_idle(stripe_id, limit, when_delayed);
 }
 
 template <class Sync>
@@ -111,6 +114,11 @@ inline RestoreResult basic_background_worker<Sync>::restore(std::uint32_t stripe
 template <class Sync>
 inline bool basic_background_worker<Sync>::is_removed(std::uint32_t stripe_id) const {
   return shell_->is_removed(stripe_id);
+}
+
+template <class Sync>
+inline std::uint32_t basic_background_worker<Sync>::retry_now() {
+  return shell_->retry_now();
 }
 
 template <class Sync>

@@ -38,7 +38,7 @@ class basic_compaction_context {
   CompactionRequest request() const noexcept { return request_; }
   std::uint32_t stripe_id() const noexcept { return request_.stripe_id; }
 
-  // 1 for the first compaction of an episode, one more for each that follows `more_work`.
+  // 1 for the first compaction of an episode, one more for each after `more_work` or a `retry`.
   std::uint32_t attempt() const noexcept { return attempt_; }
 
   // True once this compaction is asked to give up, by `cancel` or `remove` of its stripe or by

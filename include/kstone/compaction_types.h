@@ -51,6 +51,11 @@ KSTONE_EXPORT std::string_view to_string(Submission answer) noexcept;
 // while the worker's threads wait.
 inline constexpr std::size_t max_error_size = std::size_t{1} << 20;
 
+// What a compaction that shall be tried again has found: something of its stripe, which alone
+// waits; or that a resource is gone which others need, too, such as room on a disk. Those that say
+// so wait together, and one of them tries each second (`BackOff::resource_interval`).
+enum class Retry : std::uint8_t { stripe, resource };
+
 // What became of one compaction. Only the failing kinds carry a text, of `max_error_size` at most.
 class [[nodiscard]] CompactionOutcome {
  public:
@@ -58,9 +63,9 @@ class [[nodiscard]] CompactionOutcome {
     done,           // work was done and none is left
     nothing_to_do,  // there was nothing to compact; no success, no failure
     more_work,      // work was done and some is left: the stripe goes to the tail of the queue
-    // Failed, and trying again later makes sense (a full disk); it is the next request that tries.
+    // Failed, and trying again makes sense: the episode goes on, after a delay (`BackOff`).
     retry,
-    failed,   // failed
+    failed,   // failed: its episode ends, and one that tries again opens, after a delay
     stopped,  // gave up because it was asked to stop
   };
   static constexpr std::size_t kind_count = static_cast<std::size_t>(Kind::stopped) + 1;
@@ -68,8 +73,10 @@ class [[nodiscard]] CompactionOutcome {
   static CompactionOutcome done() { return CompactionOutcome(Kind::done); }
   static CompactionOutcome nothing_to_do() { return CompactionOutcome(Kind::nothing_to_do); }
   static CompactionOutcome more_work() { return CompactionOutcome(Kind::more_work); }
-  static CompactionOutcome retry(std::string error) {
-    return CompactionOutcome(Kind::retry, std::move(error));
+  static CompactionOutcome retry(std::string error, Retry what = Retry::stripe) {
+    auto outcome = CompactionOutcome(Kind::retry, std::move(error));
+    outcome.lacks_resource_ = what == Retry::resource;
+    return outcome;
   }
   static CompactionOutcome failed(std::string error) {
     return CompactionOutcome(Kind::failed, std::move(error));
@@ -78,6 +85,7 @@ class [[nodiscard]] CompactionOutcome {
 
   Kind kind() const noexcept { return kind_; }
   const std::string& error() const noexcept { return error_; }
+  bool lacks_resource() const noexcept { return lacks_resource_; }
   std::string take_error() noexcept { return std::move(error_); }
 
  private:
@@ -90,6 +98,7 @@ class [[nodiscard]] CompactionOutcome {
   KSTONE_EXPORT void cut_error() noexcept;
 
   Kind kind_;
+  bool lacks_resource_ = false;
   std::string error_;
 };
 
@@ -148,7 +157,12 @@ enum class IdleResult : std::uint8_t {
   refused,    // called from a job, scan or log sink of this worker, where it would wait for itself
   unknown_stripe,  // of the wait for one stripe: it is `stripe_count` or above
   paused,          // of a wait without a limit: a pause holds something that it waits for
+  // All that is left waits after a failure, until it is tried again (`BackOff`).
+  delayed,
 };
+
+// What a wait does when all that is left is delayed: answers so, or waits for that, too.
+enum class WhenDelayed : std::uint8_t { answer, wait };
 
 KSTONE_EXPORT std::string_view to_string(IdleResult result) noexcept;
 
@@ -259,7 +273,7 @@ class Limit {
 // before it; a later call may only move to the right.
 enum class ShutdownMode : std::uint8_t {
   // Each accepted stripe that waits is compacted once, then the threads end; without threads, all
-  // is discarded.
+  // is discarded, and so is always what waits after a failure.
   drain,
   finish_running,  // running compactions end by themselves; what is queued is discarded
   cancel,          // as finish_running, and running compactions are asked to stop

@@ -101,7 +101,10 @@ struct Scene {
 
   static int stripe_of(int requester) { return requester % Size::stripes; }
 
-  void make(typename Worker::Job job, typename Worker::Options options = {}) {
+  // Without back-off, unless the scene says so: with it there is one more thread.
+  void make(typename Worker::Job job, typename Worker::Options options = {},
+            const BackOff& back_off = BackOff::off()) {
+    options.back_off = back_off;
     for (auto& each : compactions) {
       name(each, "compactions");
     }
@@ -232,8 +235,8 @@ struct Scene {
     check(s.episodes_opened == s.episodes_done + s.episodes_failed + s.episodes_cancelled +
                                    s.episodes_removed + s.episodes_discarded + s.episodes_alive,
           "episodes are conserved");
-    check(s.episodes_opened == s.queued + s.rerun_pending,
-          "every episode was opened by one answer");
+    check(s.episodes_opened == s.queued + s.rerun_pending + s.retries,
+          "every episode was opened by one answer, or a failure");
     check(s.compactions.size() == s.running, "every compaction that runs is named");
   }
 

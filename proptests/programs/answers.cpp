@@ -38,6 +38,7 @@ std::string answer_in_words(const Call& call, const CallRecord& record) {
     case Operation::is_running:
       return record.answer != 0 ? "running" : "not running";
     case Operation::queue_size:
+    case Operation::retry_now:
       return std::to_string(record.answer);
     case Operation::cancel:
     case Operation::cancel_and_await:
@@ -93,8 +94,8 @@ void collect(const Call& call, const CallRecord& record, const std::string& wher
     }
   } else if (call.operation == Operation::wait_stripe) {
     seen.insert(where + "wait_idle(stripe): " + answer_in_words(call, record));
-  } else if (call.operation == Operation::queue_size) {
-    seen.insert(record.answer != 0 ? "queue_size: more" : "queue_size: 0");
+  } else if (call.operation == Operation::queue_size || call.operation == Operation::retry_now) {
+    seen.insert(std::string(call.name) + (record.answer != 0 ? ": more" : ": 0"));
   } else if (call.operation != Operation::snapshot) {
     const std::string name = call.name;
     seen.insert(where + name.substr(0, name.find('(')) + ": " + answer_in_words(call, record));
@@ -145,12 +146,14 @@ constexpr const char* answers[] = {
     "job: request: rejected_shutting_down",
     "wait_idle: idle",
     "wait_idle: timed_out",
+    "wait_idle: delayed",
     "wait_idle: shut_down",
     "job: wait_idle: refused",
     "wait_idle(stripe): idle",
     "wait_idle(stripe): idle, done",
     "wait_idle(stripe): idle, failed",
     "wait_idle(stripe): timed_out",
+    "wait_idle(stripe): delayed",
     "wait_idle(stripe): shut_down",
     "wait_idle(stripe): unknown_stripe",
     "job: wait_idle(stripe): refused",
@@ -168,6 +171,8 @@ constexpr const char* answers[] = {
     "is_running: not running",
     "queue_size: 0",
     "queue_size: more",
+    "retry_now: 0",
+    "retry_now: more",
     "shutdown: complete",
     "shutdown: incomplete",
     "job: shutdown: refused",

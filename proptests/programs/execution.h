@@ -63,7 +63,13 @@ struct Execution : model::Scene<Size, Sync> {
         }
       };
     }
-    this->make([this](Context& context) { return compact(context); }, std::move(options));
+    BackOff back_off = BackOff::off();
+    if (program_->back_off) {
+      back_off = BackOff();
+      back_off.jitter = 0;
+      back_off.retry_failed = true;
+    }
+    this->make([this](Context& context) { return compact(context); }, std::move(options), back_off);
     used = this->worker.get();
     run(program_->before);
   }
@@ -161,15 +167,20 @@ struct Execution : model::Scene<Size, Sync> {
                                                       ? ResizeResult::resized
                                                       : worker.set_max_concurrent(what.stripe));
         break;
+      case Operation::retry_now:
+        record.answer = static_cast<std::uint8_t>(planted_ == Planted::retry_now_does_nothing
+                                                      ? worker.brief_snapshot().delayed
+                                                      : worker.retry_now());
+        break;
       default:
         record.answer = held_back.perform(worker, self_index(), what);
         break;
     }
   }
   static IdleResult seen(IdleResult result) {
-    return planted_ == Planted::wait_awaits_nothing && result == IdleResult::paused
-               ? IdleResult::idle
-               : result;
+    const bool awaits = planted_ != Planted::wait_awaits_nothing || result != IdleResult::paused;
+    const bool tells = planted_ != Planted::wait_tells_of_no_delay || result != IdleResult::delayed;
+    return awaits && tells ? result : IdleResult::idle;
   }
 
   static std::uint8_t set_of(const std::vector<CompactionRequest>& requests) {
@@ -223,6 +234,8 @@ struct Execution : model::Scene<Size, Sync> {
     note(waiting, s.queue_size);
     note(max_concurrent, s.max_concurrent);
     note(held, s.held);
+    note(delayed, s.delayed);
+    note(retries, s.retries);
     note(removed, s.removed);
     note(first_error, error_number(s.first_error));
   }
@@ -332,7 +345,7 @@ struct RegisteredPolicy {
                     : program.stripes == 1 ? of<2, 1>()
                                          : of<2, 2>();
     result.threads = static_cast<int>(program.threads.size());
-    result.dynamic_threads += program.scan.empty() ? 0 : 1;
+    result.dynamic_threads += (program.scan.empty() ? 0 : 1) + (program.back_off ? 1 : 0);
     return result;
   }
   template <int workers, int stripes>

@@ -66,6 +66,7 @@ bool is_snapshot(const State& s, int thread, const CallRecord& record) {
          n[ended_discarded] == exact.episodes_discarded &&
          n[started] == exact.compactions_started && n[running] == exact.running &&
          n[running_max] == exact.running_max && n[max_concurrent] == exact.max_concurrent &&
+         n[delayed] == exact.delayed && n[retries] == exact.retries &&
          n[first_error] == s.worker.first_error && is_queue_size(s, thread, record, n[waiting]);
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "explained_delays.h"
 #include "explained_holding.h"
 #include "explained_numbers.h"
 #include "explained_state.h"
@@ -103,11 +104,15 @@ class Explanation {
         return true;
       }
     }
-    for (std::uint32_t stripe = 0; may_scan(state) && stripe < program_.stripes; ++stripe) {
+    for (std::uint32_t stripe = 0; stripe < program_.stripes; ++stripe) {
       for (const bool stale : {false, true}) {
-        State next = state;
-        if (worker.may_adopt(state.stripes[stripe]) && (!stale || !state.inbox().empty()) &&
-            (adopt(next, stripe, stale), search(next))) {
+        const auto goes_on = [&](bool may, const auto& step) {
+          State next = state;
+          return may && (!stale || !state.inbox().empty()) &&
+                 (step(next, stripe, stale), search(next));
+        };
+        if (goes_on(worker.may_expire(state.stripes[stripe]), expire) ||
+            goes_on(may_scan(state) && worker.may_adopt(state.stripes[stripe]), adopt)) {
           return true;
         }
       }
@@ -321,28 +326,28 @@ class Explanation {
       return begin_wait(s, thread, call, record, done);
     }
     done = true;
-    bool reached = true;
-    bool held = false;
+    Left left;
     std::optional<unsigned> goal;  // of the last stripe that is waited for
     for (std::uint32_t stripe = 0; stripe < program_.stripes; ++stripe) {
       if (call.waits_for(stripe)) {
         goal = *at.goals[stripe];
-        const bool waits = !protocol::reached(s.stripes[stripe], *goal);
-        reached = reached && !waits;
-        held = held || (waits && !call.limited && protocol::is_held(s.worker, s.stripes[stripe]));
+        if (!protocol::reached(s.stripes[stripe], *goal)) {
+          left.add(s, call, stripe);
+        }
         at.goals[stripe].reset();
       }
     }
     const unsigned ended = std::exchange(at.ended, 0);
     const bool late = result == IdleResult::timed_out;
-    if (!late && result != IdleResult::paused) {
-      // Goals are read without the mutex, and may miss what the caller does not know of.
-      reached = all_known_have_ended(s, thread, call, record);
+    // Goals are read without the mutex, and may miss what the caller does not know of.
+    if (result == IdleResult::paused || result == IdleResult::delayed) {
+      left.others = false;
+      left.held = left.held && result == IdleResult::paused;
+    } else if (!late) {
+      left = {.others = !all_known_have_ended(s, thread, call, record)};
     }
     const auto end = last_end_of(record.answer);
-    return (call.limited || !late) &&
-           protocol::answer_of_wait(s.worker, reached, held, !late) ==
-               static_cast<std::uint32_t>(result) &&
+    return (call.limited || !late) && left.answer(s, !late) == static_cast<std::uint32_t>(result) &&
            (end ? ends_so(s, call.stripe, ended + 1, *goal, *end, record)
                 : call.operation == Operation::wait_idle || result != IdleResult::idle);
   }
@@ -558,6 +563,9 @@ class Explanation {
         return (record.answer != 0) == protocol::is_running(s.worker);
       case Operation::set_max:
         return set_max(s, program_, call.stripe, record.answer);
+      case Operation::retry_now:
+        choices_ = s.inbox().empty() ? 1 : 2;
+        return retry_now(s, program_, record.answer, choice_ != 0);
       case Operation::queue_size:
         return is_queue_size(s, thread, record, record.answer);
       default:
@@ -590,7 +598,7 @@ class Explanation {
                sees(record, std::exchange(claims, {}));
       case 2:
         s.holder = thread;
-        s.release(stripe, kind_of(thread, at.compaction));
+        s.release(stripe, ending_of(program_, kind_of(thread, at.compaction)));
         if (stripe.asked() && claims.empty()) {
           claims.push_back(Claim{thread, -1});  // the thread itself asks for the rest of its work
         }
@@ -621,8 +629,8 @@ class Explanation {
     auto& at = s.at[thread];
     auto& stripe = s.stripes[id];
     auto& worker = s.worker;
-    const auto kind = kind_of(thread, at.compaction);
-    if (worker.puts_back(stripe, kind)) {
+    const auto ending = ending_of(program_, kind_of(thread, at.compaction));
+    if (worker.puts_back(stripe, ending)) {
       // Behind what was listed before; but of what others listed it need not have heard.
       const auto inbox = s.inbox();
       const bool may_miss =
@@ -635,10 +643,9 @@ class Explanation {
       }
     }
     const auto number = history_.threads[thread].compactions[at.compaction].number;
-    const bool failed = kind == Kind::failed || kind == Kind::retry;
-    const auto error = failed ? error_number(error_text(id, number)) : std::uint8_t{0};
+    const auto error = ending.failed() ? error_number(error_text(id, number)) : std::uint8_t{0};
     const auto before = stripe;
-    worker.finish(stripe, kind, error);
+    worker.finish(stripe, ending, error);
     park_surplus(worker);
     const auto end = protocol::end_since(before, stripe).value_or(EpisodeEnd::done);
     s.finished[id].push_back(Finished{ended_in_order(stripe), thread, at.compaction, end});

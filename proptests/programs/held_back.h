@@ -38,6 +38,8 @@ enum class Planted : std::uint8_t {
   wait_awaits_nothing,  // what a pause holds is said to have ended
   all_removed_removes_nothing,
   set_max_does_nothing,
+  retry_now_does_nothing,
+  wait_tells_of_no_delay,  // what is delayed is said to have ended
   wait_for_stop_sees_nothing,
   on_stop_calls_nobody
 };
@@ -60,6 +62,8 @@ inline constexpr const char* names_of_planted[] = {
     "wait_awaits_nothing",
     "all_removed_removes_nothing",
     "set_max_does_nothing",
+    "retry_now_does_nothing",
+    "wait_tells_of_no_delay",
     "wait_for_stop_sees_nothing",
     "on_stop_calls_nobody",
 };

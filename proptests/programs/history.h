@@ -46,6 +46,8 @@ enum Number {
   waiting,
   max_concurrent,
   held,
+  delayed,
+  retries,
   removed,
   first_error,
   number_count

@@ -72,7 +72,8 @@ std::string Program::text() const {
   std::ostringstream out;
   out << "workers " << workers << " stripes " << stripes << (real_time ? " real_time" : "")
       << (surprises ? " surprises" : "") << (refusals ? " refusals" : "")
-      << (overtakes ? " overtakes" : "") << (all_removed ? " all_removed" : "");
+      << (overtakes ? " overtakes" : "") << (all_removed ? " all_removed" : "")
+      << (back_off ? " back_off" : "");
   const auto put = [&](const std::string& title, const std::vector<Call>& sequence) {
     if (!sequence.empty()) {
       out << " " << title << ":";
@@ -151,6 +152,8 @@ std::optional<Program> Program::parse(const std::string& text) {
       program.overtakes = true;
     } else if (word == "all_removed") {
       program.all_removed = true;
+    } else if (word == "back_off") {
+      program.back_off = true;
     } else {
       return std::nullopt;
     }
@@ -175,8 +178,19 @@ model::Limits Program::limits() const {
   for (const auto& thread : threads) {
     add(thread);
   }
-  limits.timeouts += waits_for_stop();
+  limits.timeouts += waits_for_stop() + (back_off ? failures() : 0);  // one for each delay
   return limits;
+}
+
+std::uint32_t Program::failures() const {
+  std::ptrdiff_t count = 0;
+  for (const auto& of_stripe : jobs) {
+    count += std::count_if(of_stripe.begin(), of_stripe.end(), [](const Compaction& each) {
+      return ends[each.end].kind == CompactionOutcome::Kind::retry ||
+             ends[each.end].kind == CompactionOutcome::Kind::failed;
+    });
+  }
+  return static_cast<std::uint32_t>(count);
 }
 
 std::uint32_t Program::waits_for_stop() const {

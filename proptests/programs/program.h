@@ -9,9 +9,9 @@
 // stripe 1 and answers `more_work`, the second `done`, and so do all that follow. Flags before the
 // first section: real_time (calls are ordered as they happened, not only by happens-before),
 // surprises (one spurious wake-up and one failing weak compare-exchange in an execution), refusals
-// (one thread may not be created), overtakes (the last thread destroys the worker once all others
-// are in a wait), all_removed (its stripes are, until they are restored). `scan` is what the
-// periodic scan calls the first time.
+// (one thread may not be created), back_off (what fails is tried again, after a delay), overtakes
+// (the last thread destroys the worker once all others are in a wait), all_removed (its stripes
+// are, until they are restored). `scan` is what the periodic scan calls the first time.
 //
 // What a thread has paused, it holds until it resumes it, at its end at the latest.
 
@@ -39,6 +39,7 @@ enum class Operation {
   queue_size,
   is_running,
   set_max,  // set_max_concurrent
+  retry_now,
   cancel,
   cancel_and_await,
   remove,
@@ -105,6 +106,7 @@ inline constexpr Call calls[] = {
     {"request(unknown)", Operation::request, 9},
     {"set_max(1)", Operation::set_max, 1},
     {"set_max(2)", Operation::set_max, 2},
+    {"retry_now", Operation::retry_now},
     {"cancel(0)", Operation::cancel, 0},
     {"cancel(1)", Operation::cancel, 1},
     {"cancel(0,await)", Operation::cancel_and_await, 0},
@@ -144,7 +146,8 @@ inline const End ends[] = {
      [](std::string) { return CompactionOutcome::nothing_to_do(); }},
     {"more_work", CompactionOutcome::Kind::more_work,
      [](std::string) { return CompactionOutcome::more_work(); }},
-    {"retry", CompactionOutcome::Kind::retry, &CompactionOutcome::retry},
+    {"retry", CompactionOutcome::Kind::retry,
+     [](std::string error) { return CompactionOutcome::retry(std::move(error)); }},
     {"failed", CompactionOutcome::Kind::failed, &CompactionOutcome::failed},
     {"throws", CompactionOutcome::Kind::failed},
 };
@@ -166,6 +169,7 @@ struct Program {
   bool refusals = false;
   bool overtakes = false;
   bool all_removed = false;
+  bool back_off = false;
   std::vector<Call> before;
   std::vector<std::vector<Call>> threads;
   std::vector<Call> after;
@@ -197,6 +201,7 @@ struct Program {
 
  private:
   std::uint32_t waits_for_stop() const;  // of jobs, each within a limit
+  std::uint32_t failures() const;        // of jobs
   void make_pauses_end();
 };
 

@@ -44,6 +44,7 @@ SchedulingCore::Withdrawn SchedulingCore::withdraw(std::uint32_t id, std::uint64
       break;
     case State::queued:
     case State::held:
+    case State::delayed:
       end_waiting(id, end);
       set_unfinished(id, true);
       result.waited = true;
@@ -74,6 +75,8 @@ void SchedulingCore::restore(std::uint32_t id, std::uint64_t rejected) {
   counters_.rejected_removed += rejected;
   stripe.removed = false;
   stripe.paused = false;
+  stripe.failures = 0;
+  stripe.lacks_resource = false;
   --removed_;
 }
 

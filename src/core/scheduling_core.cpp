@@ -44,7 +44,8 @@ SchedulingCore::Taken SchedulingCore::take() {
   return Taken{id, stripe.attempts, wake_to_take()};
 }
 
-Effects SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, bool requested) {
+Effects SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, bool requested,
+                               const Failure& failure) {
   auto& stripe = stripes_[id];
   assert(stripe.state == State::running && "SchedulingCore::finish: the stripe is not running");
   assert((!closed() || stripe.settled) && "SchedulingCore::finish: the stripe is not settled");
@@ -61,21 +62,31 @@ Effects SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, b
 
   // Of the last compaction: a re-run may still make it good.
   set_unfinished(id, (stripe.unfinished || rule_of(kind).leaves_work()) && !stripe.removed);
-  if (const auto end = end_of(stripe, kind, requested)) {
+  const bool delayed = delays_after(stripe, kind, failure);
+  const bool stays = goes_on(id, kind, failure);
+  const auto due = next_due();
+  note_outcome(stripe, kind, failure);
+  if (const auto end = end_of(stripe, kind, requested, delayed)) {
     end_episode(stripe, *end);
-  } else {
-    append(id);
+    const bool retried = delayed && stays && !requested;
+    if (retried) {
+      ++counters_.retries;
+      open_episode();
+    }
+    stripe.attempts = requested || retried ? 0 : stripe.attempts;
   }
   stripe.asked_to_stop = false;
-  if (requested) {
-    stripe.attempts = 0;
+  if (delayed && (requested || stays)) {
+    delay(id, failure);
+  } else if (requested || (stays && !closed())) {
     append(id);
   }
-  return Effects{.tell_waits = true};
+  const auto now_due = next_due();
+  return Effects{.tell_waits = true, .tell_timekeeper = now_due && (!due || *now_due < *due)};
 }
 
 std::optional<EpisodeEnd> SchedulingCore::end_of(const Stripe& stripe, CompactionOutcome::Kind kind,
-                                                 bool requested) const {
+                                                 bool requested, bool delayed) const {
   using Episode = OutcomeRule::Episode;
   const auto rule = rule_of(kind);
   if (stripe.asked_to_stop && rule.leaves_work()) {
@@ -86,6 +97,8 @@ std::optional<EpisodeEnd> SchedulingCore::end_of(const Stripe& stripe, Compactio
       return EpisodeEnd::done;
     case Episode::failed:
       return EpisodeEnd::failed;
+    case Episode::retried:
+      return delayed && !requested ? std::nullopt : std::optional(EpisodeEnd::failed);
     case Episode::cancelled:
       return EpisodeEnd::cancelled;
     case Episode::goes_on:
@@ -97,8 +110,13 @@ std::optional<EpisodeEnd> SchedulingCore::end_of(const Stripe& stripe, Compactio
   return closed() ? std::optional(EpisodeEnd::discarded) : std::nullopt;
 }
 
-bool SchedulingCore::goes_on(std::uint32_t id, CompactionOutcome::Kind kind) const {
-  return rule_of(kind).goes_on() && !stripes_[id].asked_to_stop;
+bool SchedulingCore::goes_on(std::uint32_t id, CompactionOutcome::Kind kind,
+                             const Failure& failure) const {
+  const auto& stripe = stripes_[id];
+  if (delays_after(stripe, kind, failure)) {
+    return kind == CompactionOutcome::Kind::retry || failure.retries == Retries::all;
+  }
+  return rule_of(kind).goes_on() && !stripe.asked_to_stop;
 }
 
 void SchedulingCore::record_error(std::uint32_t id, std::string&& error) {
@@ -130,7 +148,7 @@ void SchedulingCore::settle(std::uint32_t id, std::uint64_t requests) {
   bool held = false;
   if (!stripe.settled) {
     close_stripe(id, requests);
-    held = paused_ || stripe.paused;
+    held = paused_ || stripe.paused || stripe.state == State::delayed;
     stripe.paused = false;
     stripe.settled = true;
   }
@@ -174,7 +192,7 @@ void SchedulingCore::stop(Time now) {
 // What of the stripe has not begun.
 void SchedulingCore::discard(std::uint32_t id) {
   auto& stripe = stripes_[id];
-  if (stripe.state == State::queued || stripe.state == State::held) {
+  if (stripe.waits()) {
     end_waiting(id, EpisodeEnd::discarded);
   } else if (stripe.rerun_owed) {
     stripe.rerun_owed = false;
@@ -194,6 +212,7 @@ std::uint32_t SchedulingCore::alive_episodes(std::uint32_t id, std::uint64_t req
       return asked ? 1 : 0;
     case State::queued:
     case State::held:
+    case State::delayed:
       return 1;
     case State::running:
       return asked || stripe.rerun_owed ? 2 : 1;
@@ -215,7 +234,7 @@ void SchedulingCore::add_pending(std::uint32_t id, std::uint64_t requests,
     return;
   }
   snapshot.coalesced += requests - 1;
-  if (stripes_[id].state == State::queued || stripes_[id].state == State::held) {
+  if (stripes_[id].waits()) {
     return;  // the first of them opened the episode that the core counted
   }
   ++(stripes_[id].state == State::idle ? snapshot.queued : snapshot.rerun_pending);
@@ -229,11 +248,13 @@ void SchedulingCore::end_episode(Stripe& stripe, EpisodeEnd end) {
   ++stripe.ended;
 }
 
-// *Requires* a stripe that is queued or held.
+// *Requires* a stripe that waits.
 void SchedulingCore::end_waiting(std::uint32_t id, EpisodeEnd end) {
   auto& stripe = stripes_[id];
   if (stripe.state == State::queued) {
     lane_.remove(stripes_, id);
+  } else if (stripe.state == State::delayed) {
+    end_delay(id);
   } else {
     --held_;
   }
@@ -342,6 +363,7 @@ void SchedulingCore::fill(WorkerSnapshot& snapshot) const {
   static_cast<WorkerCounters&>(snapshot) = counters_;
   snapshot.episodes_alive = alive_;
   snapshot.held = held_ + (paused_ ? lane_.size() : 0);
+  snapshot.delayed = delayed();
   snapshot.removed = removed_;
   snapshot.running = running_;
   snapshot.running_max = running_max_;

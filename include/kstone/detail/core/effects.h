@@ -17,8 +17,9 @@ struct Effects {
   enum class Wake : std::uint8_t { nobody, one_more, everybody };
 
   Wake wake = Wake::nobody;
-  bool tell_waits = false;  // who waits for compactions or episodes looks again
-  bool closed = false;      // who waits for anything but the threads' end looks again
+  bool tell_waits = false;       // who waits for compactions or episodes looks again
+  bool tell_timekeeper = false;  // something is due before what was
+  bool closed = false;           // who waits for anything but the threads' end looks again
 };
 
 }  // namespace kstone::detail

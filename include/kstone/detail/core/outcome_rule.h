@@ -16,15 +16,18 @@ namespace kstone::detail {
 struct OutcomeRule {
   // How the episode ends. `goes_on`: it does not, and its stripe is queued again; it ends as done
   // if a request came meanwhile, whose episode does the rest (D3), and is discarded if the worker
-  // has closed (D5).
-  enum class Episode : std::uint8_t { done, failed, cancelled, goes_on };
+  // has closed (D5). `retried`: as failed, but in a worker with back-off it goes on, after a
+  // delay, unless a request came.
+  enum class Episode : std::uint8_t { done, failed, retried, cancelled, goes_on };
 
   Episode episode;
   bool did_work;  // the statistics count it
 
   constexpr bool goes_on() const noexcept { return episode == Episode::goes_on; }
   constexpr bool leaves_work() const noexcept { return episode != Episode::done; }
-  constexpr bool is_failure() const noexcept { return episode == Episode::failed; }
+  constexpr bool is_failure() const noexcept {
+    return episode == Episode::failed || episode == Episode::retried;
+  }
 };
 
 constexpr OutcomeRule rule_of(CompactionOutcome::Kind kind) noexcept {
@@ -38,6 +41,7 @@ constexpr OutcomeRule rule_of(CompactionOutcome::Kind kind) noexcept {
     case Kind::more_work:
       return {Episode::goes_on, true};
     case Kind::retry:
+      return {Episode::retried, false};
     case Kind::failed:
       return {Episode::failed, false};
     case Kind::stopped:

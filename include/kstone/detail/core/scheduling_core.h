@@ -8,14 +8,15 @@
 //
 // Invariants, true between calls:
 //   C1  A stripe is in the queue exactly once if its state is `queued`, and else not at all; it is
-//       `held` instead while it is paused.
+//       `held` instead while it is paused, and `delayed` until its time has come, paused or not.
 //   C2  running() is the number of stripes whose state is `running`.
 //   C3  episodes opened = done + failed + cancelled + removed + discarded + alive, where alive
-//       counts the queued and held stripes, the running ones, and the re-runs owed.
+//       counts the queued, held and delayed stripes, the running ones, and the re-runs owed.
 //   C4  A re-run is owed only by a running stripe of a closed core.
 //   C5  A stripe that is settled does not go from `idle` to `queued`, and is neither paused nor
 //       held. Once the core is settled, only mode `drain` leaves stripes queued or re-runs owed.
-//   C6  Of a removed stripe nothing is queued, held or owed, and what runs is asked to stop.
+//       Nothing that is settled is delayed.
+//   C6  Of a removed stripe nothing waits or is owed, and what runs is asked to stop.
 
 #ifndef KSTONE_DETAIL_CORE_SCHEDULING_CORE_H_
 #define KSTONE_DETAIL_CORE_SCHEDULING_CORE_H_
@@ -29,7 +30,9 @@
 #include <utility>
 #include <vector>
 
+#include "kstone/back_off.h"
 #include "kstone/compaction_types.h"
+#include "kstone/detail/core/delays.h"
 #include "kstone/detail/core/effects.h"
 #include "kstone/detail/core/error_texts.h"
 #include "kstone/detail/core/lane.h"
@@ -39,10 +42,21 @@
 
 namespace kstone::detail {
 
+// Which failures are tried again, after a delay: none; those that say so; all.
+enum class Retries : std::uint8_t { none, those_that_say_so, all };
+
+// What becomes of a failure.
+struct Failure {
+  Retries retries = Retries::none;
+  bool resource = false;  // what it lacked is gone for others, too
+  std::chrono::nanoseconds now{0};
+  double share = 0;  // of the part of the delay that is left to chance
+};
+
 class KSTONE_EXPORT SchedulingCore {
  public:
   using State = Stripe::State;
-  using Time = std::chrono::nanoseconds;  // since some fixed point
+  using Time = Delays::Time;
 
   struct Taken {
     std::uint32_t stripe_id;
@@ -50,7 +64,12 @@ class KSTONE_EXPORT SchedulingCore {
     Effects effects;
   };
 
-  explicit SchedulingCore(std::uint32_t stripe_count) : stripes_(stripe_count) {}
+  explicit SchedulingCore(std::uint32_t stripe_count, const BackOff& back_off = BackOff::off())
+      : stripes_(stripe_count),
+        initial_(back_off.initial),
+        cap_(back_off.cap),
+        jitter_(back_off.jitter),
+        resource_interval_(back_off.resource_interval) {}
 
   // From the beginning, each until it is restored.
   void remove_all();
@@ -99,12 +118,21 @@ class KSTONE_EXPORT SchedulingCore {
 
   // The running compaction of `stripe` has ended; `requested` says that a request came meanwhile.
   // *Requires* of a closed core that the stripe is settled.
-  // Applies the table of contract section 4: afterwards the stripe is `idle`, or `queued` at the
-  // tail.
+  // Applies the table of contract section 4: afterwards the stripe is `idle`, `queued` at the tail,
+  // or `delayed`, as `failure` says.
   //
   // A stripe with more work whose re-run was requested ends its episode as `done`: every request of
   // it has been served, and the new episode does the rest.
-  Effects finish(std::uint32_t stripe, CompactionOutcome::Kind kind, bool requested);
+  Effects finish(std::uint32_t stripe, CompactionOutcome::Kind kind, bool requested,
+                 const Failure& failure = {});
+
+  // Delayed stripes that are due go to the tail of the queue, so many at the most. *Requires* a
+  // core not closed.
+  Effects expire(Time now, std::uint32_t most);
+  // The stripe is due at once, if it is delayed. *Requires* a core not closed.
+  Effects retry(std::uint32_t stripe);
+  // When `expire` has something to do next.
+  std::optional<Time> next_due() const;
 
   // Requests that merged into an episode that is already counted.
   void count_coalesced(std::uint64_t requests) { counters_.coalesced += requests; }
@@ -148,15 +176,18 @@ class KSTONE_EXPORT SchedulingCore {
   bool can_take() const noexcept { return !lane_.empty() && !paused_ && !discards(); }
   // *Requires* `can_take`.
   std::uint32_t next_to_take() const noexcept { return lane_.front(); }
-  // Stripes that wait, held ones too.
-  std::uint32_t waiting() const noexcept { return lane_.size() + held_; }
+  // Stripes that wait, held and delayed ones too.
+  std::uint32_t waiting() const noexcept { return lane_.size() + held_ + delayed(); }
+  std::uint32_t delayed() const noexcept { return delays_.size() + without_resource_.size(); }
+  bool is_delayed(std::uint32_t stripe) const { return stripes_[stripe].state == State::delayed; }
   // Whether a pause keeps the stripe from running.
   bool is_held(std::uint32_t stripe) const {
     const auto state = stripes_[stripe].state;
     return state == State::held || (state == State::queued && paused_);
   }
-  // Whether a compaction of the stripe that answers so leaves it queued by itself.
-  bool goes_on(std::uint32_t stripe, CompactionOutcome::Kind kind) const;
+  // Whether a compaction of the stripe that answers so leaves it queued, or delayed, by itself.
+  bool goes_on(std::uint32_t stripe, CompactionOutcome::Kind kind,
+               const Failure& failure = {}) const;
   // Stripes that are under way.
   std::uint32_t under_way() const noexcept { return under_way_; }
   std::uint32_t running() const noexcept { return running_; }
@@ -194,10 +225,17 @@ class KSTONE_EXPORT SchedulingCore {
   }
   // How the running episode ends when its compaction answers so; none: it goes on, queued again.
   std::optional<EpisodeEnd> end_of(const Stripe& stripe, CompactionOutcome::Kind kind,
-                                   bool requested) const;
+                                   bool requested, bool delayed) const;
   void count_end(Stripe& stripe, EpisodeEnd end);
   void end_episode(Stripe& stripe, EpisodeEnd end);
   void end_waiting(std::uint32_t id, EpisodeEnd end);
+  bool has_back_off() const noexcept { return initial_ > Time(0); }
+  bool delays_after(const Stripe& stripe, CompactionOutcome::Kind kind,
+                    const Failure& failure) const;
+  void note_outcome(Stripe& stripe, CompactionOutcome::Kind kind, const Failure& failure);
+  void delay(std::uint32_t id, const Failure& failure);
+  Time delay_of(const Stripe& stripe, double share) const;
+  void end_delay(std::uint32_t id);
   bool discards() const noexcept { return closed() && mode_ != ShutdownMode::drain; }
   void close_stripe(std::uint32_t id, std::uint64_t requests);
   void discard(std::uint32_t id);
@@ -209,6 +247,17 @@ class KSTONE_EXPORT SchedulingCore {
 
   std::vector<Stripe> stripes_;
   Lane lane_;
+
+  // What a delay is made of. No back-off: the first is 0.
+  Time initial_;
+  Time cap_;
+  double jitter_;
+  Time resource_interval_;
+  Delays delays_;
+  Lane without_resource_;          // delayed until it is there again
+  Time resource_due_{0};           // when the next of them tries
+  bool resource_is_back_ = false;  // all of them go to the queue
+
   bool paused_ = false;  // all of them
   std::uint32_t held_ = 0;
   std::uint32_t removed_ = 0;

@@ -7,6 +7,8 @@
 
 #include "kstone/cxx20.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 
 #include "kstone/compaction_types.h"
@@ -16,11 +18,14 @@ namespace kstone::detail {
 inline constexpr std::uint32_t no_stripe = UINT32_MAX;
 
 struct Stripe {
-  // Held: as queued, but kept out of the queue by a pause.
-  enum class State : std::uint8_t { idle, queued, held, running };
+  // Held: as queued, but kept out of the queue by a pause. Delayed: by a failure, for a while.
+  enum class State : std::uint8_t { idle, queued, held, delayed, running };
+  // What a delayed stripe waits for: its own time, or a resource that is gone.
+  static constexpr std::uint16_t most_failures = 31;
 
-  std::uint32_t next = no_stripe;      // in its lane
-  std::uint32_t previous = no_stripe;  // ... of no account at its head
+  // In its lane; of a delayed stripe that has a time of its own, that time.
+  std::uint32_t next = no_stripe;
+  std::uint32_t previous = no_stripe;  // of no account at the lane's head
   std::uint32_t attempts = 0;          // compactions of the episode that runs or ran last
   // Episodes that have ended; wraps. One that ends before an older one, which runs, is not counted.
   std::uint32_t ended = 0;
@@ -35,6 +40,22 @@ struct Stripe {
   bool discarded : 1 = false;      // for the report
   bool unfinished : 1 = false;     // for the report
   bool settled : 1 = false;        // its word is closed, and the core has what stood in it
+  bool has_due : 1 = false;        // delayed, with a time of its own
+  // The last compaction that said anything of it lacked a resource; delayed, it waits for that.
+  bool lacks_resource : 1 = false;
+  std::uint16_t failures : 5 = 0;  // in a row, up to `most_failures`
+
+  bool waits() const noexcept {
+    return state == State::queued || state == State::held || state == State::delayed;
+  }
+  void set_due(std::chrono::nanoseconds time) {
+    next = static_cast<std::uint32_t>(time.count());
+    previous = static_cast<std::uint32_t>(time.count() >> 32);
+  }
+  std::chrono::nanoseconds due() const {
+    return std::chrono::nanoseconds(
+        static_cast<std::int64_t>((std::uint64_t{previous} << 32) | next));
+  }
 };
 
 static_assert(sizeof(Stripe) == 20, "docs/performance.md says what a stripe costs");

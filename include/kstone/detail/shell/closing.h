@@ -141,7 +141,7 @@ template <class Sync>
 void Shell<Sync>::join_threads(const Deadline& deadline) {
   if (!state_.read().joining) {
     state_.write().joining = true;
-    for (std::uint32_t i = 0; i <= capacity_; ++i) {
+    for (std::size_t i = 0; i < Crew<Sync>::places(capacity_); ++i) {
       if (slots_[i].thread.joinable()) {
         mutex_.unlock();
         slots_[i].thread.join();

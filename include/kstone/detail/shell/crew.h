@@ -23,14 +23,16 @@ template <class Sync>
 class Shell;
 
 // A thread of the worker, as it itself sees it: written before it starts, joined by the one caller
-// of shutdown that set `joining`. The scan's is the last.
+// of shutdown that set `joining`.
 template <class Sync>
 struct Slot {
   Shell<Sync>* self = nullptr;
   std::uint32_t index = 0;
   typename Sync::thread thread;
   StopState<Sync> stop;
-  bool in_sink = false;  // touched by the thread alone
+  // Touched by the thread alone.
+  bool in_sink = false;
+  std::uint64_t chance = 0;  // the state of its generator
 };
 
 // ... and as the others see it. Guarded by the worker's mutex.
@@ -45,9 +47,15 @@ class Crew {
     std::chrono::nanoseconds since{0};  // by the policy's clock
   };
 
+  // The worker threads have the indices from 0 on; then come the scan's and the timekeeper's.
+  static constexpr std::size_t places(std::uint32_t capacity) { return std::size_t{capacity} + 2; }
+
   // With so many worker threads at the most, of which so many may compact at the same time.
   Crew(std::uint32_t capacity, std::uint32_t limit)
-      : threads_(std::size_t{capacity} + 1), limit_(limit) {}
+      : threads_(places(capacity)), capacity_(capacity), limit_(limit) {}
+
+  std::uint32_t scan_index() const noexcept { return capacity_; }
+  std::uint32_t timekeeper_index() const noexcept { return capacity_ + 1; }
 
   // The index of the worker thread to create next, if there are too few.
   std::optional<std::uint32_t> next_to_create() const {
@@ -123,8 +131,9 @@ class Crew {
   }
 
   std::uint32_t alive_workers() const noexcept { return alive_workers_; }
-  bool scan_alive() const { return threads_.back().alive; }
-  bool all_left() const { return alive_workers_ == 0 && !scan_alive(); }
+  bool scan_alive() const { return threads_[scan_index()].alive; }
+  bool timekeeper_alive() const { return threads_[timekeeper_index()].alive; }
+  bool all_left() const { return alive_workers_ == 0 && !scan_alive() && !timekeeper_alive(); }
   // The index of the thread that has it.
   std::optional<std::uint32_t> find(Id id) const {
     return first([id](const Thread& thread) { return thread.id == id; });
@@ -139,7 +148,8 @@ class Crew {
     const void* callbacks_due_from = nullptr;
   };
 
-  // The index of the first for which it holds, of those that were ever created.
+  // The index of the first for which it holds, of those that were ever created and call code of
+  // the user.
   template <class Holds>
   std::optional<std::uint32_t> first(const Holds& holds) const {
     for (std::uint32_t i = 0; i < created_workers_; ++i) {
@@ -147,13 +157,13 @@ class Crew {
         return i;
       }
     }
-    return holds(threads_.back()) ? std::optional(static_cast<std::uint32_t>(threads_.size() - 1))
-                                  : std::nullopt;
+    return holds(threads_[scan_index()]) ? std::optional(scan_index()) : std::nullopt;
   }
   std::uint32_t up() const { return alive_workers_ - asleep_ - parked_; }
-  std::uint32_t is_worker(std::uint32_t index) const { return index + 1 < threads_.size() ? 1 : 0; }
+  std::uint32_t is_worker(std::uint32_t index) const { return index < capacity_ ? 1 : 0; }
 
-  std::vector<Thread> threads_;  // the worker threads, then the scan's
+  std::vector<Thread> threads_;
+  std::uint32_t capacity_;
   std::uint32_t limit_;
   std::uint32_t created_workers_ = 0;  // ever: an index is not used again
   std::uint32_t alive_workers_ = 0;

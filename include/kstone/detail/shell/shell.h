@@ -28,6 +28,7 @@
 #include <utility>
 #include <vector>
 
+#include "kstone/back_off.h"
 #include "kstone/compaction_config.h"
 #include "kstone/compaction_context.h"
 #include "kstone/compaction_types.h"
@@ -76,6 +77,7 @@ class Shell {
     LogSink log;                 // may be null
     LogLevel least_level = LogLevel::debug;
     bool keep_signal_mask = false;
+    BackOff back_off = BackOff::off();
   };
 
   Shell(CompactionConfig config, StatsAtomic stats, std::uint32_t stripe_count,
@@ -87,13 +89,14 @@ class Shell {
   Submission queue_compaction(std::uint32_t stripe_id) noexcept;
   std::size_t queue_size();
   bool is_running() const;
-  IdleResult wait_idle(Limit limit);
-  StripeIdle wait_idle(std::uint32_t stripe_id, Limit limit);
+  IdleResult wait_idle(Limit limit, WhenDelayed when_delayed);
+  StripeIdle wait_idle(std::uint32_t stripe_id, Limit limit, WhenDelayed when_delayed);
   CancelReport cancel(std::uint32_t stripe_id);
   CancelReport cancel(std::uint32_t stripe_id, Limit limit);
   RemoveResult remove(std::uint32_t stripe_id, Limit limit);
   RestoreResult restore(std::uint32_t stripe_id);
   bool is_removed(std::uint32_t stripe_id) const;
+  std::uint32_t retry_now();
   Guard pause(std::optional<std::uint32_t> stripe_id, Limit limit);  // none: all
   void resume(const Pauses::Entry& entry);
   bool holds(const Pauses::Entry& entry) const;
@@ -116,8 +119,9 @@ class Shell {
   // What the mutex guards, in one cell: read() or write() without it is a race that is found. Keep
   // no reference past an unlock.
   struct State {
-    State(std::uint32_t stripe_count, std::uint32_t capacity, const CompactionConfig& config)
-        : core(stripe_count),
+    State(std::uint32_t stripe_count, std::uint32_t capacity, const CompactionConfig& config,
+          const BackOff& back_off)
+        : core(stripe_count, back_off),
           crew(capacity, config.max_concurrent_compactions),
           check_interval(config.check_interval_secs) {}
 
@@ -162,9 +166,10 @@ class Shell {
   template <class Call>
   bool contained(Slot<Sync>& slot, std::optional<std::uint32_t> stripe_id, std::string& error,
                  const Call& call) KSTONE_EXCLUDES(mutex_);
-  Effects finish(std::uint32_t index, std::uint32_t stripe_id, CompactionOutcome&& outcome)
+  Effects finish(std::uint32_t index, std::uint32_t stripe_id, CompactionOutcome&& outcome,
+                 Failure failure) KSTONE_REQUIRES(mutex_);
+  bool end_in_word(std::uint32_t stripe_id, CompactionOutcome::Kind kind, const Failure& failure)
       KSTONE_REQUIRES(mutex_);
-  bool end_in_word(std::uint32_t stripe_id, CompactionOutcome::Kind kind) KSTONE_REQUIRES(mutex_);
   void leave(Slot<Sync>& slot) KSTONE_REQUIRES(mutex_);
   void leave_unwound(Slot<Sync>& slot, std::optional<std::uint32_t> stripe_id)
       KSTONE_EXCLUDES(mutex_);
@@ -181,7 +186,14 @@ class Shell {
   void wake(Effects effects) KSTONE_REQUIRES(mutex_);
   void adopt_all() KSTONE_REQUIRES(mutex_);
 
-  // The scan's thread: timekeeper.h.
+  // The time of what is delayed: timekeeper.h.
+  void keep_time(Slot<Sync>& slot) KSTONE_EXCLUDES(mutex_);
+  Failure failure_of(Slot<Sync>& slot, const CompactionOutcome& outcome) const
+      KSTONE_EXCLUDES(mutex_);
+  double share_of_chance(Slot<Sync>& slot, std::chrono::nanoseconds now) const
+      KSTONE_EXCLUDES(mutex_);
+
+  // The scan's thread: scanning.h.
   void scan(Slot<Sync>& slot) KSTONE_EXCLUDES(mutex_);
   void await_interval(std::chrono::nanoseconds since) KSTONE_REQUIRES(mutex_);
 
@@ -275,6 +287,8 @@ class Shell {
   typename Sync::condition_variable thread_left_;  // or the threads were joined, or a wait left
   typename Sync::condition_variable closed_;       // or the scan's interval has changed
   typename Sync::condition_variable unparked_;     // a worker thread is one too few
+  // A stripe is due before those that were, or the worker has closed.
+  typename Sync::condition_variable due_;
 
   Cell<State> state_ KSTONE_GUARDED_BY(mutex_);
 
@@ -284,7 +298,7 @@ class Shell {
 
 // Throws std::invalid_argument for what the constructor of the worker does not accept.
 KSTONE_EXPORT void validate(const CompactionConfig& config, std::uint32_t stripe_count,
-                            std::uint32_t thread_capacity, bool has_job);
+                            std::uint32_t thread_capacity, const BackOff& back_off, bool has_job);
 
 // Assigns `text`, or a shorter one if there is no memory for it.
 KSTONE_EXPORT void assign_or_truncate(std::string& target, const char* text) noexcept;
@@ -292,21 +306,23 @@ KSTONE_EXPORT void assign_or_truncate(std::string& target, const char* text) noe
 template <class Sync>
 Shell<Sync>::Shell(CompactionConfig config, StatsAtomic stats, std::uint32_t stripe_count,
                    std::uint32_t thread_capacity, bool all_removed, Calls calls)
-    : config_(
-          (validate(config, stripe_count, thread_capacity, static_cast<bool>(calls.job)), config)),
+    : config_((validate(config, stripe_count, thread_capacity, calls.back_off,
+                        static_cast<bool>(calls.job)),
+               config)),
       capacity_(thread_capacity != 0 ? thread_capacity : config.max_concurrent_compactions),
       stats_(std::move(stats)),
       stripe_count_(stripe_count),
       calls_(std::move(calls)),
       inbox_(stripe_count, all_removed),
-      state_(State(stripe_count, capacity_, config)),
-      slots_(new Slot<Sync>[std::size_t{capacity_} + 1]) {
+      state_(State(stripe_count, capacity_, config, calls_.back_off)),
+      slots_(new Slot<Sync>[Crew<Sync>::places(capacity_)]) {
   Sync::name(mutex_, "mutex");
   Sync::name(state_, "state");
   Sync::name(episode_ended_, "episode_ended");
   Sync::name(thread_left_, "thread_left");
   Sync::name(closed_, "closed");
   Sync::name(unparked_, "unparked");
+  Sync::name(due_, "due");
   if (all_removed) {
     state_.write().core.remove_all();
   }
@@ -332,6 +348,9 @@ std::uint32_t Shell<Sync>::apply(Effects effects) {
   const auto& state = state_.read();
   if (effects.closed) {
     closed_.notify_one();  // the scan
+  }
+  if (effects.closed || effects.tell_timekeeper) {
+    due_.notify_one();
   }
   if ((effects.tell_waits || effects.closed) && state.waits.size() != 0) {
     episode_ended_.notify_all();  // who waits looks at the core under the mutex held here

@@ -19,6 +19,7 @@ StartResult Shell<Sync>::start() {
   std::uint32_t workers = 0;
   std::uint32_t limit = 0;
   bool scan_missing = false;  // although it was to be started
+  bool timekeeper_missing = false;
   {
     ScopedLock lock(mutex_);
     auto& state = state_.write();
@@ -35,7 +36,9 @@ StartResult Shell<Sync>::start() {
       if (state.crew.alive_workers() != 0) {
         process_.bind();  // before any thread can run a job, which might fork
       }
-      scan_missing = state.crew.alive_workers() != 0 && calls_.scan && !state.crew.scan_alive();
+      const bool started = state.crew.alive_workers() != 0;
+      scan_missing = started && calls_.scan && !state.crew.scan_alive();
+      timekeeper_missing = started && calls_.back_off.is_on() && !state.crew.timekeeper_alive();
       wake(Effects{.tell_waits = scan_missing});  // who waits for a scan
     }
     workers = state.crew.alive_workers();
@@ -58,15 +61,29 @@ StartResult Shell<Sync>::start() {
     log_on_caller(LogLevel::error,
                   "start: no thread could be created for the periodic scan; it will not run");
   }
+  if (timekeeper_missing) {
+    log_on_caller(LogLevel::warn,
+                  "start: no thread could be created for what waits after a failure; what fails is "
+                  "tried again by the next request alone");
+  }
   return result;
 }
 
 template <class Sync>
 void Shell<Sync>::start_threads() {
   start_workers(capacity_);
-  if (calls_.scan && state_.read().crew.alive_workers() != 0) {
-    start_thread(capacity_, [](void* slot) {
+  const auto& crew = state_.read().crew;
+  if (crew.alive_workers() == 0) {
+    return;
+  }
+  if (calls_.scan) {
+    start_thread(crew.scan_index(), [](void* slot) {
       static_cast<Slot<Sync>*>(slot)->self->scan(*static_cast<Slot<Sync>*>(slot));
+    });
+  }
+  if (calls_.back_off.is_on()) {
+    start_thread(crew.timekeeper_index(), [](void* slot) {
+      static_cast<Slot<Sync>*>(slot)->self->keep_time(*static_cast<Slot<Sync>*>(slot));
     });
   }
 }

@@ -1,59 +1,96 @@
-// Shell: the thread of the periodic scan, which is to keep the time of the worker, too.
+// Shell: the timekeeper, a thread that moves stripes to the queue when their time has come. It
+// calls no code of the user.
 
 #ifndef KSTONE_DETAIL_SHELL_TIMEKEEPER_H_
 #define KSTONE_DETAIL_SHELL_TIMEKEEPER_H_
 
 #include "kstone/cxx20.h"
 
-#include <chrono>
-#include <optional>
-#include <string>
+#include <cstdint>
 
+#include "kstone/detail/core/outcome_rule.h"
 #include "kstone/detail/shell/shell.h"
 
 namespace kstone::detail {
 
 template <class Sync>
-void Shell<Sync>::scan(Slot<Sync>& slot) {
+void Shell<Sync>::keep_time(Slot<Sync>& slot) {
   mutex_.lock();  // no guard: as in work()
   enter(slot);
   while (!state_.read().core.closed()) {
-    ++state_.write().scans_begun;
-    mutex_.unlock();
-    std::string error;
-    if (!contained(slot, std::nullopt, error, [&] { calls_.scan(); })) {
-      log(slot, LogLevel::warn, "the periodic scan failed: %s", error.c_str());
+    const auto now = Sync::clock::now();
+    const auto next = state_.read().core.next_due();
+    if (!next || now < *next) {
+      wait_until<Sync>(due_, mutex_, next);
+      continue;
     }
-    mutex_.lock();
-    state_.write().scans_ended = state_.read().scans_begun;
-    wake(Effects{.tell_waits = true});
-    adopt_all();
-    await_interval(Sync::clock::now());
+    auto room = stripes_in_a_hold<Sync>;
+    if (take_inbox_for_others(room)) {  // what was pushed before stands before them
+      wake(state_.write().core.expire(now, room));
+    }
+    mutex_.give_way();
   }
   leave(slot);
   mutex_.unlock();
 }
 
-// Until the interval has passed since then, or the worker has closed. A wait that ends late does so
-// by the deadline that it began with, which may be another by now.
 template <class Sync>
-void Shell<Sync>::await_interval(std::chrono::nanoseconds since) {
-  bool in_time = true;
-  while (!state_.read().core.closed() && in_time) {
-    const auto interval = state_.read().check_interval;
-    in_time = wait_until<Sync>(closed_, mutex_, since + interval) ||
-              interval != state_.read().check_interval;
+std::uint32_t Shell<Sync>::retry_now() {
+  check_process("retry_now: called in a child of fork(), where the worker has no threads");
+  std::uint32_t retried = 0;
+  ScopedLock lock(mutex_);
+  for (std::uint32_t stripe_id = 0; !state_.read().core.closed(); mutex_.give_way()) {
+    auto room = stripes_in_a_hold<Sync>;
+    if (take_inbox_for_others(room)) {  // as above
+      for (; room != 0 && stripe_id != stripe_count_; ++stripe_id, --room) {
+        retried += state_.read().core.is_delayed(stripe_id) ? 1 : 0;
+        wake(state_.write().core.retry(stripe_id));
+      }
+    }
+    if (stripe_id == stripe_count_) {
+      break;
+    }
   }
+  return retried;
 }
 
+// What becomes of a failure, for the core.
 template <class Sync>
-void Shell<Sync>::set_check_interval(std::chrono::seconds interval) {
-  check_process("set_check_interval: called in a child of fork(), where the worker has no threads");
-  ScopedLock lock(mutex_);
-  if (!state_.read().core.closed()) {
-    state_.write().check_interval = interval;
-    closed_.notify_one();  // the scan's thread, which waits for the end of the interval before
+Failure Shell<Sync>::failure_of(Slot<Sync>& slot, const CompactionOutcome& outcome) const {
+  Failure failure;
+  const auto& back_off = calls_.back_off;
+  if (back_off.is_on() && rule_of(outcome.kind()).is_failure()) {
+    failure.retries = back_off.retry_failed ? Retries::all : Retries::those_that_say_so;
+    failure.resource = outcome.lacks_resource();
+    failure.now = Sync::clock::now();
+    if (back_off.jitter > 0 && !failure.resource) {
+      failure.share = share_of_chance(slot, failure.now);
+    }
   }
+  return failure;
+}
+
+// From 0 to 1: of the engine's source, or by SplitMix64, for which the time is good enough a seed.
+template <class Sync>
+double Shell<Sync>::share_of_chance(Slot<Sync>& slot, std::chrono::nanoseconds now) const {
+  const auto& random = calls_.back_off.random;
+  if (!random) {
+    slot.chance +=
+        0x9E3779B97F4A7C15ULL * (slot.index + 1) + static_cast<std::uint64_t>(now.count());
+    auto mixed = (slot.chance ^ (slot.chance >> 30)) * 0xBF58476D1CE4E5B9ULL;
+    mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EBULL;
+    return static_cast<double>((mixed ^ (mixed >> 31)) >> 11) * 0x1p-53;
+  }
+  double share = 0;
+  try {
+    const typename Sync::cancellation_off off;  // unless the call allows it, for itself
+    share = random();
+  } catch (...) {
+    // The delay is then as long as it can be.
+  }
+  check_process(
+      "a source of chance returned in a child of fork(), where the worker has no threads");
+  return share > 0 && share < 1 ? share : 0;
 }
 
 }  // namespace kstone::detail

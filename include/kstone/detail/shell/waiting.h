@@ -17,7 +17,7 @@
 namespace kstone::detail {
 
 template <class Sync>
-IdleResult Shell<Sync>::wait_idle(Limit limit) {
+IdleResult Shell<Sync>::wait_idle(Limit limit, WhenDelayed when_delayed) {
   check_process("wait_idle: called in a child of fork(), where the worker has no threads");
   const auto deadline = deadline_after<Sync>(limit);
   std::vector<Goal> goals;
@@ -30,7 +30,7 @@ IdleResult Shell<Sync>::wait_idle(Limit limit) {
   if (const auto answer = await_scan(deadline)) {
     return *answer;
   }
-  Waits::Entry entry;
+  Waits::Entry entry{.when_delayed = when_delayed};
   state_.write().waits.enter(entry);
   auto answer = find_goals(goals, entry, limit, deadline);
   if (!answer) {
@@ -41,7 +41,7 @@ IdleResult Shell<Sync>::wait_idle(Limit limit) {
 }
 
 template <class Sync>
-StripeIdle Shell<Sync>::wait_idle(std::uint32_t stripe_id, Limit limit) {
+StripeIdle Shell<Sync>::wait_idle(std::uint32_t stripe_id, Limit limit, WhenDelayed when_delayed) {
   check_process("wait_idle: called in a child of fork(), where the worker has no threads");
   if (stripe_id >= stripe_count_) {
     return StripeIdle{IdleResult::unknown_stripe, {}};
@@ -52,7 +52,7 @@ StripeIdle Shell<Sync>::wait_idle(std::uint32_t stripe_id, Limit limit) {
   if (const auto answer = first_answer_of_wait()) {
     return StripeIdle{*answer, {}};
   }
-  Waits::Entry entry;
+  Waits::Entry entry{.when_delayed = when_delayed};
   state_.write().waits.enter(entry);
   const auto answer = await_stripe(stripe_id, entry, deadline);
   leave_wait(entry);
@@ -120,7 +120,9 @@ std::optional<IdleResult> Shell<Sync>::find_goals(std::vector<Goal>& goals, Wait
     if (stripe_id == stripe_count_) {
       return std::nullopt;
     }
-    if (asks ? state_.read().core.alive() != 0 : has_passed<Sync>(deadline)) {
+    const auto& core = state_.read().core;
+    const auto told = entry.when_delayed == WhenDelayed::answer ? core.delayed() : 0;
+    if (asks ? core.alive() > told : has_passed<Sync>(deadline)) {
       return IdleResult::timed_out;
     }
     mutex_.give_way();
@@ -147,7 +149,8 @@ std::uint32_t Shell<Sync>::find_some_goals(std::vector<Goal>& goals, std::uint32
   return stripe_id;
 }
 
-// A wait without a limit does not wait for what a pause holds; for the rest it does.
+// A wait without a limit does not wait for what a pause holds, nor any for what is delayed, unless
+// it is to; for the rest it does.
 template <class Sync>
 IdleResult Shell<Sync>::await_goals(const Waits::Entry& entry, const Deadline& deadline) {
   std::size_t at = 0;
@@ -174,6 +177,7 @@ template <class Sync>
 std::optional<IdleResult> Shell<Sync>::answer_of_wait(const Waits::Entry& entry, std::size_t& at,
                                                       const Deadline& deadline) {
   bool held = false;
+  bool delayed = false;
   auto room = stripes_in_a_hold<Sync>;
   for (std::size_t seen = 0; seen < entry.count; ++seen, --room) {
     if (room == 0) {
@@ -186,14 +190,17 @@ std::optional<IdleResult> Shell<Sync>::answer_of_wait(const Waits::Entry& entry,
     const auto& core = state_.read().core;
     const auto& goal = entry.goals[at];
     if (!goal.is_reached(core.stripe(goal.stripe_id))) {
-      if (deadline || !core.is_held(goal.stripe_id)) {
+      if (core.is_held(goal.stripe_id) && !deadline) {
+        held = true;
+      } else if (core.is_delayed(goal.stripe_id) && entry.when_delayed == WhenDelayed::answer) {
+        delayed = true;
+      } else {
         return std::nullopt;
       }
-      held = true;
     }
     at = at + 1 == entry.count ? 0 : at + 1;
   }
-  return held ? IdleResult::paused : IdleResult::idle;
+  return held ? IdleResult::paused : delayed ? IdleResult::delayed : IdleResult::idle;
 }
 
 // The first scan, and one that is under way: what they queue is waited for, too. None once they

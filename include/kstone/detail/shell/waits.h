@@ -36,6 +36,7 @@ class Waits {
     Goal* goals = nullptr;
     std::size_t count = 0;
     std::optional<EpisodeEnd> last_end = {};  // of one goal, once it is reached
+    WhenDelayed when_delayed = WhenDelayed::answer;
     Entry* next = nullptr;
   };
 

@@ -155,10 +155,11 @@ void Shell<Sync>::compact(Slot<Sync>& slot) {
     inbox_.wake(tokens);
   }
   auto outcome = run_job(slot, taken.stripe_id, taken.attempt);
+  const auto failure = failure_of(slot, outcome);
 
   mutex_.lock();
   active.end();
-  const auto more_tokens = apply(finish(slot.index, taken.stripe_id, std::move(outcome)));
+  const auto more_tokens = apply(finish(slot.index, taken.stripe_id, std::move(outcome), failure));
   Sync::check(more_tokens == 0, "compact: this thread is awake, and looks at the queue next");
 }
 
@@ -214,12 +215,15 @@ bool Shell<Sync>::contained([[maybe_unused]] Slot<Sync>& slot,
 
 template <class Sync>
 Effects Shell<Sync>::finish(std::uint32_t index, std::uint32_t stripe_id,
-                            CompactionOutcome&& outcome) {
+                            CompactionOutcome&& outcome, Failure failure) {
   const auto kind = outcome.kind();
   const auto rule = rule_of(kind);
-  const bool requested = end_in_word(stripe_id, kind);
+  if (!state_.read().crew.timekeeper_alive()) {
+    failure.retries = Retries::none;  // nobody would say when its time has come
+  }
+  const bool requested = end_in_word(stripe_id, kind, failure);
   auto& core = state_.write().core;
-  if (requested || core.goes_on(stripe_id, kind)) {
+  if (requested || core.goes_on(stripe_id, kind, failure)) {
     // The tail of the queue is behind every stripe that was pushed before, unless those are too
     // many for one hold. Not else: the core does not know yet that the stripe is idle, so a node
     // that comes late would be overlooked.
@@ -227,7 +231,7 @@ Effects Shell<Sync>::finish(std::uint32_t index, std::uint32_t stripe_id,
     take_inbox(room);
   }
   state_.write().crew.ends(index);
-  const auto effects = core.finish(stripe_id, kind, requested);
+  const auto effects = core.finish(stripe_id, kind, requested, failure);
   state_.write().waits.note_end(stripe_id, core.stripe(stripe_id));
   if (rule.did_work) {
     stats_.record_compaction();
@@ -240,13 +244,14 @@ Effects Shell<Sync>::finish(std::uint32_t index, std::uint32_t stripe_id,
 
 // True if requests came meanwhile. In a closed core the word counts rejections.
 template <class Sync>
-bool Shell<Sync>::end_in_word(std::uint32_t stripe_id, CompactionOutcome::Kind kind) {
+bool Shell<Sync>::end_in_word(std::uint32_t stripe_id, CompactionOutcome::Kind kind,
+                              const Failure& failure) {
   if (state_.read().core.closed()) {
     settle(stripe_id);
     return state_.read().core.rerun_owed(stripe_id);
   }
-  return state_.read().core.goes_on(stripe_id, kind) ? inbox_.end_with_more_work(stripe_id)
-                                                     : inbox_.end(stripe_id);
+  return state_.read().core.goes_on(stripe_id, kind, failure) ? inbox_.end_with_more_work(stripe_id)
+                                                              : inbox_.end(stripe_id);
 }
 
 template <class Sync>
@@ -277,7 +282,7 @@ void Shell<Sync>::leave_unwound(Slot<Sync>& slot, std::optional<std::uint32_t> s
   Effects effects;
   if (stripe_id) {
     // A text that needs no memory.
-    effects = finish(slot.index, *stripe_id, CompactionOutcome::failed("thread ended"));
+    effects = finish(slot.index, *stripe_id, CompactionOutcome::failed("thread ended"), Failure());
   }
   effects.wake = Effects::Wake::one_more;
   effects.tell_waits = true;  // of a scan that will not return

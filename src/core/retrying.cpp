@@ -1,0 +1,118 @@
+// The scheduling core: what failed is tried again after a while.
+
+#include <algorithm>
+#include <cassert>
+
+#include "kstone/detail/core/outcome_rule.h"
+#include "kstone/detail/core/scheduling_core.h"
+
+namespace kstone::detail {
+
+// Whether a compaction of the stripe that answers so keeps it waiting before its next one.
+bool SchedulingCore::delays_after(const Stripe& stripe, CompactionOutcome::Kind kind,
+                                  const Failure& failure) const {
+  return rule_of(kind).is_failure() && failure.retries != Retries::none && !closed() &&
+         !stripe.asked_to_stop;
+}
+
+void SchedulingCore::note_outcome(Stripe& stripe, CompactionOutcome::Kind kind,
+                                  const Failure& failure) {
+  if (!has_back_off()) {
+    return;
+  }
+  if (rule_of(kind).is_failure()) {
+    stripe.lacks_resource = failure.resource;
+    if (!failure.resource && stripe.failures != Stripe::most_failures) {
+      ++stripe.failures;
+    }
+  } else if (kind != CompactionOutcome::Kind::stopped) {
+    if (stripe.lacks_resource && rule_of(kind).did_work) {
+      resource_is_back_ = !without_resource_.empty();
+    }
+    stripe.lacks_resource = false;
+    stripe.failures = 0;
+  }
+}
+
+// *Requires* a stripe that neither runs nor waits.
+void SchedulingCore::delay(std::uint32_t id, const Failure& failure) {
+  auto& stripe = stripes_[id];
+  stripe.state = State::delayed;
+  if (stripe.lacks_resource) {
+    resource_is_back_ = false;
+    if (without_resource_.empty()) {
+      resource_due_ = std::max(resource_due_, failure.now + resource_interval_);
+    }
+    without_resource_.push_back(stripes_, id);
+  } else {
+    delays_.add(stripes_, id, failure.now + delay_of(stripe, failure.share));
+  }
+}
+
+// *Requires* one failure at least.
+SchedulingCore::Time SchedulingCore::delay_of(const Stripe& stripe, double share) const {
+  if (stripe.failures == Stripe::most_failures) {
+    return cap_ - std::chrono::duration_cast<Time>(cap_ * (jitter_ * share));
+  }
+  auto delay = initial_;
+  for (int i = 1; i < stripe.failures && delay < cap_; ++i) {
+    delay *= 2;
+  }
+  delay = std::min(delay, cap_);
+  return delay - std::chrono::duration_cast<Time>(delay * (jitter_ * share));
+}
+
+// *Requires* a stripe that is delayed, which is in no list then.
+void SchedulingCore::end_delay(std::uint32_t id) {
+  if (stripes_[id].lacks_resource) {
+    without_resource_.remove(stripes_, id);
+  } else {
+    delays_.remove(stripes_, id);
+  }
+}
+
+Effects SchedulingCore::retry(std::uint32_t id) {
+  assert(!closed() && "SchedulingCore::retry: the core is closed");
+  if (stripes_[id].state != State::delayed) {
+    return Effects();
+  }
+  end_delay(id);
+  append(id);
+  auto effects = wake_to_take();
+  effects.tell_waits = is_held(id);  // who waits for what is delayed, and not for what is paused
+  return effects;
+}
+
+Effects SchedulingCore::expire(Time now, std::uint32_t most) {
+  assert(!closed() && "SchedulingCore::expire: the core is closed");
+  Effects effects;
+  const auto go_on = [&](std::uint32_t id) {
+    const bool tells = effects.tell_waits;
+    effects = retry(id);
+    effects.tell_waits = effects.tell_waits || tells;
+  };
+  for (; most != 0 && resource_is_back_ && !without_resource_.empty(); --most) {
+    go_on(without_resource_.front());
+  }
+  resource_is_back_ = resource_is_back_ && !without_resource_.empty();
+  if (most != 0 && !without_resource_.empty() && resource_due_ <= now) {
+    resource_due_ = now + resource_interval_;
+    go_on(without_resource_.front());
+    --most;
+  }
+  for (; most != 0 && delays_.next() && *delays_.next() <= now; --most) {
+    go_on(delays_.first());
+  }
+  return effects;
+}
+
+std::optional<SchedulingCore::Time> SchedulingCore::next_due() const {
+  const auto next = delays_.next();
+  if (without_resource_.empty()) {
+    return next;
+  }
+  const auto resource = resource_is_back_ ? Time(0) : resource_due_;
+  return next ? std::min(*next, resource) : resource;
+}
+
+}  // namespace kstone::detail
