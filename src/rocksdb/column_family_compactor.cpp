@@ -3,12 +3,14 @@
 #include <rocksdb/table_properties.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <mutex>
 #include <shared_mutex>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace kstone::rocksdb {
@@ -102,6 +104,16 @@ void record_job_stats(const CompactionStatsAtomic& stats,
   stats.record_tombstones_removed(job.num_expired_deletion_records);
 }
 
+// Full, or mounted read-only: then no other stripe can write either.
+bool lacks_the_disk(const ::rocksdb::Status& status) {
+  if (status.IsNoSpace() || status.subcode() == ::rocksdb::Status::kSpaceLimit) {
+    return true;
+  }
+  // RocksDB has no code for it, but the system's text.
+  static const std::string read_only = std::generic_category().message(EROFS);
+  return status.IsIOError() && status.ToString().find(read_only) != std::string::npos;
+}
+
 CompactionOutcome outcome_of(const ::rocksdb::Status& status, bool stop_requested) {
   if (status.IsColumnFamilyDropped()) {
     return CompactionOutcome::nothing_to_do();
@@ -109,9 +121,11 @@ CompactionOutcome outcome_of(const ::rocksdb::Status& status, bool stop_requeste
   if (status.IsShutdownInProgress() || (status.IsIncomplete() && stop_requested)) {
     return CompactionOutcome::stopped();
   }
+  if (lacks_the_disk(status)) {
+    return CompactionOutcome::retry(status.ToString(), Retry::resource);
+  }
   if (status.IsIncomplete() || status.IsAborted() || status.IsIOError() ||
       status.IsCompactionTooLarge()) {
-    // IsIOError covers NoSpace, one of its subcodes.
     return CompactionOutcome::retry(status.ToString());
   }
   return CompactionOutcome::failed(status.ToString());

@@ -99,6 +99,7 @@ void DatabaseCloser::queue_what_is_due() {
   for (const auto& request : database_.compactor.due()) {
     database_.worker.queue_compaction(request.stripe_id);  // rejected once the worker has closed
   }
+  database_.worker.retry_now();  // what has failed goes on now, or not at all
 }
 
 // Where memtables have to be flushed at the end, RocksDB does so before it frees anybody, and would

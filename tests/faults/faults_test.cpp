@@ -110,7 +110,7 @@ TEST(Memory, that_fails_at_start_costs_threads_and_is_no_reason_to_fail) {
   bool all = false;
   for (long failure = 0; !all; ++failure) {
     BackgroundWorker worker(CompactionConfig().with_max_concurrent(3), CompactionStatsAtomic(), 4,
-                            do_nothing);
+                            do_nothing, without_back_off());
     worker.queue_compaction(1);
     auto result = StartResult::started;
     {
@@ -160,9 +160,10 @@ TEST(Memory, that_fails_in_a_wait_or_a_report_is_thrown_and_the_worker_goes_on) 
 }
 
 TEST(Memory, that_fails_in_a_snapshot_is_thrown_and_the_worker_goes_on) {
-  BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 1, [](CompactionContext&) {
-    return CompactionOutcome::failed(std::string(100, 'e'));
-  });
+  BackgroundWorker worker(
+      CompactionConfig(), CompactionStatsAtomic(), 1,
+      [](CompactionContext&) { return CompactionOutcome::failed(std::string(100, 'e')); },
+      without_back_off());
   EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);
@@ -186,6 +187,8 @@ TEST(Memory, is_not_needed_for_requests_dispatch_failures_and_the_end) {
   BackgroundWorker* self = nullptr;
   BackgroundWorker::Options options;
   options.log = [&](LogLevel, std::string_view) { ++lines; };
+  options.back_off.initial = std::chrono::microseconds(1);
+  options.back_off.cap = std::chrono::microseconds(10);
   std::optional<BackgroundWorker> worker(
       std::in_place, CompactionConfig().with_max_concurrent(2), CompactionStatsAtomic(), 8,
       [&](CompactionContext& context) {

@@ -133,6 +133,22 @@ TEST(DatabaseCloser, drain_compacts_all_that_is_due_also_what_nobody_requested) 
   scene.database.expect_contents();
 }
 
+TEST(DatabaseCloser, drain_compacts_what_waits_since_it_failed) {
+  Scene scene(1);
+  scene.fill_l0(0, 6);
+  EXPECT_EQ(scene.worker.start(), StartResult::started);
+  scene.database.db->DisableManualCompaction();
+  scene.worker.queue_compaction(0);
+  EXPECT_EQ(scene.worker.wait_idle(), IdleResult::delayed);
+  scene.database.db->EnableManualCompaction();
+  const auto report = DatabaseCloser(scene.closing()).close(ShutdownMode::drain);
+  ASSERT_TRUE(report.closed);
+  EXPECT_TRUE(report.undone.empty());
+  scene.database.reopen();
+  EXPECT_LT(scene.database.files(0, 0), 4U);
+  scene.database.expect_contents();
+}
+
 TEST(DatabaseCloser, names_what_was_requested_and_what_is_due_unrequested) {
   Scene scene(4);
   scene.fill_l0(0, 6);

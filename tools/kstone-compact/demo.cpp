@@ -244,14 +244,13 @@ void Demo::show(const char* phase, DemoDatabase& database, const BackgroundWorke
   progress_.show({
       text("%6.1f s  %-10s compacted %.1f MiB, %.1f MB/s", elapsed, phase, compacted / mib,
            compacted / elapsed / 1e6),
-      text("requests %llu  coalesced %llu  rerun_pending %llu  queue %llu  running %u of %u "
-           "(merging "
-           "%u)",
+      text("requests %llu  coalesced %llu  rerun_pending %llu  queue %llu  delayed %u  "
+           "running %u of %u (merging %u)",
            static_cast<unsigned long long>(now.requests()),
            static_cast<unsigned long long>(now.coalesced),
            static_cast<unsigned long long>(now.rerun_pending),
-           static_cast<unsigned long long>(now.queue_size), now.running, now.max_concurrent,
-           database.listener().merging()),
+           static_cast<unsigned long long>(now.queue_size), now.delayed, now.running,
+           now.max_concurrent, database.listener().merging()),
       text("L0 files per stripe %u..%u  write stalls %.2f s", l0.min, l0.max,
            database.stall_seconds()),
   });
@@ -304,7 +303,14 @@ void Demo::drain(DemoDatabase& database, BackgroundWorker& worker) {
   if (!interrupted()) {
     database.flush();
   }
-  while (!interrupted() && worker.wait_idle(interrupt_interval) == IdleResult::timed_out) {
+  bool retried = false;
+  while (!interrupted()) {
+    const auto answer = worker.wait_idle(interrupt_interval);
+    if (answer == IdleResult::delayed && !retried) {
+      retried = worker.retry_now() != 0;  // once: what fails now is told
+    } else if (answer != IdleResult::timed_out) {
+      break;
+    }
     resize(worker);
     if (Clock::now() - shown >= progress_.interval()) {
       show("draining", database, worker);

@@ -206,13 +206,16 @@ void Offline::show(const BackgroundWorker& worker) {
 }
 
 void Offline::work_on(OpenDatabase& database, const Stripes& stripes) {
+  BackgroundWorker::Options options;
+  options.back_off = BackOff::off();  // what failed is told, and not tried a second time
   BackgroundWorker worker(
       CompactionConfig().with_max_concurrent(options_.workers), report_.stats,
       static_cast<std::uint32_t>(look_.plan.families.size()),
       // RocksDB is in no known state after an exception, so none is contained: the process ends.
       [&](CompactionContext& context) noexcept {
         return compact(database, context.stripe_id(), context);
-      });
+      },
+      std::move(options));
   for (const auto stripe : stripes) {
     worker.queue_compaction(static_cast<std::uint32_t>(stripe));
   }
