@@ -722,6 +722,17 @@ def merge_into_model_json(key, value, directory=ROOT / "build" / "verify"):
     path.write_text(json.dumps(stored, indent=1) + "\n")
 
 
+def same_names():
+    """The suites and the core are linked into one program, each object by its file's name."""
+    count = collections.Counter(
+        path.stem for folder in ("src/core", "model/worker")
+        for path in (ROOT / folder).glob("*.cpp"))
+    return [
+        f"two sources of the suites and the core are called {name}.cpp"
+        for name, times in count.items() if times > 1
+    ]
+
+
 def chosen_of(campaign, patterns):
     if not patterns:
         return campaign.mutants
@@ -744,6 +755,7 @@ def main(arguments):
         drawn = [
             line for line in DRAW.read_text().splitlines() if line and not line.startswith("#")
         ]
+        stale += same_names()
         stale += [
             f"drawn for the generated programs, but there is no such mutant: {name}"
             for name in drawn if name not in names
