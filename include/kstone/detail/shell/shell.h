@@ -146,7 +146,8 @@ class Shell {
   // Starting: starting.h.
   void start_threads() KSTONE_REQUIRES(mutex_);
   bool start_workers(std::uint32_t most) KSTONE_REQUIRES(mutex_);
-  bool start_thread(std::uint32_t index, void (*entry)(void*)) KSTONE_REQUIRES(mutex_);
+  template <void (Shell::*body)(Slot<Sync>&)>
+  bool start_thread(std::uint32_t index) KSTONE_REQUIRES(mutex_);
   void enter(const Slot<Sync>& slot) KSTONE_REQUIRES(mutex_);
 
   // Fewer threads, or more: resizing.h.

@@ -77,35 +77,29 @@ void Shell<Sync>::start_threads() {
     return;
   }
   if (calls_.scan) {
-    start_thread(crew.scan_index(), [](void* slot) {
-      static_cast<Slot<Sync>*>(slot)->self->scan(*static_cast<Slot<Sync>*>(slot));
-    });
+    start_thread<&Shell::scan>(crew.scan_index());
   }
   if (calls_.back_off.is_on()) {
-    start_thread(crew.timekeeper_index(), [](void* slot) {
-      static_cast<Slot<Sync>*>(slot)->self->keep_time(*static_cast<Slot<Sync>*>(slot));
-    });
+    start_thread<&Shell::keep_time>(crew.timekeeper_index());
   }
 }
 
 // As many as the limit wants, the system gives, and so many at the most. True if more are wanted.
 template <class Sync>
 bool Shell<Sync>::start_workers(std::uint32_t most) {
-  // Captureless, so that `Sync::thread` needs no allocation for what it runs.
-  const auto work = [](void* slot) {
-    static_cast<Slot<Sync>*>(slot)->self->work(*static_cast<Slot<Sync>*>(slot));
-  };
   for (; most != 0; --most) {
     const auto next = state_.read().crew.next_to_create();
-    if (!next || !start_thread(*next, work)) {
+    if (!next || !start_thread<&Shell::work>(*next)) {
       return false;
     }
   }
   return state_.read().crew.next_to_create().has_value();
 }
 
+// One that runs `body`.
 template <class Sync>
-bool Shell<Sync>::start_thread(std::uint32_t index, void (*entry)(void*)) {
+template <void (Shell<Sync>::*body)(Slot<Sync>&)>
+bool Shell<Sync>::start_thread(std::uint32_t index) {
   std::optional<typename Sync::signals_blocked> blocked;
   if (!calls_.keep_signal_mask) {
     blocked.emplace();
@@ -113,7 +107,12 @@ bool Shell<Sync>::start_thread(std::uint32_t index, void (*entry)(void*)) {
   auto& slot = slots_[index];
   slot.self = this;
   slot.index = index;
-  if (!slot.thread.start(entry, &slot)) {
+  // Captureless, so that `Sync::thread` needs no allocation for what it runs.
+  const auto run = [](void* own) {
+    auto& its_slot = *static_cast<Slot<Sync>*>(own);
+    (its_slot.self->*body)(its_slot);
+  };
+  if (!slot.thread.start(run, &slot)) {
     return false;
   }
   state_.write().crew.created(index);
