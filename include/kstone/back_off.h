@@ -14,8 +14,8 @@ namespace kstone {
 
 // After the nth failure in a row a stripe waits for `initial` * 2^(n-1), `cap` at the most, less a
 // random part; then it goes to the tail of the queue. It alone waits. Requests merge into what
-// waits, and do not hurry it. A success, `nothing_to_do` and `more_work` too, starts the count
-// anew, and so does `restore`; `cancel` does not.
+// waits, and do not hurry it. `done`, `nothing_to_do` and `more_work` start the count anew,
+// and so does `restore`; `cancel` does not.
 //
 // A resource that is gone (`Retry::resource`) is another matter: all stripes that lack it wait
 // together, however often they have failed, and one of them tries each `resource_interval`. When
