@@ -11,10 +11,17 @@ namespace kstone {
 namespace detail {
 namespace {
 
-void require(bool holds, const char* name, std::uint64_t value, const std::string& expected) {
+std::string text(std::chrono::nanoseconds value) { return std::to_string(value.count()) + " ns"; }
+template <class Number>
+std::string text(Number value) {
+  return std::to_string(value);
+}
+
+template <class Value>
+void require(bool holds, const char* name, Value value, const std::string& expected) {
   if (!holds) {
-    throw std::invalid_argument("BackgroundWorker: " + std::string(name) + " is " +
-                                std::to_string(value) + "; expected " + expected);
+    throw std::invalid_argument("BackgroundWorker: " + std::string(name) + " is " + text(value) +
+                                "; expected " + expected);
   }
 }
 
@@ -39,26 +46,16 @@ void validate(const CompactionConfig& config, std::uint32_t stripe_count,
   require(config.check_interval_secs >= 1 && config.check_interval_secs <= max_check_interval_secs,
           "check_interval_secs", config.check_interval_secs, range(1, max_check_interval_secs));
   require(config.sst_threshold >= 2, "sst_threshold", config.sst_threshold, "2 or more");
-  const auto require_time = [](bool holds, const char* name, std::chrono::nanoseconds value,
-                               const std::string& expected) {
-    if (!holds) {
-      throw std::invalid_argument("BackgroundWorker: back_off." + std::string(name) + " is " +
-                                  std::to_string(value.count()) + " ns; expected " + expected);
-    }
-  };
-  require_time(back_off.initial >= std::chrono::nanoseconds(0), "initial", back_off.initial,
-               "0, for no back-off, or more");
+  require(back_off.initial >= std::chrono::nanoseconds(0), "back_off.initial", back_off.initial,
+          "0, for no back-off, or more");
   if (back_off.is_on()) {
-    require_time(
-        back_off.cap >= back_off.initial && back_off.cap <= max_back_off, "cap", back_off.cap,
-        "`initial`, which is " + std::to_string(back_off.initial.count()) + " ns, to a year");
-    require_time(back_off.resource_interval > std::chrono::nanoseconds(0) &&
-                     back_off.resource_interval <= max_back_off,
-                 "resource_interval", back_off.resource_interval, "more than 0, to a year");
-    if (!(back_off.jitter >= 0 && back_off.jitter <= 1)) {
-      throw std::invalid_argument("BackgroundWorker: back_off.jitter is " +
-                                  std::to_string(back_off.jitter) + "; expected 0 to 1");
-    }
+    require(back_off.cap >= back_off.initial && back_off.cap <= max_back_off, "back_off.cap",
+            back_off.cap, "`initial`, which is " + text(back_off.initial) + ", to a year");
+    require(back_off.resource_interval > std::chrono::nanoseconds(0) &&
+                back_off.resource_interval <= max_back_off,
+            "back_off.resource_interval", back_off.resource_interval, "more than 0, to a year");
+    require(back_off.jitter >= 0 && back_off.jitter <= 1, "back_off.jitter", back_off.jitter,
+            "0 to 1");
   }
   if (!has_job) {
     throw std::invalid_argument(

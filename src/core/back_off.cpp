@@ -17,9 +17,6 @@ bool SchedulingCore::delays_after(const Stripe& stripe, CompactionOutcome::Kind 
 
 void SchedulingCore::note_outcome(Stripe& stripe, CompactionOutcome::Kind kind,
                                   const Failure& failure) {
-  if (!has_back_off()) {
-    return;
-  }
   if (rule_of(kind).is_failure()) {
     stripe.lacks_resource = failure.resource;
     if (!failure.resource && stripe.failures != Stripe::most_failures) {
@@ -51,10 +48,7 @@ void SchedulingCore::delay(std::uint32_t id, const Failure& failure) {
 
 // *Requires* one failure at least.
 SchedulingCore::Time SchedulingCore::delay_of(const Stripe& stripe, double share) const {
-  if (stripe.failures == Stripe::most_failures) {
-    return cap_ - std::chrono::duration_cast<Time>(cap_ * (jitter_ * share));
-  }
-  auto delay = initial_;
+  auto delay = stripe.failures == Stripe::most_failures ? cap_ : initial_;
   for (int i = 1; i < stripe.failures && delay < cap_; ++i) {
     delay *= 2;
   }

@@ -229,7 +229,6 @@ class KSTONE_EXPORT SchedulingCore {
   void count_end(Stripe& stripe, EpisodeEnd end);
   void end_episode(Stripe& stripe, EpisodeEnd end);
   void end_waiting(std::uint32_t id, EpisodeEnd end);
-  bool has_back_off() const noexcept { return initial_ > Time(0); }
   bool delays_after(const Stripe& stripe, CompactionOutcome::Kind kind,
                     const Failure& failure) const;
   void note_outcome(Stripe& stripe, CompactionOutcome::Kind kind, const Failure& failure);
@@ -248,7 +247,7 @@ class KSTONE_EXPORT SchedulingCore {
   std::vector<Stripe> stripes_;
   Lane lane_;
 
-  // What a delay is made of. No back-off: the first is 0.
+  // What a delay is made of.
   Time initial_;
   Time cap_;
   double jitter_;

@@ -7,7 +7,6 @@
 
 #include "kstone/cxx20.h"
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
@@ -20,8 +19,7 @@ inline constexpr std::uint32_t no_stripe = UINT32_MAX;
 struct Stripe {
   // Held: as queued, but kept out of the queue by a pause. Delayed: by a failure, for a while.
   enum class State : std::uint8_t { idle, queued, held, delayed, running };
-  // What a delayed stripe waits for: its own time, or a resource that is gone.
-  static constexpr std::uint16_t most_failures = 31;
+  static constexpr std::uint16_t most_failures = 31;  // that are counted
 
   // In its lane; of a delayed stripe that has a time of its own, that time.
   std::uint32_t next = no_stripe;

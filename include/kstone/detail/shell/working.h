@@ -218,7 +218,7 @@ Effects Shell<Sync>::finish(std::uint32_t index, std::uint32_t stripe_id,
                             CompactionOutcome&& outcome, Failure failure) {
   const auto kind = outcome.kind();
   const auto rule = rule_of(kind);
-  if (!state_.read().crew.timekeeper_alive()) {
+  if (rule.is_failure() && !state_.read().crew.timekeeper_alive()) {
     failure.retries = Retries::none;  // nobody would say when its time has come
   }
   const bool requested = end_in_word(stripe_id, kind, failure);
