@@ -68,7 +68,13 @@ struct Scene {
       std::this_thread::yield();
     }
   }
-  // ... and the timekeeper waits for it. Then that long.
+  // Until so many calls wait.
+  void await_callers(std::uint32_t count) const {
+    while (worker->brief_snapshot().waiting_callers != count) {
+      std::this_thread::yield();
+    }
+  }
+  // Until the timekeeper waits for what is delayed. Then that long.
   void pass(nanoseconds time) const {
     Clock::await_sleepers(1);
     Clock::advance(time);
@@ -339,9 +345,7 @@ TEST(BackOff, wait_idle_says_that_all_that_is_left_is_delayed) {
   StripeIdle of_stripe;
   std::thread waiter([&] { answer = worker.wait_idle({}, WhenDelayed::wait); });
   std::thread other([&] { of_stripe = worker.wait_idle(0, {}, WhenDelayed::wait); });
-  while (worker.brief_snapshot().waiting_callers != 2) {
-    std::this_thread::yield();
-  }
+  scene.await_callers(2);
   scene.pass(milliseconds(100));
   waiter.join();
   other.join();
@@ -360,9 +364,7 @@ TEST(BackOff, wait_idle_that_waits_is_answered_when_the_last_is_delayed) {
   worker.queue_compaction(0);
   IdleResult answer{};
   std::thread waiter([&] { answer = worker.wait_idle(); });
-  while (worker.brief_snapshot().waiting_callers != 1) {
-    std::this_thread::yield();
-  }
+  scene.await_callers(1);
   go_on.open();
   waiter.join();
   EXPECT_EQ(answer, IdleResult::delayed);
@@ -622,9 +624,7 @@ TEST(BackOff, who_waits_for_what_is_delayed_learns_that_a_pause_holds_it_now) {
     const auto guard = all ? worker.pause_all() : worker.pause(0);
     IdleResult answer{};
     std::thread waiter([&] { answer = worker.wait_idle({}, WhenDelayed::wait); });
-    while (worker.brief_snapshot().waiting_callers != 1) {
-      std::this_thread::yield();
-    }
+    scene.await_callers(1);
     scene.pass(milliseconds(100));
     waiter.join();
     EXPECT_EQ(answer, IdleResult::paused);

@@ -90,50 +90,47 @@ struct RetryNow : FailsAtFirst<With<Requesters<1>, Workers<1>>, Fails::failed, S
   }
 };
 
-// A stripe is given up while it may be delayed.
-template <class Sync = RelacySync>
-struct CancelAgainstRetry : FailsAtFirst<With<Requesters<1>, Workers<1>>, Fails::retry, Sync> {
+// A stripe may be delayed while somebody does something with it.
+struct MayBeDelayed : FailsAtFirst<With<Requesters<1>, Workers<1>>> {
   static constexpr int threads = 1;
 
   void before() {
-    this->make_and_start();
-    this->request(0);
+    make_and_start();
+    request(0);
   }
+  void await_end() {
+    check(worker->wait_idle({}, WhenDelayed::wait) == IdleResult::idle, "who waits sees its end");
+  }
+};
+
+// It is given up.
+struct CancelAgainstRetry : MayBeDelayed {
   void thread(int) {
-    const auto report = this->worker->cancel(0);
-    this->cover_if(report.waited && this->worker->brief_snapshot().compactions_started == 1,
-                   "cancelled between two compactions");
+    const auto report = worker->cancel(0);
+    cover_if(report.waited && worker->brief_snapshot().compactions_started == 1,
+             "cancelled between two compactions");
   }
   void after() {
-    check(this->worker->wait_idle({}, WhenDelayed::wait) == IdleResult::idle,
-          "who waits for what was given up sees its end");
-    this->end();
+    await_end();
+    end();
   }
 };
 
 // ... or held back.
-template <class Sync = RelacySync>
-struct PauseAgainstRetry : FailsAtFirst<With<Requesters<1>, Workers<1>>, Fails::retry, Sync> {
-  static constexpr int threads = 1;
-
-  void before() {
-    this->make_and_start();
-    this->request(0);
-  }
+struct PauseAgainstRetry : MayBeDelayed {
   void thread(int) {
-    const auto guard = this->worker->pause(0);
+    const auto guard = worker->pause(0);
     check(guard.result() == PauseResult::paused, "the stripe is paused");
-    const int begun = this->compactions[0].read();
-    const auto s = this->worker->brief_snapshot();
-    this->cover_if(s.delayed != 0, "delayed and paused");
-    this->cover_if(s.held != 0 && begun != 0, "held when its time had come");
-    check(this->compactions[0].read() == begun, "nothing runs while the guard lives");
+    const int begun = compactions[0].read();
+    const auto s = worker->brief_snapshot();
+    cover_if(s.delayed != 0, "delayed and paused");
+    cover_if(s.held != 0 && begun != 0, "held when its time had come");
+    check(compactions[0].read() == begun, "nothing runs while the guard lives");
   }
   void after() {
-    check(this->worker->wait_idle({}, WhenDelayed::wait) == IdleResult::idle,
-          "what was held back is done");
-    this->check_served();
-    this->end();
+    await_end();
+    check_served();
+    end();
   }
 };
 
@@ -231,28 +228,11 @@ struct MayLackTimekeeper : FailsAtFirst<With<Requesters<1>, Workers<1>>> {
   }
 };
 
-// The token for what is due is lost: of single tokens the timekeeper posts, which is the last
-// thread.
-struct LosesTokensOfTimekeeper : RelacySync {
-  static inline int timekeeper = -1;
-  struct semaphore : RelacySync::semaphore {
-    void post(std::uint32_t count, KSTONE_MODEL_SITE) {
-      if (RelacySync::thread::current_id() != timekeeper) {
-        RelacySync::semaphore::post(count, file, line, function);
-      }
-    }
-  };
-};
+// The token for what is due is lost: the timekeeper posts it, the last of the threads.
 template <class Size>
-struct RetryWithoutItsToken : RequestThenRetry<Size, Fails::retry, LosesTokensOfTimekeeper> {
-  RetryWithoutItsToken() {
-    LosesTokensOfTimekeeper::timekeeper = 1 + Size::requesters + Size::workers;
-  }
+struct RetryWithoutItsToken : RequestThenRetry<Size, Fails::retry, LosesTokensOfOne> {
+  RetryWithoutItsToken() { LosesTokensOfOne::loser = 1 + Size::requesters + Size::workers; }
 };
-
-// No delay ever ends by itself.
-template <class Size>
-struct NoTimePasses : RequestThenRetry<Size> {};
 
 const Registered suites[] = {
     proved<RequestThenRetry<With<Requesters<1>, Workers<1>>>>({
@@ -293,14 +273,14 @@ const Registered suites[] = {
         .sometimes = {"retried meanwhile", "delayed"},
         .large = Large::with_surprises,
     }),
-    proved<CancelAgainstRetry<>>({
+    proved<CancelAgainstRetry>({
         .name = "cancel_against_retry_1_1",
         .property = "P19 P25",
         .sometimes = {"cancelled between two compactions"},
         .timeouts = 1,
         .large = Large::with_surprises,
     }),
-    proved<PauseAgainstRetry<>>({
+    proved<PauseAgainstRetry>({
         .name = "pause_against_retry_1_1",
         .property = "P22 P25",
         .sometimes = {"delayed and paused", "held when its time had come"},
@@ -335,7 +315,8 @@ const Registered suites[] = {
         .large = Large::with_surprises,
     }),
 
-    refuted<NoTimePasses<With<Requesters<1>, Workers<1>>>>({
+    // No delay ends by itself.
+    refuted<RequestThenRetry<With<Requesters<1>, Workers<1>>>>({
         .name = "retry_without_time",
         .property = "P25",
         .failure = Failure::deadlock,
