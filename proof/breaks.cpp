@@ -361,6 +361,14 @@ std::vector<ByHand> by_hand_of_pausing() {
          s.expire(stripe(s));
          stripe(s).delayed = Condition(true);
        }},
+      {"end_quarantine", "leaves it delayed",
+       [](State& s) { stripe(s).quarantined = Condition(false); }},
+      {"end_quarantine", "wakes nobody", [](State& s) { s.worker.end_quarantine(stripe(s)); }},
+      {"finish retry delayed by a probe", "goes on as the same episode",
+       [](State& s) {
+         s.worker.finish(stripe(s), {Kind::retry, Retries::those_that_say_so}, error());
+         stripe(s).quarantined = stripe(s).delayed;
+       }},
       {"expire", "wakes nobody", [](State& s) { s.worker.expire(stripe(s)); }},
       {"finish retry delayed", "queues it at once",
        [](State& s) { s.worker.finish(stripe(s), Kind::more_work, error()); }},

@@ -98,7 +98,7 @@ void add_never_back(Claims& claims, State before, State after) {
   const std::vector<std::string> ups = {"tail",         "inbox_from", "closed",      "word_closed",
                                         "words_closed", "mode",       "running_max", "started",
                                         "told",         "learnt",     "ends",        "outcomes",
-                                        "compactions",  "rejected",   "retried"};
+                                        "compactions",  "rejected",   "retried",     "probed"};
   z3::expr holds = context().bool_val(true);
   const auto look = [&](const std::vector<Field>& was, const std::vector<Field>& is) {
     for (std::size_t i = 0; i < was.size(); ++i) {
@@ -197,6 +197,8 @@ void add_of_steps(Claims& claims, const Step& step, const State& before, const S
           implies(old.word.closed, now.word.requests == old.word.requests).term);
     }
     if (!step.from) {
+      add(claims, "nothing is put in quarantine but by the end of a compaction",
+          implies(now.quarantined, old.quarantined).term);
       const auto discarded = now.ends_as(protocol::End::discarded);
       const Condition as_before = discarded == old.ends_as(protocol::End::discarded);
       const Condition held_back = was.closed && (was.paused || old.paused || old.delayed);
@@ -280,8 +282,9 @@ void add_ranking(Claims& claims, const Step& step, const State& was, const State
     return std::any_of(names.begin(), names.end(),
                        [&step](const char* name) { return begins(step.name, name); });
   };
-  const bool asks_for_more = begins_with_one_of({"request", "start", "resize", "add_thread",
-                                                 "adopt", "resume", "expire", "release more_work"});
+  const bool asks_for_more =
+      begins_with_one_of({"request", "start", "resize", "add_thread", "adopt", "resume", "expire",
+                          "end_quarantine", "release more_work"});
   const bool holds_back = begins_with_one_of({"cancel", "remove", "restore", "pause"});
   if (!asks_for_more) {
     // What finish does is seen with release already, but for what a thread that is unwound does: it
@@ -473,6 +476,8 @@ void add_progress(Claims& claims, const State& state, const Some& some) {
             choose(stripe.word.removed, stripe.running || some({"restore"}), some({"remove"})));
     put("what is delayed goes on when its time has come, unless the worker closes",
         implies(stripe.delayed && !w.closed, some({"expire"})));
+    put("what is in quarantine can be released, unless the worker closes",
+        implies(stripe.quarantined && !w.closed, some({"end_quarantine"})));
     put("until the worker closes a stripe can be paused, or resumed",
         w.closed || choose(stripe.paused, some({"resume"}), some({"pause"})));
   }
@@ -494,6 +499,8 @@ void add_of_held(Claims& claims, const Worker& w, const Stripe& stripe) {
               choose(protocol::is_held(w, stripe) || stripe.delayed, !w.may_take(stripe),
                      stripe.queued && (w.has_ready() || w.discards()))) &&
           implies(protocol::is_held(w, stripe), stripe.waits() && (w.paused || stripe.paused)));
+  put("until the worker closes, what is in quarantine has an episode",
+      implies(stripe.quarantined && !w.closed, stripe.alive() != Number(0)));
   const auto goal = protocol::goal_of(stripe);
   put("who waits for a stripe waits for all that callers were told of, and for no more",
       goal == stripe.told_opened() && implies(stripe.running, !protocol::reached(stripe, goal)) &&

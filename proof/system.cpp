@@ -55,6 +55,7 @@ std::vector<Field> fields(Stripe& stripe, const std::string& prefix) {
       {"queued", &s.queued.term},
       {"held", &s.held.term},
       {"delayed", &s.delayed.term},
+      {"quarantined", &s.quarantined.term},
       {"stripe_running", &s.running.term},
       {"pushed_at", &s.pushed_at.term},
       {"queued_at", &s.queued_at.term},
@@ -70,6 +71,7 @@ std::vector<Field> fields(Stripe& stripe, const std::string& prefix) {
       {"rejected", &s.rejected.term},
       {"compactions_started", &s.started.term},
       {"retried", &s.retried.term},
+      {"probed", &s.probed.term},
   };
   const auto add = [&result](const std::string& name, auto& numbers) {
     int i = 0;
@@ -81,7 +83,7 @@ std::vector<Field> fields(Stripe& stripe, const std::string& prefix) {
   add("learnt", s.learnt);
   add("ends", s.ends);
   add("outcomes", s.outcomes);
-  static_assert(sizeof(Stripe) == (25 + 3 + 3 + 5 + kinds) * sizeof(Number));
+  static_assert(sizeof(Stripe) == (27 + 3 + 3 + 5 + kinds) * sizeof(Number));
   for (auto& field : result) {
     field.name = prefix + field.name;
   }
@@ -323,7 +325,8 @@ Condition order_stays(const State& before, const State& after) {
     const auto& was = before.stripes[i];
     const auto& is = after.stripes[i];
     all = all && protocol::equal(is.queued, was.queued) && protocol::equal(is.held, was.held) &&
-          protocol::equal(is.delayed, was.delayed) && is.queued_at == was.queued_at;
+          protocol::equal(is.delayed, was.delayed) &&
+          protocol::equal(is.quarantined, was.quarantined) && is.queued_at == was.queued_at;
   }
   return all;
 }
@@ -390,9 +393,6 @@ std::vector<Step> pausing_steps() {
           "resume", [](const State& s) { return s.worker.may_resume(s.stripes[of_step]); },
           [](State& s) { s.resume(s.stripes[of_step]); }),
       step(
-          "expire", [](const State& s) { return s.worker.may_expire(s.stripes[of_step]); },
-          [](State& s) { s.expire(s.stripes[of_step]); }),
-      step(
           "pause_all", [](const State& s) { return s.worker.may_pause_all(); },
           [](State& s) { s.worker.pause_all(); }, false),
       step(
@@ -404,7 +404,8 @@ std::vector<Step> pausing_steps() {
     const auto& is = after.stripes[of_step];
     const auto& was = before.stripes[of_step];
     return is.paused && !is.queued && protocol::equal(is.held, was.queued || was.held) &&
-           protocol::equal(is.delayed, was.delayed);
+           protocol::equal(is.delayed, was.delayed) &&
+           protocol::equal(is.quarantined, was.quarantined);
   };
   result[1].promise = "a stripe that is resumed is queued if it was held, behind all others";
   result[1].keeps = [](const State& before, const State& after) {
@@ -412,29 +413,57 @@ std::vector<Step> pausing_steps() {
     return !is.paused && protocol::equal(is.queued, before.stripes[of_step].held) &&
            is_behind_others(after);
   };
-  result[2].promise =
-      "what was delayed waits behind all others when its time has come, or is held by a pause; its "
-      "episode goes on";
+  result[2].promise = "all is paused: nothing can be taken, and nothing is moved";
   result[2].keeps = [](const State& before, const State& after) {
-    const auto& was = before.stripes[of_step];
-    const auto& is = after.stripes[of_step];
-    return !is.delayed && protocol::equal(is.held, is.paused) &&
-           protocol::equal(is.queued, !is.paused) && protocol::equal(is.paused, was.paused) &&
-           is.opened() == was.opened() && is.ended() == was.ended() &&
-           is.attempts == was.attempts && is_behind_others(after);
-  };
-  result[3].promise = "all is paused: nothing can be taken, and nothing is moved";
-  result[3].keeps = [](const State& before, const State& after) {
     Condition all = after.worker.paused && order_stays(before, after);
     for (const auto& stripe : after.stripes) {
       all = all && !after.worker.may_take(stripe);
     }
     return all;
   };
-  result[4].promise = "all is resumed: threads find the queue as it was";
-  result[4].keeps = [](const State& before, const State& after) {
+  result[3].promise = "all is resumed: threads find the queue as it was";
+  result[3].keeps = [](const State& before, const State& after) {
     return protocol::equal(after.worker.has_ready(), after.worker.queued != Number(0)) &&
            order_stays(before, after);
+  };
+  return result;
+}
+
+std::vector<Step> delaying_steps() {
+  std::vector<Step> result = {
+      step(
+          "expire", [](const State& s) { return s.worker.may_expire(s.stripes[of_step]); },
+          [](State& s) { s.expire(s.stripes[of_step]); }),
+      step(
+          "end_quarantine",
+          [](const State& s) { return s.worker.may_end_quarantine(s.stripes[of_step]); },
+          [](State& s) { s.end_quarantine(s.stripes[of_step]); }),
+  };
+  result[0].promise =
+      "what was delayed waits behind all others when its time has come, or is held by a pause; its "
+      "episode goes on";
+  result[0].keeps = [](const State& before, const State& after) {
+    const auto& was = before.stripes[of_step];
+    const auto& is = after.stripes[of_step];
+    return !is.delayed && protocol::equal(is.quarantined, was.quarantined) &&
+           protocol::equal(is.held, is.paused) && protocol::equal(is.queued, !is.paused) &&
+           protocol::equal(is.paused, was.paused) && is.opened() == was.opened() &&
+           is.ended() == was.ended() && is.attempts == was.attempts && is_behind_others(after);
+  };
+  result[1].promise =
+      "what waited for a probe waits behind all others once its quarantine is over, or is held by "
+      "a "
+      "pause; what did not stays where it is";
+  result[1].keeps = [](const State& before, const State& after) {
+    const auto& was = before.stripes[of_step];
+    const auto& is = after.stripes[of_step];
+    const Condition waited = was.waits_for_probe();
+    return !is.quarantined && protocol::equal(is.delayed, was.delayed && !waited) &&
+           protocol::equal(is.held, was.held || (waited && is.paused)) &&
+           protocol::equal(is.queued, was.queued || (waited && !is.paused)) &&
+           is.opened() == was.opened() && is.ended() == was.ended() &&
+           is.attempts == was.attempts &&
+           choose(waited, is_behind_others(after), is.queued_at == was.queued_at);
   };
   return result;
 }
@@ -515,8 +544,8 @@ Condition ends_as_told(Ending ending, const Stripe& was, const Stripe& is,
   const bool worked = ending.worked();
   const Condition stop = was.asked_to_stop && Condition(!worked);
   const Condition goes_on_later =
-      Condition(kind == Kind::retry && ending.retries != Retries::none) && !closed &&
-      !was.requested;
+      Condition(kind == Kind::retry && ending.retries != Retries::none && !ending.quarantines) &&
+      !closed && !was.requested;
   const auto by_itself = [&](End end) {
     const Condition more(kind == Kind::more_work);
     switch (end) {
@@ -546,8 +575,8 @@ Condition ends_as_told(Ending ending, const Stripe& was, const Stripe& is,
 }
 
 // What waits behind a compaction's end, and for what: a failure that is tried again, and what was
-// requested behind one, for its time; what a caller has given up, and the re-run of a shutdown, for
-// nothing.
+// requested behind one, for its time, or a probe; what a caller has given up, and the re-run of a
+// shutdown, for nothing.
 Condition waits_as_told(Ending ending, const Stripe& was, const Stripe& is,
                         const Condition& closed) {
   const Condition may_stay = !closed && !was.asked_to_stop;
@@ -557,11 +586,18 @@ Condition waits_as_told(Ending ending, const Stripe& was, const Stripe& is,
   const Condition later = delays && (was.requested || Condition(by_itself));
   const Condition at_once =
       !delays && (was.requested || (Condition(ending.kind == Kind::more_work) && may_stay));
-  const Condition retried =
-      delays && !was.requested && Condition(ending.kind == Kind::failed && by_itself);
+  const bool opens = by_itself && (ending.kind == Kind::failed || ending.quarantines);
+  const Condition opened = delays && !was.requested && Condition(opens);
+  const auto more = [&](bool so) {
+    return protocol::one_if<Number>(opened && Condition(so == ending.quarantines));
+  };
+  const Condition stays_broken =
+      was.quarantined && closed && Condition(ending.failed()) && !was.asked_to_stop;
   return protocol::equal(is.delayed, later) && protocol::equal(is.waits(), later || at_once) &&
-         is.retried == was.retried + protocol::one_if<Number>(retried) &&
-         is.attempts == choose(was.requested || retried, Number(0), was.attempts);
+         protocol::equal(is.quarantined,
+                         (later && Condition(ending.quarantines)) || stays_broken) &&
+         is.retried == was.retried + more(false) && is.probed == was.probed + more(true) &&
+         is.attempts == choose(was.requested || opened, Number(0), was.attempts);
 }
 
 // What callers are told of a compaction's end: its outcome, its episode's end, the first error, and
@@ -651,16 +687,12 @@ std::vector<Step> steps() {
   add(resizing_steps());
   add(withdrawing_steps());
   add(pausing_steps());
+  add(delaying_steps());
   add(closing_steps());
   for (const auto& ending : protocol::endings) {
     add(ends_with(ending));
   }
   return result;
-}
-
-std::string name_of(const Ending& ending) {
-  const char* const what[] = {"", " delayed", " retried"};
-  return std::string(to_string(ending.kind)) + what[static_cast<int>(ending.retries)];
 }
 
 }  // namespace kstone::proof

@@ -75,8 +75,12 @@ struct Step {
 
 std::vector<Step> steps();
 // As the names of steps have it: "failed"; "failed delayed", if only what was requested meanwhile
-// is tried again; "failed retried".
-std::string name_of(const Ending& ending);
+// is tried again; "failed retried"; "failed retried by a probe".
+inline std::string name_of(const Ending& ending) {
+  const char* const what[] = {"", " delayed", " retried"};
+  return std::string(to_string(ending.kind)) + what[static_cast<int>(ending.retries)] +
+         (ending.quarantines ? " by a probe" : "");
+}
 inline constexpr int kinds = static_cast<int>(CompactionOutcome::kind_count);
 
 }  // namespace kstone::proof

@@ -37,6 +37,7 @@ inline const char* difference_of_worker(const Shell& expected, const SchedulingC
     sum.rerun_pending += stripe.learnt_of(Submission::rerun_pending);
     sum.episodes_opened += stripe.opened();
     sum.retries += stripe.retried;
+    sum.probes += stripe.probed;
     sum.episodes_done += stripe.ends_as(protocol::End::done);
     sum.episodes_failed += stripe.ends_as(protocol::End::failed);
     sum.episodes_cancelled += stripe.ends_as(protocol::End::cancelled);
@@ -73,7 +74,11 @@ inline const char* difference_of_stripes(const Shell& expected, const Scheduling
     KSTONE_MUST((stripe.state == State::queued) == like.queued);  // C1
     KSTONE_MUST((stripe.state == State::held) == like.held);
     KSTONE_MUST((stripe.state == State::delayed) == like.delayed);
-    KSTONE_MUST(core.is_delayed(id) == like.delayed);
+    KSTONE_MUST(core.is_delayed(id) == (like.delayed && !like.quarantined));
+    KSTONE_MUST(core.is_quarantined(id) == like.quarantined);
+    KSTONE_MUST(core.waits_for_probe(id) == like.waits_for_probe());
+    KSTONE_MUST(std::min<std::uint32_t>(stripe.failures, quarantine_after) ==
+                expected.failures[id]);
     KSTONE_MUST((stripe.state == State::running) == like.running);
     KSTONE_MUST(stripe.rerun_owed == like.rerun_owed);
     KSTONE_MUST(core.rerun_owed(id) == stripe.rerun_owed);
@@ -117,8 +122,11 @@ inline const char* difference_of_answers(const Shell& expected, const Scheduling
   std::uint64_t told[3] = {};  // by Submission
   std::uint64_t alive = 0;
   std::uint64_t retried = 0;
+  std::uint64_t probed = 0;
   std::uint32_t held = 0;
   std::uint32_t delayed = 0;
+  std::uint32_t quarantined = 0;
+  std::uint32_t probes_wait = 0;
   std::uint32_t removed = 0;
   for (std::uint32_t id = 0; id < expected.size.stripes; ++id) {
     const auto& stripe = expected.stripes[id];
@@ -132,8 +140,11 @@ inline const char* difference_of_answers(const Shell& expected, const Scheduling
     KSTONE_MUST(core.closed() || !stripe.waits() || requests != 0);
     alive += not_ended;
     held += protocol::is_held(expected.worker, stripe);
-    delayed += stripe.delayed;
+    delayed += stripe.delayed && !stripe.quarantined;
+    quarantined += stripe.quarantined;
+    probes_wait += stripe.waits_for_probe();
     retried += stripe.retried;
+    probed += stripe.probed;
     removed += stripe.word.removed;
     std::transform(told, told + 3, stripe.told, told, std::plus<std::uint64_t>{});
   }
@@ -142,14 +153,17 @@ inline const char* difference_of_answers(const Shell& expected, const Scheduling
   KSTONE_MUST(snapshot.rerun_pending == told[2]);
   KSTONE_MUST(snapshot.rejected_shutting_down == rejected_in_all);
   KSTONE_MUST(snapshot.rejected_removed == expected.told_removed);
-  KSTONE_MUST(snapshot.episodes_opened == told[0] + told[2] + retried);
+  KSTONE_MUST(snapshot.episodes_opened == told[0] + told[2] + retried + probed);
   KSTONE_MUST(snapshot.retries == retried);
+  KSTONE_MUST(snapshot.probes == probed);
   KSTONE_MUST(snapshot.episodes_alive == alive);
   KSTONE_MUST(snapshot.pending == alive - core.alive());
   KSTONE_MUST(snapshot.held == held);
   KSTONE_MUST(snapshot.delayed == delayed);
   KSTONE_MUST(core.delayed() == delayed);
-  KSTONE_MUST(core.closed() || core.next_due().has_value() == (delayed != 0));
+  KSTONE_MUST(snapshot.quarantined == quarantined);
+  KSTONE_MUST(core.quarantined() == quarantined);
+  KSTONE_MUST(core.closed() || core.next_due().has_value() == (delayed + probes_wait != 0));
   KSTONE_MUST(snapshot.removed == removed);
   return nullptr;
 }
@@ -191,7 +205,7 @@ inline void put_at_tail(SchedulingCore& core, std::uint32_t id) {
   core.resume(id);
   if (!waits) {
     core.enqueue(id);
-  } else if (core.is_delayed(id)) {
+  } else if (stripe.state == State::delayed) {
     core.retry(id);
   }
 }

@@ -121,7 +121,8 @@ Key key_of(const Shell& shell, const Slice& slice) {
   key.put(worker.paused, 1);
   put_order(shell.queue());
   put_order(shell.inbox());
-  for (const auto& stripe : shell.stripes) {
+  for (std::uint32_t id = 0; id < slice.size.stripes; ++id) {
+    const auto& stripe = shell.stripes[id];
     key.put(stripe.word.requests, 2);
     key.put(stripe.running, 1);
     key.put(stripe.word.under_way, 1);
@@ -129,6 +130,8 @@ Key key_of(const Shell& shell, const Slice& slice) {
     key.put(stripe.discarded, 1);
     key.put(stripe.unfinished, 1);
     key.put(stripe.held + 2U * stripe.delayed, 2);
+    key.put(slice.has(delays) ? shell.failures[id] : 0, 2);
+    key.put(stripe.quarantined, 1);
     key.put(stripe.paused, 1);
     key.put(stripe.asked_to_stop, 1);
     key.put(stripe.word.removed, 1);
@@ -159,6 +162,7 @@ bool has(const Slice& slice, Call call) {
     case Call::resume_all:
       return slice.has(pauses);
     case Call::expire:
+    case Call::release:
       return slice.has(delays);
     default:
       return true;

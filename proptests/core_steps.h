@@ -39,9 +39,10 @@ enum class Call : std::uint8_t {
   resume,
   pause_all,
   resume_all,
-  expire,  // a stripe that is delayed is due
+  expire,   // a stripe that is delayed is due
+  release,  // its failures are forgotten, and its quarantine is over
 };
-constexpr Call last_call = Call::expire;
+constexpr Call last_call = Call::release;
 
 // That it is of one stripe, of which there are several.
 constexpr bool is_of_stripe(Call call) {
@@ -56,6 +57,7 @@ constexpr bool is_of_stripe(Call call) {
     case Call::pause:
     case Call::resume:
     case Call::expire:
+    case Call::release:
       return true;
     default:
       return false;
@@ -77,7 +79,12 @@ struct Ending {
   protocol::Retries retries = protocol::Retries::none;
   bool resource = false;
 
-  protocol::Ending to_protocol() const { return {kind, retries}; }
+  // Of a compaction of a stripe that has failed so often before it.
+  protocol::Ending to_protocol(std::uint32_t failures) const {
+    const bool again = retries == protocol::Retries::all ||
+                       (is_delayed() && kind == CompactionOutcome::Kind::retry);
+    return {kind, retries, again && !resource && failures + 1 >= quarantine_after};
+  }
   bool is_delayed() const { return retries != protocol::Retries::none; }
 };
 inline constexpr Ending endings[] = {
@@ -154,6 +161,8 @@ inline std::string to_string(const Step& step) {
       return "resume_all()";
     case Call::expire:
       return "expire(" + stripe + ")";
+    case Call::release:
+      return "release(" + stripe + ")";
   }
   return {};
 }
@@ -180,7 +189,8 @@ struct Shell : protocol::State<std::uint32_t, bool> {
   // Episodes of each stripe that ended before an older one: the core counts them among the ends,
   // but not as one that a wait counts.
   std::vector<std::uint32_t> ended_early;
-  std::uint32_t told_removed = 0;  // answers of rejected_removed
+  std::vector<std::uint32_t> failures;  // of each stripe in a row, as far as they tell
+  std::uint32_t told_removed = 0;       // answers of rejected_removed
   std::uint32_t next_to_settle = 0;
   bool stopped = false;  // the queue was discarded when no thread was left
 
@@ -188,6 +198,7 @@ struct Shell : protocol::State<std::uint32_t, bool> {
       : State(static_cast<int>(s.stripes)),
         size(s),
         ended_early(s.stripes),
+        failures(s.stripes),
         early_seen_(s.stripes) {}
 
   // That `step` can come next.
@@ -234,6 +245,8 @@ struct Shell : protocol::State<std::uint32_t, bool> {
         return worker.may_resume_all();
       case Call::expire:
         return worker.may_expire(stripe);
+      case Call::release:
+        return !worker.closed;
     }
     return false;
   }
@@ -285,7 +298,7 @@ struct Shell : protocol::State<std::uint32_t, bool> {
       }
       case Call::finish:
         settle_if_closed(step.stripe);
-        return finish(stripe, step.ending);
+        return finish(step.stripe, step.ending);
       case Call::leave:
         return worker.leave();
       case Call::close:
@@ -315,6 +328,7 @@ struct Shell : protocol::State<std::uint32_t, bool> {
       case Call::remove:
         return worker.remove(stripe);
       case Call::restore:
+        failures[step.stripe] = 0;
         return worker.restore(stripe);
       case Call::pause:
         return worker.may_pause(stripe) ? worker.pause(stripe) : void();
@@ -324,6 +338,9 @@ struct Shell : protocol::State<std::uint32_t, bool> {
         return worker.may_pause_all() ? worker.pause_all() : void();
       case Call::expire:
         return expire(stripe);
+      case Call::release:
+        failures[step.stripe] = 0;
+        return stripe.quarantined ? end_quarantine(stripe) : void();
       default:
         return resume_all();
     }
@@ -343,8 +360,14 @@ struct Shell : protocol::State<std::uint32_t, bool> {
     }
   }
   // Both halves: to the core, a request in between is one before.
-  void finish(Stripe& stripe, std::uint32_t ending) {
-    const auto how = endings[ending].to_protocol();
+  void finish(std::uint32_t id, std::uint32_t ending) {
+    auto& stripe = stripes[id];
+    const auto how = endings[ending].to_protocol(failures[id]);
+    if (how.failed()) {
+      failures[id] = std::min(failures[id] + (endings[ending].resource ? 0 : 1), quarantine_after);
+    } else if (how.kind != CompactionOutcome::Kind::stopped) {
+      failures[id] = 0;
+    }
     release(stripe, how);
     if (worker.puts_back(stripe, how)) {
       take_inbox();
@@ -459,6 +482,10 @@ inline const char* hold_back(System& system, const Shell& before, const Step& st
       return system.expire(step.stripe).wake == ready
                  ? nullptr
                  : "what is due wakes another thread if it can be taken";
+    case Call::release:
+      return system.release(step.stripe).wake == (stripe.waits_for_probe() ? ready : Wake::nobody)
+                 ? nullptr
+                 : "what is released wakes another thread if it can be taken";
     default:
       return system.resume_all().wake == ready
                  ? nullptr
@@ -474,7 +501,7 @@ inline const char* finish(System& system, const Shell& before, const Step& step)
       core.closed() ? core.rerun_owed(step.stripe) : before.stripes[step.stripe].asked();
   const Failure failure{static_cast<detail::Retries>(ending.retries), ending.resource};
   const bool goes_on = system.goes_on(step.stripe, ending.kind, failure);
-  if (goes_on != before.worker.goes_on(before.stripes[step.stripe], ending.to_protocol())) {
+  if (goes_on != before.worker.goes_on(before.stripes[step.stripe], ending.to_protocol(0))) {
     return "goes_on() is the protocol's";
   }
   if (requested || goes_on) {

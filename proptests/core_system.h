@@ -56,8 +56,10 @@ enum class Fault : std::uint8_t {
   expire_leaves_delayed,     // what is due stays so
   expire_wakes_nobody,       // nobody looks at what is due
   settle_lets_delayed,       // closing finds nothing delayed, but queued
+  failure_is_of_another,     // each is taken for that of a resource, and does not count
+  release_forgets_nothing,   // what is released has failed as often as before
 };
-constexpr Fault last_fault = Fault::settle_lets_delayed;
+constexpr Fault last_fault = Fault::release_forgets_nothing;
 
 inline const char* to_string(Fault fault) {
   constexpr const char* names[] = {"none",
@@ -98,19 +100,30 @@ inline const char* to_string(Fault fault) {
                                    "retry_is_another",
                                    "expire_leaves_delayed",
                                    "expire_wakes_nobody",
-                                   "settle_lets_delayed"};
+                                   "settle_lets_delayed",
+                                   "failure_is_of_another",
+                                   "release_forgets_nothing"};
   static_assert(std::size(names) == static_cast<std::size_t>(last_fault) + 1);
   return names[static_cast<std::size_t>(fault)];
 }
+
+// Failures in a row.
+inline constexpr std::uint32_t quarantine_after = 2;
 
 // The system under test.
 struct System {
   using State = SchedulingCore::State;
 
   explicit System(std::uint32_t count, Fault planted = Fault::none)
-      : core(count, BackOff()), stripe_count(count), fault(planted) {}
+      : core(count, back_off()), stripe_count(count), fault(planted) {}
   System(const SchedulingCore& like, std::uint32_t count, Fault planted)
       : core(like), stripe_count(count), fault(planted) {}
+
+  static BackOff back_off() {
+    BackOff result;
+    result.quarantine_after = quarantine_after;
+    return result;
+  }
 
   // The node of a stripe whose word has requests, or has none. What the core requires is looked at
   // here, so that a fault is told of and not only fatal.
@@ -141,6 +154,7 @@ struct System {
     if (fault == Fault::failure_is_final) {
       failure = {};
     }
+    failure.resource = failure.resource || fault == Fault::failure_is_of_another;
     const bool swaps =
         (fault == Fault::swap_ends && kind == Kind::stopped) ||
         (fault == Fault::retry_is_another && failure.retries != detail::Retries::none);
@@ -160,6 +174,12 @@ struct System {
     }
     const auto effects = core.retry(id);
     return fault == Fault::expire_wakes_nobody ? detail::Effects() : effects;
+  }
+  detail::Effects release(std::uint32_t id) {
+    const bool forgets = fault != Fault::release_forgets_nothing;
+    return forgets                    ? core.release(id)
+           : core.waits_for_probe(id) ? core.retry(id)
+                                      : detail::Effects();
   }
   void count_coalesced(std::uint64_t requests) {
     core.count_coalesced(fault == Fault::count_first_request ? requests + 1 : requests);

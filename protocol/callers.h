@@ -125,7 +125,7 @@ Bool is_held(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& str
   return stripe.held || (stripe.queued && worker.paused);
 }
 // `held`: one of those that it waits for, and it has no limit. `delayed`: one of them, and it does
-// not wait for that. `others`: one that is neither.
+// not wait for that. `others`: one that is neither, nor in quarantine, which nobody waits for.
 template <class Number, class Bool>
 Number answer_of_wait(const Worker<Number, Bool>& worker, const Bool& others, const Bool& held,
                       const Bool& delayed, const Bool& in_time) {
@@ -170,13 +170,15 @@ WorkerSnapshot snapshot_of(const State<Number, bool>& state) {
     result.episodes_discarded += stripe.ends_as(End::discarded);
     result.episodes_alive += stripe.alive();
     result.retries += stripe.retried;
-    result.delayed += stripe.delayed;
+    result.probes += stripe.probed;
+    result.delayed += stripe.delayed && !stripe.quarantined;
+    result.quarantined += stripe.quarantined;
     result.compactions_started += stripe.started;
     for (std::size_t kind = 0; kind < CompactionOutcome::kind_count; ++kind) {
       result.outcomes[static_cast<CompactionOutcome::Kind>(kind)] += stripe.outcomes[kind];
     }
   }
-  result.episodes_opened = result.queued + result.rerun_pending + result.retries;
+  result.episodes_opened = result.queued + result.rerun_pending + result.retries + result.probes;
   result.queue_size = queue_size(state);
   result.running = static_cast<std::uint32_t>(state.worker.running);
   result.running_max = static_cast<std::uint32_t>(state.worker.running_max);
@@ -200,6 +202,7 @@ ShutdownReport report_of(const State<Number, bool>& state, bool complete) {
       }
     };
     add_if(stripe.discarded, result.discarded);
+    add_if(stripe.quarantined, result.quarantined);
     add_if(stripe.unfinished, result.unfinished);
     add_if(stripe.queued || stripe.rerun_owed, result.waiting);
     add_if(stripe.running, result.still_running);

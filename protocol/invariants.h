@@ -131,6 +131,8 @@ auto invariants_inside(const Worker<Number, Bool>& worker, const Stripe<Number, 
       Invariant<Bool>{"a stripe that waits does not run, and waits for one thing",
                       !(stripe.running && stripe.waits()) &&
                           !(stripe.delayed && (stripe.queued || stripe.held))},
+      Invariant<Bool>{"what is in quarantine waits, or runs, until the worker closes",
+                      implies(stripe.quarantined && !worker.closed, !stripe.idle())},
       Invariant<Bool>{"what is paused is held and not queued, and nothing else is",
                       implies(stripe.queued, !stripe.paused) &&
                           implies(stripe.held, stripe.paused && !stripe.queued)},

@@ -36,15 +36,18 @@ using End = EpisodeEnd;
 // What has ended its thread it never does.
 enum class Retries { none, those_that_say_so, all };
 
-// How a compaction ends: what its job said, and what the worker makes of a failure.
+// How a compaction ends: what its job said, and what the worker makes of a failure. `quarantines`:
+// the stripe has failed so often that the worker tries it by a probe.
 struct Ending {
-  constexpr Ending(Kind with, Retries which = Retries::none) : kind(with), retries(which) {}
+  constexpr Ending(Kind with, Retries which = Retries::none, bool quarantined = false)
+      : kind(with), retries(which), quarantines(quarantined) {}
 
   constexpr bool failed() const { return kind == Kind::retry || kind == Kind::failed; }
   constexpr bool worked() const { return kind == Kind::done || kind == Kind::nothing_to_do; }
 
   Kind kind;
   Retries retries;
+  bool quarantines;
 
   friend bool operator==(const Ending&, const Ending&) = default;
 };
@@ -58,7 +61,9 @@ inline constexpr Ending endings[] = {Kind::done,
                                      Kind::stopped,
                                      {Kind::retry, Retries::those_that_say_so},
                                      {Kind::failed, Retries::those_that_say_so},
-                                     {Kind::failed, Retries::all}};
+                                     {Kind::failed, Retries::all},
+                                     {Kind::retry, Retries::those_that_say_so, true},
+                                     {Kind::failed, Retries::all, true}};
 
 template <class Number, class Bool>
 struct Stripe {
@@ -73,6 +78,9 @@ struct Stripe {
   Bool queued{false};
   Bool held{false};
   Bool delayed{false};
+  // It has failed so often that a probe tries it: that is delayed, waits or runs; or the worker has
+  // closed.
+  Bool quarantined{false};
   Bool running{false};
   Number pushed_at{0};
   Number queued_at{0};
@@ -98,9 +106,11 @@ struct Stripe {
   Number outcomes[CompactionOutcome::kind_count] = {};
   Number started{0};
   Number retried{0};  // episodes that a failure opened, and no caller
+  Number probed{0};   // ... of a stripe in quarantine
 
   Bool idle() const { return !waits() && !running; }
   Bool waits() const { return queued || held || delayed; }
+  Bool waits_for_probe() const { return delayed && quarantined; }
   // The word has requests that no compaction has taken.
   Bool asked() const { return word.wants() && word.requests != Number(0); }
   // It will wait when the inbox is taken: its node is what brings it.
@@ -111,10 +121,10 @@ struct Stripe {
   // itself in both.
   Number told_opened() const {
     return told[static_cast<int>(Submission::queued)] +
-           told[static_cast<int>(Submission::rerun_pending)] + retried;
+           told[static_cast<int>(Submission::rerun_pending)] + retried + probed;
   }
   Number opened() const {
-    return learnt_of(Submission::queued) + learnt_of(Submission::rerun_pending) + retried;
+    return learnt_of(Submission::queued) + learnt_of(Submission::rerun_pending) + retried + probed;
   }
   Number ended() const { return ends[0] + ends[1] + ends[2] + ends[3] + ends[4]; }
   // ... that have not ended: as the worker knows, and with those that only the word knows of.
@@ -325,6 +335,14 @@ struct Worker {
     stripe.delayed = Bool(false);
     append_if(Bool(true), stripe);
   }
+  // A caller ends the quarantine: what waits for a probe waits no longer.
+  Bool may_end_quarantine(const Stripe& stripe) const { return !closed && stripe.quarantined; }
+  void end_quarantine(Stripe& stripe) {
+    const Bool waited = stripe.waits_for_probe();
+    stripe.delayed = stripe.delayed && !waited;
+    stripe.quarantined = Bool(false);
+    append_if(waited, stripe);
+  }
 
   // All: nothing is moved.
   Bool may_pause_all() const { return !closed && !paused; }
@@ -413,7 +431,8 @@ struct Worker {
 
     const Bool removed = asked_to_stop && !worked && stripe.word.removed;
     stripe.end_if(worked || (more_work && requested), End::done);
-    const Bool goes_on_later = delayed && Bool(kind == Kind::retry) && !requested;
+    const bool may_go_on_later = kind == Kind::retry && !ending.quarantines;
+    const Bool goes_on_later = delayed && Bool(may_go_on_later) && !requested;
     stripe.end_if(failed && !asked_to_stop && !goes_on_later, End::failed);
     stripe.end_if(!removed && (Bool(kind == Kind::stopped) || (asked_to_stop && !worked)),
                   End::cancelled);
@@ -422,10 +441,13 @@ struct Worker {
     stripe.unfinished = (stripe.unfinished || !worked) && !stripe.word.removed;
     const Bool same_episode = (more_work && !requested && !closed) || goes_on_later;
     const Bool retried = delayed && stays && !requested && !goes_on_later;
-    stripe.retried = stripe.retried + one_if<Number>(retried);
+    auto& opened = ending.quarantines ? stripe.probed : stripe.retried;
+    opened = opened + one_if<Number>(retried);
     stripe.attempts = choose(requested || retried, Number(0), stripe.attempts);
     const Bool again = requested || same_episode || retried;
     stripe.delayed = again && delayed;
+    stripe.quarantined = (stripe.delayed && Bool(ending.quarantines)) ||
+                         (closed && stripe.quarantined && failed && !asked_to_stop);
     append_if(again && !delayed, stripe);
     recount(arrived, stripe);
     first_error = choose(first_error == Number(0), error, first_error);
@@ -530,6 +552,7 @@ struct Worker {
     stripe.word.under_way = stripe.word.under_way || claimed;
     queued = queued - one_if<Number>(stripe.queued);
     stripe.queued = stripe.held = stripe.delayed = Bool(false);
+    stripe.quarantined = stripe.quarantined && closed && stripe.discarded;
     stripe.word.withdraw();
     recount(arrived, stripe);
   }
@@ -589,6 +612,11 @@ struct State {
   void expire(Stripe& stripe) {
     worker.expire(stripe);
     worker.claim_sleeper_if(worker.wakes_another());
+  }
+  void end_quarantine(Stripe& stripe) {
+    const Bool waited = stripe.waits_for_probe();
+    worker.end_quarantine(stripe);
+    worker.claim_sleeper_if(waited && worker.wakes_another());
   }
   void take(Stripe& stripe) {
     worker.take(stripe);

@@ -112,6 +112,7 @@ enum class Move {
   pause_all,
   resume_all,
   expire,
+  end_quarantine,
   take,
   release,
   finish,
@@ -122,7 +123,7 @@ enum class Move {
   strengthen,
   discard
 };
-constexpr int moves = 28;
+constexpr int moves = 29;
 
 struct Step {
   Move move{};
@@ -144,6 +145,14 @@ enum class Fault {
   expires_and_wakes_nobody,
   forgets_what_is_delayed
 };
+
+// By one that is too many.
+bool could_be_taken(const Numbers& state, const Numbers::Stripe& stripe) {
+  const auto& worker = state.worker;
+  return worker.has_surplus() && worker.has_ready() && worker.looking() != 0 &&
+         state.is_first(stripe) && stripe.queued && worker.is_settled(stripe) &&
+         stripe.word.may_take();
+}
 
 bool possible(const Numbers& state, const Step& step, Fault fault) {
   const auto& worker = state.worker;
@@ -189,11 +198,11 @@ bool possible(const Numbers& state, const Step& step, Fault fault) {
       return free && worker.may_resume_all();
     case Move::expire:
       return free && worker.may_expire(stripe);
+    case Move::end_quarantine:
+      return free && worker.may_end_quarantine(stripe);
     case Move::take:
       return free && (state.may_take(stripe) ||
-                      (fault == Fault::takes_beyond_the_limit && worker.has_surplus() &&
-                       worker.has_ready() && worker.looking() != 0 && state.is_first(stripe) &&
-                       stripe.queued && worker.is_settled(stripe) && stripe.word.may_take()));
+                      (fault == Fault::takes_beyond_the_limit && could_be_taken(state, stripe)));
     case Move::release:
       return free && worker.may_release(stripe);
     case Move::finish:
@@ -260,6 +269,8 @@ void perform(State<Number, Bool>& state, const Step& step) {
       return state.resume_all();
     case Move::expire:
       return state.expire(stripe);
+    case Move::end_quarantine:
+      return state.end_quarantine(stripe);
     case Move::take:
       return state.take(stripe);
     case Move::release:
@@ -328,7 +339,8 @@ bool calls(Calls which, Move move) {
   const bool resizes = Move::resize <= move && move <= Move::unpark;
   const bool holds_back = Move::cancel <= move && move <= Move::resume_all;
   return (!resizes || which == Calls::resizing || which == Calls::all) &&
-         (move != Move::expire || which == Calls::retrying || which == Calls::all) &&
+         ((move != Move::expire && move != Move::end_quarantine) || which == Calls::retrying ||
+          which == Calls::all) &&
          (!holds_back || which == Calls::holding_back || which == Calls::all ||
           which == Calls::retrying);
 }
@@ -345,7 +357,8 @@ std::vector<Step> steps(std::uint32_t stripes, std::uint32_t threads, Calls whic
     const bool of_stripe = ends || move == Move::request || move == Move::push ||
                            move == Move::arrive || move == Move::adopt || move == Move::take ||
                            move == Move::close_stripe || move == Move::discard ||
-                           (Move::cancel <= move && move <= Move::resume) || move == Move::expire;
+                           (Move::cancel <= move && move <= Move::resume) || move == Move::expire ||
+                           move == Move::end_quarantine;
     // The strongest mode is to the protocol what the second is, but for its number.
     const bool has_mode = move == Move::close || move == Move::strengthen;
     const bool of_threads = move == Move::start || move == Move::resize;
@@ -376,7 +389,8 @@ std::string key_of(const Numbers& state) {
   put(worker.closed + 2U * state.puts_back + 4U * worker.started + 8U * state.releasing +
       16U * worker.paused);
   put(state.releasing ? static_cast<std::uint32_t>(state.ending.kind) +
-                            16 * static_cast<std::uint32_t>(state.ending.retries)
+                            16 * static_cast<std::uint32_t>(state.ending.retries) +
+                            64 * static_cast<std::uint32_t>(state.ending.quarantines)
                       : 0);
   for (const auto id : state.queue()) {
     put(id);
@@ -387,7 +401,7 @@ std::string key_of(const Numbers& state) {
     put(stripe.running + 2U * stripe.rerun_owed + 4U * stripe.released + 8U * stripe.requested +
         16U * stripe.word.running + 32U * stripe.claimed + 64U * stripe.word.under_way);
     put(stripe.held + 2U * stripe.paused + 4U * stripe.asked_to_stop + 8U * stripe.word.removed +
-        16U * stripe.word.closed + 32U * stripe.delayed);
+        16U * stripe.word.closed + 32U * stripe.delayed + 64U * stripe.quarantined);
   }
   return key;
 }
@@ -526,9 +540,10 @@ std::vector<int> values_of(const State<Number, Bool>& state) {
   }
   Number id(0);
   for (const auto& stripe : state.stripes) {
-    for (const auto& number : {stripe.word.requests, stripe.attempts, stripe.started,
-                               stripe.told_opened(), stripe.opened(), stripe.ended(),
-                               stripe.compactions_ended(), stripe.alive(), stripe.retried}) {
+    for (const auto& number :
+         {stripe.word.requests, stripe.attempts, stripe.started, stripe.told_opened(),
+          stripe.opened(), stripe.ended(), stripe.compactions_ended(), stripe.alive(),
+          stripe.retried, stripe.probed}) {
       put(number);
     }
     for (const auto& each : invariants_inside(w, stripe)) {

@@ -54,6 +54,11 @@ void validate(const CompactionConfig& config, std::uint32_t stripe_count,
     require(back_off.resource_interval > std::chrono::nanoseconds(0) &&
                 back_off.resource_interval <= max_back_off,
             "back_off.resource_interval", back_off.resource_interval, "more than 0, to a year");
+    require(back_off.quarantine_after <= max_quarantine_after, "back_off.quarantine_after",
+            back_off.quarantine_after, range(1, max_quarantine_after) + ", or 0 for never");
+    require(back_off.probe_interval > std::chrono::nanoseconds(0) &&
+                back_off.probe_interval <= max_back_off,
+            "back_off.probe_interval", back_off.probe_interval, "more than 0, to a year");
     require(back_off.jitter >= 0 && back_off.jitter <= 1, "back_off.jitter", back_off.jitter,
             "0 to 1");
   }

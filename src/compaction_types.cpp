@@ -93,6 +93,8 @@ std::string_view to_string(IdleResult result) noexcept {
       return "paused";
     case IdleResult::delayed:
       return "delayed";
+    case IdleResult::quarantined:
+      return "quarantined";
   }
   return "unknown";
 }
@@ -138,6 +140,20 @@ std::string_view to_string(RemoveResult result) noexcept {
     case RemoveResult::refused:
       return "refused";
     case RemoveResult::unknown_stripe:
+      return "unknown_stripe";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(ReleaseResult result) noexcept {
+  switch (result) {
+    case ReleaseResult::released:
+      return "released";
+    case ReleaseResult::not_quarantined:
+      return "not_quarantined";
+    case ReleaseResult::shut_down:
+      return "shut_down";
+    case ReleaseResult::unknown_stripe:
       return "unknown_stripe";
   }
   return "unknown";

@@ -35,9 +35,11 @@ class Scene {
   Scene(const std::string& of_worker, const std::string& of_stripe) {
     const bool disabled = of_worker == "disabled";
     auto config = disabled ? CompactionConfig::disabled() : CompactionConfig();
-    const bool fails = of_stripe == "delayed";
+    const bool quarantined = of_stripe == "quarantined";
+    const bool fails = quarantined || of_stripe == "delayed";
     Worker::Options options;
     options.back_off.initial = options.back_off.cap = std::chrono::hours(1);
+    options.back_off.quarantine_after = quarantined ? 1 : 0;
     worker_.emplace(
         config.with_max_concurrent(1), Worker::StatsAtomic(), stripes,
         [this, fails](Worker::Context& context) {
@@ -56,7 +58,7 @@ class Scene {
     }
     if (fails) {
       EXPECT_EQ(worker_->queue_compaction(subject), Submission::queued);
-      EXPECT_EQ(worker_->wait_idle(), IdleResult::delayed);
+      EXPECT_EQ(worker_->wait_idle(), quarantined ? IdleResult::idle : IdleResult::delayed);
     }
     if (!runs && (of_worker == "closing" || (of_worker != "new" && of_stripe == "queued"))) {
       run(other);
@@ -105,7 +107,9 @@ class Scene {
       guard_ = worker_->pause(subject);
       EXPECT_EQ(worker_->queue_compaction(subject), Submission::queued);
     } else {
-      EXPECT_TRUE(state == "idle" || state == "unknown" || state == "delayed") << state;
+      EXPECT_TRUE(state == "idle" || state == "unknown" || state == "delayed" ||
+                  state == "quarantined")
+          << state;
     }
   }
   void start() { EXPECT_EQ(worker_->start(), StartResult::started); }
@@ -130,6 +134,7 @@ std::string text(const CancelReport& report) {
 std::string text(const ShutdownReport& report) {
   return std::string(report.complete ? "complete" : "incomplete") +
          (report.discarded.empty() ? "" : ", discarded") +
+         (report.quarantined.empty() ? "" : ", quarantined") +
          (report.unfinished.empty() ? "" : ", unfinished");
 }
 std::string text(bool value) { return value ? "yes" : "no"; }
@@ -160,6 +165,7 @@ const std::map<std::string, Call>& calls() {
       {"start()", [](Scene& s) { return text(s.worker().start()); }},
       {"set_max_concurrent(max)", [](Scene& s) { return text(s.worker().set_max_concurrent(1)); }},
       {"retry_now()", [](Scene& s) { return std::to_string(s.worker().retry_now()); }},
+      {"release(stripe)", [](Scene& s) { return text(s.worker().release(s.id())); }},
       {"shutdown(drain)",
        [](Scene& s) {
          s.let_go();

@@ -168,6 +168,12 @@ TEST(Construction, refuses_a_back_off_that_is_out_of_range) {
   EXPECT_EQ(
       refused_back_off({.resource_interval = std::chrono::nanoseconds(0)}),
       "BackgroundWorker: back_off.resource_interval is 0 ns; expected more than 0, to a year");
+  EXPECT_EQ(refused_back_off({.quarantine_after = 32}),
+            "BackgroundWorker: back_off.quarantine_after is 32; expected 1 to 31, or 0 for never");
+  EXPECT_EQ(refused_back_off({.quarantine_after = max_quarantine_after}), "accepted");
+  EXPECT_EQ(refused_back_off({.quarantine_after = 0}), "accepted");
+  EXPECT_EQ(refused_back_off({.probe_interval = std::chrono::nanoseconds(0)}),
+            "BackgroundWorker: back_off.probe_interval is 0 ns; expected more than 0, to a year");
   auto off = BackOff::off();
   off.cap = std::chrono::nanoseconds(-1);
   EXPECT_EQ(refused_back_off(off), "accepted");  // it means nothing

@@ -429,7 +429,7 @@ std::pair<int, int> allow_cancellation() {
 
 TEST(Cancellation, that_a_job_or_sink_allows_is_off_again_after_it) {
   Journal<std::pair<int, int>> found;
-  BackgroundWorker::Options options;
+  auto options = without_back_off();
   options.log = [&](LogLevel level, std::string_view) {
     if (level == LogLevel::debug) {
       found.add(allow_cancellation());
@@ -474,8 +474,9 @@ TEST(Jobs, an_exception_without_a_text_is_contained) {
   struct Silent : std::exception {
     const char* what() const noexcept override { return nullptr; }
   };
-  BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 1,
-                          [](CompactionContext&) -> CompactionOutcome { throw Silent(); });
+  BackgroundWorker worker(
+      CompactionConfig(), CompactionStatsAtomic(), 1,
+      [](CompactionContext&) -> CompactionOutcome { throw Silent(); }, without_back_off());
   EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);

@@ -184,7 +184,8 @@ TEST(Jobs, an_error_text_beyond_a_mebibyte_is_cut) {
 
   BackgroundWorker worker(
       CompactionConfig(), CompactionStatsAtomic(), 1,
-      [&](CompactionContext&) -> CompactionOutcome { throw std::runtime_error(whole + "x"); });
+      [&](CompactionContext&) -> CompactionOutcome { throw std::runtime_error(whole + "x"); },
+      without_back_off());
   EXPECT_EQ(worker.start(), StartResult::started);
   worker.queue_compaction(0);
   EXPECT_EQ(worker.wait_idle(), IdleResult::idle);

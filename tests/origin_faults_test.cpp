@@ -161,17 +161,19 @@ TEST(OriginFault, f7_a_request_after_shutdown_is_accepted) {
 
 TEST(OriginFault, f8_a_panicking_job_kills_the_thread_unseen) {
   std::atomic<int> runs{0};
-  BackgroundWorker worker(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4,
-                          [&](CompactionContext& context) -> CompactionOutcome {
-                            ++runs;
-                            if (context.stripe_id() == 0) {
-                              throw std::runtime_error("block 17 is corrupt");
-                            }
-                            if (context.stripe_id() == 1) {
-                              throw 42;
-                            }
-                            return CompactionOutcome::done();
-                          });
+  BackgroundWorker worker(
+      CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4,
+      [&](CompactionContext& context) -> CompactionOutcome {
+        ++runs;
+        if (context.stripe_id() == 0) {
+          throw std::runtime_error("block 17 is corrupt");
+        }
+        if (context.stripe_id() == 1) {
+          throw 42;
+        }
+        return CompactionOutcome::done();
+      },
+      without_back_off());
   EXPECT_EQ(worker.start(), StartResult::started);
   for (std::uint32_t i = 0; i < 3; ++i) {
     worker.queue_compaction(i);

@@ -115,10 +115,10 @@ inline std::string broken_law(const WorkerSnapshot& s) {
     return "opened " + std::to_string(s.episodes_opened) + " != ended " + std::to_string(ended) +
            " + alive " + std::to_string(s.episodes_alive);
   }
-  if (s.episodes_opened != s.queued + s.rerun_pending + s.retries) {
+  if (s.episodes_opened != s.queued + s.rerun_pending + s.retries + s.probes) {
     return "opened " + std::to_string(s.episodes_opened) + " != queued " +
            std::to_string(s.queued) + " + rerun_pending " + std::to_string(s.rerun_pending) +
-           " + retries " + std::to_string(s.retries);
+           " + retries " + std::to_string(s.retries) + " + probes " + std::to_string(s.probes);
   }
   return {};
 }

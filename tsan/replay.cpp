@@ -312,6 +312,9 @@ void Replay::refuse_at_once(Frame& frame) const {
     case Call::remove:
       refuse_if(is_unknown(argument.stripe()), RemoveResult::unknown_stripe);
       return;
+    case Call::release:
+      refuse_if(is_unknown(frame.argument), ReleaseResult::unknown_stripe);
+      return;
     case Call::restore:
       refuse_if(is_unknown(frame.argument), RestoreResult::unknown_stripe);
       return;

@@ -26,8 +26,8 @@ void check_snapshot(WorkerSnapshot expected, const WorkerSnapshot& given) {
       expected.episodes_alive == given.episodes_alive && expected.queue_size == given.queue_size,
       "the snapshot's living episodes or waiting stripes are not the protocol's");
   require(expected.held == given.held && expected.delayed == given.delayed &&
-              expected.removed == given.removed,
-          "the snapshot's held, delayed or removed stripes are not the protocol's");
+              expected.quarantined == given.quarantined && expected.removed == given.removed,
+          "the snapshot's held, delayed, quarantined or removed stripes are not the protocol's");
   require(given.compactions.size() == given.running,
           "the snapshot names more compactions than run, or fewer");
   require(expected.running == given.running && expected.running_max == given.running_max &&
@@ -48,6 +48,8 @@ void check_report(const ShutdownReport& expected, const ShutdownReport& given) {
   require(expected.mode == given.mode, "the report's mode is not the protocol's");
   require(expected.discarded == given.discarded,
           "the report's discarded stripes are not the protocol's");
+  require(expected.quarantined == given.quarantined,
+          "the report's quarantined stripes are not the protocol's");
   require(expected.unfinished == given.unfinished,
           "the report's unfinished stripes are not the protocol's");
   require(expected.waiting == given.waiting, "the report's waiting stripes are not the protocol's");
@@ -90,6 +92,9 @@ void Replay::call(Thread& thread, Frame& frame) {
       return;
     case Call::retry_now:
       retry_now(thread, frame);
+      return;
+    case Call::release:
+      release_from_quarantine(thread, frame);
       return;
     case Call::wait_idle:
     case Call::wait_stripe:
@@ -261,19 +266,49 @@ void Replay::retry_now(Thread& thread, Frame& frame) {
     admit_for_others(thread);
   }
   for (std::uint32_t id = 0; id < setting_.stripes && !worker.closed; ++id) {
-    if (state_.stripes[id].delayed) {
-      delays_.end(id);
+    if (state_.stripes[id].delayed && !state_.stripes[id].quarantined) {
       worker.expire(state_.stripes[id]);
-      if (protocol::is_held(worker, state_.stripes[id])) {
-        tell_of_end(thread);
-      }
-      if (worker.has_ready()) {
-        wake_another(thread);
-      }
+      went_on(thread, id);
       ++frame.answer;
     }
   }
   finish_call(thread, frame);
+}
+
+void Replay::release_from_quarantine(Thread& thread, Frame& frame) {
+  const auto id = static_cast<std::uint32_t>(frame.argument);
+  auto answer = ReleaseResult::not_quarantined;
+  if (state_.worker.closed) {
+    answer = ReleaseResult::shut_down;
+  } else {
+    auto& stripe = state_.stripes[id];
+    const bool waited = stripe.waits_for_probe();
+    answer = stripe.quarantined ? ReleaseResult::released : answer;
+    if (waited) {
+      admit_for_others(thread);
+    }
+    delays_.forget_failures(id);
+    if (state_.worker.may_end_quarantine(stripe)) {
+      state_.worker.end_quarantine(stripe);
+    }
+    if (waited) {
+      went_on(thread, id);
+    }
+  }
+  frame.answer = static_cast<std::uint64_t>(answer);
+  finish_call(thread, frame);
+}
+
+// What was delayed has come to wait for threads, or for a pause's end.
+void Replay::went_on(Thread& thread, std::uint32_t id) {
+  auto& worker = state_.worker;
+  delays_.end(id);
+  if (protocol::is_held(worker, state_.stripes[id])) {
+    tell_of_end(thread);
+  }
+  if (worker.has_ready()) {
+    wake_another(thread);
+  }
 }
 
 // -- Waiting --------------------------------------------------------------------------------------
@@ -339,14 +374,14 @@ void Replay::begin_goals(Thread& thread, Frame& frame) {
   const auto last = one ? first + 1 : setting_.stripes;
   adopt(thread, first, last, [&](std::uint32_t id) {
     const auto& stripe = state_.stripes[id];
-    if (stripe.alive() != 0) {
+    if (stripe.alive() != 0 && !stripe.quarantined) {
       frame.goals.emplace_back(id, protocol::goal_of(stripe));
     }
   });
   if (one && frame.goals.empty()) {
-    const auto end = last_ends_.find(first);
-    frame.answer = number_of(StripeIdle{
-        IdleResult::idle, end == last_ends_.end() ? std::nullopt : std::optional(end->second)});
+    const auto result =
+        state_.stripes[first].quarantined ? IdleResult::quarantined : IdleResult::idle;
+    frame.answer = number_of(StripeIdle{result, last_end(first)});
     finish_call(thread, frame);
     return;
   }
@@ -354,6 +389,11 @@ void Replay::begin_goals(Thread& thread, Frame& frame) {
   frame.at = At::waits;
   in_time_ = true;  // whatever it has waited for before
   go_on_waiting(thread, frame);
+}
+
+std::optional<protocol::End> Replay::last_end(std::uint32_t id) const {
+  const auto end = last_ends_.find(id);
+  return end == last_ends_.end() ? std::nullopt : std::optional(end->second);
 }
 
 // The goals one after the other, each with a wait of its own.
@@ -369,6 +409,8 @@ void Replay::go_on_waiting(Thread& thread, Frame& frame) {
     const auto& stripe = state_.stripes[id];
     if (protocol::reached(stripe, goal)) {
       frame.goal += next == frame.goal ? 1 : 0;
+    } else if (stripe.quarantined) {
+      continue;  // nobody waits for it
     } else if (!limited && protocol::is_held(state_.worker, stripe)) {
       held = true;
     } else if (!waits_out && stripe.delayed) {
@@ -385,7 +427,9 @@ void Replay::go_on_waiting(Thread& thread, Frame& frame) {
   }
   frame.answer = answer;
   if (frame.call == Call::wait_stripe && answer == static_cast<std::uint64_t>(IdleResult::idle)) {
-    frame.answer = number_of(StripeIdle{IdleResult::idle, frame.last_end});
+    const auto id = frame.goals.front().first;
+    frame.answer = number_of(frame.last_end ? StripeIdle{IdleResult::idle, frame.last_end}
+                                            : StripeIdle{IdleResult::quarantined, last_end(id)});
   }
   leave_wait(thread);
   finish_call(thread, frame);

@@ -37,7 +37,13 @@ class Delays {
     }
   }
 
-  void delay(std::uint32_t id, Time now) {
+  // Whether the stripe will have failed so often that it waits for a probe, if it has once more.
+  bool quarantines(std::uint32_t id, bool lacks_resource) {
+    return setting_.quarantine_after != 0 && !lacks_resource &&
+           stripes_[id].failures + 1 >= setting_.quarantine_after;
+  }
+
+  void delay(std::uint32_t id, Time now, bool quarantined) {
     const auto& of = stripes_[id];
     if (of.lacks_resource) {
       resource_is_back_ = false;
@@ -45,6 +51,10 @@ class Delays {
         resource_due_ = std::max(resource_due_, now + setting_.resource_interval);
       }
       lacking_.push_back(id);
+      return;
+    }
+    if (quarantined) {
+      timed_.push_back({now + setting_.probe_interval, id});
       return;
     }
     auto delay = setting_.initial;
@@ -60,6 +70,7 @@ class Delays {
     resource_is_back_ = resource_is_back_ && !lacking_.empty();
   }
   void restore(std::uint32_t id) { stripes_.erase(id); }
+  void forget_failures(std::uint32_t id) { stripes_[id].failures = 0; }
 
   std::optional<Time> next_due() const {
     std::optional<Time> next;

@@ -69,6 +69,7 @@ struct Thread {
     begins,
     runs,
     ran,
+    told,  // of the quarantine of its stripe, between two holds
     sleeps,
     woke,
     parked,
@@ -149,6 +150,7 @@ class Replay {
   void finish(Thread& thread, std::uint64_t now);
   void note_end(std::uint32_t id, const protocol::Stripe<std::uint64_t, bool>& before);
   void tell_of_end(Thread& thread);
+  std::optional<protocol::End> last_end(std::uint32_t id) const;
   void release(Thread& thread);
   void leave(Thread& thread);
   void scan(Thread& thread);
@@ -156,7 +158,7 @@ class Replay {
   void expire(Thread& thread);
   std::uint64_t read_clock(Thread& thread);
   bool is_earlier(const std::optional<std::uint64_t>& before) const;
-  protocol::Ending ending_of(const Thread& thread) const;
+  protocol::Ending ending_of(const Thread& thread);
   void close(Thread& thread, ShutdownMode mode);
   void adopt(Thread& thread, std::uint32_t first, std::uint32_t last,
              const std::function<void(std::uint32_t)>& see);
@@ -178,6 +180,8 @@ class Replay {
   bool start_worker(Thread& thread);
   void resize(Thread& thread, Frame& frame);
   void retry_now(Thread& thread, Frame& frame);
+  void release_from_quarantine(Thread& thread, Frame& frame);
+  void went_on(Thread& thread, std::uint32_t id);
   void wait_idle(Thread& thread, Frame& frame);
   bool begin_wait(Thread& thread, Frame& frame);
   void begin_goals(Thread& thread, Frame& frame);

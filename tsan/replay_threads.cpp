@@ -10,6 +10,7 @@ namespace kstone::trace {
 void Replay::work(Thread& thread, std::uint64_t now) {
   if (thread.phase == Phase::ran) {
     const auto next_due = delays_.next_due();
+    const bool was_quarantined = state_.stripes[thread.stripe].quarantined;
     finish(thread, now);
     if (thread.unwound) {
       leave(thread);
@@ -19,6 +20,12 @@ void Replay::work(Thread& thread, std::uint64_t now) {
       notify(thread, Change::due, false);
     }
     tell_of_end(thread);
+    if (state_.stripes[thread.stripe].quarantined && !was_quarantined && setting_.has_sink) {
+      unlock(thread);
+      thread.phase = Phase::told;
+      thread.owed_lines = 1;
+      return;
+    }
   } else if (thread.phase == Phase::parked) {
     if (!state_.worker.may_unpark()) {
       unlock(thread, Change::unparked);
@@ -26,8 +33,9 @@ void Replay::work(Thread& thread, std::uint64_t now) {
     }
     state_.worker.unpark();
   } else {
-    require(thread.phase == Phase::begins || thread.phase == Phase::woke,
-            "a worker thread takes the mutex out of turn");
+    require(
+        thread.phase == Phase::begins || thread.phase == Phase::woke || thread.phase == Phase::told,
+        "a worker thread takes the mutex out of turn");
   }
   auto& worker = state_.worker;
   if (worker.may_park()) {
@@ -163,13 +171,15 @@ void Replay::claim_sleeper(Thread& thread) {
 }
 
 // Which failures are tried again, the worker was told when it was made.
-protocol::Ending Replay::ending_of(const Thread& thread) const {
+protocol::Ending Replay::ending_of(const Thread& thread) {
   using protocol::Retries;
   const bool failed = thread.outcome == Kind::failed || thread.outcome == Kind::retry;
   if (!failed || !callers_.timekeeper_alive || thread.unwound) {
     return thread.outcome;
   }
-  return {thread.outcome, setting_.retries_failed ? Retries::all : Retries::those_that_say_so};
+  const bool again = setting_.retries_failed || thread.outcome == Kind::retry;
+  return {thread.outcome, setting_.retries_failed ? Retries::all : Retries::those_that_say_so,
+          again && delays_.quarantines(thread.stripe, thread.lacks_resource)};
 }
 
 void Replay::finish(Thread& thread, std::uint64_t now) {
@@ -189,7 +199,8 @@ void Replay::finish(Thread& thread, std::uint64_t now) {
   state_.worker.finish(stripe, ending, error);
   delays_.note(thread.stripe, ending.kind, thread.lacks_resource);
   if (stripe.delayed) {
-    delays_.delay(thread.stripe, now);
+    delays_.delay(thread.stripe, now, stripe.quarantined);
+    verdict_.quarantined += stripe.quarantined ? 1U : 0U;  // anew, or still
   }
   note_end(thread.stripe, before);
 }

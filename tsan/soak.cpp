@@ -320,7 +320,7 @@ class Life {
                                                s.episodes_cancelled + s.episodes_removed +
                                                s.episodes_discarded + s.episodes_alive,
                       "episodes are not conserved");
-    problems_.require(s.episodes_opened == s.queued + s.rerun_pending + s.retries,
+    problems_.require(s.episodes_opened == s.queued + s.rerun_pending + s.retries + s.probes,
                       "episodes are not as many as the requests that opened them");
     problems_.require(s.running <= config_.max_concurrent_compactions &&
                           s.running_max <= config_.max_concurrent_compactions,

@@ -124,7 +124,9 @@ void show(const Totals& totals) {
   show_met("resizes", met.resizes);
   show_met("retried_now", met.retried_now);
   show_met("waits_delayed", met.waits_delayed);
+  show_met("released", met.released);
   show("expired", totals.expired);
+  show("quarantined", totals.quarantined);
   show("parked", totals.parked);
   show("claims_withdrawn", totals.claims_withdrawn);
   show("claims_removed_late", totals.claims_removed_late);
@@ -160,6 +162,8 @@ void check_reached_of_held(const Totals& totals, bool recorded) {
   if (totals.rounds >= 5 * enough_rounds) {
     require(met.retried_now != 0, "no delay was ever ended by a call");
     require(!recorded || totals.expired != 0, "no delay ever passed");
+    require(met.released != 0, "no stripe was ever released");
+    require(!recorded || totals.quarantined != 0, "no stripe was ever in quarantine");
   }
   require(!recorded || totals.parked != 0, "no thread was ever one too many");
   require(!recorded || totals.claims_withdrawn != 0, "no claim was ever given up");
@@ -225,6 +229,7 @@ int rounds(const Arguments& arguments) {
       totals.claims_removed_late += verdict.claims_removed_late;
       totals.parked += verdict.parked;
       totals.expired += verdict.expired;
+      totals.quarantined += verdict.quarantined;
       totals.late_arrivals += verdict.late_arrivals;
       totals.late_arrivals_queued += verdict.late_arrivals_queued;
       if (!verdict.illegal.empty()) {

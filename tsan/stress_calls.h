@@ -134,6 +134,13 @@ struct Calls {
     begins(Call::retry_now);
     return ends(Call::retry_now, worker.retry_now());
   }
+  kstone::ReleaseResult release(std::uint32_t id) {
+    if (kstone::trace::current == nullptr) {
+      worker.quarantined();  // in holds of its own, of which a record would have to tell
+    }
+    begins(Call::release, id);
+    return ends(Call::release, worker.release(id));
+  }
   kstone::StripeIdle wait_idle(std::uint32_t id, Limit limit = {}) {
     begins(Call::wait_stripe, argument(id, limit));
     const auto answer = worker.wait_idle(id, limit);

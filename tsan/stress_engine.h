@@ -25,6 +25,33 @@
 
 namespace kstone::stress {
 
+// Shorter than a round, or longer.
+template <class Random>
+void set_back_off(trace::Setting& setting, Random& random) {
+  const auto any_time = [&random] {
+    return 1 + random() % (random() % 2 == 0 ? 100'000 : 1'000'000'000);
+  };
+  setting.initial = any_time();
+  setting.cap = setting.initial * (1 + random() % 8);
+  setting.resource_interval = 1 + random() % 500'000;
+  setting.retries_failed = random() % 2 != 0;
+  setting.quarantine_after = static_cast<std::uint32_t>(random() % 3);
+  setting.probe_interval = any_time();
+}
+inline BackOff back_off_of(const trace::Setting& setting) {
+  BackOff result = BackOff::off();
+  if (setting.initial != 0) {
+    result.initial = std::chrono::nanoseconds(setting.initial);
+    result.cap = std::chrono::nanoseconds(setting.cap);
+    result.jitter = 0;
+    result.retry_failed = setting.retries_failed;
+    result.quarantine_after = setting.quarantine_after;
+    result.probe_interval = std::chrono::nanoseconds(setting.probe_interval);
+    result.resource_interval = std::chrono::nanoseconds(setting.resource_interval);
+  }
+  return result;
+}
+
 // What was met, of all rounds.
 struct Met {
   std::atomic<std::uint64_t> cancels{0};
@@ -41,6 +68,7 @@ struct Met {
   std::atomic<std::uint64_t> waits_paused{0};
   std::atomic<std::uint64_t> resizes{0};
   std::atomic<std::uint64_t> retried_now{0};
+  std::atomic<std::uint64_t> released{0};
   std::atomic<std::uint64_t> waits_delayed{0};
 };
 inline Met met;
@@ -290,7 +318,8 @@ class Engine {
       const auto result = calls_->wait_idle(id).result;
       met.waits_paused.fetch_add(result == IdleResult::paused, std::memory_order_relaxed);
       if (result != IdleResult::paused && result != IdleResult::idle &&
-          result != IdleResult::delayed && result != IdleResult::shut_down) {
+          result != IdleResult::delayed && result != IdleResult::quarantined &&
+          result != IdleResult::shut_down) {
         fail("a wait under a pause says " + std::string(to_string(result)));
       }
     }

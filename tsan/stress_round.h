@@ -68,11 +68,7 @@ class Round {
     setting_.has_sink = random() % 2 != 0;
     setting_.all_removed = random() % 4 == 0;
     if (random() % 2 != 0) {
-      // Shorter than a round, or longer.
-      setting_.initial = 1 + random() % (random() % 2 == 0 ? 100'000 : 1'000'000'000);
-      setting_.cap = setting_.initial * (1 + random() % 8);
-      setting_.resource_interval = 1 + random() % 500'000;
-      setting_.retries_failed = random() % 2 != 0;
+      set_back_off(setting_, random);
     }
     jobs_end_threads_ = random() % 8 == 0 && !threads_stay;
     lateness_ = 1U << (random() % 6);
@@ -93,12 +89,7 @@ class Round {
     }
     options.all_removed = setting_.all_removed;
     options.thread_capacity = setting_.thread_capacity;
-    options.back_off.initial = std::chrono::nanoseconds(setting_.initial);
-    options.back_off.cap = std::chrono::nanoseconds(setting_.cap);
-    options.back_off.jitter = 0;
-    options.back_off.retry_failed = setting_.retries_failed;
-    options.back_off.resource_interval =
-        std::chrono::nanoseconds(std::max<std::uint64_t>(setting_.resource_interval, 1));
+    options.back_off = back_off_of(setting_);
     auto config = kstone::CompactionConfig().with_max_concurrent(setting_.worker_threads);
     config.enabled = setting_.enabled;
     typename Worker::StatsAtomic stats;
@@ -319,6 +310,11 @@ class Round {
     return result;
   }
 
+  void release(std::uint32_t id) {
+    const bool released = calls_->release(id) == kstone::ReleaseResult::released;
+    met.released.fetch_add(released, std::memory_order_relaxed);
+  }
+
   // To anything that there can be, or to what there cannot; or what the scan waits for, which is
   // longer than a round.
   void resize(unsigned choice) {
@@ -349,6 +345,12 @@ class Round {
         return;
       case 10:
         met.retried_now.fetch_add(calls_->retry_now(), std::memory_order_relaxed);
+        return;
+      case 12:
+      case 13:
+        for (int i = 0; i < 8; ++i) {
+          release(static_cast<std::uint32_t>(own() % (stripes_ + 1)));
+        }
         return;
       case 11:
         calls_->wait_out(std::chrono::microseconds(own() % 1000));
@@ -457,6 +459,7 @@ class Round {
         return;
       case 9:
         calls_->retry_now();
+        release(choice / 16 % stripes_);
         return;
       case 0:
         if (calls_->wait_idle() != IdleResult::refused) {
@@ -620,7 +623,7 @@ class Round {
     const auto s = calls_->snapshot();
     if (s.episodes_opened != s.episodes_done + s.episodes_failed + s.episodes_cancelled +
                                  s.episodes_removed + s.episodes_discarded + s.episodes_alive ||
-        s.episodes_opened != s.queued + s.rerun_pending + s.retries) {
+        s.episodes_opened != s.queued + s.rerun_pending + s.retries + s.probes) {
       fail("episodes are not conserved");
     }
   }

@@ -39,6 +39,7 @@ struct Totals {
   std::uint64_t claims_removed_late = 0;
   std::uint64_t parked = 0;
   std::uint64_t expired = 0;
+  std::uint64_t quarantined = 0;
   std::uint64_t late_arrivals = 0;
   std::uint64_t late_arrivals_queued = 0;
   std::uint64_t tampered = 0;

@@ -63,6 +63,7 @@ enum class Call : std::uint8_t {
   set_max_concurrent,  // its argument
   set_check_interval,
   retry_now,
+  release,  // the stripe
   snapshot,
   destroy
 };
@@ -167,6 +168,8 @@ struct Setting {
   std::uint64_t cap = 0;
   std::uint64_t resource_interval = 0;
   bool retries_failed = false;
+  std::uint32_t quarantine_after = 0;
+  std::uint64_t probe_interval = 0;
 };
 
 struct Verdict {
@@ -182,6 +185,8 @@ struct Verdict {
   std::uint64_t adoptions_by_scan = 0;
   // Stripes whose delay had passed.
   std::uint64_t expired = 0;
+  // Stripes that were put in quarantine, each time.
+  std::uint64_t quarantined = 0;
   // Threads that were too many, each time.
   std::uint64_t parked = 0;
   // Nodes whose stripe was given up while it was only claimed; some of them by a removal that met

@@ -174,9 +174,9 @@ class basic_background_worker {
   // request.
   Submission queue_compaction(std::uint32_t stripe_id) noexcept;
 
-  // Stripes that are accepted and not running. O(1); exact when no call overlaps. Takes the
-  // worker's mutex, for which a snapshot, a `wait_idle` or `start` may make it wait: not for the
-  // path of a write.
+  // Stripes that are accepted and not running, also what a pause holds, or waits after a failure.
+  // O(1); exact when no call overlaps. Takes the worker's mutex, for which a snapshot, a
+  // `wait_idle` or `start` may make it wait: not for the path of a write.
   std::size_t queue_size() const;
 
   // True from a successful `start` until `shutdown`, if a worker thread lives (or, disabled, none
@@ -187,14 +187,14 @@ class basic_background_worker {
   // later are not waited for. If there is a scan, it first waits until the first one, and one that
   // is under way, have returned; what is requested until then, by the scan or by others, is waited
   // for, too. With no limit, it does not wait for what a pause holds: once all else has ended it
-  // answers `paused`. What waits after a failure it does not wait for either, whatever the
-  // limit, and answers `delayed` once that is all that is left, unless it is to wait. Without a
-  // limit it waits as long as that takes; a limit of zero or less asks without waiting. Before
-  // `start` it waits for the start, with a warning in the log the first time, for which no limit
-  // counts. What another thread has begun to request is taken over from it, in case that it is
-  // suspended. O(stripes) at first, 1,024 of them at a time with the mutex; of more than that it
-  // may also wait for what is requested meanwhile. Throws std::bad_alloc if there is no memory to
-  // note what to wait for.
+  // answers `paused`. What waits after a failure it does not wait for either, whatever the limit,
+  // and answers `delayed` once that is all that is left, unless it is to wait. It never waits for a
+  // stripe that is in quarantine, as long as that lasts. Without a limit it waits as long as that
+  // takes; a limit of zero or less asks without waiting. Before `start` it waits for the start,
+  // with a warning in the log the first time, for which no limit counts. What another thread has
+  // begun to request is taken over from it, in case that it is suspended. O(stripes) at first,
+  // 1,024 of them at a time with the mutex; of more than that it may also wait for what is
+  // requested meanwhile. Throws std::bad_alloc if there is no memory to note what to wait for.
   //
   // Memory ordering: after `idle`, what those compactions wrote is visible to the caller.
   [[nodiscard]] IdleResult wait_idle(Limit limit = {},
@@ -203,8 +203,9 @@ class basic_background_worker {
   // The same for one stripe: waits until its episodes that are alive at the call have ended, two at
   // the most, and says how the last of these did, or if none was alive, the latest. Other stripes,
   // and later requests, are not waited for. It may have to move into the queue what others have
-  // requested, each stripe once; else O(1). Allocates nothing; takes the mutex, so it is not for
-  // the path of a write. While somebody waits so, each end of a compaction looks at each who does.
+  // requested, each stripe once; else O(1). Of a stripe in quarantine, or once it is, it answers
+  // `quarantined`. Allocates nothing; takes the mutex, so it is not for the path of a write. While
+  // somebody waits so, each end of a compaction looks at each who does.
   //
   // Memory ordering: after `idle`, what those compactions wrote is visible to the caller.
   [[nodiscard]] StripeIdle wait_idle(std::uint32_t stripe_id, Limit limit = {},
@@ -247,12 +248,29 @@ class basic_background_worker {
   bool is_removed(std::uint32_t stripe_id) const;
 
   // What waits after a failure waits no longer: all such stripes go to the tail of the queue, those
-  // that lack a resource too. For whoever knows that the cause is gone. How many they were; 0 once
-  // the worker has closed. Waits for no job; O(stripes), 1,024 of them at a time with the mutex.
-  // Their failures still count, so one that fails again waits longer than before.
+  // that lack a resource too, but not those in quarantine. For whoever knows that the cause is
+  // gone. How many they were; 0 once the worker has closed. Waits for no job; O(stripes), 1,024 of
+  // them at a time with the mutex. Their failures still count, so one that fails again waits longer
+  // than before.
   //
   // Memory ordering: what the caller wrote before is visible to their compactions.
   std::uint32_t retry_now();
+
+  // Forgets the failures of the stripe, and ends its quarantine (`BackOff`): if it waits for a
+  // probe, it goes to the tail of the queue; if its compaction runs, that is the first to count if
+  // it fails. For whoever has mended what it failed of. Waits for no job. It may have to move into
+  // the queue what others have requested; takes the mutex. Of all of them: for each of
+  // `quarantined`.
+  //
+  // Memory ordering: what the caller wrote before is visible to its compactions.
+  [[nodiscard]] ReleaseResult release(std::uint32_t stripe_id);
+
+  // The stripes in quarantine, in ascending order, each with the error of its last compaction. (As
+  // in the report, an error may be cut; it is missing while a probe runs.) Of more than 1,024
+  // stripes it is no single moment: each is looked at once. Once the worker has closed, those that
+  // the report lists. O(stripes), 1,024 of them at a time with the mutex, and once more where many
+  // are put there meanwhile. Throws std::bad_alloc if there is no memory.
+  std::vector<StripeError> quarantined() const;
 
   // Keeps the stripe from running while the guard lives, and waits within the limit for a
   // compaction of it that runs: look at the guard's result, only after `paused` none does. Requests

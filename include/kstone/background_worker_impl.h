@@ -122,6 +122,16 @@ inline std::uint32_t basic_background_worker<Sync>::retry_now() {
 }
 
 template <class Sync>
+inline ReleaseResult basic_background_worker<Sync>::release(std::uint32_t stripe_id) {
+  return shell_->release(stripe_id);
+}
+
+template <class Sync>
+inline std::vector<StripeError> basic_background_worker<Sync>::quarantined() const {
+  return shell_->quarantined();
+}
+
+template <class Sync>
 inline basic_pause_guard<Sync> basic_background_worker<Sync>::pause_all(Limit limit) {
   return shell_->pause(std::nullopt, limit);
 }

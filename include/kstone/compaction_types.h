@@ -151,7 +151,9 @@ enum class ResizeResult : std::uint8_t {
 KSTONE_EXPORT std::string_view to_string(ResizeResult result) noexcept;
 
 enum class IdleResult : std::uint8_t {
-  idle,       // every request answered before the call has reached its end
+  // Every request answered before the call has reached its end. (A wait for all stripes passes over
+  // those in quarantine.)
+  idle,
   timed_out,  // the limit passed first
   shut_down,  // `shutdown` was called before or meanwhile
   refused,    // called from a job, scan or log sink of this worker, where it would wait for itself
@@ -159,6 +161,8 @@ enum class IdleResult : std::uint8_t {
   paused,          // of a wait without a limit: a pause holds something that it waits for
   // All that is left waits after a failure, until it is tried again (`BackOff`).
   delayed,
+  // Of the wait for one stripe: it is in quarantine, and what was asked for waits for a probe.
+  quarantined,
 };
 
 // What a wait does when all that is left is delayed: answers so, or waits for that, too.
@@ -175,8 +179,8 @@ KSTONE_EXPORT std::string_view to_string(EpisodeEnd end) noexcept;
 // What a wait for one stripe answers.
 struct StripeIdle {
   IdleResult result = IdleResult::idle;
-  // With `idle`: how the last of the episodes that were waited for ended; where none was alive, how
-  // the latest of the stripe did. None if no episode of it has ended yet.
+  // With `idle`: how the last of the episodes that were waited for ended; where none was alive, and
+  // with `quarantined`, how the latest of the stripe did. None if no episode of it has ended yet.
   std::optional<EpisodeEnd> last_end;
 
   friend bool operator==(const StripeIdle&, const StripeIdle&) = default;
@@ -230,6 +234,15 @@ enum class RestoreResult : std::uint8_t {
 };
 
 KSTONE_EXPORT std::string_view to_string(RestoreResult result) noexcept;
+
+enum class ReleaseResult : std::uint8_t {
+  released,         // its quarantine is over, and its failures are forgotten
+  not_quarantined,  // its failures are forgotten all the same
+  shut_down,        // `shutdown` was called before; nothing happened
+  unknown_stripe,
+};
+
+KSTONE_EXPORT std::string_view to_string(ReleaseResult result) noexcept;
 
 enum class PauseResult : std::uint8_t {
   // Nothing runs of what is paused, nor will while the guard lives (of one stripe: and it is not
@@ -305,6 +318,10 @@ struct ShutdownReport {
   // Accepted stripes that were not compacted (again), in ascending order.
   std::vector<CompactionRequest> discarded;
 
+  // Stripes that are in quarantine (`BackOff`): those of `discarded` that were when the worker
+  // closed, and those of `unfinished` whose probe failed after that. In ascending order.
+  std::vector<CompactionRequest> quarantined;
+
   // Stripes whose last compaction left work undone (`more_work`, `retry`, `failed` or `stopped`),
   // whenever that was, or whose last episode was cancelled before it ran. Not removed ones. In
   // ascending order.
@@ -312,7 +329,8 @@ struct ShutdownReport {
 
   // The errors of those stripes of `unfinished` whose last compaction failed; `discarded` may have
   // some of them, too. All texts that a worker keeps share 1 MiB, and one that finds no room is cut
-  // to 64 bytes, which it has beyond that. One for which there was no memory is missing.
+  // to 64 bytes, which it has beyond that. One for which there was no memory is missing; before the
+  // end, where others have failed while the report was built, some are.
   std::vector<StripeError> errors;
 
   // Accepted stripes that wait still to be compacted (again): only of a drain whose limit has

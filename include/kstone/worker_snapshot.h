@@ -34,6 +34,7 @@ struct WorkerCounters {
   // Episodes, by how they ended.
   std::uint64_t episodes_opened = 0;
   std::uint64_t retries = 0;  // those of them that no request opened, but a failure
+  std::uint64_t probes = 0;   // ... but a failure that put the stripe in quarantine
   std::uint64_t episodes_done = 0;
   std::uint64_t episodes_failed = 0;
   std::uint64_t episodes_cancelled = 0;
@@ -62,6 +63,7 @@ struct WorkerCounters {
     visit(std::string_view("rejected_removed"), rejected_removed);
     visit(std::string_view("episodes_opened"), episodes_opened);
     visit(std::string_view("retries"), retries);
+    visit(std::string_view("probes"), probes);
     visit(std::string_view("episodes_done"), episodes_done);
     visit(std::string_view("episodes_failed"), episodes_failed);
     visit(std::string_view("episodes_cancelled"), episodes_cancelled);
@@ -90,7 +92,7 @@ struct RunningCompaction {
 // One moment of the worker. Of everything but `stats`, which jobs change while the snapshot is
 // taken, two laws hold in every snapshot:
 //   episodes_opened = done + failed + cancelled + removed + discarded + alive
-//   episodes_opened = queued + rerun_pending + retries
+//   episodes_opened = queued + rerun_pending + retries + probes
 struct WorkerSnapshot : WorkerCounters {
   CompactionStats stats;
 
@@ -99,6 +101,7 @@ struct WorkerSnapshot : WorkerCounters {
   std::uint64_t queue_size = 0;      // stripes accepted and not running
   std::uint32_t held = 0;            // those of them that the worker knows and a pause holds
   std::uint32_t delayed = 0;         // ... and that wait since a compaction of theirs failed
+  std::uint32_t quarantined = 0;     // stripes in quarantine; also while a probe of them runs
   std::uint32_t removed = 0;         // stripes that are removed
   std::uint32_t running = 0;         // stripes being compacted
   std::uint32_t running_max = 0;     // the most there ever were at once

@@ -2,44 +2,10 @@
 //     who gives it up, holds it back or closes, and costs no other stripe anything.
 // Covers: I3.
 
-#include "scene.h"
+#include "fails_at_first.h"
 
 namespace kstone::model {
 namespace {
-
-enum class Fails { retry, failed };
-
-inline BackOff with_back_off() {
-  BackOff back_off;
-  back_off.jitter = 0;
-  back_off.retry_failed = true;
-  return back_off;
-}
-
-// The first compaction of each stripe fails.
-template <class Size, Fails fails = Fails::retry, class Sync = RelacySync>
-struct FailsAtFirst : Scene<Size, Sync> {
-  using Base = Scene<Size, Sync>;
-  static constexpr int dynamic_threads = Size::workers + 1;
-
-  void make_and_start() {
-    this->make([this](typename Base::Context& context) { return compact(context); }, {},
-               with_back_off());
-    this->start();
-  }
-  CompactionOutcome compact(typename Base::Context& context) {
-    return this->note(context) != 1 ? CompactionOutcome::done()
-           : fails == Fails::failed ? CompactionOutcome::failed("bad block")
-                                    : CompactionOutcome::retry("busy");
-  }
-  void end() {
-    const auto s = this->worker->snapshot();
-    check(s.delayed == 0, "nothing is delayed any more");
-    this->check_complete(this->worker->shutdown());
-    this->check_accounts();
-    this->worker.reset();
-  }
-};
 
 // Requests, some of which come while the stripe is delayed. Each stripe is delayed once.
 template <class Size, Fails fails = Fails::retry, class Sync = RelacySync>

@@ -235,7 +235,7 @@ struct Scene {
     check(s.episodes_opened == s.episodes_done + s.episodes_failed + s.episodes_cancelled +
                                    s.episodes_removed + s.episodes_discarded + s.episodes_alive,
           "episodes are conserved");
-    check(s.episodes_opened == s.queued + s.rerun_pending + s.retries,
+    check(s.episodes_opened == s.queued + s.rerun_pending + s.retries + s.probes,
           "every episode was opened by one answer, or a failure");
     check(s.compactions.size() == s.running, "every compaction that runs is named");
   }

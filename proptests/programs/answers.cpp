@@ -47,6 +47,8 @@ std::string answer_in_words(const Call& call, const CallRecord& record) {
       return std::string(to_string(static_cast<RemoveResult>(record.answer)));
     case Operation::restore:
       return std::string(to_string(static_cast<RestoreResult>(record.answer)));
+    case Operation::release:
+      return std::string(to_string(static_cast<ReleaseResult>(record.answer)));
     case Operation::is_removed:
       return record.answer != 0 ? "removed" : "not removed";
     case Operation::pause:
@@ -61,6 +63,7 @@ std::string answer_in_words(const Call& call, const CallRecord& record) {
                             : std::string(r.complete != 0 ? "complete" : "incomplete") + " " +
                                   std::string(to_string(static_cast<ShutdownMode>(r.mode))) +
                                   set_in_words("discarded", r.discarded) +
+                                  set_in_words("quarantined", r.quarantined) +
                                   set_in_words("unfinished", r.unfinished) +
                                   set_in_words("waiting", r.waiting) +
                                   set_in_words("running", r.still_running) +
@@ -85,9 +88,9 @@ void collect(const Call& call, const CallRecord& record, const std::string& wher
                  : r.complete != 0 ? "complete"
                                    : "incomplete"));
     for (const auto& [name, set] :
-         {std::pair("discarded", r.discarded), std::pair("unfinished", r.unfinished),
-          std::pair("waiting", r.waiting), std::pair("still_running", r.still_running),
-          std::pair("first_error", r.first_error)}) {
+         {std::pair("discarded", r.discarded), std::pair("quarantined", r.quarantined),
+          std::pair("unfinished", r.unfinished), std::pair("waiting", r.waiting),
+          std::pair("still_running", r.still_running), std::pair("first_error", r.first_error)}) {
       if (set != 0) {
         seen.insert(std::string("shutdown: ") + name);
       }
@@ -154,6 +157,7 @@ constexpr const char* answers[] = {
     "wait_idle(stripe): idle, failed",
     "wait_idle(stripe): timed_out",
     "wait_idle(stripe): delayed",
+    "wait_idle(stripe): quarantined, failed",
     "wait_idle(stripe): shut_down",
     "wait_idle(stripe): unknown_stripe",
     "job: wait_idle(stripe): refused",
@@ -173,6 +177,11 @@ constexpr const char* answers[] = {
     "queue_size: more",
     "retry_now: 0",
     "retry_now: more",
+    "release: released",
+    "release: not_quarantined",
+    "release: shut_down",
+    "job: release: not_quarantined",
+    "shutdown: quarantined",
     "shutdown: complete",
     "shutdown: incomplete",
     "job: shutdown: refused",

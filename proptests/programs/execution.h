@@ -67,7 +67,7 @@ struct Execution : model::Scene<Size, Sync> {
     if (program_->back_off) {
       back_off = BackOff();
       back_off.jitter = 0;
-      back_off.retry_failed = true;
+      back_off.quarantine_after = program_->quarantine ? 1 : 0;
     }
     this->make([this](Context& context) { return compact(context); }, std::move(options), back_off);
     used = this->worker.get();
@@ -172,6 +172,12 @@ struct Execution : model::Scene<Size, Sync> {
                                                       ? worker.brief_snapshot().delayed
                                                       : worker.retry_now());
         break;
+      case Operation::release:
+        record.answer = static_cast<std::uint8_t>(planted_ == Planted::release_does_nothing &&
+                                                          worker.brief_snapshot().quarantined != 0
+                                                      ? ReleaseResult::released
+                                                      : worker.release(what.stripe));
+        break;
       default:
         record.answer = held_back.perform(worker, self_index(), what);
         break;
@@ -199,6 +205,7 @@ struct Execution : model::Scene<Size, Sync> {
                   report.complete,
                   static_cast<std::uint8_t>(report.mode),
                   set_of(report.discarded),
+                  set_of(report.quarantined),
                   set_of(report.unfinished),
                   set_of(report.waiting),
                   set_of(report.still_running),
@@ -236,6 +243,8 @@ struct Execution : model::Scene<Size, Sync> {
     note(held, s.held);
     note(delayed, s.delayed);
     note(retries, s.retries);
+    note(quarantined, s.quarantined);
+    note(probes, s.probes);
     note(removed, s.removed);
     note(first_error, error_number(s.first_error));
   }

@@ -67,6 +67,7 @@ bool is_snapshot(const State& s, int thread, const CallRecord& record) {
          n[started] == exact.compactions_started && n[running] == exact.running &&
          n[running_max] == exact.running_max && n[max_concurrent] == exact.max_concurrent &&
          n[delayed] == exact.delayed && n[retries] == exact.retries &&
+         n[quarantined] == exact.quarantined && n[probes] == exact.probes &&
          n[first_error] == s.worker.first_error && is_queue_size(s, thread, record, n[waiting]);
 }
 

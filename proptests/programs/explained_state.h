@@ -91,9 +91,40 @@ inline std::uint8_t set_of(const std::vector<CompactionRequest>& stripes) {
   return static_cast<std::uint8_t>(set);
 }
 
+// One stripe whose claim is late is taken over; without the list if that is not seen. What is
+// listed between the two may as well have been listed after.
+inline void adopt(State& s, std::uint32_t id, bool stale) {
+  auto& stripe = s.stripes[id];
+  if (!stale) {
+    s.take_inbox();
+  }
+  if (s.worker.may_adopt(stripe)) {
+    s.adopt(stripe);
+  }
+}
+
 // Whether the caller must have seen it: its own calls, and those that happened before.
 inline bool knows(const CallRecord& record, int self, int self_call, const Claim& claim) {
   return claim.thread == self ? claim.call < self_call : claim.call < record.known.of[claim.thread];
+}
+
+inline bool knows(const CallRecord& record, const Finished& what) {
+  return what.thread == nobody || what.compaction < record.compactions.of[what.thread];
+}
+
+// Whether one of these episodes of the stripe ended so, with a compaction that happened before
+// the answer: which of them is the last, the caller need not have seen.
+inline bool ends_so(const State& s, std::uint32_t stripe, unsigned from, unsigned to,
+                    EpisodeEnd end, const CallRecord& record) {
+  const auto& finished = s.finished[stripe];
+  for (unsigned episode = from; episode <= to; ++episode) {
+    const auto server = std::find_if(finished.begin(), finished.end(),
+                                     [&](const Finished& f) { return f.ended >= episode; });
+    if (server != finished.end() && server->end == end && knows(record, *server)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace kstone::programs

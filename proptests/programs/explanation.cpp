@@ -127,18 +127,6 @@ class Explanation {
             static_cast<std::size_t>(s.at[scan_thread(program_)].call) == program_.scan.size());
   }
 
-  // One stripe whose claim is late; without the list if that is not seen. What is listed between
-  // the two may as well have been listed after.
-  static void adopt(State& s, std::uint32_t id, bool stale) {
-    auto& stripe = s.stripes[id];
-    if (!stale) {
-      s.take_inbox();
-    }
-    if (s.worker.may_adopt(stripe)) {
-      s.adopt(stripe);
-    }
-  }
-
   // What the future depends on. (Where each thread is gives most of it; the order of what they did,
   // the rest.)
   std::string key(const State& s) const {
@@ -174,7 +162,8 @@ class Explanation {
       put(stripe.word.running + 2U * stripe.word.closed + 4U * stripe.discarded +
           8U * stripe.unfinished + 16U * stripe.rerun_owed + 32U * stripe.running +
           64U * stripe.word.under_way);
-      put(stripe.held + 2U * stripe.paused + 4U * stripe.asked_to_stop + 8U * stripe.word.removed);
+      put(stripe.held + 2U * stripe.paused + 4U * stripe.asked_to_stop + 8U * stripe.word.removed +
+          16U * stripe.quarantined);
       put(stripe.early);
       put(stripe.told_opened());
       put(stripe.attempts);
@@ -328,8 +317,10 @@ class Explanation {
     done = true;
     Left left;
     std::optional<unsigned> goal;  // of the last stripe that is waited for
+    unsigned quarantined = in_quarantine(s);
     for (std::uint32_t stripe = 0; stripe < program_.stripes; ++stripe) {
-      if (call.waits_for(stripe)) {
+      quarantined |= at.goals[stripe] ? 0 : 1U << stripe;
+      if (at.goals[stripe]) {
         goal = *at.goals[stripe];
         if (!protocol::reached(s.stripes[stripe], *goal)) {
           left.add(s, call, stripe);
@@ -338,17 +329,25 @@ class Explanation {
       }
     }
     const unsigned ended = std::exchange(at.ended, 0);
+    if (call.operation == Operation::wait_stripe) {
+      quarantined = 0;
+    }
+    if (result == IdleResult::quarantined) {
+      return goal && s.stripes[call.stripe].quarantined &&
+             !protocol::reached(s.stripes[call.stripe], *goal) &&
+             is_told_of_quarantine(s, call, record);
+    }
     const bool late = result == IdleResult::timed_out;
     // Goals are read without the mutex, and may miss what the caller does not know of.
     if (result == IdleResult::paused || result == IdleResult::delayed) {
       left.others = false;
       left.held = left.held && result == IdleResult::paused;
     } else if (!late) {
-      left = {.others = !all_known_have_ended(s, thread, call, record)};
+      left = {.others = !all_known_have_ended(s, thread, call, record, quarantined)};
     }
     const auto end = last_end_of(record.answer);
     return (call.limited || !late) && left.answer(s, !late) == static_cast<std::uint32_t>(result) &&
-           (end ? ends_so(s, call.stripe, ended + 1, *goal, *end, record)
+           (end ? goal && ends_so(s, call.stripe, ended + 1, *goal, *end, record)
                 : call.operation == Operation::wait_idle || result != IdleResult::idle);
   }
 
@@ -370,18 +369,24 @@ class Explanation {
     if (!adopt_late(s, thread, call, record)) {
       return false;
     }
-    if (call.operation == Operation::wait_stripe && result_of(record.answer) == IdleResult::idle &&
-        !s.stripes[call.stripe].alive_inside() && all_known_have_ended(s, thread, call, record) &&
+    const bool one = call.operation == Operation::wait_stripe;
+    if (one && s.stripes[call.stripe].quarantined) {
+      done = true;
+      return is_told_of_quarantine(s, call, record);
+    }
+    if (one && result_of(record.answer) == IdleResult::idle &&
+        !s.stripes[call.stripe].alive_inside() &&
+        all_known_have_ended(s, thread, call, record, 0) &&
         last_end(s, call.stripe) == last_end_of(record.answer)) {
       done = true;  // nothing was alive, as far as the caller knows
       return true;
     }
     for (std::uint32_t stripe = 0; stripe < program_.stripes; ++stripe) {
-      if (call.waits_for(stripe)) {
+      if (call.waits_for(stripe) && !s.stripes[stripe].quarantined) {
         at.goals[stripe] = protocol::goal_of(s.stripes[stripe]);
       }
     }
-    if (call.operation == Operation::wait_stripe) {
+    if (one) {
       at.ended = ended_in_order(s.stripes[call.stripe]);
     }
     ++at.step;
@@ -422,32 +427,10 @@ class Explanation {
     return true;
   }
 
-  static bool knows(const CallRecord& record, const Finished& what) {
-    return what.thread == nobody || what.compaction < record.compactions.of[what.thread];
-  }
-  static bool knows(const CallRecord& record, int self, int self_call, const Claim& claim) {
-    return programs::knows(record, self, self_call, claim);
-  }
-
-  // Whether one of these episodes of the stripe ended so, with a compaction that happened before
-  // the answer: which of them is the last, the caller need not have seen.
-  static bool ends_so(const State& s, std::uint32_t stripe, unsigned from, unsigned to,
-                      EpisodeEnd end, const CallRecord& record) {
-    const auto& finished = s.finished[stripe];
-    for (unsigned episode = from; episode <= to; ++episode) {
-      const auto server = std::find_if(finished.begin(), finished.end(),
-                                       [&](const Finished& f) { return f.ended >= episode; });
-      if (server != finished.end() && server->end == end && knows(record, *server)) {
-        return true;
-      }
-    }
-    return false;
-  }
-
   // What was requested before the wait, by happens-before, has been served, by compactions that
-  // happened before the answer.
-  bool all_known_have_ended(const State& s, int thread, const Call& call,
-                            const CallRecord& record) const {
+  // happened before the answer, unless its stripe was in quarantine.
+  bool all_known_have_ended(const State& s, int thread, const Call& call, const CallRecord& record,
+                            unsigned quarantined) const {
     for (std::uint32_t stripe = 0; stripe < program_.stripes; ++stripe) {
       unsigned needed = 0;
       for (const auto& each : s.made) {
@@ -458,7 +441,7 @@ class Explanation {
           needed = std::max(needed, each.episode);
         }
       }
-      if (needed == 0) {
+      if (needed == 0 || (quarantined & (1U << stripe)) != 0) {
         continue;
       }
       const auto& finished = s.finished[stripe];
@@ -481,7 +464,7 @@ class Explanation {
     if (step == enters && is_worker(thread)) {
       done = true;
       return record->report ==
-             Report{1, 0, static_cast<std::uint8_t>(ShutdownReport().mode), 0, 0, 0, 0};
+             Report{1, 0, static_cast<std::uint8_t>(ShutdownReport().mode), 0, 0, 0, 0, 0};
     }
     if (step == enters && !worker.closed && awaits_scan(s, call)) {
       return false;
@@ -548,6 +531,7 @@ class Explanation {
                             report.complete,
                             static_cast<std::uint8_t>(expected.mode),
                             set_of(expected.discarded),
+                            set_of(expected.quarantined),
                             set_of(expected.unfinished),
                             set_of(expected.waiting),
                             set_of(expected.still_running),
@@ -566,6 +550,9 @@ class Explanation {
       case Operation::retry_now:
         choices_ = s.inbox().empty() ? 1 : 2;
         return retry_now(s, program_, record.answer, choice_ != 0);
+      case Operation::release:
+        choices_ = s.inbox().empty() ? 1 : 2;
+        return release(s, call.stripe, record.answer, choice_ != 0);
       case Operation::queue_size:
         return is_queue_size(s, thread, record, record.answer);
       default:

@@ -39,6 +39,7 @@ enum class Planted : std::uint8_t {
   all_removed_removes_nothing,
   set_max_does_nothing,
   retry_now_does_nothing,
+  release_does_nothing,
   wait_tells_of_no_delay,  // what is delayed is said to have ended
   wait_for_stop_sees_nothing,
   on_stop_calls_nobody
@@ -63,6 +64,7 @@ inline constexpr const char* names_of_planted[] = {
     "all_removed_removes_nothing",
     "set_max_does_nothing",
     "retry_now_does_nothing",
+    "release_does_nothing",
     "wait_tells_of_no_delay",
     "wait_for_stop_sees_nothing",
     "on_stop_calls_nobody",

@@ -48,6 +48,8 @@ enum Number {
   held,
   delayed,
   retries,
+  quarantined,
+  probes,
   removed,
   first_error,
   number_count
@@ -56,7 +58,7 @@ enum Number {
 // Of a shutdown.
 struct Report {
   std::uint8_t refused, complete, mode;
-  std::uint8_t discarded, unfinished, waiting, still_running;  // sets of stripes
+  std::uint8_t discarded, quarantined, unfinished, waiting, still_running;  // sets of stripes
   std::uint8_t first_error;
 
   friend bool operator==(const Report&, const Report&) = default;

@@ -73,7 +73,7 @@ std::string Program::text() const {
   out << "workers " << workers << " stripes " << stripes << (real_time ? " real_time" : "")
       << (surprises ? " surprises" : "") << (refusals ? " refusals" : "")
       << (overtakes ? " overtakes" : "") << (all_removed ? " all_removed" : "")
-      << (back_off ? " back_off" : "");
+      << (back_off ? " back_off" : "") << (quarantine ? " quarantine" : "");
   const auto put = [&](const std::string& title, const std::vector<Call>& sequence) {
     if (!sequence.empty()) {
       out << " " << title << ":";
@@ -154,6 +154,8 @@ std::optional<Program> Program::parse(const std::string& text) {
       program.all_removed = true;
     } else if (word == "back_off") {
       program.back_off = true;
+    } else if (word == "quarantine") {
+      program.back_off = program.quarantine = true;
     } else {
       return std::nullopt;
     }

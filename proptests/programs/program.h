@@ -9,9 +9,10 @@
 // stripe 1 and answers `more_work`, the second `done`, and so do all that follow. Flags before the
 // first section: real_time (calls are ordered as they happened, not only by happens-before),
 // surprises (one spurious wake-up and one failing weak compare-exchange in an execution), refusals
-// (one thread may not be created), back_off (what fails is tried again, after a delay), overtakes
-// (the last thread destroys the worker once all others are in a wait), all_removed (its stripes
-// are, until they are restored). `scan` is what the periodic scan calls the first time.
+// (one thread may not be created), back_off (what fails is tried again, after a delay), quarantine
+// (... and its stripe waits for a probe), overtakes (the last thread destroys the worker once all
+// others are in a wait), all_removed (its stripes are, until they are restored). `scan` is what the
+// periodic scan calls the first time.
 //
 // What a thread has paused, it holds until it resumes it, at its end at the latest.
 
@@ -40,6 +41,7 @@ enum class Operation {
   is_running,
   set_max,  // set_max_concurrent
   retry_now,
+  release,
   cancel,
   cancel_and_await,
   remove,
@@ -107,6 +109,7 @@ inline constexpr Call calls[] = {
     {"set_max(1)", Operation::set_max, 1},
     {"set_max(2)", Operation::set_max, 2},
     {"retry_now", Operation::retry_now},
+    {"release(0)", Operation::release, 0},
     {"cancel(0)", Operation::cancel, 0},
     {"cancel(1)", Operation::cancel, 1},
     {"cancel(0,await)", Operation::cancel_and_await, 0},
@@ -170,6 +173,7 @@ struct Program {
   bool overtakes = false;
   bool all_removed = false;
   bool back_off = false;
+  bool quarantine = false;  // it has back-off then
   std::vector<Call> before;
   std::vector<std::vector<Call>> threads;
   std::vector<Call> after;

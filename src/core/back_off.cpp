@@ -31,8 +31,13 @@ void SchedulingCore::note_outcome(Stripe& stripe, CompactionOutcome::Kind kind,
   }
 }
 
+// It has failed so often that it is for a probe to try it again.
+bool SchedulingCore::is_broken(const Stripe& stripe) const {
+  return quarantine_after_ != 0 && stripe.failures >= quarantine_after_ && !stripe.lacks_resource;
+}
+
 // *Requires* a stripe that neither runs nor waits.
-void SchedulingCore::delay(std::uint32_t id, const Failure& failure) {
+void SchedulingCore::delay(std::uint32_t id, const Failure& failure, bool quarantines) {
   auto& stripe = stripes_[id];
   stripe.state = State::delayed;
   if (stripe.lacks_resource) {
@@ -42,26 +47,38 @@ void SchedulingCore::delay(std::uint32_t id, const Failure& failure) {
     }
     without_resource_.push_back(stripes_, id);
   } else {
-    delays_.add(stripes_, id, failure.now + delay_of(stripe, failure.share));
+    const auto delay = quarantines ? probe_interval_ : delay_of(stripe);
+    auto& delays = quarantines ? probes_ : delays_;
+    delays.add(stripes_, id, failure.now + less_a_share(delay, failure.share));
   }
 }
 
 // *Requires* one failure at least.
-SchedulingCore::Time SchedulingCore::delay_of(const Stripe& stripe, double share) const {
+SchedulingCore::Time SchedulingCore::delay_of(const Stripe& stripe) const {
   auto delay = stripe.failures == Stripe::most_failures ? cap_ : initial_;
   for (int i = 1; i < stripe.failures && delay < cap_; ++i) {
     delay *= 2;
   }
-  delay = std::min(delay, cap_);
+  return std::min(delay, cap_);
+}
+
+SchedulingCore::Time SchedulingCore::less_a_share(Time delay, double share) const {
   return delay - std::chrono::duration_cast<Time>(delay * (jitter_ * share));
+}
+
+void SchedulingCore::set_quarantined(Stripe& stripe, bool quarantined) {
+  quarantined_ += quarantined ? 1 : 0;
+  quarantined_ -= stripe.quarantined ? 1 : 0;
+  stripe.quarantined = quarantined;
 }
 
 // *Requires* a stripe that is delayed, which is in no list then.
 void SchedulingCore::end_delay(std::uint32_t id) {
-  if (stripes_[id].lacks_resource) {
+  const auto& stripe = stripes_[id];
+  if (stripe.lacks_resource) {
     without_resource_.remove(stripes_, id);
   } else {
-    delays_.remove(stripes_, id);
+    (stripe.quarantined ? probes_ : delays_).remove(stripes_, id);
   }
 }
 
@@ -74,6 +91,14 @@ Effects SchedulingCore::retry(std::uint32_t id) {
   append(id);
   auto effects = wake_to_take();
   effects.tell_waits = is_held(id);  // who waits for what is delayed, and not for what is paused
+  return effects;
+}
+
+Effects SchedulingCore::release(std::uint32_t id) {
+  assert(!closed() && "SchedulingCore::release: the core is closed");
+  stripes_[id].failures = 0;
+  const auto effects = waits_for_probe(id) ? retry(id) : Effects();
+  set_quarantined(stripes_[id], false);
   return effects;
 }
 
@@ -94,19 +119,24 @@ Effects SchedulingCore::expire(Time now, std::uint32_t most) {
     go_on(without_resource_.front());
     --most;
   }
-  for (; most != 0 && delays_.next() && *delays_.next() <= now; --most) {
-    go_on(delays_.first());
+  for (const auto* delays : {&delays_, &probes_}) {
+    for (; most != 0 && delays->next() && *delays->next() <= now; --most) {
+      go_on(delays->first());
+    }
   }
   return effects;
 }
 
 std::optional<SchedulingCore::Time> SchedulingCore::next_due() const {
-  const auto next = delays_.next();
-  if (without_resource_.empty()) {
-    return next;
+  auto next = delays_.next();
+  const auto at = [&next](Time time) { next = next ? std::min(*next, time) : time; };
+  if (const auto probe = probes_.next()) {
+    at(*probe);
   }
-  const auto resource = resource_is_back_ ? Time(0) : resource_due_;
-  return next ? std::min(*next, resource) : resource;
+  if (!without_resource_.empty()) {
+    at(resource_is_back_ ? Time(0) : resource_due_);
+  }
+  return next;
 }
 
 }  // namespace kstone::detail

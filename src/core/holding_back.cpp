@@ -63,6 +63,7 @@ SchedulingCore::Withdrawn SchedulingCore::withdraw(std::uint32_t id, std::uint64
         result.rerun_pending = true;
       }
   }
+  set_quarantined(stripe, stripe.quarantined && stripe.discarded);
   result.effects.tell_waits = result.waited;
   return result;
 }

@@ -66,18 +66,21 @@ Effects SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, b
   const bool stays = goes_on(id, kind, failure);
   const auto due = next_due();
   note_outcome(stripe, kind, failure);
-  if (const auto end = end_of(stripe, kind, requested, delayed)) {
+  const bool quarantines = delayed && stays && is_broken(stripe);
+  if (const auto end = end_of(stripe, kind, requested, delayed && !quarantines && !requested)) {
     end_episode(stripe, *end);
     const bool retried = delayed && stays && !requested;
     if (retried) {
-      ++counters_.retries;
+      ++(quarantines ? counters_.probes : counters_.retries);
       open_episode();
     }
     stripe.attempts = requested || retried ? 0 : stripe.attempts;
   }
+  const bool stays_broken = closed() && stripe.quarantined && rule_of(kind).is_failure();
+  set_quarantined(stripe, quarantines || (stays_broken && !stripe.asked_to_stop));
   stripe.asked_to_stop = false;
   if (delayed && (requested || stays)) {
-    delay(id, failure);
+    delay(id, failure, quarantines);
   } else if (requested || (stays && !closed())) {
     append(id);
   }
@@ -86,7 +89,7 @@ Effects SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, b
 }
 
 std::optional<EpisodeEnd> SchedulingCore::end_of(const Stripe& stripe, CompactionOutcome::Kind kind,
-                                                 bool requested, bool delayed) const {
+                                                 bool requested, bool same) const {
   using Episode = OutcomeRule::Episode;
   const auto rule = rule_of(kind);
   if (stripe.asked_to_stop && rule.leaves_work()) {
@@ -98,7 +101,7 @@ std::optional<EpisodeEnd> SchedulingCore::end_of(const Stripe& stripe, Compactio
     case Episode::failed:
       return EpisodeEnd::failed;
     case Episode::retried:
-      return delayed && !requested ? std::nullopt : std::optional(EpisodeEnd::failed);
+      return same ? std::nullopt : std::optional(EpisodeEnd::failed);
     case Episode::cancelled:
       return EpisodeEnd::cancelled;
     case Episode::goes_on:
@@ -314,6 +317,7 @@ ShutdownReport SchedulingCore::report(Time now) const {
   // Room at once: to move what is there when it grows would take as long as there is of it.
   result.discarded.reserve(stopped() ? discarded_ : stripes_.size());
   result.unfinished.reserve(stopped() ? unfinished_ : stripes_.size());
+  result.quarantined.reserve(stopped() ? quarantined_ : stripes_.size());
   result.errors.reserve(errors_.size());
   result.waiting.reserve(std::size_t{lane_.size()} + running_);
   result.still_running.reserve(running_max_);
@@ -326,6 +330,9 @@ bool SchedulingCore::report_on(std::uint32_t id, ShutdownReport& report) const {
   const auto& stripe = stripes_[id];
   if (stripe.discarded) {
     report.discarded.push_back(CompactionRequest{id});
+  }
+  if (stripe.quarantined) {
+    report.quarantined.push_back(CompactionRequest{id});
   }
   if (stripe.unfinished) {
     report.unfinished.push_back(CompactionRequest{id});
@@ -364,6 +371,7 @@ void SchedulingCore::fill(WorkerSnapshot& snapshot) const {
   snapshot.episodes_alive = alive_;
   snapshot.held = held_ + (paused_ ? lane_.size() : 0);
   snapshot.delayed = delayed();
+  snapshot.quarantined = quarantined_;
   snapshot.removed = removed_;
   snapshot.running = running_;
   snapshot.running_max = running_max_;

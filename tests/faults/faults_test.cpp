@@ -189,6 +189,7 @@ TEST(Memory, is_not_needed_for_requests_dispatch_failures_and_the_end) {
   options.log = [&](LogLevel, std::string_view) { ++lines; };
   options.back_off.initial = std::chrono::microseconds(1);
   options.back_off.cap = std::chrono::microseconds(10);
+  options.back_off.probe_interval = std::chrono::microseconds(10);
   std::optional<BackgroundWorker> worker(
       std::in_place, CompactionConfig().with_max_concurrent(2), CompactionStatsAtomic(), 8,
       [&](CompactionContext& context) {

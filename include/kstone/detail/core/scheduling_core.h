@@ -69,7 +69,9 @@ class KSTONE_EXPORT SchedulingCore {
         initial_(back_off.initial),
         cap_(back_off.cap),
         jitter_(back_off.jitter),
-        resource_interval_(back_off.resource_interval) {}
+        resource_interval_(back_off.resource_interval),
+        quarantine_after_(back_off.quarantine_after),
+        probe_interval_(back_off.probe_interval) {}
 
   // From the beginning, each until it is restored.
   void remove_all();
@@ -129,8 +131,11 @@ class KSTONE_EXPORT SchedulingCore {
   // Delayed stripes that are due go to the tail of the queue, so many at the most. *Requires* a
   // core not closed.
   Effects expire(Time now, std::uint32_t most);
-  // The stripe is due at once, if it is delayed. *Requires* a core not closed.
+  // The stripe is due at once, if it is delayed, or in quarantine. *Requires* a core not closed.
   Effects retry(std::uint32_t stripe);
+  // Its failures are forgotten, and its quarantine is over: what waits for a probe is due at once.
+  // *Requires* a core not closed.
+  Effects release(std::uint32_t stripe);
   // When `expire` has something to do next.
   std::optional<Time> next_due() const;
 
@@ -177,9 +182,20 @@ class KSTONE_EXPORT SchedulingCore {
   // *Requires* `can_take`.
   std::uint32_t next_to_take() const noexcept { return lane_.front(); }
   // Stripes that wait, held and delayed ones too.
-  std::uint32_t waiting() const noexcept { return lane_.size() + held_ + delayed(); }
+  std::uint32_t waiting() const noexcept {
+    return lane_.size() + held_ + delayed() + probes_.size();
+  }
+  // ... but not for a probe.
   std::uint32_t delayed() const noexcept { return delays_.size() + without_resource_.size(); }
-  bool is_delayed(std::uint32_t stripe) const { return stripes_[stripe].state == State::delayed; }
+  bool is_delayed(std::uint32_t stripe) const {
+    return stripes_[stripe].state == State::delayed && !stripes_[stripe].quarantined;
+  }
+  bool waits_for_probe(std::uint32_t stripe) const {
+    return stripes_[stripe].state == State::delayed && stripes_[stripe].quarantined;
+  }
+  std::uint32_t quarantined() const noexcept { return quarantined_; }
+  bool is_quarantined(std::uint32_t stripe) const { return stripes_[stripe].quarantined; }
+  const std::string* last_error(std::uint32_t stripe) const { return errors_.last_of(stripe); }
   // Whether a pause keeps the stripe from running.
   bool is_held(std::uint32_t stripe) const {
     const auto state = stripes_[stripe].state;
@@ -225,15 +241,18 @@ class KSTONE_EXPORT SchedulingCore {
   }
   // How the running episode ends when its compaction answers so; none: it goes on, queued again.
   std::optional<EpisodeEnd> end_of(const Stripe& stripe, CompactionOutcome::Kind kind,
-                                   bool requested, bool delayed) const;
+                                   bool requested, bool same) const;
   void count_end(Stripe& stripe, EpisodeEnd end);
   void end_episode(Stripe& stripe, EpisodeEnd end);
   void end_waiting(std::uint32_t id, EpisodeEnd end);
   bool delays_after(const Stripe& stripe, CompactionOutcome::Kind kind,
                     const Failure& failure) const;
   void note_outcome(Stripe& stripe, CompactionOutcome::Kind kind, const Failure& failure);
-  void delay(std::uint32_t id, const Failure& failure);
-  Time delay_of(const Stripe& stripe, double share) const;
+  void delay(std::uint32_t id, const Failure& failure, bool quarantines);
+  Time delay_of(const Stripe& stripe) const;
+  Time less_a_share(Time delay, double share) const;
+  bool is_broken(const Stripe& stripe) const;
+  void set_quarantined(Stripe& stripe, bool quarantined);
   void end_delay(std::uint32_t id);
   bool discards() const noexcept { return closed() && mode_ != ShutdownMode::drain; }
   void close_stripe(std::uint32_t id, std::uint64_t requests);
@@ -252,13 +271,17 @@ class KSTONE_EXPORT SchedulingCore {
   Time cap_;
   double jitter_;
   Time resource_interval_;
+  std::uint32_t quarantine_after_;
+  Time probe_interval_;
   Delays delays_;
+  Delays probes_;                  // of stripes in quarantine
   Lane without_resource_;          // delayed until it is there again
   Time resource_due_{0};           // when the next of them tries
   bool resource_is_back_ = false;  // all of them go to the queue
 
   bool paused_ = false;  // all of them
   std::uint32_t held_ = 0;
+  std::uint32_t quarantined_ = 0;
   std::uint32_t removed_ = 0;
   std::uint32_t discarded_ = 0;
   std::uint32_t unfinished_ = 0;

@@ -28,8 +28,10 @@ struct Stripe {
   // Episodes that have ended; wraps. One that ends before an older one, which runs, is not counted.
   std::uint32_t ended = 0;
   State state = State::idle;
-  EpisodeEnd last_end = EpisodeEnd::done;  // of the episode that ended last, if any has
+  EpisodeEnd last_end : 4 = EpisodeEnd::done;  // of the episode that ended last, if any has
   bool has_ended : 1 = false;
+  // It has failed so often that a probe tries it: that waits, or runs; or the worker has closed.
+  bool quarantined : 1 = false;
   bool rerun_owed : 1 = false;
   bool under_way : 1 = false;  // taken over, or given up, before its node came out of the inbox
   bool removed : 1 = false;

@@ -82,8 +82,8 @@ void Shell<Sync>::keep_from_going_back(WorkerSnapshot& snapshot) {
         &WorkerCounters::rejected_removed, &WorkerCounters::rejected_shutting_down}) {
     snapshot.*counter = shown.*counter = std::max(snapshot.*counter, shown.*counter);
   }
-  const auto missing =
-      snapshot.queued + snapshot.rerun_pending + snapshot.retries - snapshot.episodes_opened;
+  const auto missing = snapshot.queued + snapshot.rerun_pending + snapshot.retries +
+                       snapshot.probes - snapshot.episodes_opened;
   snapshot.episodes_opened += missing;
   snapshot.episodes_alive += missing;
 }

@@ -97,6 +97,8 @@ class Shell {
   RestoreResult restore(std::uint32_t stripe_id);
   bool is_removed(std::uint32_t stripe_id) const;
   std::uint32_t retry_now();
+  ReleaseResult release(std::uint32_t stripe_id);
+  std::vector<StripeError> quarantined();
   Guard pause(std::optional<std::uint32_t> stripe_id, Limit limit);  // none: all
   void resume(const Pauses::Entry& entry);
   bool holds(const Pauses::Entry& entry) const;

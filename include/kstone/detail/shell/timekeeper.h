@@ -6,7 +6,10 @@
 
 #include "kstone/cxx20.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "kstone/detail/core/outcome_rule.h"
 #include "kstone/detail/shell/shell.h"
@@ -43,8 +46,10 @@ std::uint32_t Shell<Sync>::retry_now() {
     auto room = stripes_in_a_hold<Sync>;
     if (take_inbox_for_others(room)) {  // as above
       for (; room != 0 && stripe_id != stripe_count_; ++stripe_id, --room) {
-        retried += state_.read().core.is_delayed(stripe_id) ? 1 : 0;
-        wake(state_.write().core.retry(stripe_id));
+        if (state_.read().core.is_delayed(stripe_id)) {
+          ++retried;
+          wake(state_.write().core.retry(stripe_id));
+        }
       }
     }
     if (stripe_id == stripe_count_) {
@@ -52,6 +57,50 @@ std::uint32_t Shell<Sync>::retry_now() {
     }
   }
   return retried;
+}
+
+template <class Sync>
+ReleaseResult Shell<Sync>::release(std::uint32_t stripe_id) {
+  check_process("release: called in a child of fork(), where the worker has no threads");
+  if (stripe_id >= stripe_count_) {
+    return ReleaseResult::unknown_stripe;
+  }
+  ScopedLock lock(mutex_);
+  if (state_.read().core.closed()) {
+    return ReleaseResult::shut_down;
+  }
+  const bool quarantined = state_.read().core.is_quarantined(stripe_id);
+  if (state_.read().core.waits_for_probe(stripe_id)) {
+    take_inbox_for_others();  // as above
+  }
+  wake(state_.write().core.release(stripe_id));
+  return quarantined ? ReleaseResult::released : ReleaseResult::not_quarantined;
+}
+
+template <class Sync>
+std::vector<StripeError> Shell<Sync>::quarantined() {
+  check_process("quarantined: called in a child of fork(), where the worker has no threads");
+  std::vector<StripeError> result;
+  std::uint32_t room = 0;
+  for (bool fits = false; !fits;) {
+    result.clear();
+    result.reserve(room);  // so that it need not grow under the mutex
+    ScopedLock lock(mutex_);
+    fits = true;
+    in_slices([&](std::uint32_t stripe_id) KSTONE_REQUIRES(mutex_) {
+      const auto& core = state_.read().core;
+      if (core.is_quarantined(stripe_id)) {
+        fits = result.size() != result.capacity();
+        if (fits) {
+          const auto* const error = core.last_error(stripe_id);
+          result.push_back(StripeError{stripe_id, error != nullptr ? *error : std::string()});
+        }
+      }
+      return fits;
+    });
+    room = std::max(room, state_.read().core.quarantined());
+  }
+  return result;
 }
 
 // What becomes of a failure, for the core.

@@ -74,17 +74,25 @@ StripeIdle Shell<Sync>::await_stripe(std::uint32_t stripe_id, Waits::Entry& entr
     }
     room = stripes_in_a_hold<Sync>;
   }
-  const auto& stripe = state_.read().core.stripe(stripe_id);
-  if (*alive == 0) {
-    return StripeIdle{IdleResult::idle,
-                      stripe.has_ended ? std::optional(stripe.last_end) : std::nullopt};
+  const auto end_so_far = [&]() KSTONE_REQUIRES(mutex_) {
+    const auto& stripe = state_.read().core.stripe(stripe_id);
+    return stripe.has_ended ? std::optional(stripe.last_end) : std::nullopt;
+  };
+  if (state_.read().core.is_quarantined(stripe_id)) {
+    return StripeIdle{IdleResult::quarantined, end_so_far()};
   }
-  Goal goal{stripe_id, stripe.ended + *alive};
+  if (*alive == 0) {
+    return StripeIdle{IdleResult::idle, end_so_far()};
+  }
+  Goal goal{stripe_id, state_.read().core.stripe(stripe_id).ended + *alive};
   entry.goals = &goal;
   entry.count = 1;
   const auto result = await_goals(entry, deadline);
   entry.goals = nullptr;
   entry.count = 0;
+  if (result == IdleResult::idle && !entry.last_end) {
+    return StripeIdle{IdleResult::quarantined, end_so_far()};
+  }
   return StripeIdle{result, result == IdleResult::idle ? entry.last_end : std::nullopt};
 }
 
@@ -122,7 +130,7 @@ std::optional<IdleResult> Shell<Sync>::find_goals(std::vector<Goal>& goals, Wait
     }
     const auto& core = state_.read().core;
     const auto told = entry.when_delayed == WhenDelayed::answer ? core.delayed() : 0;
-    if (asks ? core.alive() > told : has_passed<Sync>(deadline)) {
+    if (asks ? core.alive() > told + core.quarantined() : has_passed<Sync>(deadline)) {
       return IdleResult::timed_out;
     }
     mutex_.give_way();
@@ -141,7 +149,7 @@ std::uint32_t Shell<Sync>::find_some_goals(std::vector<Goal>& goals, std::uint32
     if (!alive) {
       break;
     }
-    if (*alive != 0) {
+    if (*alive != 0 && !state_.read().core.is_quarantined(stripe_id)) {
       goals.push_back(Goal{stripe_id, state_.read().core.stripe(stripe_id).ended + *alive});
     }
     room -= room != 0 ? 1 : 0;
@@ -189,7 +197,7 @@ std::optional<IdleResult> Shell<Sync>::answer_of_wait(const Waits::Entry& entry,
     }
     const auto& core = state_.read().core;
     const auto& goal = entry.goals[at];
-    if (!goal.is_reached(core.stripe(goal.stripe_id))) {
+    if (!goal.is_reached(core.stripe(goal.stripe_id)) && !core.is_quarantined(goal.stripe_id)) {
       if (core.is_held(goal.stripe_id) && !deadline) {
         held = true;
       } else if (core.is_delayed(goal.stripe_id) && entry.when_delayed == WhenDelayed::answer) {

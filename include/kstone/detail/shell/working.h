@@ -159,8 +159,18 @@ void Shell<Sync>::compact(Slot<Sync>& slot) {
 
   mutex_.lock();
   active.end();
+  const bool was_quarantined = state_.read().core.is_quarantined(taken.stripe_id);
   const auto more_tokens = apply(finish(slot.index, taken.stripe_id, std::move(outcome), failure));
   Sync::check(more_tokens == 0, "compact: this thread is awake, and looks at the queue next");
+  const bool is_quarantined = state_.read().core.is_quarantined(taken.stripe_id);
+  if (is_quarantined && !was_quarantined && logs(LogLevel::warn)) {
+    const std::uint32_t failures = state_.read().core.stripe(taken.stripe_id).failures;
+    mutex_.unlock();
+    log(slot, LogLevel::warn,
+        "stripe %u has failed %u times in a row: only a probe tries it again, until it is released",
+        taken.stripe_id, failures);
+    mutex_.lock();
+  }
 }
 
 template <class Sync>
