@@ -99,7 +99,11 @@ void DatabaseCloser::queue_what_is_due() {
   for (const auto& request : database_.compactor.due()) {
     database_.worker.queue_compaction(request.stripe_id);  // rejected once the worker has closed
   }
-  database_.worker.retry_now();  // what has failed goes on now, or not at all
+  // What has failed goes on now, or not at all.
+  database_.worker.retry_now();
+  for (const auto& each : database_.worker.quarantined()) {
+    static_cast<void>(database_.worker.release(each.stripe_id));
+  }
 }
 
 // Where memtables have to be flushed at the end, RocksDB does so before it frees anybody, and would

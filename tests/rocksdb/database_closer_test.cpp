@@ -51,8 +51,11 @@ void stop_at_eight(::rocksdb::ColumnFamilyOptions& options) {
 struct Scene {
   explicit Scene(std::uint32_t families, const Database::Tweak& tweak = {},
                  std::vector<std::shared_ptr<::rocksdb::EventListener>> listeners = {},
-                 const std::function<void(::rocksdb::DBOptions&)>& tweak_database = {})
-      : database(families, tweak, std::move(listeners), tweak_database) {}
+                 const std::function<void(::rocksdb::DBOptions&)>& tweak_database = {},
+                 const BackgroundWorker::Options& options = {})
+      : database(families, tweak, std::move(listeners), tweak_database),
+        worker(Database::config().with_max_concurrent(1), {}, compactor.stripe_count(),
+               compactor.job(), options) {}
 
   void fill_l0(std::uint32_t family, std::size_t files) {
     while (database.files(family, 0) < files) {
@@ -70,8 +73,7 @@ struct Scene {
 
   Database database;
   ColumnFamilyCompactor compactor{database.db.get(), database.handles, Database::config()};
-  BackgroundWorker worker{
-      Database::config().with_max_concurrent(1), {}, compactor.stripe_count(), compactor.job()};
+  BackgroundWorker worker;
 };
 
 // A writer that has begun and may have to wait.
@@ -134,19 +136,24 @@ TEST(DatabaseCloser, drain_compacts_all_that_is_due_also_what_nobody_requested) 
 }
 
 TEST(DatabaseCloser, drain_compacts_what_waits_since_it_failed) {
-  Scene scene(1);
-  scene.fill_l0(0, 6);
-  EXPECT_EQ(scene.worker.start(), StartResult::started);
-  scene.database.db->DisableManualCompaction();
-  scene.worker.queue_compaction(0);
-  EXPECT_EQ(scene.worker.wait_idle(), IdleResult::delayed);
-  scene.database.db->EnableManualCompaction();
-  const auto report = DatabaseCloser(scene.closing()).close(ShutdownMode::drain);
-  ASSERT_TRUE(report.closed);
-  EXPECT_TRUE(report.undone.empty());
-  scene.database.reopen();
-  EXPECT_LT(scene.database.files(0, 0), 4U);
-  scene.database.expect_contents();
+  for (const bool quarantined : {false, true}) {
+    BackgroundWorker::Options options;
+    options.back_off.quarantine_after = quarantined ? 1 : 0;
+    Scene scene(1, {}, {}, {}, options);
+    scene.fill_l0(0, 6);
+    EXPECT_EQ(scene.worker.start(), StartResult::started);
+    scene.database.db->DisableManualCompaction();
+    scene.worker.queue_compaction(0);
+    EXPECT_EQ(scene.worker.wait_idle(), quarantined ? IdleResult::idle : IdleResult::delayed);
+    EXPECT_EQ(scene.worker.snapshot().quarantined, quarantined ? 1U : 0U);
+    scene.database.db->EnableManualCompaction();
+    const auto report = DatabaseCloser(scene.closing()).close(ShutdownMode::drain);
+    ASSERT_TRUE(report.closed);
+    EXPECT_TRUE(report.undone.empty());
+    scene.database.reopen();
+    EXPECT_LT(scene.database.files(0, 0), 4U);
+    scene.database.expect_contents();
+  }
 }
 
 TEST(DatabaseCloser, names_what_was_requested_and_what_is_due_unrequested) {

@@ -245,12 +245,12 @@ void Demo::show(const char* phase, DemoDatabase& database, const BackgroundWorke
       text("%6.1f s  %-10s compacted %.1f MiB, %.1f MB/s", elapsed, phase, compacted / mib,
            compacted / elapsed / 1e6),
       text("requests %llu  coalesced %llu  rerun_pending %llu  queue %llu  delayed %u  "
-           "running %u of %u (merging %u)",
+           "quarantined %u  running %u of %u (merging %u)",
            static_cast<unsigned long long>(now.requests()),
            static_cast<unsigned long long>(now.coalesced),
            static_cast<unsigned long long>(now.rerun_pending),
-           static_cast<unsigned long long>(now.queue_size), now.delayed, now.running,
-           now.max_concurrent, database.listener().merging()),
+           static_cast<unsigned long long>(now.queue_size), now.delayed, now.quarantined,
+           now.running, now.max_concurrent, database.listener().merging()),
       text("L0 files per stripe %u..%u  write stalls %.2f s", l0.min, l0.max,
            database.stall_seconds()),
   });
