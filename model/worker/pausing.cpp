@@ -404,7 +404,7 @@ const Registered suites[] = {
         .name = "pause_one_2_1_in_slices",
         .property = "P22",
         .sometimes = {"held"},
-        .large = Large::with_surprises,
+        .large = Large::yes,
     }),
     proved<PauseAgainstShutdown<Holds::all, ShutdownMode::drain, TwoStripes, OneStripeInAHold>>({
         .name = "pause_all_against_drain_2_1_in_slices",

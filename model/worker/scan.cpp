@@ -217,6 +217,7 @@ const Registered suites[] = {
         .sometimes = {"scanned again"},
         .always = {"accepted", "served"},
         .timeouts = 1,
+        .large = Large::with_surprises,
     }),
     proved<LimitPassesWhileTheScanRuns<>>({
         .name = "limit_passes_while_the_scan_runs",

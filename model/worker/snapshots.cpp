@@ -137,6 +137,7 @@ const Registered suites[] = {
         .name = "snapshot_in_the_middle_2_1_in_slices",
         .property = "P6",
         .sometimes = {"alive in the snapshot", "running in the snapshot"},
+        .large = Large::with_surprises,
     }),
     proved<SnapshotFromAJob>({
         .name = "snapshot_from_a_job",

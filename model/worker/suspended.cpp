@@ -243,6 +243,7 @@ const Registered suites[] = {
         .property = "P13",
         .sometimes = {"frozen while it holds a mutex"},
         .within = 2,
+        .large = Large::with_surprises,
     }),
     refuted<SnapshotWhileOthersAreFrozen>({
         .name = "snapshot_while_others_are_frozen",

@@ -402,6 +402,7 @@ const Registered suites[] = {
         .name = "shutdown_against_destructor_in_slices",
         .property = "P8 P10",
         .sometimes = {"destroyed while somebody waits"},
+        .large = Large::with_surprises,
     }),
     proved<TwoWaitsAgainstShutdown<>>({
         .name = "two_waits_against_shutdown",
@@ -531,7 +532,7 @@ const Registered suites[] = {
     proved<EachWaitsForItsOwn<With<Requesters<2>, Workers<1>, Stripes<2>>, OneStripeInAHold>>({
         .name = "each_waits_for_its_own_2_1_in_slices",
         .property = "P4 P9",
-        .large = Large::with_surprises,
+        .large = Large::yes,
     }),
     proved<Finished<With<Requesters<1>, Workers<2>>>>({
         .name = "everybody_against_finish_running_1_2",
