@@ -268,7 +268,9 @@ Condition withdraws(protocol::End end, const State& before, const State& after) 
   const Number waited = was.alive() - protocol::one_if<Number>(was.running);
   return is.ends_as(end) == was.ends_as(end) + waited && !is.waits() &&
          is.alive() == protocol::one_if<Number>(was.running) &&
-         protocol::equal(is.running, was.running) && protocol::equal(is.asked_to_stop, is.running);
+         protocol::equal(is.running, was.running) &&
+         protocol::equal(is.asked_to_stop, is.running) &&
+         protocol::implies(is.quarantined, was.discarded);
 }
 
 std::vector<Step> withdrawing_steps() {
@@ -284,8 +286,8 @@ std::vector<Step> withdrawing_steps() {
           [](State& s) { s.worker.restore(s.stripes[of_step]); }),
   };
   result[0].promise =
-      "what is cancelled: all that had not begun has ended so, nothing waits, and what runs is "
-      "asked to stop";
+      "what is cancelled: all that had not begun has ended so, nothing waits, no quarantine lasts, "
+      "and what runs is asked to stop";
   result[0].keeps = [](const State& before, const State& after) {
     const auto& was = before.stripes[of_step];
     const Condition waited = protocol::one_if<Number>(was.running) < was.alive();
