@@ -192,6 +192,27 @@ TEST(Quarantine, is_ended_by_a_release) {
   EXPECT_EQ(worker.release(0), ReleaseResult::shut_down);
 }
 
+TEST(Quarantine, what_is_released_goes_behind_what_was_requested_before) {
+  Gate end;
+  ThreeAreMany scene([&](Worker::Context& context) {
+    if (context.stripe_id() == 1) {
+      end.pass();
+    }
+    return context.stripe_id() == 0 ? retries(context) : CompactionOutcome::done();
+  });
+  auto& worker = scene.start();
+  worker.queue_compaction(0);
+  put_in_quarantine(scene, 0);
+  worker.queue_compaction(1);
+  scene.started.await(4);
+  worker.queue_compaction(2);
+  EXPECT_EQ(worker.release(0), ReleaseResult::released);
+  end.open();
+  scene.await(6);
+  EXPECT_EQ(scene.started.events()[4].stripe_id, 2U);
+  EXPECT_EQ(scene.started.events()[5].stripe_id, 0U);
+}
+
 TEST(Quarantine, a_release_forgets_the_failures_of_what_is_in_none) {
   ThreeAreMany scene(retries);
   auto& worker = scene.start();
