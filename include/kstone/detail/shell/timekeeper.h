@@ -86,18 +86,21 @@ std::vector<StripeError> Shell<Sync>::quarantined() {
     result.clear();
     result.reserve(room);  // so that it need not grow under the mutex
     ScopedLock lock(mutex_);
-    fits = true;
-    in_slices([&](std::uint32_t stripe_id) KSTONE_REQUIRES(mutex_) {
-      const auto& core = state_.read().core;
-      if (core.is_quarantined(stripe_id)) {
+    fits = state_.read().core.quarantined() <= result.capacity();
+    if (fits && state_.read().core.quarantined() != 0) {
+      in_slices([&](std::uint32_t stripe_id) KSTONE_REQUIRES(mutex_) {
+        const auto& core = state_.read().core;
+        if (!core.is_quarantined(stripe_id)) {
+          return true;
+        }
         fits = result.size() != result.capacity();
         if (fits) {
           const auto* const error = core.last_error(stripe_id);
           result.push_back(StripeError{stripe_id, error != nullptr ? *error : std::string()});
         }
-      }
-      return fits;
-    });
+        return fits;
+      });
+    }
     room = std::max(room, state_.read().core.quarantined());
   }
   return result;
