@@ -49,7 +49,6 @@ struct Scene {
   explicit Scene(std::function<CompactionOutcome(Worker::Context&)> outcome_of)
       : outcome(std::move(outcome_of)) {
     options.back_off.jitter = 0;
-    options.back_off.retry_failed = true;
   }
   Worker& start(std::uint32_t threads = 1) {
     worker = std::make_unique<Worker>(

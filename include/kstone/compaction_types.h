@@ -65,7 +65,7 @@ class [[nodiscard]] CompactionOutcome {
     more_work,      // work was done and some is left: the stripe goes to the tail of the queue
     // Failed, and trying again makes sense: the episode goes on, after a delay (`BackOff`).
     retry,
-    failed,   // failed: the next request tries again, or, if it is so set, a retry (`BackOff`)
+    failed,   // failed: a retry tries again, after a delay, or, if it is so set, the next request
     stopped,  // gave up because it was asked to stop
   };
   static constexpr std::size_t kind_count = static_cast<std::size_t>(Kind::stopped) + 1;
