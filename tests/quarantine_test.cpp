@@ -29,6 +29,21 @@ struct ThreeAreMany : Scene {
   }
 };
 
+// ... and the first probe does not end before it is let go.
+struct ProbeStands : ThreeAreMany {
+  Gate end_of_probe;
+  std::atomic<int> tries{0};
+
+  ProbeStands()
+      : ThreeAreMany([this](Worker::Context& context) {
+          if (++tries == 4) {
+            end_of_probe.pass();
+          }
+          return retries(context);
+        }) {}
+  ~ProbeStands() { worker.reset(); }  // before what its job uses
+};
+
 // The stripe has failed three times since.
 void put_in_quarantine(const Scene& scene, std::uint64_t compactions_before) {
   scene.await(compactions_before + 1);
@@ -232,14 +247,7 @@ TEST(Quarantine, a_release_forgets_the_failures_of_what_is_in_none) {
 
 // Its compaction may run just now, or wait.
 TEST(Quarantine, lasts_while_a_probe_waits_or_runs) {
-  Gate end;
-  std::atomic<int> tries{0};
-  ThreeAreMany scene([&](Worker::Context& context) {
-    if (++tries == 4) {
-      end.pass();
-    }
-    return retries(context);
-  });
+  ProbeStands scene;
   auto& worker = scene.start();
   worker.queue_compaction(0);
   put_in_quarantine(scene, 0);
@@ -260,20 +268,13 @@ TEST(Quarantine, lasts_while_a_probe_waits_or_runs) {
   }
   scene.started.await(4);
   expect_quarantined();
-  end.open();
+  scene.end_of_probe.open();
   scene.await(4);
   expect_quarantined();
 }
 
 TEST(Quarantine, a_release_while_a_probe_runs_makes_its_failure_the_first) {
-  Gate end;
-  std::atomic<int> tries{0};
-  ThreeAreMany scene([&](Worker::Context& context) {
-    if (++tries == 4) {
-      end.pass();
-    }
-    return retries(context);
-  });
+  ProbeStands scene;
   auto& worker = scene.start();
   worker.queue_compaction(0);
   put_in_quarantine(scene, 0);
@@ -282,7 +283,7 @@ TEST(Quarantine, a_release_while_a_probe_runs_makes_its_failure_the_first) {
   EXPECT_EQ(worker.release(0), ReleaseResult::released);
   EXPECT_EQ(worker.snapshot().quarantined, 0U);
   EXPECT_EQ(worker.wait_idle(seconds(0)), IdleResult::timed_out);
-  end.open();
+  scene.end_of_probe.open();
   scene.await(4);
   EXPECT_EQ(worker.snapshot().delayed, 1U);
   scene.pass(milliseconds(100));
@@ -307,21 +308,14 @@ TEST(Quarantine, is_over_once_a_probe_stops_by_itself) {
 }
 
 TEST(Quarantine, of_what_fails_again_while_the_worker_drains_is_reported) {
-  Gate closed;
-  std::atomic<int> tries{0};
-  ThreeAreMany scene([&](Worker::Context& context) {
-    if (++tries == 4) {
-      closed.pass();
-    }
-    return retries(context);
-  });
+  ProbeStands scene;
   auto& worker = scene.start();
   worker.queue_compaction(0);
   put_in_quarantine(scene, 0);
   scene.pass(minutes(10));
   scene.started.await(4);
   EXPECT_FALSE(worker.shutdown(ShutdownMode::drain, seconds(0)).complete);
-  closed.open();
+  scene.end_of_probe.open();
   const auto report = worker.shutdown();
   EXPECT_TRUE(report.discarded.empty());
   EXPECT_EQ(ids(report.quarantined), (std::vector<std::uint32_t>{0}));
