@@ -193,9 +193,9 @@ struct System {
     for (std::uint32_t id = 0; fault == Fault::settle_lets_delayed && id != stripe_count; ++id) {
       core.retry(id);
     }
-    core.close({}, fault == Fault::run_after_finish_running && mode == ShutdownMode::finish_running
-                       ? ShutdownMode::drain
-                       : mode);
+    core.close(fault == Fault::run_after_finish_running && mode == ShutdownMode::finish_running
+                   ? ShutdownMode::drain
+                   : mode);
   }
   void settle(std::uint32_t id, std::uint64_t requests) {
     const auto state = core.stripe(id).state;
@@ -211,7 +211,7 @@ struct System {
   void discard_queue() {
     if (fault != Fault::lose_discarded) {
       core.discard_queue(stripe_count);
-      core.stop({});
+      core.stop();
     }
   }
 

@@ -64,10 +64,10 @@ TEST(FailingAllocations, let_stripes_wait_together_for_the_time_of_the_first) {
   back_off.jitter = 0;
   detail::SchedulingCore core(8, back_off);
   const auto fail = [&](std::uint32_t id, std::chrono::milliseconds now) {
+    core.set_time(now);
     core.enqueue(id);
     core.take();
-    core.finish(id, CompactionOutcome::Kind::retry, false,
-                {.retries = detail::Retries::all, .now = now});
+    core.finish(id, CompactionOutcome::Kind::retry, false, {.retries = detail::Retries::all});
   };
   fail(0, std::chrono::milliseconds(500));
   {
@@ -79,9 +79,11 @@ TEST(FailingAllocations, let_stripes_wait_together_for_the_time_of_the_first) {
   EXPECT_EQ(core.delayed(), 6U);
   EXPECT_TRUE(core.cancel(2, 1).waited);  // out of the middle
   EXPECT_EQ(core.next_due(), std::chrono::milliseconds(200));
-  core.expire(std::chrono::milliseconds(199), 100);
+  core.set_time(std::chrono::milliseconds(199));
+  core.expire(100);
   EXPECT_EQ(core.delayed(), 5U);
-  core.expire(std::chrono::milliseconds(200), 100);
+  core.set_time(std::chrono::milliseconds(200));
+  core.expire(100);
   EXPECT_EQ(core.delayed(), 1U);
   for (const std::uint32_t id : {1U, 3U, 4U, 5U}) {
     EXPECT_EQ(core.take().stripe_id, id);

@@ -211,7 +211,7 @@ std::string words_of_a_child_of_the_sink(Leaves how) {
   bool in_child = false;
   BackgroundWorker::Options options;
   options.log = [&](LogLevel, std::string_view text) {
-    if (text == "compaction of stripe 1 starts") {
+    if (without_durations(text) == "compaction of stripe 1 starts") {
       const auto said = fork_from_here();
       words = said.value_or("");
       in_child = !said;

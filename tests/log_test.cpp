@@ -27,7 +27,7 @@ TEST(Log, tells_starts_ends_and_failures) {
   Journal<Line> lines;
   auto options = without_back_off();
   options.log = [&](LogLevel level, std::string_view text) {
-    lines.add({level, std::string(text)});
+    lines.add({level, without_durations(text)});
   };
   BackgroundWorker worker(
       CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4,
@@ -63,7 +63,7 @@ TEST(Log, makes_no_line_below_the_least_level) {
     Journal<Line> lines;
     auto options = without_back_off();
     options.log = [&](LogLevel level, std::string_view text) {
-      lines.add({level, std::string(text)});
+      lines.add({level, without_durations(text)});
     };
     options.least_log_level = least;
     BackgroundWorker worker(
@@ -99,7 +99,7 @@ TEST(Log, each_outcome_has_its_level_and_text) {
   Journal<Line> lines;
   auto options = without_back_off();
   options.log = [&](LogLevel level, std::string_view text) {
-    lines.add({level, std::string(text)});
+    lines.add({level, without_durations(text)});
   };
   const std::vector<CompactionOutcome> outcomes = {
       CompactionOutcome::done(),           CompactionOutcome::nothing_to_do(),
@@ -147,7 +147,7 @@ TEST(Log, a_wait_before_the_start_is_a_warning_once) {
     Journal<Line> lines;
     auto options = without_back_off();
     options.log = [&](LogLevel level, std::string_view text) {
-      lines.add({level, std::string(text)});
+      lines.add({level, without_durations(text)});
     };
     BackgroundWorker worker(CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4,
                             do_nothing, options);
@@ -186,7 +186,7 @@ TEST(Log, each_answer_of_start_has_its_line) {
   Journal<Line> lines;
   auto options = without_back_off();
   options.log = [&](LogLevel level, std::string_view text) {
-    lines.add({level, std::string(text)});
+    lines.add({level, without_durations(text)});
   };
   {
     BackgroundWorker worker(CompactionConfig().with_max_concurrent(2), CompactionStatsAtomic(), 4,
@@ -243,7 +243,7 @@ TEST(Log, the_end_is_told_once_also_from_the_destructor) {
   Journal<Line> lines;
   auto options = without_back_off();
   options.log = [&](LogLevel level, std::string_view text) {
-    lines.add({level, std::string(text)});
+    lines.add({level, without_durations(text)});
   };
   {
     BackgroundWorker worker(CompactionConfig(), CompactionStatsAtomic(), 4, do_nothing, options);
@@ -336,7 +336,7 @@ TEST(Log, a_sink_that_calls_start_is_not_called_for_that) {
   BackgroundWorker* self = nullptr;
   auto options = without_back_off();
   options.log = [&](LogLevel, std::string_view text) {
-    lines.add(std::string(text));
+    lines.add(without_durations(text));
     static_cast<void>(self->start());
   };
   BackgroundWorker worker(
@@ -385,7 +385,7 @@ TEST(Log, a_sink_that_throws_is_contained_and_one_that_requests_is_served) {
   BackgroundWorker* self = nullptr;
   auto options = without_back_off();
   options.log = [&](LogLevel, std::string_view text) {
-    if (text == "compaction of stripe 0 ends: done") {
+    if (without_durations(text) == "compaction of stripe 0 ends: done") {
       self->queue_compaction(2);
       EXPECT_EQ(self->wait_idle(), IdleResult::refused);
     }
@@ -426,7 +426,7 @@ TEST(Log, a_long_text_is_cut) {
   Journal<Line> lines;
   auto options = without_back_off();
   options.log = [&](LogLevel level, std::string_view text) {
-    lines.add({level, std::string(text)});
+    lines.add({level, without_durations(text)});
   };
   BackgroundWorker worker(
       CompactionConfig().with_max_concurrent(1), CompactionStatsAtomic(), 4,

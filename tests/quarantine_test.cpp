@@ -531,7 +531,7 @@ TEST(Quarantine, is_told_in_the_log) {
   ThreeAreMany scene(retries);
   scene.options.log = [&](LogLevel level, std::string_view text) {
     const std::lock_guard<std::mutex> lock(mutex);
-    lines.push_back(std::string(to_string(level)) + ": " + std::string(text));
+    lines.push_back(std::string(to_string(level)) + ": " + without_durations(text));
   };
   scene.options.least_log_level = LogLevel::warn;
   auto& worker = scene.start();

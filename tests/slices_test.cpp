@@ -599,24 +599,30 @@ detail::SchedulingCore failed(std::uint32_t stripes, bool resource) {
 TEST(Slices, no_more_delayed_stripes_are_moved_at_once_than_a_hold_has_room_for) {
   auto core = failed(50, false);
   EXPECT_EQ(core.next_due(), std::chrono::milliseconds(100));
-  core.expire(std::chrono::milliseconds(99), 10);
+  core.set_time(std::chrono::milliseconds(99));
+  core.expire(10);
   EXPECT_EQ(core.delayed(), 50U);
-  core.expire(std::chrono::milliseconds(100), 10);
+  core.set_time(std::chrono::milliseconds(100));
+  core.expire(10);
   EXPECT_EQ(core.delayed(), 40U);
-  core.expire(std::chrono::milliseconds(100), 1000);
+  core.set_time(std::chrono::milliseconds(100));
+  core.expire(1000);
   EXPECT_EQ(core.delayed(), 0U);
 
   core = failed(50, true);
-  core.expire(std::chrono::seconds(1), 10);
+  core.set_time(std::chrono::seconds(1));
+  core.expire(10);
   EXPECT_EQ(core.delayed(), 49U);
   EXPECT_EQ(core.next_due(), std::chrono::seconds(2));
   const auto taken = core.take();
   EXPECT_TRUE(
       core.finish(taken.stripe_id, CompactionOutcome::Kind::done, false, {}).tell_timekeeper);
   EXPECT_LE(core.next_due(), std::chrono::seconds(0));
-  core.expire(std::chrono::seconds(1), 10);
+  core.set_time(std::chrono::seconds(1));
+  core.expire(10);
   EXPECT_EQ(core.delayed(), 39U);
-  core.expire(std::chrono::seconds(1), 1000);
+  core.set_time(std::chrono::seconds(1));
+  core.expire(1000);
   EXPECT_EQ(core.delayed(), 0U);
   EXPECT_EQ(core.next_due(), std::nullopt);
 }

@@ -7,7 +7,9 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <regex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -105,6 +107,12 @@ inline std::vector<std::uint32_t> ids(const std::vector<CompactionRequest>& requ
     result.push_back(request.stripe_id);
   }
   return result;
+}
+
+// Of a line of the log.
+inline std::string without_durations(std::string_view text) {
+  static const std::regex duration(" after [0-9.]+ (ns|us|ms|s|min|h)( in the queue)?");
+  return std::regex_replace(std::string(text), duration, "");
 }
 
 // The two laws of WorkerSnapshot; empty if they hold.

@@ -452,7 +452,6 @@ void Replay::push(Thread& thread, std::uint32_t id) {
 // -- Holds ----------------------------------------------------------------------------------------
 
 void Replay::hold(Thread& thread, std::uint64_t number) {
-  const auto time = thread.time;  // before it has the mutex
   const auto& lock = take(thread, Act::lock);
   require(lock.version == number, "a hold out of order");
   require(thread.owed_tokens == 0, "a token was claimed and not posted");
@@ -467,7 +466,7 @@ void Replay::hold(Thread& thread, std::uint64_t number) {
   number_ = number;
   if (thread.frames.empty()) {
     if (thread.role == Role::worker) {
-      work(thread, time);
+      work(thread);
     } else if (thread.role == Role::scan) {
       scan(thread);
     } else if (thread.role == Role::timekeeper) {

@@ -158,6 +158,12 @@ bool Replay::logs(Thread& thread, Frame& frame) {
 }
 
 void Replay::snapshot(Thread& thread, Frame& frame) {
+  if (frame.at == Frame::At::entry && admit(thread)) {
+    wake_another(thread);
+    unlock(thread);
+    frame.at = Frame::At::looks;
+    return;
+  }
   const auto waiting = see_waiting(thread);
   for (std::uint32_t id = 0; id < setting_.stripes; ++id) {
     load_word(thread, id);
@@ -493,6 +499,7 @@ void Replay::shutdown(Thread& thread, Frame& frame) {
       drain(thread, frame);
       return;
     case At::warns:
+    case At::looks:
     case At::awaits_compaction:
     case At::finished:
       illegal("the mutex is taken once more after the call was over");

@@ -37,6 +37,7 @@ struct Frame {
     waits,
     awaits_scan,
     awaits_compaction,
+    looks,
     has_joined,
     logs,
     is_over,
@@ -138,7 +139,7 @@ class Replay {
   // -- replay_threads.cpp: the worker's threads, and closing, with the mutex
   // -----------------------
 
-  void work(Thread& thread, std::uint64_t now);
+  void work(Thread& thread);
   void park(Thread& thread);
   bool admit(Thread& thread);
   void admit_for_others(Thread& thread);
@@ -147,7 +148,7 @@ class Replay {
   void arrive_late(Thread& thread, std::uint32_t id);
   void compact(Thread& thread);
   void claim_sleeper(Thread& thread);
-  void finish(Thread& thread, std::uint64_t now);
+  void finish(Thread& thread);
   void note_end(std::uint32_t id, const protocol::Stripe<std::uint64_t, bool>& before);
   void tell_of_end(Thread& thread);
   std::optional<protocol::End> last_end(std::uint32_t id) const;
@@ -157,6 +158,7 @@ class Replay {
   void keep_time(Thread& thread);
   void expire(Thread& thread);
   std::uint64_t read_clock(Thread& thread);
+  std::uint64_t last_time(Thread& thread);
   bool is_earlier(const std::optional<std::uint64_t>& before) const;
   protocol::Ending ending_of(const Thread& thread);
   void close(Thread& thread, ShutdownMode mode);

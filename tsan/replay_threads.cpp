@@ -6,12 +6,11 @@
 
 namespace kstone::trace {
 
-// `now`: the time that it has read before it took the mutex.
-void Replay::work(Thread& thread, std::uint64_t now) {
+void Replay::work(Thread& thread) {
   if (thread.phase == Phase::ran) {
     const auto next_due = delays_.next_due();
     const bool was_quarantined = state_.stripes[thread.stripe].quarantined;
-    finish(thread, now);
+    finish(thread);
     if (thread.unwound) {
       leave(thread);
       return;
@@ -182,7 +181,7 @@ protocol::Ending Replay::ending_of(const Thread& thread) {
           again && delays_.quarantines(thread.stripe, thread.lacks_resource)};
 }
 
-void Replay::finish(Thread& thread, std::uint64_t now) {
+void Replay::finish(Thread& thread) {
   auto& stripe = state_.stripes[thread.stripe];
   const auto ending = ending_of(thread);
   release(thread);
@@ -199,7 +198,7 @@ void Replay::finish(Thread& thread, std::uint64_t now) {
   state_.worker.finish(stripe, ending, error);
   delays_.note(thread.stripe, ending.kind, thread.lacks_resource);
   if (stripe.delayed) {
-    delays_.delay(thread.stripe, now, stripe.quarantined);
+    delays_.delay(thread.stripe, last_time(thread), stripe.quarantined);
     verdict_.quarantined += stripe.quarantined ? 1U : 0U;  // anew, or still
   }
   note_end(thread.stripe, before);
@@ -322,10 +321,15 @@ void Replay::keep_time(Thread& thread) {
     unlock(thread, Change::due);
     return;
   }
-  thread.time = now;
   admit_for_others(thread);
   expire(thread);
   unlock(thread);
+}
+
+// That was read in this hold, up to its next step.
+std::uint64_t Replay::last_time(Thread& thread) {
+  peek(thread);
+  return thread.time;
 }
 
 std::uint64_t Replay::read_clock(Thread& thread) {
@@ -337,7 +341,7 @@ std::uint64_t Replay::read_clock(Thread& thread) {
 
 // All that is due by the time that the thread has read.
 void Replay::expire(Thread& thread) {
-  const auto due = delays_.expire(thread.time);
+  const auto due = delays_.expire(last_time(thread));
   bool held = false;
   for (const auto id : due) {
     state_.worker.expire(state_.stripes[id]);

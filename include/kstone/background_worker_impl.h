@@ -171,6 +171,11 @@ inline WorkerSnapshot basic_background_worker<Sync>::brief_snapshot() const {
 }
 
 template <class Sync>
+inline std::string basic_background_worker<Sync>::explain(std::uint32_t stripe_id) const {
+  return shell_->explain(stripe_id);
+}
+
+template <class Sync>
 inline std::uint32_t basic_background_worker<Sync>::stripe_count() const noexcept {
   return shell_->stripe_count();
 }

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iosfwd>
 #include <optional>
 #include <ratio>
 #include <string>
@@ -348,6 +349,10 @@ struct ShutdownReport {
   // The error of the first job that failed in the worker's life; empty if none did.
   std::string first_error;
 };
+
+// For people: of each list that is not empty a line with its first ten stripes, and the first ten
+// errors. What programs read is `kstone/json.h`.
+KSTONE_EXPORT std::ostream& operator<<(std::ostream& out, const ShutdownReport& report);
 
 // Warn: the worker goes on, with less or later. Error: something that it was asked to do will not
 // be done until somebody acts: `start` failed, the scan does not run, a thread is gone for good.

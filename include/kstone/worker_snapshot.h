@@ -10,12 +10,15 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <iosfwd>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "kstone/compaction_stats.h"
 #include "kstone/compaction_types.h"
+#include "kstone/duration_histogram.h"
+#include "kstone/export.h"
 
 namespace kstone {
 
@@ -113,7 +116,23 @@ struct WorkerSnapshot : WorkerCounters {
   std::uint32_t waiting_callers = 0;           // threads in calls that wait
   std::string first_error;                     // the error of the first job that failed
   std::vector<RunningCompaction> compactions;  // those that run, by thread
+
+  // How long the stripe that entered the queue first has been waiting for a thread; zero if none is
+  // in the queue. A stripe enters it when the worker learns of it: when a thread has nothing else
+  // to take, or when a snapshot looks (so one every second is off by a second at most, also while
+  // all threads hang). It enters it anew when a pause or a delay of it ends, or when it is to be
+  // compacted once more. While all stripes are paused it gets no older.
+  std::chrono::nanoseconds oldest_waiting{0};
+  DurationHistogram waited;  // in the queue: of each compaction that was started
+  // Of each compaction that has ended: from when its thread took the stripe until the worker noted
+  // the end, with what the log sink took.
+  DurationHistogram ran;
 };
+
+// For people: a line for each compaction that runs, and some more. What programs read is
+// `kstone/json.h`.
+KSTONE_EXPORT std::ostream& operator<<(std::ostream& out, const RunningCompaction& running);
+KSTONE_EXPORT std::ostream& operator<<(std::ostream& out, const WorkerSnapshot& snapshot);
 
 }  // namespace kstone
 

@@ -249,6 +249,10 @@ struct LooksWithoutLock : RelacySync {
         RelacySync::mutex::unlock(file, line, function);
       }
     }
+    void give_way(KSTONE_MODEL_SITE) {
+      unlock(file, line, function);
+      lock(file, line, function);
+    }
   };
   template <class T>
   struct cell {

@@ -1,5 +1,8 @@
-// P6 The laws of the counters hold in every snapshot, also one taken in the middle.
+// P6 The laws of the counters hold in every snapshot, also one taken in the middle. P2 Who looks
+// loses no request.
 // Covers: I4.
+
+#include <string>
 
 #include "scene.h"
 
@@ -32,6 +35,24 @@ struct SnapshotInTheMiddle : Scene<Size, Sync> {
     this->check_served();
     this->check_accounts();
     this->worker.reset();
+  }
+};
+
+// Who asks about a stripe moves nothing that is not moved back into order: each request is served.
+template <class Size>
+struct ExplainedInTheMiddle : SnapshotInTheMiddle<Size> {
+  void thread(int index) {
+    if (index < Size::requesters) {
+      this->request(index);
+      return;
+    }
+    const auto said = this->worker->explain(0);
+    const auto says = [&said](const char* words) { return said.find(words) != std::string::npos; };
+    check(!says("left undone"), "nothing is given up");
+    this->cover_if(says("has not handed it over"), "the request is between its two steps");
+    this->cover_if(says("waits in the queue"), "the stripe is in the queue");
+    this->cover_if(says("is being compacted"), "the stripe runs");
+    this->cover_if(says("nothing to do"), "the stripe is idle");
   }
 };
 
@@ -138,6 +159,12 @@ const Registered suites[] = {
         .property = "P6",
         .sometimes = {"alive in the snapshot", "running in the snapshot"},
         .large = Large::with_surprises,
+    }),
+    proved<ExplainedInTheMiddle<With<Requesters<1>, Workers<1>>>>({
+        .name = "explained_in_the_middle_1_1",
+        .property = "P2",
+        .sometimes = {"the request is between its two steps", "the stripe is in the queue",
+                      "the stripe runs", "the stripe is idle"},
     }),
     proved<SnapshotFromAJob>({
         .name = "snapshot_from_a_job",

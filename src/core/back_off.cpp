@@ -43,13 +43,13 @@ void SchedulingCore::delay(std::uint32_t id, const Failure& failure, bool quaran
   if (stripe.lacks_resource) {
     resource_is_back_ = false;
     if (without_resource_.empty()) {
-      resource_due_ = std::max(resource_due_, failure.now + resource_interval_);
+      resource_due_ = std::max(resource_due_, now_ + resource_interval_);
     }
     without_resource_.push_back(stripes_, id);
   } else {
     const auto delay = quarantines ? probe_interval_ : delay_of(stripe);
     auto& delays = quarantines ? probes_ : delays_;
-    delays.add(stripes_, id, failure.now + less_a_share(delay, failure.share));
+    delays.add(stripes_, id, now_ + less_a_share(delay, failure.share));
   }
 }
 
@@ -64,6 +64,17 @@ SchedulingCore::Time SchedulingCore::delay_of(const Stripe& stripe) const {
 
 SchedulingCore::Time SchedulingCore::less_a_share(Time delay, double share) const {
   return delay - std::chrono::duration_cast<Time>(delay * (jitter_ * share));
+}
+
+// *Requires* a stripe that is delayed. Of those that wait together for want of memory: the first.
+SchedulingCore::Time SchedulingCore::due_of(const Stripe& stripe) const {
+  if (stripe.has_due) {
+    return stripe.time.get();
+  }
+  if (stripe.lacks_resource) {
+    return resource_is_back_ ? now_ : resource_due_;
+  }
+  return (stripe.quarantined ? probes_ : delays_).next().value_or(now_);
 }
 
 void SchedulingCore::set_quarantined(Stripe& stripe, bool quarantined) {
@@ -102,7 +113,7 @@ Effects SchedulingCore::release(std::uint32_t id) {
   return effects;
 }
 
-Effects SchedulingCore::expire(Time now, std::uint32_t most) {
+Effects SchedulingCore::expire(std::uint32_t most) {
   assert(!closed() && "SchedulingCore::expire: the core is closed");
   Effects effects;
   const auto go_on = [&](std::uint32_t id) {
@@ -114,13 +125,13 @@ Effects SchedulingCore::expire(Time now, std::uint32_t most) {
     go_on(without_resource_.front());
   }
   resource_is_back_ = resource_is_back_ && !without_resource_.empty();
-  if (most != 0 && !without_resource_.empty() && resource_due_ <= now) {
-    resource_due_ = now + resource_interval_;
+  if (most != 0 && !without_resource_.empty() && resource_due_ <= now_) {
+    resource_due_ = now_ + resource_interval_;
     go_on(without_resource_.front());
     --most;
   }
   for (const auto* delays : {&delays_, &probes_}) {
-    for (; most != 0 && delays->next() && *delays->next() <= now; --most) {
+    for (; most != 0 && delays->next() && *delays->next() <= now_; --most) {
       go_on(delays->first());
     }
   }

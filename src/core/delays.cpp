@@ -8,7 +8,7 @@ namespace kstone::detail {
 void Delays::add(std::vector<Stripe>& stripes, std::uint32_t id, Time due) noexcept {
   try {
     by_time_.emplace(due, id);
-    stripes[id].set_due(due);
+    stripes[id].time.set(due);
     stripes[id].has_due = true;
   } catch (const std::bad_alloc&) {
     together_ = without_memory_.empty() ? due : together_;
@@ -19,9 +19,8 @@ void Delays::add(std::vector<Stripe>& stripes, std::uint32_t id, Time due) noexc
 void Delays::remove(std::vector<Stripe>& stripes, std::uint32_t id) {
   auto& stripe = stripes[id];
   if (stripe.has_due) {
-    by_time_.erase({stripe.due(), id});
+    by_time_.erase({stripe.time.get(), id});
     stripe.has_due = false;
-    stripe.next = no_stripe;
   } else {
     without_memory_.remove(stripes, id);
   }

@@ -106,12 +106,14 @@ Effects SchedulingCore::resume(std::uint32_t id) {
 
 Effects SchedulingCore::pause_all() {
   assert(!closed() && "SchedulingCore::pause_all: the core is closed");
+  paused_at_ = paused_ ? paused_at_ : now_;
   paused_ = true;
   return Effects{.tell_waits = true};
 }
 
 Effects SchedulingCore::resume_all() {
   assert(!closed() && "SchedulingCore::resume_all: the core is closed");
+  paused_for_ += paused_ ? now_ - paused_at_ : Time::zero();
   paused_ = false;
   return wake_to_take();
 }

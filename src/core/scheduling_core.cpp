@@ -41,7 +41,7 @@ SchedulingCore::Taken SchedulingCore::take() {
   ++running_;
   running_max_ = std::max(running_max_, running_);
   ++counters_.compactions_started;
-  return Taken{id, stripe.attempts, wake_to_take()};
+  return Taken{id, stripe.attempts, queued_for(stripe), wake_to_take()};
 }
 
 Effects SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, bool requested,
@@ -129,9 +129,9 @@ void SchedulingCore::record_error(std::uint32_t id, std::string&& error) {
   }
 }
 
-Effects SchedulingCore::close(Time now, ShutdownMode mode) {
+Effects SchedulingCore::close(ShutdownMode mode) {
   assert(!closed() && "SchedulingCore::close: the core is closed already");
-  closed_at_ = now;
+  closed_at_ = now_;
   mode_ = mode;
   return Effects{.wake = Effects::Wake::everybody, .closed = true};
 }
@@ -187,9 +187,9 @@ bool SchedulingCore::discard_queue(std::uint32_t most) {
   return lane_.empty();
 }
 
-void SchedulingCore::stop(Time now) {
+void SchedulingCore::stop() {
   assert(closed() && lane_.empty() && "SchedulingCore::stop: something is queued");
-  stopped_at_ = now;
+  stopped_at_ = now_;
 }
 
 // What of the stripe has not begun.
@@ -205,45 +205,6 @@ void SchedulingCore::discard(std::uint32_t id) {
   }
   discarded_ += stripe.discarded ? 0 : 1;
   stripe.discarded = true;
-}
-
-std::uint32_t SchedulingCore::alive_episodes(std::uint32_t id, std::uint64_t requests) const {
-  const auto& stripe = stripes_[id];
-  const bool asked = requests != 0 && !stripe.removed;
-  switch (stripe.state) {
-    case State::idle:
-      return asked ? 1 : 0;
-    case State::queued:
-    case State::held:
-    case State::delayed:
-      return 1;
-    case State::running:
-      return asked || stripe.rerun_owed ? 2 : 1;
-  }
-  return 0;
-}
-
-void SchedulingCore::add_pending(std::uint32_t id, std::uint64_t requests,
-                                 WorkerSnapshot& snapshot) const {
-  if (stripes_[id].settled) {
-    snapshot.rejected_shutting_down += requests;
-    return;
-  }
-  if (stripes_[id].removed) {
-    snapshot.rejected_removed += requests;
-    return;
-  }
-  if (requests == 0) {
-    return;
-  }
-  snapshot.coalesced += requests - 1;
-  if (stripes_[id].waits()) {
-    return;  // the first of them opened the episode that the core counted
-  }
-  ++(stripes_[id].state == State::idle ? snapshot.queued : snapshot.rerun_pending);
-  ++snapshot.episodes_opened;
-  ++snapshot.episodes_alive;
-  ++snapshot.pending;
 }
 
 void SchedulingCore::end_episode(Stripe& stripe, EpisodeEnd end) {
@@ -301,6 +262,7 @@ void SchedulingCore::append(std::uint32_t id) {
     ++held_;
   } else {
     stripes_[id].state = State::queued;
+    stripes_[id].time.set(time_in_queue());
     lane_.push_back(stripes_, id);
   }
 }
@@ -308,48 +270,6 @@ void SchedulingCore::append(std::uint32_t id) {
 void SchedulingCore::mark_under_way(Stripe& stripe) {
   under_way_ += stripe.under_way ? 0 : 1;
   stripe.under_way = true;
-}
-
-ShutdownReport SchedulingCore::report(Time now) const {
-  ShutdownReport result;
-  result.complete = stopped();
-  result.mode = mode_;
-  // Room at once: to move what is there when it grows would take as long as there is of it.
-  result.discarded.reserve(stopped() ? discarded_ : stripes_.size());
-  result.unfinished.reserve(stopped() ? unfinished_ : stripes_.size());
-  result.quarantined.reserve(stopped() ? quarantined_ : stripes_.size());
-  result.errors.reserve(errors_.size());
-  result.waiting.reserve(std::size_t{lane_.size()} + running_);
-  result.still_running.reserve(running_max_);
-  result.duration = stopped_at_.value_or(now) - *closed_at_;
-  result.first_error = errors_.first();
-  return result;
-}
-
-bool SchedulingCore::report_on(std::uint32_t id, ShutdownReport& report) const {
-  const auto& stripe = stripes_[id];
-  if (stripe.discarded) {
-    report.discarded.push_back(CompactionRequest{id});
-  }
-  if (stripe.quarantined) {
-    report.quarantined.push_back(CompactionRequest{id});
-  }
-  if (stripe.unfinished) {
-    report.unfinished.push_back(CompactionRequest{id});
-    const auto* const error = errors_.last_of(id);
-    if (error != nullptr && report.errors.size() < report.errors.capacity()) {
-      report.errors.push_back(StripeError{id, *error});
-    }
-  }
-  if (stripe.state == State::queued || stripe.rerun_owed) {
-    report.waiting.push_back(CompactionRequest{id});
-  }
-  if (stripe.state == State::running) {
-    report.still_running.push_back(CompactionRequest{id});
-  }
-  // One that was begun before the end may list what has been made good since.
-  return !report.complete || report.discarded.size() < discarded_ ||
-         report.unfinished.size() < unfinished_;
 }
 
 void SchedulingCore::set_unfinished(std::uint32_t id, bool unfinished) {
@@ -364,18 +284,6 @@ void SchedulingCore::set_unfinished(std::uint32_t id, bool unfinished) {
     --unfinished_;
     errors_.forget(id);
   }
-}
-
-void SchedulingCore::fill(WorkerSnapshot& snapshot) const {
-  static_cast<WorkerCounters&>(snapshot) = counters_;
-  snapshot.episodes_alive = alive_;
-  snapshot.held = held_ + (paused_ ? lane_.size() : 0);
-  snapshot.delayed = delayed();
-  snapshot.quarantined = quarantined_;
-  snapshot.removed = removed_;
-  snapshot.running = running_;
-  snapshot.running_max = running_max_;
-  snapshot.first_error = errors_.first();
 }
 
 }  // namespace kstone::detail

@@ -23,6 +23,7 @@
 
 #include "kstone/cxx20.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -37,6 +38,7 @@
 #include "kstone/detail/core/error_texts.h"
 #include "kstone/detail/core/lane.h"
 #include "kstone/detail/core/stripe.h"
+#include "kstone/detail/explanation.h"
 #include "kstone/export.h"
 #include "kstone/worker_snapshot.h"
 
@@ -49,8 +51,7 @@ enum class Retries : std::uint8_t { none, those_that_say_so, all };
 struct Failure {
   Retries retries = Retries::none;
   bool resource = false;  // what it lacked is gone for others, too
-  std::chrono::nanoseconds now{0};
-  double share = 0;  // of the part of the delay that is left to chance
+  double share = 0;       // of the part of the delay that is left to chance
 };
 
 class KSTONE_EXPORT SchedulingCore {
@@ -61,6 +62,7 @@ class KSTONE_EXPORT SchedulingCore {
   struct Taken {
     std::uint32_t stripe_id;
     std::uint32_t attempt;
+    Time waited;  // in the queue
     Effects effects;
   };
 
@@ -72,6 +74,10 @@ class KSTONE_EXPORT SchedulingCore {
         resource_interval_(back_off.resource_interval),
         quarantine_after_(back_off.quarantine_after),
         probe_interval_(back_off.probe_interval) {}
+
+  // The time of what follows. It may stand still, or go back.
+  void set_time(Time now) noexcept { now_ = now; }
+  Time time() const noexcept { return now_; }
 
   // From the beginning, each until it is restored.
   void remove_all();
@@ -130,7 +136,7 @@ class KSTONE_EXPORT SchedulingCore {
 
   // Delayed stripes that are due go to the tail of the queue, so many at the most. *Requires* a
   // core not closed.
-  Effects expire(Time now, std::uint32_t most);
+  Effects expire(std::uint32_t most);
   // The stripe is due at once, if it is delayed, or in quarantine. *Requires* a core not closed.
   Effects retry(std::uint32_t stripe);
   // Its failures are forgotten, and its quarantine is over: what waits for a probe is due at once.
@@ -157,7 +163,7 @@ class KSTONE_EXPORT SchedulingCore {
   // requester has claimed it and will find the inbox closed, so the claim is taken over; running
   // means that a re-run is owed. What a pause holds is discarded in every mode, and the rest in
   // another than `drain`. Until all are settled, whoever touches a stripe settles it first.
-  Effects close(Time now, ShutdownMode mode);
+  Effects close(ShutdownMode mode);
   void settle(std::uint32_t stripe, std::uint64_t requests);
   bool settled() const noexcept { return next_to_settle_ == stripes_.size(); }
   std::uint32_t next_to_settle() const noexcept { return next_to_settle_; }
@@ -170,7 +176,7 @@ class KSTONE_EXPORT SchedulingCore {
   // many stripes; true if that were all. *Requires* a closed core.
   bool discard_queue(std::uint32_t most);
   // *Requires* that nothing is queued, and nothing runs.
-  void stop(Time now);
+  void stop();
 
   // The re-run that the running `stripe` owes, if any: the value for `finish` in a closed core.
   bool rerun_owed(std::uint32_t stripe) const { return stripes_[stripe].rerun_owed; }
@@ -193,6 +199,12 @@ class KSTONE_EXPORT SchedulingCore {
   bool waits_for_probe(std::uint32_t stripe) const {
     return stripes_[stripe].state == State::delayed && stripes_[stripe].quarantined;
   }
+  // How long the stripe that entered the queue first has been there, without the time for which all
+  // were paused; zero if none is. Held and delayed stripes are not in the queue.
+  Time oldest_waiting() const;
+  // What there is to say of why the stripe is compacted now, or is not.
+  // Of the queue it counts so many at most.
+  void explain(std::uint32_t stripe, std::uint32_t most, StripeFacts& facts) const;
   std::uint32_t quarantined() const noexcept { return quarantined_; }
   bool is_quarantined(std::uint32_t stripe) const { return stripes_[stripe].quarantined; }
   const std::string* last_error(std::uint32_t stripe) const { return errors_.last_of(stripe); }
@@ -224,7 +236,7 @@ class KSTONE_EXPORT SchedulingCore {
   // What became of the worker, and, one by one, of the stripes: `report_on` adds what the report
   // has to say of one, in ascending order; false once there is nothing left to add. What has failed
   // since the report was begun has no room for its error. *Requires* a closed core.
-  ShutdownReport report(Time now) const;
+  ShutdownReport report() const;
   bool report_on(std::uint32_t stripe, ShutdownReport& report) const;
 
   // What it knows of the worker, without what stands in the words.
@@ -252,6 +264,7 @@ class KSTONE_EXPORT SchedulingCore {
   Time delay_of(const Stripe& stripe) const;
   Time less_a_share(Time delay, double share) const;
   bool is_broken(const Stripe& stripe) const;
+  Time due_of(const Stripe& stripe) const;
   void set_quarantined(Stripe& stripe, bool quarantined);
   void end_delay(std::uint32_t id);
   bool discards() const noexcept { return closed() && mode_ != ShutdownMode::drain; }
@@ -263,8 +276,15 @@ class KSTONE_EXPORT SchedulingCore {
   void mark_under_way(Stripe& stripe);
   Withdrawn withdraw(std::uint32_t id, std::uint64_t requests, EpisodeEnd end);
 
+  // By a clock that stands still while all are paused.
+  Time time_in_queue() const { return (paused_ ? paused_at_ : now_) - paused_for_; }
+  Time queued_for(const Stripe& stripe) const {
+    return std::max(time_in_queue() - stripe.time.get(), Time::zero());
+  }
+
   std::vector<Stripe> stripes_;
   Lane lane_;
+  Time now_{0};
 
   // What a delay is made of.
   Time initial_;
@@ -280,6 +300,8 @@ class KSTONE_EXPORT SchedulingCore {
   bool resource_is_back_ = false;  // all of them go to the queue
 
   bool paused_ = false;  // all of them
+  Time paused_at_{0};
+  Time paused_for_{0};  // before that
   std::uint32_t held_ = 0;
   std::uint32_t quarantined_ = 0;
   std::uint32_t removed_ = 0;

@@ -16,14 +16,30 @@ namespace kstone::detail {
 
 inline constexpr std::uint32_t no_stripe = UINT32_MAX;
 
+// A time on the borders of four bytes.
+class PackedTime {
+ public:
+  void set(std::chrono::nanoseconds time) {
+    low_ = static_cast<std::uint32_t>(time.count());
+    high_ = static_cast<std::uint32_t>(time.count() >> 32);
+  }
+  std::chrono::nanoseconds get() const {
+    return std::chrono::nanoseconds(static_cast<std::int64_t>((std::uint64_t{high_} << 32) | low_));
+  }
+
+ private:
+  std::uint32_t low_ = 0;
+  std::uint32_t high_ = 0;
+};
+
 struct Stripe {
   // Held: as queued, but kept out of the queue by a pause. Delayed: by a failure, for a while.
   enum class State : std::uint8_t { idle, queued, held, delayed, running };
   static constexpr std::uint16_t most_failures = 31;  // that are counted
 
-  // In its lane; of a delayed stripe that has a time of its own, that time.
-  std::uint32_t next = no_stripe;
+  std::uint32_t next = no_stripe;      // in its lane
   std::uint32_t previous = no_stripe;  // of no account at the lane's head
+  PackedTime time;                     // queued: since when; delayed: until when, if `has_due`
   std::uint32_t attempts = 0;          // compactions of the episode that runs or ran last
   // Episodes that have ended; wraps. One that ends before an older one, which runs, is not counted.
   std::uint32_t ended = 0;
@@ -48,17 +64,9 @@ struct Stripe {
   bool waits() const noexcept {
     return state == State::queued || state == State::held || state == State::delayed;
   }
-  void set_due(std::chrono::nanoseconds time) {
-    next = static_cast<std::uint32_t>(time.count());
-    previous = static_cast<std::uint32_t>(time.count() >> 32);
-  }
-  std::chrono::nanoseconds due() const {
-    return std::chrono::nanoseconds(
-        static_cast<std::int64_t>((std::uint64_t{previous} << 32) | next));
-  }
 };
 
-static_assert(sizeof(Stripe) == 20, "docs/performance.md says what a stripe costs");
+static_assert(sizeof(Stripe) == 28, "docs/performance.md says what a stripe costs");
 
 }  // namespace kstone::detail
 

@@ -32,6 +32,7 @@ std::optional<std::uint32_t> Shell<Sync>::adopt(std::uint32_t stripe_id, std::ui
       if (!core.stripe(stripe_id).under_way) {
         inbox_.mark_under_way(stripe_id);
       }
+      tick();
       wake(core.adopt(stripe_id));
     }
   }

@@ -42,7 +42,8 @@ ShutdownReport Shell<Sync>::shutdown(ShutdownMode mode, Limit limit) {
 // Of a closed worker. The core knows how much there is to find.
 template <class Sync>
 ShutdownReport Shell<Sync>::report() {
-  auto result = state_.read().core.report(Sync::clock::now());
+  tick();
+  auto result = state_.read().core.report();
   in_slices([&](std::uint32_t stripe_id) KSTONE_REQUIRES(mutex_) {
     return state_.read().core.report_on(stripe_id, result);
   });
@@ -101,7 +102,8 @@ std::optional<std::uint32_t> Shell<Sync>::close(ShutdownMode mode, std::uint32_t
       mutex_.give_way();
       room = stripes_in_a_hold<Sync>;
     } else if (inbox_.close(*control)) {
-      return apply(state_.write().core.close(Sync::clock::now(), mode));
+      tick();
+      return apply(state_.write().core.close(mode));
     }
   }
   state_.write().core.strengthen(mode);
@@ -152,7 +154,8 @@ void Shell<Sync>::join_threads(const Deadline& deadline) {
     while (!state_.write().core.discard_queue(stripes_in_a_hold<Sync>)) {
       mutex_.give_way();
     }
-    state_.write().core.stop(Sync::clock::now());
+    tick();
+    state_.write().core.stop();
     process_.unbind();
     // Other callers of shutdown, who wait under the mutex held here, do not wait for this one's
     // sink.

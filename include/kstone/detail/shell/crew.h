@@ -98,6 +98,11 @@ class Crew {
   bool forget_stop(std::uint32_t index) {
     return std::exchange(threads_[index].asked_to_stop, false);
   }
+  // *Requires* a thread that compacts: for how long; zero if the clock has gone back.
+  std::chrono::nanoseconds runs_for(std::uint32_t index, std::chrono::nanoseconds now) const {
+    return std::max(now - threads_[index].runs->since, std::chrono::nanoseconds(0));
+  }
+  bool is_asked_to_stop(std::uint32_t index) const { return threads_[index].asked_to_stop; }
   bool runs_something(std::uint32_t index) const { return threads_[index].runs.has_value(); }
   // The index of the thread that compacts the stripe.
   std::optional<std::uint32_t> find_running(std::uint32_t stripe_id) const {
@@ -125,7 +130,7 @@ class Crew {
   void add_running(std::chrono::nanoseconds now, std::vector<RunningCompaction>& to) const {
     for (std::uint32_t i = 0; i < created_workers_; ++i) {
       if (const auto& runs = threads_[i].runs) {
-        to.push_back({runs->stripe_id, i, runs->attempt, now - runs->since});
+        to.push_back({runs->stripe_id, i, runs->attempt, runs_for(i, now)});
       }
     }
   }

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <string>
 
 #include "kstone/detail/shell/shell.h"
 
@@ -50,7 +51,14 @@ WorkerSnapshot Shell<Sync>::snapshot(bool brief) {
   result.compactions.reserve(std::min(capacity_, stripe_count_));
   result.stats = stats_.snapshot();
   ScopedLock lock(mutex_);
+  // So that ages count, also where every thread is busy, or hangs.
+  auto room = stripes_in_a_hold<Sync>;
+  take_inbox_for_others(room);
+  if (room != stripes_in_a_hold<Sync>) {
+    mutex_.give_way();
+  }
   result.queue_size = waiting_stripes();
+  tick();
   const auto& state = state_.read();
   state.core.fill(result);
   result.worker_threads = state.crew.alive_workers();
@@ -61,7 +69,10 @@ WorkerSnapshot Shell<Sync>::snapshot(bool brief) {
   // Relaxed: counts of calls; those that overlap may be missed.
   result.rejected_unknown_stripe = rejected_unknown_stripe_.load(std::memory_order_relaxed);
   result.rejected_disabled = rejected_disabled_.load(std::memory_order_relaxed);
-  state.crew.add_running(Sync::clock::now(), result.compactions);
+  result.oldest_waiting = state.core.oldest_waiting();
+  result.waited = state.waited;
+  result.ran = state.ran;
+  state.crew.add_running(state.core.time(), result.compactions);
   if (!brief) {
     in_slices([&](std::uint32_t stripe_id) KSTONE_REQUIRES(mutex_) {
       state_.read().core.add_pending(stripe_id, inbox_.requests(stripe_id), result);
@@ -70,6 +81,69 @@ WorkerSnapshot Shell<Sync>::snapshot(bool brief) {
   }
   keep_from_going_back(result);
   return result;
+}
+
+template <class Sync>
+std::string Shell<Sync>::explain(std::uint32_t stripe_id) {
+  check_process("explain: called in a child of fork(), where the worker has no threads");
+  if (stripe_id >= stripe_count_) {
+    return "There is no stripe " + std::to_string(stripe_id) + ": they are 0 to " +
+           std::to_string(stripe_count_ - 1) + '.';
+  }
+  StripeFacts facts;
+  {
+    ScopedLock lock(mutex_);
+    facts = facts_of(stripe_id);
+  }
+  return sentence_of(facts);
+}
+
+template <class Sync>
+StripeFacts::Worker Shell<Sync>::state_of_worker() const {
+  using Worker = StripeFacts::Worker;
+  const auto& state = state_.read();
+  if (!config_.enabled) {
+    return Worker::disabled;
+  }
+  if (state.core.closed()) {
+    return state.core.stopped() ? Worker::stopped : Worker::closing;
+  }
+  return state.started ? Worker::running : Worker::not_started;
+}
+
+template <class Sync>
+StripeFacts Shell<Sync>::facts_of(std::uint32_t stripe_id) {
+  using Place = StripeFacts::Place;
+  auto& core = state_.write().core;
+  // One look at the word: what comes later is not missing.
+  const auto requests = core.closed() ? 0 : inbox_.requests(stripe_id);
+  auto room = stripes_in_a_hold<Sync>;
+  bool all = true;
+  if (core.closed()) {
+    settle(stripe_id);
+  } else if (core.can_adopt(stripe_id, requests)) {
+    all = take_inbox_for_others(room);
+  }
+  tick();
+  StripeFacts facts;
+  facts.stripe_id = stripe_id;
+  core.explain(stripe_id, room, facts);
+  if (core.can_adopt(stripe_id, requests)) {
+    facts.place = all ? Place::missing : Place::inbox;
+  }
+  const auto& crew = state_.read().crew;
+  facts.worker = state_of_worker();
+  facts.running_now = core.running();
+  facts.max_concurrent = crew.limit();
+  facts.worker_threads = crew.alive_workers();
+  if (facts.place == Place::running) {
+    facts.requested = facts.requested || (requests != 0 && !facts.removed);
+    facts.thread = crew.find_running(stripe_id).value_or(0);
+    facts.attempt = core.stripe(stripe_id).attempts;
+    facts.time = crew.runs_for(facts.thread, core.time());
+    facts.asked_to_stop = facts.asked_to_stop || crew.is_asked_to_stop(facts.thread);
+  }
+  return facts;
 }
 
 // A snapshot of many stripes may miss what a thread has taken up meanwhile, and a brief one what no

@@ -47,6 +47,7 @@ PauseResult Shell<Sync>::pause(Pauses::Entry& entry, const Deadline& deadline) {
   if (entry.stripe_id) {
     take_inbox_for_others();  // it is held wherever it waits
   }
+  tick();
   wake(entry.stripe_id ? core.pause(*entry.stripe_id) : core.pause_all());
   Waits::Entry wait;
   state_.write().waits.enter(wait);
@@ -76,6 +77,7 @@ void Shell<Sync>::resume(const Pauses::Entry& entry) {
       if (entry.stripe_id) {
         take_inbox_for_others();  // what was pushed before stands before the stripe
       }
+      tick();
       tokens =
           apply(entry.stripe_id ? state.core.resume(*entry.stripe_id) : state.core.resume_all());
     }

@@ -34,12 +34,14 @@
 #include "kstone/compaction_types.h"
 #include "kstone/detail/core/scheduling_core.h"
 #include "kstone/detail/deadline.h"
+#include "kstone/detail/explanation.h"
 #include "kstone/detail/pauses.h"
 #include "kstone/detail/shell/crew.h"
 #include "kstone/detail/shell/inbox.h"
 #include "kstone/detail/shell/sink_calls.h"
 #include "kstone/detail/shell/waits.h"
 #include "kstone/detail/thread_annotations.h"
+#include "kstone/duration_histogram.h"
 #include "kstone/pause_guard.h"
 #include "kstone/worker_snapshot.h"
 
@@ -104,6 +106,7 @@ class Shell {
   bool holds(const Pauses::Entry& entry) const;
   ShutdownReport shutdown(ShutdownMode mode, Limit limit);
   WorkerSnapshot snapshot(bool brief);
+  std::string explain(std::uint32_t stripe_id);
   void prepare_destruction();
 
   std::uint32_t stripe_count() const noexcept { return stripe_count_; }
@@ -139,6 +142,8 @@ class Shell {
     Pauses pauses;
     std::uint32_t shutdown_callers = 0;
     WorkerCounters shown;  // by snapshots
+    DurationHistogram waited;
+    DurationHistogram ran;
     SinkCalls<Sync> sink_calls;
   };
 
@@ -164,8 +169,10 @@ class Shell {
   template <class Look>
   void in_slices(const Look& look) KSTONE_REQUIRES(mutex_);
   void compact(Slot<Sync>& slot) KSTONE_REQUIRES(mutex_);
-  CompactionOutcome run_job(Slot<Sync>& slot, std::uint32_t stripe_id, std::uint32_t attempt)
+  CompactionOutcome run_job(Slot<Sync>& slot, const SchedulingCore::Taken& taken)
       KSTONE_EXCLUDES(mutex_);
+  void log_outcome(Slot<Sync>& slot, std::uint32_t stripe_id, const CompactionOutcome& outcome,
+                   std::chrono::nanoseconds ran) KSTONE_EXCLUDES(mutex_);
   template <class Call>
   bool contained(Slot<Sync>& slot, std::optional<std::uint32_t> stripe_id, std::string& error,
                  const Call& call) KSTONE_EXCLUDES(mutex_);
@@ -176,6 +183,10 @@ class Shell {
   void leave(Slot<Sync>& slot) KSTONE_REQUIRES(mutex_);
   void leave_unwound(Slot<Sync>& slot, std::optional<std::uint32_t> stripe_id)
       KSTONE_EXCLUDES(mutex_);
+
+  // The time, for what the core does next under this hold of the mutex. (That it is read once more
+  // for each stripe is not worth it.)
+  std::chrono::nanoseconds tick() KSTONE_REQUIRES(mutex_);
 
   // What the core asks for. The answer is how many tokens the caller posts once it has released the
   // mutex: a thread that is woken may be run at once in place of this one, and would wait for it.
@@ -193,8 +204,7 @@ class Shell {
   void keep_time(Slot<Sync>& slot) KSTONE_EXCLUDES(mutex_);
   Failure failure_of(Slot<Sync>& slot, const CompactionOutcome& outcome) const
       KSTONE_EXCLUDES(mutex_);
-  double share_of_chance(Slot<Sync>& slot, std::chrono::nanoseconds now) const
-      KSTONE_EXCLUDES(mutex_);
+  double share_of_chance(Slot<Sync>& slot) const KSTONE_EXCLUDES(mutex_);
 
   // The scan's thread: scanning.h.
   void scan(Slot<Sync>& slot) KSTONE_EXCLUDES(mutex_);
@@ -248,6 +258,8 @@ class Shell {
 
   // Who looks, and the log: observers.h.
   std::size_t waiting_stripes() KSTONE_REQUIRES(mutex_);
+  StripeFacts::Worker state_of_worker() const KSTONE_REQUIRES(mutex_);
+  StripeFacts facts_of(std::uint32_t stripe_id) KSTONE_REQUIRES(mutex_);
   void keep_from_going_back(WorkerSnapshot& snapshot) KSTONE_REQUIRES(mutex_);
   bool on_own_thread() const KSTONE_REQUIRES(mutex_);
   void warn_before_start() KSTONE_REQUIRES(mutex_);

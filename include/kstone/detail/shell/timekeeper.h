@@ -21,7 +21,7 @@ void Shell<Sync>::keep_time(Slot<Sync>& slot) {
   mutex_.lock();  // no guard: as in work()
   enter(slot);
   while (!state_.read().core.closed()) {
-    const auto now = Sync::clock::now();
+    const auto now = tick();
     const auto next = state_.read().core.next_due();
     if (!next || now < *next) {
       wait_until<Sync>(due_, mutex_, next);
@@ -29,7 +29,7 @@ void Shell<Sync>::keep_time(Slot<Sync>& slot) {
     }
     auto room = stripes_in_a_hold<Sync>;
     if (take_inbox_for_others(room)) {  // what was pushed before stands before them
-      wake(state_.write().core.expire(now, room));
+      wake(state_.write().core.expire(room));
     }
     mutex_.give_way();
   }
@@ -43,6 +43,7 @@ std::uint32_t Shell<Sync>::retry_now() {
   std::uint32_t retried = 0;
   ScopedLock lock(mutex_);
   for (std::uint32_t stripe_id = 0; !state_.read().core.closed(); mutex_.give_way()) {
+    tick();
     auto room = stripes_in_a_hold<Sync>;
     if (take_inbox_for_others(room)) {  // as above
       for (; room != 0 && stripe_id != stripe_count_; ++stripe_id, --room) {
@@ -73,6 +74,7 @@ ReleaseResult Shell<Sync>::release(std::uint32_t stripe_id) {
   if (state_.read().core.waits_for_probe(stripe_id)) {
     take_inbox_for_others();  // as above
   }
+  tick();
   wake(state_.write().core.release(stripe_id));
   return quarantined ? ReleaseResult::released : ReleaseResult::not_quarantined;
 }
@@ -114,9 +116,8 @@ Failure Shell<Sync>::failure_of(Slot<Sync>& slot, const CompactionOutcome& outco
   if (back_off.is_on() && rule_of(outcome.kind()).is_failure()) {
     failure.retries = back_off.retry_failed ? Retries::all : Retries::those_that_say_so;
     failure.resource = outcome.lacks_resource();
-    failure.now = Sync::clock::now();
     if (back_off.jitter > 0 && !failure.resource) {
-      failure.share = share_of_chance(slot, failure.now);
+      failure.share = share_of_chance(slot);
     }
   }
   return failure;
@@ -124,11 +125,11 @@ Failure Shell<Sync>::failure_of(Slot<Sync>& slot, const CompactionOutcome& outco
 
 // From 0 to 1: of the engine's source, or by SplitMix64, for which the time is good enough a seed.
 template <class Sync>
-double Shell<Sync>::share_of_chance(Slot<Sync>& slot, std::chrono::nanoseconds now) const {
+double Shell<Sync>::share_of_chance(Slot<Sync>& slot) const {
   const auto& random = calls_.back_off.random;
   if (!random) {
-    slot.chance +=
-        0x9E3779B97F4A7C15ULL * (slot.index + 1) + static_cast<std::uint64_t>(now.count());
+    slot.chance += 0x9E3779B97F4A7C15ULL * (slot.index + 1) +
+                   static_cast<std::uint64_t>(Sync::clock::now().count());
     auto mixed = (slot.chance ^ (slot.chance >> 30)) * 0xBF58476D1CE4E5B9ULL;
     mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EBULL;
     return static_cast<double>((mixed ^ (mixed >> 31)) >> 11) * 0x1p-53;

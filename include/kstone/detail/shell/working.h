@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "kstone/detail/core/outcome_rule.h"
+#include "kstone/detail/duration_text.h"
 #include "kstone/detail/shell/shell.h"
 
 namespace kstone::detail {
@@ -23,9 +24,11 @@ template <class Sync>
 void Shell<Sync>::work(Slot<Sync>& slot) {
   mutex_.lock();  // no guard: a job that ends its thread leaves this function without the mutex
   enter(slot);
+  tick();
   for (;;) {
     if (state_.read().crew.has_surplus()) {
       park();
+      tick();
       continue;
     }
     if (state_.read().core.can_take()) {
@@ -55,6 +58,7 @@ void Shell<Sync>::work(Slot<Sync>& slot) {
       }
       settle_some(room);  // which may find something to take
       mutex_.give_way();
+      tick();
       continue;
     }
     if (!inbox_.add_sleeper(*control)) {
@@ -69,6 +73,7 @@ void Shell<Sync>::work(Slot<Sync>& slot) {
     inbox_.sleep();
     mutex_.lock();
     state_.write().crew.wakes();
+    tick();
   }
   leave(slot);
   mutex_.unlock();
@@ -86,6 +91,9 @@ std::optional<ControlWord> Shell<Sync>::take_inbox(std::uint32_t& room) {
       if (!stripe_id) {
         break;
       }
+      if (out == 0) {
+        tick();
+      }
       arrive(*stripe_id);
     }
     room -= std::max(taken.turned, out);  // the last to be turned are the first to come out
@@ -99,6 +107,13 @@ std::optional<ControlWord> Shell<Sync>::take_inbox(std::uint32_t& room) {
       return std::nullopt;
     }
   }
+}
+
+template <class Sync>
+std::chrono::nanoseconds Shell<Sync>::tick() {
+  const auto now = Sync::clock::now();
+  state_.write().core.set_time(now);
+  return now;
 }
 
 template <class Sync>
@@ -143,7 +158,8 @@ void Shell<Sync>::compact(Slot<Sync>& slot) {
     core.count_coalesced(inbox_.begin(taken.stripe_id, under_way) - 1);
   }
   auto& crew = state_.write().crew;
-  crew.begins(slot.index, {taken.stripe_id, taken.attempt, Sync::clock::now()});
+  crew.begins(slot.index, {taken.stripe_id, taken.attempt, core.time()});
+  state_.write().waited.record(taken.waited);
   if (crew.forget_stop(slot.index)) {
     slot.stop.reset();
   }
@@ -154,10 +170,11 @@ void Shell<Sync>::compact(Slot<Sync>& slot) {
   if (tokens != 0) {
     inbox_.wake(tokens);
   }
-  auto outcome = run_job(slot, taken.stripe_id, taken.attempt);
+  auto outcome = run_job(slot, taken);
   const auto failure = failure_of(slot, outcome);
 
   mutex_.lock();
+  tick();
   active.end();
   const bool was_quarantined = state_.read().core.is_quarantined(taken.stripe_id);
   const auto more_tokens = apply(finish(slot.index, taken.stripe_id, std::move(outcome), failure));
@@ -170,28 +187,43 @@ void Shell<Sync>::compact(Slot<Sync>& slot) {
         "stripe %u has failed %u times in a row: only a probe tries it again, until it is released",
         taken.stripe_id, failures);
     mutex_.lock();
+    tick();
   }
 }
 
 template <class Sync>
-CompactionOutcome Shell<Sync>::run_job(Slot<Sync>& slot, std::uint32_t stripe_id,
-                                       std::uint32_t attempt) {
-  log(slot, LogLevel::debug, "compaction of stripe %u starts", stripe_id);
-  Context context(CompactionRequest{stripe_id}, attempt, slot.stop, stats_);
+CompactionOutcome Shell<Sync>::run_job(Slot<Sync>& slot, const SchedulingCore::Taken& taken) {
+  if (logs(LogLevel::debug)) {
+    log(slot, LogLevel::debug, "compaction of stripe %u starts after %s in the queue",
+        taken.stripe_id, text_of(taken.waited).c_str());
+  }
+  const auto begin = logs(LogLevel::warn) ? Sync::clock::now() : std::chrono::nanoseconds();
+  const auto stripe_id = taken.stripe_id;
+  Context context(CompactionRequest{stripe_id}, taken.attempt, slot.stop, stats_);
   auto outcome = CompactionOutcome::failed({});
   std::string error;
   if (!contained(slot, stripe_id, error, [&] { outcome = calls_.job(context); })) {
     outcome = CompactionOutcome::failed(std::move(error));
   }
-  if (rule_of(outcome.kind()).is_failure()) {
-    log(slot, LogLevel::warn, "compaction of stripe %u failed: %s", stripe_id,
-        outcome.error().c_str());
-  } else {
-    const auto kind = to_string(outcome.kind());
-    log(slot, LogLevel::debug, "compaction of stripe %u ends: %.*s", stripe_id,
-        static_cast<int>(kind.size()), kind.data());
+  const bool failed = rule_of(outcome.kind()).is_failure();
+  if (logs(failed ? LogLevel::warn : LogLevel::debug)) {
+    log_outcome(slot, stripe_id, outcome, Sync::clock::now() - begin);
   }
   return outcome;
+}
+
+template <class Sync>
+void Shell<Sync>::log_outcome(Slot<Sync>& slot, std::uint32_t stripe_id,
+                              const CompactionOutcome& outcome, std::chrono::nanoseconds ran) {
+  const auto after = text_of(ran);
+  if (rule_of(outcome.kind()).is_failure()) {
+    log(slot, LogLevel::warn, "compaction of stripe %u failed after %s: %s", stripe_id,
+        after.c_str(), outcome.error().c_str());
+  } else {
+    const auto kind = to_string(outcome.kind());
+    log(slot, LogLevel::debug, "compaction of stripe %u ends after %s: %.*s", stripe_id,
+        after.c_str(), static_cast<int>(kind.size()), kind.data());
+  }
 }
 
 // Calls code of the user. False, with the text, if it threw. Nothing here synchronizes inside a
@@ -240,9 +272,11 @@ Effects Shell<Sync>::finish(std::uint32_t index, std::uint32_t stripe_id,
     auto room = stripes_in_a_hold<Sync>;
     take_inbox(room);
   }
-  state_.write().crew.ends(index);
+  auto& state = state_.write();
+  state.ran.record(state.crew.runs_for(index, core.time()));
+  state.crew.ends(index);
   const auto effects = core.finish(stripe_id, kind, requested, failure);
-  state_.write().waits.note_end(stripe_id, core.stripe(stripe_id));
+  state.waits.note_end(stripe_id, core.stripe(stripe_id));
   if (rule.did_work) {
     stats_.record_compaction();
   }
@@ -289,6 +323,7 @@ void Shell<Sync>::leave_unwound(Slot<Sync>& slot, std::optional<std::uint32_t> s
     log(slot, LogLevel::error, "the periodic scan ended its thread; it will not run again");
   }
   mutex_.lock();
+  tick();
   Effects effects;
   if (stripe_id) {
     // A text that needs no memory.
