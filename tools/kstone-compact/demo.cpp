@@ -14,6 +14,8 @@
 #include "demo_database.h"
 #include "escape.h"
 #include "kstone/background_worker.h"
+#include "kstone/detail/duration_text.h"
+#include "kstone/json.h"
 #include "kstone/rocksdb/column_family_compactor.h"
 #include "ledger.h"
 #include "progress.h"
@@ -160,6 +162,15 @@ struct L0Range {
   std::uint32_t max = 0;
 };
 
+// Of the compactions that run, the one that began first.
+std::chrono::nanoseconds longest(const WorkerSnapshot& snapshot) {
+  std::chrono::nanoseconds result{0};
+  for (const auto& each : snapshot.compactions) {
+    result = std::max(result, each.running_for);
+  }
+  return result;
+}
+
 class Demo {
  public:
   Demo(const DemoOptions& options, Wakeup& wakeup)
@@ -251,8 +262,9 @@ void Demo::show(const char* phase, DemoDatabase& database, const BackgroundWorke
            static_cast<unsigned long long>(now.rerun_pending),
            static_cast<unsigned long long>(now.queue_size), now.delayed, now.quarantined,
            now.running, now.max_concurrent, database.listener().merging()),
-      text("L0 files per stripe %u..%u  write stalls %.2f s", l0.min, l0.max,
-           database.stall_seconds()),
+      text("L0 files per stripe %u..%u  write stalls %.2f s  waiting since %s  running since %s",
+           l0.min, l0.max, database.stall_seconds(), detail::text_of(now.oldest_waiting).c_str(),
+           detail::text_of(longest(now)).c_str()),
   });
 }
 
@@ -464,6 +476,8 @@ nlohmann::ordered_json Demo::summary() const {
   json["compactions"] = snapshot_.compactions_started;
   json["more_work"] = snapshot_.outcomes[CompactionOutcome::Kind::more_work];
   json["nothing_to_do"] = snapshot_.outcomes[CompactionOutcome::Kind::nothing_to_do];
+  json["waited"] = snapshot_.waited;
+  json["ran"] = snapshot_.ran;
   json["discarded"] = shutdown_.discarded.size();
   json["unfinished"] = shutdown_.unfinished.size();
   json["max_concurrent_seen"] = merging_max_;
@@ -511,6 +525,10 @@ void Demo::print_table() const {
   number("  rerun_pending", snapshot_.rerun_pending);
   number("compactions", snapshot_.compactions_started);
   number("  that merged SSTs", stats.total_compactions);
+  row("  waited for a thread, median", detail::text_of(snapshot_.waited.quantile(0.5)).c_str());
+  row("    99 %", detail::text_of(snapshot_.waited.quantile(0.99)).c_str());
+  row("  ran, median", detail::text_of(snapshot_.ran.quantile(0.5)).c_str());
+  row("    99 %", detail::text_of(snapshot_.ran.quantile(0.99)).c_str());
   number("  discarded at shutdown", shutdown_.discarded.size());
   number("most merging at once in RocksDB", merging_max_);
   number("most L0 files of a stripe seen", l0_files_max_.load(std::memory_order_relaxed));
