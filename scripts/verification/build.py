@@ -51,12 +51,33 @@ class Failed(Exception):
     pass
 
 
-def run(command, cwd=None, env=None, timeout=None):
-    """(status, output); status None after the time limit. The whole process group is ended then."""
+def processor_time(process):
+    """In ticks; of a process that lives, or has not been waited for."""
+    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def ends(process, idle):
+    """The status of the process, which is waited for; but not once it has taken no processor for
+    `idle` seconds."""
+    used, since = -1, time.monotonic()
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(0.25)
+        now = processor_time(process)
+        if now != used:
+            used, since = now, time.monotonic()
+        elif time.monotonic() - since > idle:
+            raise subprocess.TimeoutExpired(process.args, idle)
+
+
+def run(command, cwd=None, env=None, timeout=None, idle=None):
+    """(status, output); status None after the time limit, or after so many seconds in which the
+    process took no processor. The whole process group is ended then."""
     with tempfile.TemporaryFile() as output:
         process = ending.start(command, cwd=cwd, env=env, stdout=output, stderr=subprocess.STDOUT)
         try:
-            status = process.wait(timeout)
+            status = ends(process, idle) if idle else process.wait(timeout)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, 9)
             process.wait()

@@ -57,7 +57,7 @@ QUICK = {
     # minute.
     "mutants": [
         "--only", "by hand: a [!cfs]", "--only", "by hand: the [!t]", "--no-deep",
-        "--no-second-line", "--seconds", "1"
+        "--no-tests", "--seconds", "1"
     ]
 }
 

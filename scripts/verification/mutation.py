@@ -23,6 +23,7 @@ import operators
 import order
 from build import (CORE, MUTATED, ROOT, SOURCES, Builder, Failed, Suites, Tree, in_parallel,
                    last_line, run)
+from judges import AT_ONCE, Tests
 from pace import Share
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -56,7 +57,7 @@ def add_arguments(parts):
                         help="keep the kills of the last run; try the others again")
     parser.add_argument("--seconds", type=float, default=5,
                         help="for one suite; a longer one is searched in part (5)")
-    parser.add_argument("--no-second-line", action="store_true", help="the models alone")
+    parser.add_argument("--no-tests", action="store_true", help="the models alone")
     parser.add_argument("--no-deep", action="store_true", help="leave out the long suites")
     parser.add_argument("--list", action="store_true", help="list the mutants")
     parser.add_argument("--self-test", action="store_true",
@@ -169,7 +170,7 @@ class Campaign:
             log(f"STALE patch: {complaint}")
         self.builder = Builder(self.tree, self.directory, arguments.jobs)
         self.declared = declarations((HERE / "equivalents.txt").read_text())
-        self.results, self.unsteady = {}, {}
+        self.results, self.unsteady, self.red = {}, {}, []
         self.kills = collections.Counter()
         self.state = self.digest()
         self.histories = self.directory / "histories"
@@ -180,16 +181,14 @@ class Campaign:
 
     # -- Building ----------------------------------------------------------------------------------
 
-    def build(self, chosen):
-        """One executable with all mutants that can share one; those that do not compile drop
-        out."""
-        self.builder.objects = self.builder.model_objects()
+    def without_stillborn(self, chosen, compile):
+        """Those of `chosen` that share an executable; those that do not compile drop out."""
         together = [m for m in self.selectable() if m in chosen]
         for attempt in range(20):
             write_overlay(self.directory / "overlay", self.texts, self.sources, together)
-            path, errors = self.builder.executable("all", self.directory / "overlay", "-O0")
-            if path:
-                break
+            errors = compile()
+            if not errors:
+                return together
             guilty = {
                 int(number)
                 for number in re.findall(r"\bmutant/(\d+)/\S+:\d+:\d+: (?:fatal )?error", errors)
@@ -198,18 +197,28 @@ class Campaign:
             if not guilty:
                 guilty = {int(number) for number in re.findall(r"\bmutant/(\d+)/", errors)[:1]}
             if not guilty:
-                raise Failed(f"the suites do not compile:\n{errors[:6000]}")
+                raise Failed(f"what judges does not compile:\n{errors[:6000]}")
             for mutant in together:
                 if mutant.number in guilty:
-                    self.result(
-                        mutant, verdict="stillborn",
-                        message=next(line for line in errors.splitlines()
-                                     if f"mutant/{mutant.number}/" in line)[:300])
+                    self.stillborn(mutant, errors, f"mutant/{mutant.number}/")
             together = [m for m in together if m.number not in guilty]
-        else:
-            raise Failed("the suites do not compile")
-        self.suites = Suites(path, self.directory)
-        self.together = together
+        raise Failed("what judges does not compile")
+
+    def stillborn(self, mutant, errors, mark="error"):
+        line = next((line for line in errors.splitlines() if mark in line), errors)
+        self.result(mutant, verdict="stillborn", message=line[:300])
+
+    def build(self, chosen):
+        """One executable of the suites with all mutants that can share one."""
+        self.builder.objects = self.builder.model_objects()
+
+        def compile():
+            path, errors = self.builder.executable("all", self.directory / "overlay", "-O0")
+            self.path = path
+            return errors
+
+        self.together = self.without_stillborn(chosen, compile)
+        self.suites = Suites(self.path, self.directory)
 
     def result(self, mutant, **values):
         self.results[mutant.name] = {
@@ -233,7 +242,7 @@ class Campaign:
                 self.unfinished.append(result["suite"])
             else:
                 red.append(f"{result['suite']}: {result['outcome']}, {result['message']}")
-        self.red = red
+        self.red += red
         self.order = sorted(self.times, key=self.times.get)
         (self.directory / "baseline.json").write_text(
             json.dumps({**self.times, **{n: None for n in self.unfinished}}, indent=1))
@@ -285,7 +294,8 @@ class Campaign:
         if kill:
             self.keep(mutant, kill, "model")
         else:
-            self.result(mutant, verdict="survived", finished=finished, cut_short=cut_short)
+            self.result(mutant, verdict="survived", quick=True, finished=finished,
+                        cut_short=cut_short)
 
     def deep(self, mutant):
         before = self.results[mutant.name]
@@ -314,8 +324,7 @@ class Campaign:
         for files in (scenarios[:1], scenarios):
             path, errors = self.builder.executable(f"single-{number}", folder, "-O0", files)
             if not path:
-                self.result(mutant, verdict="stillborn", message=next(
-                    (line for line in errors.splitlines() if "error" in line), errors[:300])[:300])
+                self.stillborn(mutant, errors)
                 break
             self.suites = Suites(path, self.directory)
             present = {name for name, _, _ in self.suites.names()}
@@ -370,115 +379,47 @@ class Campaign:
                 break
         return codes
 
-    # -- Tests as a second line --------------------------------------------------------------------
+    # -- Tests -------------------------------------------------------------------------------------
 
-    def second_line(self, survivors):
-        """The property tests of the core and the contract tests, each compiled once with all
-        survivors, or with one that cannot share an executable."""
-        overlay = self.directory / "overlay2"
-        alone = len(survivors) == 1 and not operators.is_selectable(survivors[0], self.sources)
-        if alone:
-            write_single(overlay, self.texts, survivors[0])
-        else:
-            write_overlay(overlay, self.texts, self.sources, survivors)
-        folder = self.directory / "tests"
-        folder.mkdir(exist_ok=True)
-        tests = sorted(path.name for path in (self.tree.directory / "tests").glob("*_test.cpp"))
-        programs = {
-            "properties": ["proptests/core_properties.cpp"],
-            "contract": [f"tests/{name}" for name in tests]
-        }
-        page = ROOT / "docs" / "calls.md"
-        plain = [
-            "-std=c++20", "-O1", "-w", "-D_GLIBCXX_ASSERTIONS", f'-DKSTONE_CALLS_PAGE="{page}"'
-        ]
-        flags = list(plain)
-        if not alone:
-            flags += ["-Wno-narrowing", "-include", str(overlay / "selector.h")]
-        includes = ["include", "tests", "proptests"]
-        library = [f"src/{name}.cpp" for name in SOURCES]
-        sources = library + programs["properties"] + programs["contract"]
+    def ask_tests(self, chosen):
+        """The contract tests and the property tests of the core: once with all mutants that can
+        share an executable, then with each that cannot."""
+        overlay = self.directory / "overlay"
+        tests = Tests(self.tree, self.builder, self.directory / "tests", self.arguments.jobs)
+        together = self.without_stillborn(chosen, lambda: tests.compile(overlay)[0])
+        tests.link()
+        self.red = tests.check()
+        for line in self.red:
+            self.log(f"RED on the sources as they are, and so no judge: {line}")
+        self.log(f"the tests are compiled with {len(together)} mutants")
 
-        def one(source):
-            path = overlay / source if (overlay / source).exists() else source
-            return self.builder.compile(path, folder / (pathlib.Path(source).stem + ".o"),
-                                        [overlay / "include", *includes], flags)
+        def one(mutant, number):
+            kill, unsteady = tests.judge(mutant, number)
+            if unsteady:
+                self.unsteady[mutant.name] = unsteady
+            if kill:
+                self.keep(mutant, kill, kill["suite"].split(":")[0])
+            else:
+                self.result(mutant, verdict="survived", tested=True)
 
-        errors = in_parallel(self.arguments.jobs, one, sources)
-        if any(errors):
-            # A mutant may change what a header promises. What does not compile without it is no
-            # judge of it.
-            first = next(source for source, error in zip(sources, errors) if error)
-            error = self.builder.compile(first, folder / "plain.o", includes, plain)
-            if error or not alone:
-                how = "as it is" if error else "with what lives"
-                raise Failed(f"{first} does not compile {how}:\n"
-                             f"{(error or next(filter(None, errors)))[:4000]}")
-            self.keep(
-                survivors[0], {
-                    "suite": "contract:compilation", "outcome": "failed", "replay": "", "message":
-                        "the tests do not compile", "output": next(filter(None, errors))[:2000]
-                }, "contract")
-            return
-        libraries = {
-            "properties": ["-lrapidcheck", "-lgtest"], "contract": ["-lgtest", "-lgtest_main"]
-        }
-        commands = {}
-        for kind, sources in programs.items():
-            objects = [
-                str(folder / (pathlib.Path(source).stem + ".o")) for source in sources + library
-            ]
-            path = folder / kind
-            status, output = run(["g++", "-o", str(path), *objects, *libraries[kind], "-pthread"])
-            if status != 0:
-                self.log(f"the second line does not link: {output[-1500:]}")
-                return
-            env = {"RC_PARAMS": "seed=20260101 max_success=500 max_size=60 noshrink=1"}
-            # What is planted for the property tests themselves is no judge of the worker.
-            options = (["--gtest_fail_fast", "--gtest_brief=1"] if kind == "contract" else
-                       ["--gtest_filter=-*PlantedFault*"])
-            started = time.monotonic()
-            status, output = run([str(path), *options], env=dict(os.environ, KSTONE_MUTANT="0",
-                                                                 **env), timeout=300)
-            if status != 0 and not alone:
-                self.log(
-                    f"the {kind} tests fail on the sources as they are, and so are no judge: "
-                    f"{last_line(output)}")
+        self.in_turn("the tests", lambda mutant: one(mutant, mutant.number), together, AT_ONCE)
+        for mutant in chosen:
+            if operators.is_selectable(mutant, self.sources):
                 continue
-            commands[kind] = ([str(path), *options], env, time.monotonic() - started)
-            if not alone:
-                self.log(f"second line: the {kind} tests take {commands[kind][2]:.1f} s")
-
-        def judge(mutant):
-            for kind, (command, env, seconds) in commands.items():
-                if kind == "properties" and "/core/" not in mutant.file:
-                    continue
-                def tried():
-                    return run(command, env=dict(os.environ, KSTONE_MUTANT=str(mutant.number),
-                                                 **env), timeout=10 + 4 * seconds)
-
-                status, output = tried()
-                if status == 0:
-                    continue
-                failed = re.search(r"\[  FAILED  \] (\S+)", output)
-                # Real threads: what fails once and not again may be the test's own race. Where
-                # nobody else notices the mutant either, that is to be explained.
-                if kind == "contract" and tried()[0] == 0:
-                    self.unsteady[mutant.name] = (f"{failed[1] if failed else 'a contract test'} "
-                                                  f"fails in one of two runs")
-                    continue
-                program = "core" if kind == "properties" else "program"
+            write_single(overlay, self.texts, mutant)
+            errors, compiles = tests.compile(overlay, mutant)
+            if not errors:
+                tests.link()
+                one(mutant, 0)
+            elif compiles:
+                # A mutant may change what a header promises.
                 self.keep(mutant, {
-                    "suite": f"{kind}:{failed[1] if failed else program}",
-                    "outcome": "hang" if status is None else "failed" if status == 1 else "crash",
-                    "message": "does not end" if status is None else last_line(output),
-                    "replay": "", "output": output[-4000:]}, kind)
-                return
-            self.results[mutant.name]["tested"] = True
+                    "suite": "contract:compilation", "outcome": "failed", "replay": "", "message":
+                        "the tests do not compile", "output": errors[:2000]}, "contract")
+            else:
+                self.stillborn(mutant, errors)
 
-        in_parallel(self.arguments.jobs, judge, survivors)
-
-    # -- The analysis of locks as a third line -----------------------------------------------------
+    # -- The analysis of locks ---------------------------------------------------------------------
 
     def analysis(self, survivors):
         """clang's thread-safety analysis, as tests/check_thread_safety.sh has it: what it refuses
@@ -526,46 +467,35 @@ class Campaign:
         log, arguments = self.log, self.arguments
         kept = self.load() if arguments.resume else {}
         for mutant in chosen:
-            if kept.get(mutant.name, {}).get("verdict") == "killed":
+            if mutant.name in kept:
                 self.results[mutant.name] = kept[mutant.name]
-                self.kills[kept[mutant.name]["suite"]] += 1
-        left = [mutant for mutant in chosen if mutant.name not in self.results]
-        log(f"{len(chosen)} mutants; compiling the suites with {len(left)} of them")
+                self.kills[kept[mutant.name].get("suite")] += 1
+        new = [mutant for mutant in chosen if mutant.name not in self.results]
+        if not arguments.no_tests and new:
+            log(f"{len(chosen)} mutants; compiling the tests with {len(new)} of them")
+            self.ask_tests(new)
+            self.save()
+        left = [
+            m for m in chosen if self.results.get(m.name, {"verdict": "survived"})["verdict"] ==
+            "survived"
+        ]
+        log(f"{len(left)} live; compiling the suites with them")
         self.build(left)
         log(f"compiled; {sum(r['verdict'] == 'stillborn' for r in self.results.values())} are "
             f"stillborn")
         self.baseline()
-        waiting = []
-        for mutant in self.together:
-            if mutant.name in kept:
-                self.results[mutant.name] = kept[mutant.name]
-            else:
-                waiting.append(mutant)
+        waiting = [m for m in self.together if not self.results.get(m.name, {}).get("quick")]
         self.in_turn("the quick suites", self.quick, waiting)
         selectable = {mutant.name for mutant in self.selectable()}
         for mutant in left:
-            if mutant.name in selectable:
-                continue
-            if mutant.name in kept:
-                self.results[mutant.name] = kept[mutant.name]
-            else:
+            if mutant.name not in selectable and not self.results.get(mutant.name, {}).get("quick"):
                 self.alone(mutant)
         self.save()
-        living = [m for m in self.survivors(chosen) if not self.results[m.name].get("tested")]
-        if not arguments.no_second_line and living:
-            log(f"{len(living)} live; the property tests and the contract tests")
-            shared = [m for m in living if m in self.together]
-            if shared:
-                self.second_line(shared)
-            for mutant in living:
-                if mutant not in shared:
-                    self.second_line([mutant])
-            self.save()
         living = [
             m for m in self.survivors(chosen)
             if not self.results[m.name].get("compiled") and m.name not in self.declared
         ]
-        if not arguments.no_second_line:
+        if not arguments.no_tests:
             log(f"{len(living)} live undeclared; the analysis of locks")
             self.analysis(living)
             self.save()
@@ -604,7 +534,7 @@ class Campaign:
         self.declare()
         self.save()
 
-    def in_turn(self, what, function, mutants):
+    def in_turn(self, what, function, mutants, at_once=1):
         self.log(f"{len(mutants)} mutants against {what}")
         done, left_out = [0, time.monotonic()], []
 
@@ -621,7 +551,7 @@ class Campaign:
                          ", ".join(f"{n} {v}" for v, n in sorted(verdicts.items())))
                 self.save()
 
-        in_parallel(self.arguments.jobs, one, mutants)
+        in_parallel(self.arguments.jobs * at_once, one, mutants)
         if left_out:
             self.log(f"{len(left_out)} of {len(mutants)} were not tried for want of time")
 
@@ -833,7 +763,7 @@ def self_test(arguments, log):
     broken = "    mutex_.unlock();\n    mutex_.lock();\n    return;\n"
     patches = [patch_of("a change that changes nothing", lock, nothing),
                patch_of("a change that must be noticed", lock, broken)]
-    arguments.no_second_line = arguments.no_deep = True
+    arguments.no_tests = arguments.no_deep = True
     arguments.seconds = 1
     campaign = Campaign(arguments, log, patches)
     chosen = [m for m in campaign.mutants if "a change that" in m.name]

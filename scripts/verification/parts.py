@@ -30,15 +30,15 @@ PARTS = {
     "mutants": Part(
         "Mutants", [
             "include", "src", "model", "proptests", "protocol", "tests",
-            *scripts("mutation.py", "operators.py", "enumerations.py", "order.py", "mutants",
-                     "equivalents.txt")
+            *scripts("mutation.py", "judges.py", "operators.py", "enumerations.py", "order.py",
+                     "mutants", "equivalents.txt")
         ], [ADAPTER, r"^tests/(report|faults|consumer)", r"^proptests/programs/"], [CXX, "clang++"],
         ["relacy-dev", "libcli11-dev", "nlohmann-json3-dev", "librapidcheck-dev", "libgtest-dev"]),
     "props": Part(
         "Property tests", [
             "include", "src", "model", "proptests", "protocol", *CMAKE,
             *scripts("props.py", "programs.py", "findings.py", "model.py", "mutation.py",
-                     "operators.py", "enumerations.py", "order.py", "mutants")
+                     "judges.py", "operators.py", "enumerations.py", "order.py", "mutants")
         ], [ADAPTER, r"^model/worker/(?!.*\.h$)"], [CXX, "cmake"],
         ["relacy-dev", "libcli11-dev", "nlohmann-json3-dev", "librapidcheck-dev", "libgtest-dev"]),
     "proof": Part("For any number", ["include", "protocol", "proof", *CMAKE, *scripts("proof.py")],
