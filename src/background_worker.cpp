@@ -32,7 +32,8 @@ std::string range(std::uint64_t least, std::uint64_t most) {
 }  // namespace
 
 void validate(const CompactionConfig& config, std::uint32_t stripe_count,
-              std::uint32_t thread_capacity, const BackOff& back_off, bool has_job) {
+              std::uint32_t thread_capacity, const BackOff& back_off,
+              std::chrono::nanoseconds watchdog_limit, bool has_job) {
   require(stripe_count >= 1 && stripe_count <= max_stripe_count, "stripe_count", stripe_count,
           range(1, max_stripe_count));
   require(config.max_concurrent_compactions >= 1 &&
@@ -62,6 +63,8 @@ void validate(const CompactionConfig& config, std::uint32_t stripe_count,
     require(back_off.jitter >= 0 && back_off.jitter <= 1, "back_off.jitter", back_off.jitter,
             "0 to 1");
   }
+  require(watchdog_limit >= std::chrono::nanoseconds(0) && watchdog_limit <= max_watchdog_limit,
+          "watchdog_limit", watchdog_limit, "0, for none, to a year");
   if (!has_job) {
     throw std::invalid_argument(
         "BackgroundWorker: job is null; expected a function to call for each compaction");

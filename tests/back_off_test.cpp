@@ -531,9 +531,10 @@ TEST(BackOff, without_a_thread_for_it_the_next_request_tries_again) {
       },
       options);
   EXPECT_EQ(worker.start(), StartResult::started);
-  EXPECT_EQ(lines.back(),
-            "warn: start: no thread could be created for what waits after a failure; what fails is "
-            "tried again by the next request alone");
+  EXPECT_EQ(
+      lines.back(),
+      "warn: start: no thread could be created that keeps the time; what fails is tried again "
+      "by the next request alone, and the watchdog does not look");
   worker.queue_compaction(0);
   EXPECT_EQ(worker.wait_idle(0), (StripeIdle{IdleResult::idle, EpisodeEnd::failed}));
   EXPECT_EQ(worker.queue_compaction(0), Submission::queued);

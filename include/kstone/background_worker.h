@@ -122,12 +122,18 @@ class basic_background_worker {
     // time; where it cannot be created, the worker is one without back-off, which the log says. A
     // shutdown discards what is delayed, in every mode.
     BackOff back_off = {};
+    // A compaction that runs longer is named in the log at level warn, once: its stripe, its thread
+    // and for how long; and counted in a snapshot (`overdue`). 0: none is. At most
+    // `max_watchdog_limit`. The thread that keeps the time looks and calls the sink; while no
+    // compaction runs it wakes each time as much has passed. After closing nobody looks: a
+    // shutdown's report lists what still runs.
+    std::chrono::nanoseconds watchdog_limit{0};
   };
 
   // Stripes are `0 .. stripe_count - 1`. Allocates all that requests and dispatch will ever need;
   // starts no thread. Throws std::invalid_argument, naming the value, for a stripe count of 0 or
-  // above `max_stripe_count`, a null job, or a configuration, thread capacity or back-off outside
-  // the ranges stated there.
+  // above `max_stripe_count`, a null job, or a configuration, thread capacity, back-off or watchdog
+  // limit outside the ranges stated there.
   basic_background_worker(CompactionConfig config, StatsAtomic stats, std::uint32_t stripe_count,
                           Job job, Options options = {});
 

@@ -42,7 +42,8 @@ basic_background_worker<Sync>::basic_background_worker(CompactionConfig config, 
            .log = std::move(options.log),
            .least_level = options.least_log_level,
            .keep_signal_mask = options.keep_signal_mask,
-           .back_off = std::move(options.back_off)})) {}
+           .back_off = std::move(options.back_off),
+           .watchdog_limit = options.watchdog_limit})) {}
 
 template <class Sync>
 basic_background_worker<Sync>::~basic_background_worker() {

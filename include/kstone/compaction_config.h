@@ -19,6 +19,7 @@ namespace kstone {
 inline constexpr std::uint32_t max_stripe_count = 1U << 24;
 inline constexpr std::uint32_t max_worker_threads = 4095;
 inline constexpr std::uint64_t max_check_interval_secs = 1'000'000'000;
+inline constexpr std::chrono::nanoseconds max_watchdog_limit = std::chrono::hours(24 * 365);
 
 struct CompactionConfig {
   // False: `queue_compaction` answers `rejected_disabled` and `start` creates no thread.

@@ -98,6 +98,7 @@ void to_json(Json& json, const WorkerSnapshot& snapshot) {
           {"removed", snapshot.removed},
           {"running", snapshot.running},
           {"running_max", snapshot.running_max},
+          {"overdue", snapshot.overdue},
           {"worker_threads", snapshot.worker_threads},
           {"max_concurrent", snapshot.max_concurrent},
           {"parked_threads", snapshot.parked_threads},

@@ -108,6 +108,7 @@ struct WorkerSnapshot : WorkerCounters {
   std::uint32_t removed = 0;         // stripes that are removed
   std::uint32_t running = 0;         // stripes being compacted
   std::uint32_t running_max = 0;     // the most there ever were at once
+  std::uint64_t overdue = 0;         // compactions that ran longer than `Options::watchdog_limit`
   std::uint32_t worker_threads = 0;  // threads alive
   std::uint32_t max_concurrent = 0;  // how many stripes may run at once
   // Threads that wait apart, because they found too many up. Those that sleep are not counted.

@@ -45,6 +45,7 @@ class Crew {
     std::uint32_t stripe_id = 0;
     std::uint32_t attempt = 0;
     std::chrono::nanoseconds since{0};  // by the policy's clock
+    bool is_named = false;              // as one that runs too long
   };
 
   // The worker threads have the indices from 0 on; then come the scan's and the timekeeper's.
@@ -135,6 +136,31 @@ class Crew {
     }
   }
 
+  // A compaction that has run as long and is not named yet; it is from now on.
+  std::optional<RunningCompaction> name_overdue(std::chrono::nanoseconds limit,
+                                                std::chrono::nanoseconds now) {
+    const auto index = first([&](const Thread& thread) {
+      return thread.runs && !thread.runs->is_named && now - thread.runs->since >= limit;
+    });
+    if (!index) {
+      return std::nullopt;
+    }
+    auto& run = *threads_[*index].runs;
+    run.is_named = true;
+    return RunningCompaction{run.stripe_id, *index, run.attempt, now - run.since};
+  }
+  // When one that runs will have, if there is one.
+  std::optional<std::chrono::nanoseconds> next_overdue(std::chrono::nanoseconds limit) const {
+    std::optional<std::chrono::nanoseconds> next;
+    for (std::uint32_t i = 0; i < created_workers_; ++i) {
+      const auto& runs = threads_[i].runs;
+      if (runs && !runs->is_named) {
+        next = std::min(next.value_or(runs->since + limit), runs->since + limit);
+      }
+    }
+    return next;
+  }
+
   std::uint32_t alive_workers() const noexcept { return alive_workers_; }
   bool scan_alive() const { return threads_[scan_index()].alive; }
   bool timekeeper_alive() const { return threads_[timekeeper_index()].alive; }
@@ -153,8 +179,7 @@ class Crew {
     const void* callbacks_due_from = nullptr;
   };
 
-  // The index of the first for which it holds, of those that were ever created and call code of
-  // the user.
+  // The index of the first for which it holds, of those that were ever created.
   template <class Holds>
   std::optional<std::uint32_t> first(const Holds& holds) const {
     for (std::uint32_t i = 0; i < created_workers_; ++i) {
@@ -162,7 +187,12 @@ class Crew {
         return i;
       }
     }
-    return holds(threads_[scan_index()]) ? std::optional(scan_index()) : std::nullopt;
+    for (const auto i : {scan_index(), timekeeper_index()}) {
+      if (holds(threads_[i])) {
+        return i;
+      }
+    }
+    return std::nullopt;
   }
   std::uint32_t up() const { return alive_workers_ - asleep_ - parked_; }
   std::uint32_t is_worker(std::uint32_t index) const { return index < capacity_ ? 1 : 0; }

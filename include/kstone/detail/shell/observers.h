@@ -70,6 +70,7 @@ WorkerSnapshot Shell<Sync>::snapshot(bool brief) {
   result.rejected_unknown_stripe = rejected_unknown_stripe_.load(std::memory_order_relaxed);
   result.rejected_disabled = rejected_disabled_.load(std::memory_order_relaxed);
   result.oldest_waiting = state.core.oldest_waiting();
+  result.overdue = state.overdue;
   result.waited = state.waited;
   result.ran = state.ran;
   state.crew.add_running(state.core.time(), result.compactions);

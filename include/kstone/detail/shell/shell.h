@@ -80,6 +80,8 @@ class Shell {
     LogLevel least_level = LogLevel::debug;
     bool keep_signal_mask = false;
     BackOff back_off = BackOff::off();
+    std::chrono::nanoseconds watchdog_limit{0};
+    bool needs_timekeeper() const { return back_off.is_on() || watchdog_limit.count() != 0; }
   };
 
   Shell(CompactionConfig config, StatsAtomic stats, std::uint32_t stripe_count,
@@ -144,6 +146,7 @@ class Shell {
     WorkerCounters shown;  // by snapshots
     DurationHistogram waited;
     DurationHistogram ran;
+    std::uint64_t overdue = 0;  // compactions that the watchdog has named
     SinkCalls<Sync> sink_calls;
   };
 
@@ -184,8 +187,7 @@ class Shell {
   void leave_unwound(Slot<Sync>& slot, std::optional<std::uint32_t> stripe_id)
       KSTONE_EXCLUDES(mutex_);
 
-  // The time, for what the core does next under this hold of the mutex. (That it is read once more
-  // for each stripe is not worth it.)
+  // The time, for what the core does next under this hold of the mutex.
   std::chrono::nanoseconds tick() KSTONE_REQUIRES(mutex_);
 
   // What the core asks for. The answer is how many tokens the caller posts once it has released the
@@ -200,8 +202,10 @@ class Shell {
   void wake(Effects effects) KSTONE_REQUIRES(mutex_);
   void adopt_all() KSTONE_REQUIRES(mutex_);
 
-  // The time of what is delayed: timekeeper.h.
+  // The time of what is delayed, and of what runs too long: timekeeper.h.
   void keep_time(Slot<Sync>& slot) KSTONE_EXCLUDES(mutex_);
+  bool name_overdue(Slot<Sync>& slot) KSTONE_REQUIRES(mutex_);
+  Deadline next_look() const KSTONE_REQUIRES(mutex_);
   Failure failure_of(Slot<Sync>& slot, const CompactionOutcome& outcome) const
       KSTONE_EXCLUDES(mutex_);
   double share_of_chance(Slot<Sync>& slot) const KSTONE_EXCLUDES(mutex_);
@@ -313,7 +317,8 @@ class Shell {
 
 // Throws std::invalid_argument for what the constructor of the worker does not accept.
 KSTONE_EXPORT void validate(const CompactionConfig& config, std::uint32_t stripe_count,
-                            std::uint32_t thread_capacity, const BackOff& back_off, bool has_job);
+                            std::uint32_t thread_capacity, const BackOff& back_off,
+                            std::chrono::nanoseconds watchdog_limit, bool has_job);
 
 // Assigns `text`, or a shorter one if there is no memory for it.
 KSTONE_EXPORT void assign_or_truncate(std::string& target, const char* text) noexcept;
@@ -321,7 +326,7 @@ KSTONE_EXPORT void assign_or_truncate(std::string& target, const char* text) noe
 template <class Sync>
 Shell<Sync>::Shell(CompactionConfig config, StatsAtomic stats, std::uint32_t stripe_count,
                    std::uint32_t thread_capacity, bool all_removed, Calls calls)
-    : config_((validate(config, stripe_count, thread_capacity, calls.back_off,
+    : config_((validate(config, stripe_count, thread_capacity, calls.back_off, calls.watchdog_limit,
                         static_cast<bool>(calls.job)),
                config)),
       capacity_(thread_capacity != 0 ? thread_capacity : config.max_concurrent_compactions),

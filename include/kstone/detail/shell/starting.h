@@ -38,7 +38,7 @@ StartResult Shell<Sync>::start() {
       }
       const bool started = state.crew.alive_workers() != 0;
       scan_missing = started && calls_.scan && !state.crew.scan_alive();
-      timekeeper_missing = started && calls_.back_off.is_on() && !state.crew.timekeeper_alive();
+      timekeeper_missing = started && calls_.needs_timekeeper() && !state.crew.timekeeper_alive();
       wake(Effects{.tell_waits = scan_missing});  // who waits for a scan
     }
     workers = state.crew.alive_workers();
@@ -62,9 +62,10 @@ StartResult Shell<Sync>::start() {
                   "start: no thread could be created for the periodic scan; it will not run");
   }
   if (timekeeper_missing) {
-    log_on_caller(LogLevel::warn,
-                  "start: no thread could be created for what waits after a failure; what fails is "
-                  "tried again by the next request alone");
+    log_on_caller(
+        LogLevel::warn,
+        "start: no thread could be created that keeps the time; what fails is tried again "
+        "by the next request alone, and the watchdog does not look");
   }
   return result;
 }
@@ -79,7 +80,7 @@ void Shell<Sync>::start_threads() {
   if (calls_.scan) {
     start_thread<&Shell::scan>(crew.scan_index());
   }
-  if (calls_.back_off.is_on()) {
+  if (calls_.needs_timekeeper()) {
     start_thread<&Shell::keep_time>(crew.timekeeper_index());
   }
 }

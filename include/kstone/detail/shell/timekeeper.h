@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kstone/detail/core/outcome_rule.h"
+#include "kstone/detail/duration_text.h"
 #include "kstone/detail/shell/shell.h"
 
 namespace kstone::detail {
@@ -22,7 +23,10 @@ void Shell<Sync>::keep_time(Slot<Sync>& slot) {
   enter(slot);
   while (!state_.read().core.closed()) {
     const auto now = tick();
-    const auto next = state_.read().core.next_due();
+    if (name_overdue(slot)) {
+      continue;
+    }
+    const auto next = next_look();
     if (!next || now < *next) {
       wait_until<Sync>(due_, mutex_, next);
       continue;
@@ -35,6 +39,39 @@ void Shell<Sync>::keep_time(Slot<Sync>& slot) {
   }
   leave(slot);
   mutex_.unlock();
+}
+
+// When there is something to do: a delay ends, or a compaction will have run too long. One that
+// begins meanwhile cannot have before the limit has passed, so it is enough to look as often.
+template <class Sync>
+Deadline Shell<Sync>::next_look() const {
+  const auto& state = state_.read();
+  auto next = state.core.next_due();
+  if (const auto limit = calls_.watchdog_limit; limit.count() != 0) {
+    const auto watch = state.crew.next_overdue(limit).value_or(state.core.time() + limit);
+    next = std::min(next.value_or(watch), watch);
+  }
+  return next;
+}
+
+// Of the compactions that have run too long, one that has not been named.
+template <class Sync>
+bool Shell<Sync>::name_overdue(Slot<Sync>& slot) {
+  const auto limit = calls_.watchdog_limit;
+  auto& state = state_.write();
+  const auto running = limit.count() != 0 ? state.crew.name_overdue(limit, state.core.time())
+                                          : std::optional<RunningCompaction>();
+  if (!running) {
+    return false;
+  }
+  ++state.overdue;
+  if (logs(LogLevel::warn)) {
+    mutex_.unlock();
+    log(slot, LogLevel::warn, "compaction of stripe %u has been running for %s on thread %u",
+        running->stripe_id, text_of(running->running_for).c_str(), running->thread);
+    mutex_.lock();
+  }
+  return true;
 }
 
 template <class Sync>

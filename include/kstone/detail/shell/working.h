@@ -158,7 +158,7 @@ void Shell<Sync>::compact(Slot<Sync>& slot) {
     core.count_coalesced(inbox_.begin(taken.stripe_id, under_way) - 1);
   }
   auto& crew = state_.write().crew;
-  crew.begins(slot.index, {taken.stripe_id, taken.attempt, core.time()});
+  crew.begins(slot.index, {taken.stripe_id, taken.attempt, core.time(), false});
   state_.write().waited.record(taken.waited);
   if (crew.forget_stop(slot.index)) {
     slot.stop.reset();
