@@ -315,17 +315,17 @@ class basic_background_worker {
   WorkerSnapshot snapshot() const;
 
   // The same without a look at each stripe: O(threads), for a page that is read every second. (It
-  // moves into the queue what others have requested.) Its laws hold too; what has been
-  // answered of a stripe since a thread last took it up or moved it into the queue may be missing
-  // from `queued`, `coalesced`, `rerun_pending`, the rejections, and the episodes, and `pending` is
-  // 0. No counter goes back from one snapshot to the next, whichever they are.
+  // moves into the queue what others have requested.) Its laws hold too; what has been answered of
+  // a stripe since a thread last took it up or moved it into the queue may be missing from
+  // `queued`, `coalesced`, `rerun_pending`, the rejections, and the episodes, and `pending` is 0.
+  // No counter goes back from one snapshot to the next, whichever they are.
   WorkerSnapshot brief_snapshot() const;
 
   // Why the stripe is being compacted just now, or is not, for people: one sentence, such as
   // "stripe 5 waits in the queue for 3.2 s, with 2 stripes before it: 4 of 4 compactions run." Its
   // words may change. For a stripe that there is not, too. Takes the worker's mutex; it may have to
-  // move into the queue what others have requested, and counts 1,000 stripes of it at most. Throws
-  // std::bad_alloc.
+  // move into the queue what others have requested, and looks at 1,024 stripes at most. An error is
+  // cut to 256 bytes. Throws std::bad_alloc.
   std::string explain(std::uint32_t stripe_id) const;
 
   std::uint32_t stripe_count() const noexcept;

@@ -21,8 +21,8 @@ import enumerations
 import lanes
 import operators
 import order
-from build import (CORE, MUTATED, ROOT, SOURCES, Builder, Failed, Suites, Tree, in_parallel,
-                   last_line, run)
+from build import (CORE, MUTATED, ROOT, Builder, Failed, Suites, Tree, in_parallel, last_line,
+                   run)
 from judges import AT_ONCE, Tests
 from pace import Share
 
@@ -400,7 +400,7 @@ class Campaign:
             if kill:
                 self.keep(mutant, kill, kill["suite"].split(":")[0])
             else:
-                self.result(mutant, verdict="survived", tested=True)
+                self.result(mutant, verdict="survived")
 
         self.in_turn("the tests", lambda mutant: one(mutant, mutant.number), together, AT_ONCE)
         for mutant in chosen:

@@ -262,7 +262,7 @@ void Demo::show(const char* phase, DemoDatabase& database, const BackgroundWorke
            static_cast<unsigned long long>(now.rerun_pending),
            static_cast<unsigned long long>(now.queue_size), now.delayed, now.quarantined,
            now.running, now.max_concurrent, database.listener().merging()),
-      text("L0 files per stripe %u..%u  write stalls %.2f s  waiting since %s  running since %s",
+      text("L0 files per stripe %u..%u  write stalls %.2f s  longest waiting %s  running %s",
            l0.min, l0.max, database.stall_seconds(), detail::text_of(now.oldest_waiting).c_str(),
            detail::text_of(longest(now)).c_str()),
   });

@@ -202,8 +202,8 @@ class KSTONE_EXPORT SchedulingCore {
   // How long the stripe that entered the queue first has been there, without the time for which all
   // were paused; zero if none is. Held and delayed stripes are not in the queue.
   Time oldest_waiting() const;
-  // What there is to say of why the stripe is compacted now, or is not.
-  // Of the queue it counts so many at most.
+  // What there is to say of why the stripe is compacted now, or is not; of the queue it counts so
+  // many at most.
   void explain(std::uint32_t stripe, std::uint32_t most, StripeFacts& facts) const;
   std::uint32_t quarantined() const noexcept { return quarantined_; }
   bool is_quarantined(std::uint32_t stripe) const { return stripes_[stripe].quarantined; }
