@@ -143,6 +143,8 @@ class Tree:
 class Builder:
     def __init__(self, tree, directory, jobs):
         self.tree, self.directory, self.jobs = tree, directory, jobs
+        # Objects of sources as they are, which need not be compiled here.
+        self.built = {}
         directory.mkdir(parents=True, exist_ok=True)
 
     def compile(self, source, target, includes=(), flags=()):
@@ -197,27 +199,39 @@ class Builder:
             path = overlay / source if overlay and (overlay / source).exists() else source
             return self.compile(path, folder / (pathlib.Path(source).stem + ".o"), includes, flags)
 
-        errors = "\n".join(filter(None, in_parallel(self.jobs, one, sources)))
+        errors = "\n".join(
+            filter(
+                None,
+                in_parallel(self.jobs, one,
+                            [source for source in sources if source not in self.built])))
         if errors:
             return None, errors
-        objects = [folder / (pathlib.Path(source).stem + ".o") for source in sources]
+        objects = [
+            self.built.get(source, folder / (pathlib.Path(source).stem + ".o"))
+            for source in sources
+        ]
         # Behind the others: the inline functions that it brings along are those of the sources as
         # they are.
-        rest = self.directory / "rest"
-        if not rest.exists():
-            rest.mkdir()
-            for source in REST:
-                problem = self.compile(f"src/{source}.cpp", rest / f"{source}.o", ["include"],
-                                       [*MODEL_FLAGS, "-O1"])
-                if problem:
-                    raise Failed(problem)
+        rest = self.rest_objects()
         path = folder / "suites"
         status, output = run([
             CXX, "-o",
-            str(path), *map(str, objects), *map(str, self.objects),
-            *(str(rest / f"{source}.o") for source in REST), *libraries, "-pthread"
+            str(path), *map(str, objects), *map(str, self.objects), *map(str, rest), *libraries,
+            "-pthread"
         ])
         return (path, "") if status == 0 else (None, output)
+
+    def rest_objects(self):
+        """Of what no mutant changes: compiled once."""
+        folder = self.directory / "rest"
+        sources = {f"src/{name}.cpp": folder / f"{name}.o" for name in REST}
+        if not folder.exists():
+            folder.mkdir()
+            for source in sources.keys() - self.built.keys():
+                problem = self.compile(source, sources[source], ["include"], [*MODEL_FLAGS, "-O1"])
+                if problem:
+                    raise Failed(problem)
+        return [self.built.get(source, path) for source, path in sources.items()]
 
 
 class Suites:

@@ -1,7 +1,9 @@
 """Faults planted in a copy of the worker: every form of the report turns red and names the
 property, the line and the replay, and the replay brings the failure back. Undone, all is green.
 
-  planted_test.py DIRECTORY     for what is compiled
+  planted_test.py DIRECTORY BUILD OBJECT...
+
+DIRECTORY: for what is compiled. BUILD: of CMake, with the OBJECTs of kstone_model and model_worker.
 """
 
 import json
@@ -18,7 +20,8 @@ from results import ROOT, Report, Results
 import ending
 import model
 import replay
-from build import Builder, Suites, Tree, run
+from build import CXX, Builder, Suites, Tree, run
+from built import Built
 from mutation import Log
 
 INBOX = "include/kstone/detail/shell/inbox.h"
@@ -42,11 +45,16 @@ PLANTED = {
 }
 # Of the same properties; to prove job_requests_1_2 takes minutes.
 UNDONE = ["request_then_idle_1_1", "request_then_idle_1_2", "request_twice_then_idle_1_1"]
+ALL = [*UNDONE, "job_requests_1_2"]
 # Where these suites are. Whoever compiles more compiles for minutes.
 FILES = {"no_lost_wake_up.cpp": UNDONE, "jobs.cpp": ["job_requests_1_2"]}
 # The one whose replay is also run as the report prints it, in a checkout whose suites are those of
-# that file.
-IN_A_CHECKOUT, ITS_FILE = "a deleted notify", "no_lost_wake_up.cpp"
+# its file.
+IN_A_CHECKOUT = "a deleted notify"
+
+
+def files_of(tree, suites):
+    return [path for path in tree.scenarios() if set(FILES.get(path.name, [])) & set(suites)]
 
 
 def edited(tree, edits):
@@ -59,20 +67,24 @@ def edited(tree, edits):
     return texts
 
 
-def overlay(tree, folder, edits):
-    for file, text in edited(tree, edits).items():
+def overlay(folder, texts):
+    for file, text in texts.items():
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f'#line 1 "{file}"\n{text}')
 
 
-def explored(builder, tree, directory, name, suites, edits):
+def explored(builder, built, directory, name, suites, edits):
     """The rows of the suites, as `scripts/verify model` has them, and the executable."""
     folder = directory / name.replace(" ", "-")
-    overlay(tree, folder / "overlay", edits)
-    names = {name for name in FILES if suites == UNDONE or suites[0] in FILES[name]}
-    files = [path for path in tree.scenarios() if path.name in names]
-    path, errors = builder.executable(folder.name, folder / "overlay", "-O1", files)
+    shutil.rmtree(folder, ignore_errors=True)  # of another fault's changes
+    # Undone, there is also what the executions of the faults are of.
+    compiled = ALL if suites == UNDONE else suites
+    texts = edited(builder.tree, edits)
+    overlay(folder / "overlay", texts)
+    builder.built = {**built.rest(), **built.not_reading(texts)}
+    path, errors = builder.executable(folder.name, folder / "overlay", "-O1",
+                                      files_of(builder.tree, compiled))
     if not path:
         raise SystemExit(f"{name} does not compile:\n{errors[:4000]}")
     program = folder / "model_worker"
@@ -99,7 +111,7 @@ def report_of(directory, rows):
         sys.executable,
         str(ROOT / "scripts/verification/verify.py"), "report", "--output",
         str(directory)
-    ], capture_output=True, text=True, env={"COLUMNS": "140", "PATH": "/usr/bin:/bin"})
+    ], capture_output=True, text=True, env={"COLUMNS": "140", "PATH": "/usr/bin:/bin", "CXX": CXX})
     report = Report(directory)
     for name, text in (("verification", report.json), ("sarif-2.1.0", report.sarif)):
         schema = json.loads((ROOT / f"scripts/verification/schema/{name}.json").read_text())
@@ -107,17 +119,19 @@ def report_of(directory, rows):
     return found, report
 
 
-def replayed_in_a_checkout(tree, folder, edits, command):
+def replayed_in_a_checkout(tree, built, folder, suite, edits, command):
     """(status, output) of the command that the report prints, where somebody has a worker with this
-    fault."""
+    fault, and has compiled what does not depend on it."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns("build", ".git", "__pycache__"))
-    for file, text in edited(tree, edits).items():
+    texts = edited(tree, edits)
+    for file, text in texts.items():
         (folder / file).write_text(text)
+    rest = {path.name for path in set(tree.scenarios()) - set(files_of(tree, [suite]))}
     listed = folder / "model" / "worker" / "CMakeLists.txt"
-    rest = {path.name for path in tree.scenarios()} - {ITS_FILE}
     listed.write_text("".join(
         line for line in listed.read_text().splitlines(True) if line.strip() not in rest))
+    built.is_listed(folder, texts)
     return run(["bash", "-c", command], cwd=folder, timeout=900)
 
 
@@ -132,11 +146,12 @@ def main():
     log = Log()
     tree = Tree(directory / "tree")
     builder = Builder(tree, directory, 1)
-    builder.objects = builder.model_objects()
+    built = Built(tree, sys.argv[2], sys.argv[3:])
+    builder.objects = built.explorer()
     lines = {}
     for name, (property_, statement, suite, edits) in PLANTED.items():
         log(f"{name}: compiling")
-        rows, program = explored(builder, tree, directory, name, [suite] if suite else UNDONE,
+        rows, program = explored(builder, built, directory, name, [suite] if suite else UNDONE,
                                  edits)
         found, report = report_of(directory / name.replace(" ", "-") / "report", rows)
         if property_ is None:
@@ -181,7 +196,8 @@ def main():
             f"{counterexample['preemptions']} preemptions, {len(counterexample['steps'])} steps, "
             f"at {first['file']}:{first['line']}; replayed")
         if name == IN_A_CHECKOUT:
-            status, output = replayed_in_a_checkout(tree, directory / "checkout", edits, command)
+            status, output = replayed_in_a_checkout(tree, built, directory / "checkout", suite,
+                                                    edits, command)
             check(
                 status == 1 and
                 f"replay: this execution fails: {counterexample['failure']}: "
