@@ -8,6 +8,7 @@ DIRECTORY: for what is compiled. BUILD: of CMake, with the OBJECTs of kstone_mod
 
 import json
 import pathlib
+import re
 import shlex
 import shutil
 import subprocess
@@ -46,10 +47,10 @@ PLANTED = {
 # Of the same properties; to prove job_requests_1_2 takes minutes.
 UNDONE = ["request_then_idle_1_1", "request_then_idle_1_2", "request_twice_then_idle_1_1"]
 ALL = [*UNDONE, "job_requests_1_2"]
-# Where these suites are. Whoever compiles more compiles for minutes.
+# Where these suites are. Each is a worker of its own to the compiler, so of a file only those that
+# are asked for are compiled.
 FILES = {"no_lost_wake_up.cpp": UNDONE, "jobs.cpp": ["job_requests_1_2"]}
-# The one whose replay is also run as the report prints it, in a checkout whose suites are those of
-# its file.
+# The one whose replay is also run as the report prints it, in a checkout that has this suite alone.
 IN_A_CHECKOUT = "a deleted notify"
 
 
@@ -57,8 +58,21 @@ def files_of(tree, suites):
     return [path for path in tree.scenarios() if set(FILES.get(path.name, [])) & set(suites)]
 
 
-def edited(tree, edits):
-    texts = {}
+def with_only(text, suites):
+    """A file of scenarios that registers these suites, and nothing moved."""
+
+    def kept(entry):
+        name = re.search(r'\.name = "(\w+)"', entry[0])[1]
+        return entry[0] if name in suites else "\n" * entry[0].count("\n")
+
+    return re.sub(r"^    (?:proved|refuted)\w*<.*?^    \}\),$", kept, text, flags=re.M | re.S)
+
+
+def edited(tree, suites, edits):
+    texts = {
+        f"model/worker/{path.name}": with_only(path.read_text(), suites)
+        for path in files_of(tree, suites)
+    }
     for file, old, new in edits:
         text = texts.get(file, tree.text(file))
         if text.count(old) != 1:
@@ -80,7 +94,7 @@ def explored(builder, built, directory, name, suites, edits):
     shutil.rmtree(folder, ignore_errors=True)  # of another fault's changes
     # Undone, there is also what the executions of the faults are of.
     compiled = ALL if suites == UNDONE else suites
-    texts = edited(builder.tree, edits)
+    texts = edited(builder.tree, compiled, edits)
     overlay(folder / "overlay", texts)
     builder.built = {**built.rest(), **built.not_reading(texts)}
     path, errors = builder.executable(folder.name, folder / "overlay", "-O1",
@@ -124,7 +138,7 @@ def replayed_in_a_checkout(tree, built, folder, suite, edits, command):
     fault, and has compiled what does not depend on it."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns("build", ".git", "__pycache__"))
-    texts = edited(tree, edits)
+    texts = edited(tree, [suite], edits)
     for file, text in texts.items():
         (folder / file).write_text(text)
     rest = {path.name for path in set(tree.scenarios()) - set(files_of(tree, [suite]))}
