@@ -42,6 +42,7 @@ void add_all_but_sums(Claims& claims, const State& state) {
   add_inside(claims, state);
   for (std::size_t i = 0; i < state.stripes.size(); ++i) {
     add_all(claims, protocol::invariants_outside(state.worker, state.stripes[i], state.ids[i]));
+    add_all(claims, protocol::invariants_of_lanes(state.worker, state.stripes[i]));
   }
 }
 
@@ -127,8 +128,12 @@ void add_of_order(Claims& claims, const State& before, const State& after) {
     const auto& old = before.stripes[i];
     const auto& now = after.stripes[i];
     const Condition arrived = choose(old.paused, now.held, now.queued && now.queued_at == was.tail);
-    add(claims, "nobody is overtaken: who waits keeps its place until it is taken, held or ended",
+    add(claims,
+        "nobody is overtaken: who waits keeps its place, and no lower lane, until it is taken, "
+        "held "
+        "or ended",
         (implies(old.queued && now.queued, now.queued_at == old.queued_at) &&
+         implies(old.queued && now.queued, !(now.lane < old.lane)) &&
          implies(old.pushed && now.pushed, now.pushed_at == old.pushed_at) &&
          implies(old.arrives() && !now.pushed, arrived))
             .term);
@@ -186,7 +191,7 @@ void add_of_steps(Claims& claims, const Step& step, const State& before, const S
       implies(was.first_error != Number(0), is.first_error == was.first_error).term);
   add(claims, "no thread is woken for nothing: something was pushed, or can be taken",
       implies(is.control.sleepers < was.control.sleepers && !is.closed,
-              was.control.length < is.control.length || is.has_ready())
+              was.nodes() < is.nodes() || is.has_ready())
           .term);
   const bool is_request = begins(step.name, "request");
   for (std::size_t i = 0; i < before.stripes.size(); ++i) {
@@ -235,10 +240,11 @@ Number left_when_closed(const Stripe& stripe) {
 // it and lowers the next, and what holds back does not raise it. A factor is what is to come of the
 // thing, and one; of what is held or delayed nothing is to come.
 Number left_when_open(const Worker& worker) {
-  return times(8, worker.control.length) + times(7, worker.queued);
+  return times(8, worker.control.length) + times(7, worker.queued) + worker.raises;
 }
 Number left_when_open(const Stripe& stripe) {
   return times(12, count(stripe.claimed)) + times(4, count(stripe.running)) +
+         times(3, stripe.raising) + times(2, count(stripe.raise_claimed)) +
          times(7, count(stripe.running && stripe.asked()));
 }
 // What is to come of threads that neither take nor end anything. While something waits nobody falls
@@ -367,7 +373,7 @@ Claims chosen(const State& state) {
   const auto& worker = state.worker;
   const auto names = protocol::sums(worker, Stripe());
   Condition first = worker.queued == Number(0);
-  Condition oldest = worker.control.length == Number(0);
+  Condition oldest = worker.nodes() == Number(0);
   Condition one_runs = worker.running == Number(0);
   Condition one_is_open = worker.words_closed == worker.stripes;
   for (std::size_t i = 0; i < state.stripes.size(); ++i) {
@@ -377,12 +383,12 @@ Claims chosen(const State& state) {
       none_before = none_before && !(other.queued && other.queued_at < stripe.queued_at);
     }
     first = first || none_before;
-    oldest = oldest || worker.may_arrive(stripe);
+    oldest = oldest || worker.may_arrive(stripe) || worker.may_arrive_raise(stripe);
     one_runs = one_runs || stripe.running;
     one_is_open = one_is_open || !stripe.word.closed;
   }
   add(claims, names[sum_of_queue].sentence, first.term);
-  // As many stripes as the inbox has places, each in another: one is in the first.
+  // As many nodes as the inbox has places, each in another: one is in the first.
   add(claims, names[sum_of_inbox].sentence, oldest.term);
   add(claims, names[sum_of_running].sentence, one_runs.term);
   add(claims, names[sum_of_closed].sentence, one_is_open.term);
@@ -427,12 +433,12 @@ void add_progress(Claims& claims, const State& state, const Some& some) {
       implies(threads && w.alive == w.asleep && w.owed == Number(0) && w.tokens == Number(0),
               !waits && !w.closed));
   put("while something waits and there are threads, the worker goes on by itself",
-      implies(waits && threads, some({"post", "wake", "arrive", "take", "release done",
-                                      "close_stripe", "park", "unpark"})));
+      implies(waits && threads, some({"post", "wake", "arrive", "arrive_raise", "take",
+                                      "release done", "close_stripe", "park", "unpark"})));
   put("a thread that looks for work takes, moves the inbox, settles stripes, sleeps, parks or "
       "leaves",
-      implies(w.looking() != Number(0),
-              some({"arrive", "take", "sleep", "leave", "close_stripe", "discard", "park"})));
+      implies(w.looking() != Number(0), some({"arrive", "arrive_raise", "take", "sleep", "leave",
+                                              "close_stripe", "discard", "park"})));
   put("a limit that is too low for those that are up parks one; one too few wakes one",
       implies(w.has_surplus() && w.looking() != Number(0), some({"park"})) &&
           implies(w.parked != Number(0) && w.up() < w.limit, some({"unpark"})));
@@ -449,8 +455,9 @@ void add_progress(Claims& claims, const State& state, const Some& some) {
   put("once the last thread has left, what is still queued is discarded",
       implies(w.all_words_closed() && !threads && w.queued != Number(0), some({"discard"})));
   put("a worker that is not closed can be closed; one that never started can be started",
-      (w.closed || (some({"close drain", "arrive"}) && some({"close finish_running", "arrive"}) &&
-                    some({"close cancel", "arrive"}))) &&
+      (w.closed || (some({"close drain", "arrive", "arrive_raise"}) &&
+                    some({"close finish_running", "arrive", "arrive_raise"}) &&
+                    some({"close cancel", "arrive", "arrive_raise"}))) &&
           (w.closed || w.started || some({"start"})));
   put("a shutdown that comes later can ask for each mode",
       implies(w.closed, some({"strengthen drain"}) && some({"strengthen finish_running"}) &&
@@ -463,8 +470,19 @@ void add_progress(Claims& claims, const State& state, const Some& some) {
   }
   put("a compaction can end, whatever its job returned",
       implies(w.running != Number(0), ends || some({"close_stripe", "discard"})));
+}
+
+void add_progress_of_stripes(Claims& claims, const State& state, const Some& some) {
+  using protocol::implies;
+  const auto& w = state.worker;
+  const auto put = [&claims](const char* sentence, const Condition& holds) {
+    add(claims, sentence, holds.term);
+  };
   for (const auto& stripe : state.stripes) {
     put("a request is possible in every state", some({"request"}));
+    put("a raise is marked, pushed and comes out, unless the worker closes",
+        implies(stripe.raising != Number(0), some({"mark_raise"})) &&
+            implies(stripe.raise_claimed && !w.closed, some({"push_raise"})));
     put("a stripe that was claimed is pushed, unless the worker closes",
         implies(stripe.claimed && !w.closed, some({"push"})));
     put("... or taken over, if somebody asks for it who is told `queued` and pushes nothing",
@@ -547,8 +565,8 @@ void add_of_stripe(Claims& claims, const State& state, const Stripe& stripe, con
           !(w.running_max < w.running) && !(w.alive < w.running));
   put("the inbox is found by its newest stripe, which its word names",
       implies(stripe.pushed, w.control.newest != Number(0) && !w.closed) &&
-          implies(stripe.pushed && stripe.pushed_at + Number(1) == w.inbox_from + w.control.length,
-                  w.control.newest == id + Number(1)));
+          implies(stripe.pushed && stripe.pushed_at + Number(1) == w.inbox_from + w.nodes(),
+                  w.control.newest == id + Number(1) + choose(stripe.looks, w.stripes, Number(0))));
 }
 
 }  // namespace
@@ -556,6 +574,7 @@ void add_of_stripe(Claims& claims, const State& state, const Stripe& stripe, con
 Claims properties(const State& state, const Possible& possible_step) {
   Claims claims;
   add_progress(claims, state, {state, possible_step});
+  add_progress_of_stripes(claims, state, {state, possible_step});
   for (std::size_t i = 0; i < state.stripes.size(); ++i) {
     add_of_stripe(claims, state, state.stripes[i], state.ids[i]);
     add_of_held(claims, state.worker, state.stripes[i]);

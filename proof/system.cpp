@@ -9,142 +9,6 @@
 
 namespace kstone::proof {
 
-std::vector<Field> fields(Worker& worker) {
-  auto& w = worker;
-  std::vector<Field> result = {
-      {"stripes", &w.stripes.term},
-      {"enabled", &w.enabled.term},
-      {"newest", &w.control.newest.term},
-      {"length", &w.control.length.term},
-      {"sleepers", &w.control.sleepers.term},
-      {"inbox_closed", &w.control.closed.term},
-      {"inbox_from", &w.inbox_from.term},
-      {"arriving", &w.arriving.term},
-      {"queue_length", &w.queued.term},
-      {"tail", &w.tail.term},
-      {"paused", &w.paused.term},
-      {"closed", &w.closed.term},
-      {"words_closed", &w.words_closed.term},
-      {"mode", &w.mode.term},
-      {"first_error", &w.first_error.term},
-      {"started", &w.started.term},
-      {"limit", &w.limit.term},
-      {"alive", &w.alive.term},
-      {"running", &w.running.term},
-      {"running_max", &w.running_max.term},
-      {"asleep", &w.asleep.term},
-      {"parked", &w.parked.term},
-      {"owed", &w.owed.term},
-      {"tokens", &w.tokens.term},
-  };
-  // A field that is forgotten here would keep its initial value.
-  static_assert(sizeof(Worker) == 24 * sizeof(Number) && sizeof(Number) == sizeof(Condition));
-  return result;
-}
-
-std::vector<Field> fields(Stripe& stripe, const std::string& prefix) {
-  auto& s = stripe;
-  std::vector<Field> result = {
-      {"requests", &s.word.requests.term},
-      {"word_running", &s.word.running.term},
-      {"word_closed", &s.word.closed.term},
-      {"under_way", &s.word.under_way.term},
-      {"removed", &s.word.removed.term},
-      {"claimed", &s.claimed.term},
-      {"pushed", &s.pushed.term},
-      {"queued", &s.queued.term},
-      {"held", &s.held.term},
-      {"delayed", &s.delayed.term},
-      {"quarantined", &s.quarantined.term},
-      {"stripe_running", &s.running.term},
-      {"pushed_at", &s.pushed_at.term},
-      {"queued_at", &s.queued_at.term},
-      {"stripe_paused", &s.paused.term},
-      {"asked_to_stop", &s.asked_to_stop.term},
-      {"rerun_owed", &s.rerun_owed.term},
-      {"attempts", &s.attempts.term},
-      {"early", &s.early.term},
-      {"discarded", &s.discarded.term},
-      {"unfinished", &s.unfinished.term},
-      {"released", &s.released.term},
-      {"requested", &s.requested.term},
-      {"rejected", &s.rejected.term},
-      {"compactions_started", &s.started.term},
-      {"retried", &s.retried.term},
-      {"probed", &s.probed.term},
-  };
-  const auto add = [&result](const std::string& name, auto& numbers) {
-    int i = 0;
-    for (auto& number : numbers) {
-      result.push_back({name + "_" + std::to_string(i++), &number.term});
-    }
-  };
-  add("told", s.told);
-  add("learnt", s.learnt);
-  add("ends", s.ends);
-  add("outcomes", s.outcomes);
-  static_assert(sizeof(Stripe) == (27 + 3 + 3 + 5 + kinds) * sizeof(Number));
-  for (auto& field : result) {
-    field.name = prefix + field.name;
-  }
-  return result;
-}
-
-namespace {
-
-std::map<std::string, z3::expr>& constants_by_name() {
-  static std::map<std::string, z3::expr> all;
-  return all;
-}
-z3::expr constant(const std::string& name, const z3::sort& sort) {
-  const auto made = context().constant(name.c_str(), sort);
-  return constants_by_name().emplace(name, made).first->second;
-}
-
-}  // namespace
-
-Number any_number(const std::string& name) { return Number(constant(name, context().int_sort())); }
-Condition any_condition(const std::string& name) {
-  return Condition(constant(name, context().bool_sort()));
-}
-std::vector<z3::expr> constants() {
-  std::vector<z3::expr> result;
-  for (const auto& [name, constant] : constants_by_name()) {
-    result.push_back(constant);
-  }
-  return result;
-}
-
-State any_state(std::size_t stripes) {
-  State state(static_cast<int>(stripes));
-  auto all = fields(state.worker);
-  for (std::size_t i = 0; i < stripes; ++i) {
-    const std::string prefix{static_cast<char>('a' + i), '.'};
-    state.ids.push_back(any_number(prefix + "id"));
-    const auto more = fields(state.stripes[i], prefix);
-    all.insert(all.end(), more.begin(), more.end());
-  }
-  for (const auto& field : all) {
-    *field.term =
-        field.term->is_bool() ? any_condition(field.name).term : any_number(field.name).term;
-  }
-  return state;
-}
-
-z3::expr given(const State& state) {
-  const auto& stripes = state.worker.stripes.term;
-  const auto count = context().int_val(static_cast<int>(state.stripes.size()));
-  z3::expr all = state.stripes.size() < told_apart ? stripes == count : stripes >= count;
-  for (std::size_t i = 0; i < state.ids.size(); ++i) {
-    all = all && state.ids[i].term >= 0 && state.ids[i].term < stripes;
-    for (std::size_t k = 0; k < i; ++k) {
-      all = all && state.ids[i].term != state.ids[k].term;
-    }
-  }
-  return all && any_number("threads").term >= 0 && any_number("error").term >= 0 &&
-         any_number("to").term > 0;
-}
-
 State seen(const State& state, const Middle& middle) {
   State result = state;
   if (middle) {
@@ -165,6 +29,12 @@ Step step(std::string name, std::function<Condition(const State&)> possible,
   return result;
 }
 
+// For any reasons.
+void request(State& s, std::size_t actor, Priority priority) {
+  s.worker.request(s.stripes[actor],
+                   {protocol::number_of<Number>(priority), any_number("asked_reasons")});
+}
+
 // What needs no mutex.
 std::vector<Step> free_steps(std::size_t actor) {
   std::vector<Step> result = {
@@ -172,8 +42,22 @@ std::vector<Step> free_steps(std::size_t actor) {
           "request", [](const State&) { return Condition(true); },
           [actor](State& s) { s.worker.request(s.stripes[actor]); }),
       step(
+          "request low", [](const State&) { return Condition(true); },
+          [actor](State& s) { request(s, actor, Priority::low); }),
+      step(
+          "request high", [](const State&) { return Condition(true); },
+          [actor](State& s) { request(s, actor, Priority::high); }),
+      step(
           "push", [actor](const State& s) { return s.worker.may_push(s.stripes[actor]); },
           [actor](State& s) { s.worker.push(s.stripes[actor], s.ids[actor]); }),
+      step(
+          "mark_raise",
+          [actor](const State& s) { return s.worker.may_mark_raise(s.stripes[actor]); },
+          [actor](State& s) { s.worker.mark_raise(s.stripes[actor]); }),
+      step(
+          "push_raise",
+          [actor](const State& s) { return s.worker.may_push_raise(s.stripes[actor]); },
+          [actor](State& s) { s.worker.push_raise(s.stripes[actor], s.ids[actor]); }),
   };
   for (auto& each : result) {
     each.actor = actor;
@@ -219,15 +103,17 @@ std::vector<Step> thread_steps() {
           [](State& s) { s.adopt(s.stripes[of_step]); }),
   };
   result[2].promise =
-      "first in, first out: what is taken was queued before all that stay, and begins afresh; "
+      "first in, first out: what is taken was queued before all of its lane that stay, and begins "
+      "afresh; "
       "nothing does that a shutdown's mode discards, and no more run than the limit allows";
   result[2].keeps = [](const State& before, const State& after) {
     const auto& is = after.stripes[of_step];
     Condition all = !is.unfinished && !is.asked_to_stop && !before.worker.discards() &&
                     !(after.worker.limit < after.worker.running);
     for (std::size_t i = another; i < after.stripes.size(); ++i) {
-      all = all && (!after.stripes[i].queued ||
-                    before.stripes[of_step].queued_at < after.stripes[i].queued_at);
+      all = all &&
+            (!after.stripes[i].queued || after.stripes[i].lane != before.stripes[of_step].lane ||
+             before.stripes[of_step].queued_at < after.stripes[i].queued_at);
     }
     return all;
   };
@@ -257,6 +143,24 @@ std::vector<Step> thread_steps() {
   result[4].keeps = [](const State& before, const State& after) {
     return after.worker.queued == Number(0) && after.worker.all_words_closed() &&
            after.worker.alive == before.worker.alive - Number(1);
+  };
+  return result;
+}
+
+// By whoever takes the inbox, too.
+std::vector<Step> raise_steps() {
+  std::vector<Step> result = {
+      step(
+          "arrive_raise",
+          [](const State& s) { return s.worker.may_arrive_raise(s.stripes[of_step]); },
+          [](State& s) { s.worker.arrive_raise(s.stripes[of_step]); }),
+  };
+  result.back().promise = "what is raised is in no lower lane than its word says, nor than it was";
+  result.back().keeps = [](const State& before, const State& after) {
+    const auto& was = before.stripes[of_step];
+    const auto& is = after.stripes[of_step];
+    return !(is.lane < was.lane) && !(is.raised < was.raised) &&
+           protocol::implies(is.waits() && is.asked(), !(is.lane < is.word.priority()));
   };
   return result;
 }
@@ -668,6 +572,15 @@ std::vector<Step> ends_with(Ending ending) {
         [actor](State& s) { s.worker.arrive(s.stripes[actor]); });
     arrives.actor = actor;
     between.push_back(std::move(arrives));
+    auto is_raised = step(
+        actor == of_step ? "arrive_raise of it" : "arrive_raise of another",
+        [actor, ending](const State& s) {
+          return s.worker.may_arrive_raise(s.stripes[actor]) &&
+                 s.worker.puts_back(s.stripes[of_step], ending);
+        },
+        [actor](State& s) { s.worker.arrive_raise(s.stripes[actor]); });
+    is_raised.actor = actor;
+    between.push_back(std::move(is_raised));
   }
   for (auto& each : between) {
     each.name += " before finish" + of;
@@ -686,6 +599,7 @@ std::vector<Step> steps() {
   };
   add(token_steps());
   add(thread_steps());
+  add(raise_steps());
   add(resizing_steps());
   add(withdrawing_steps());
   add(pausing_steps());

@@ -66,6 +66,12 @@ Value choose(const Condition& condition, const Value& then, const Value& otherwi
   return Value(z3::ite(condition.term, then.term, otherwise.term));
 }
 
+// Of which nothing is known, but that it is the same for the same.
+inline Number unite(const Number& a, const Number& b) {
+  const auto sort = context().int_sort();
+  return Number(context().function("unite", sort, sort, sort)(a.term, b.term));
+}
+
 }  // namespace kstone::proof
 
 #endif  // KSTONE_PROOF_TERMS_H_

@@ -81,7 +81,7 @@ inline const char* difference_of_stripes(const Shell& expected, const Scheduling
                 expected.failures[id]);
     KSTONE_MUST((stripe.state == State::running) == like.running);
     KSTONE_MUST(stripe.rerun_owed == like.rerun_owed);
-    KSTONE_MUST(core.rerun_owed(id) == stripe.rerun_owed);
+    KSTONE_MUST((core.rerun_owed(id).count != 0) == stripe.rerun_owed);
     KSTONE_MUST(!stripe.rerun_owed || (stripe.state == State::running && core.closed()));      // C4
     KSTONE_MUST(!stripe.rerun_owed || !core.settled() || core.mode() == ShutdownMode::drain);  // C5
     KSTONE_MUST(stripe.settled == like.word.closed);
@@ -184,19 +184,19 @@ inline void put_at_tail(SchedulingCore& core, std::uint32_t id) {
   using Kind = CompactionOutcome::Kind;
   const auto& stripe = core.stripe(id);
   if (core.closed()) {
-    core.settle(id, 1);
+    core.settle(id, {1});
     if (stripe.state == State::running) {
-      core.finish(id, Kind::done, true);
+      core.finish(id, Kind::done, {1});
     }
     return;
   }
   const bool running = stripe.state == State::running;
   if (running && !stripe.removed && !stripe.paused && !stripe.asked_to_stop) {
-    core.finish(id, Kind::more_work, false);
+    core.finish(id, Kind::more_work, {});
     return;
   }
   if (running) {
-    core.finish(id, Kind::done, false);
+    core.finish(id, Kind::done, {});
   }
   if (stripe.removed) {
     core.restore(id, 0);
@@ -237,7 +237,7 @@ inline const char* difference_of_queue(const Shell& expected, SchedulingCore cor
     queue.push_back(id);
   }
   for (std::uint32_t each = 0; core.closed() && each < stripe_count; ++each) {
-    core.settle(each, 0);
+    core.settle(each, {});
   }
   for (const auto next : queue) {
     KSTONE_MUST(core.can_take());
@@ -259,8 +259,8 @@ inline const char* difference_of_step(const SchedulingCore& before, const Schedu
     }
     // Together: a stripe starts once more at most.
     KSTONE_MUST(was != State::idle || is == State::idle);  // C5
-    KSTONE_MUST(was != State::running || before.rerun_owed(id) || is != State::queued);
-    KSTONE_MUST(before.rerun_owed(id) || !after.rerun_owed(id));
+    KSTONE_MUST(was != State::running || before.stripe(id).rerun_owed || is != State::queued);
+    KSTONE_MUST(before.stripe(id).rerun_owed || !after.stripe(id).rerun_owed);
   }
   KSTONE_MUST(after.mode() >= before.mode());
   return nullptr;

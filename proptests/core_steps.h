@@ -498,7 +498,7 @@ inline const char* finish(System& system, const Shell& before, const Step& step)
   const auto& ending = endings[step.ending];
   settle_if_closed(system, before, step.stripe, 0);
   const bool requested =
-      core.closed() ? core.rerun_owed(step.stripe) : before.stripes[step.stripe].asked();
+      core.closed() ? core.rerun_owed(step.stripe).count != 0 : before.stripes[step.stripe].asked();
   const Failure failure{static_cast<detail::Retries>(ending.retries), ending.resource};
   const bool goes_on = system.goes_on(step.stripe, ending.kind, failure);
   if (goes_on != before.worker.goes_on(before.stripes[step.stripe], ending.to_protocol(0))) {
@@ -554,7 +554,7 @@ inline const char* perform(System& system, const Shell& before, const Step& step
         return "take() wakes another thread if it leaves a stripe";
       }
       if (!core.closed()) {
-        system.count_coalesced(before.stripes[id].word.requests + step.count - 1);
+        system.serve(id, before.stripes[id].word.requests + step.count);
       }
       break;
     }

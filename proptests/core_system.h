@@ -137,7 +137,8 @@ struct System {
     }
   }
   void link_late(std::uint32_t id, bool requested) {
-    core.arrive_late(id, (requested || fault == Fault::believe_node) && fault != Fault::drop_node);
+    const bool finds = (requested || fault == Fault::believe_node) && fault != Fault::drop_node;
+    core.arrive_late(id, {.count = finds ? 1U : 0U});
     if (fault == Fault::enqueue_twice && core.stripe(id).state != State::idle) {
       link(id, requested);
     }
@@ -161,9 +162,9 @@ struct System {
     if (swaps && kind == Kind::retry) {
       failure.retries = detail::Retries::all;
     }
-    core.finish(id, swaps ? Kind::failed : kind,
-                // Closed, the core itself would object.
-                requested && (fault != Fault::forget_rerun || core.closed()), failure);
+    // Closed, the core itself would object.
+    const bool passed_on = requested && (fault != Fault::forget_rerun || core.closed());
+    core.finish(id, swaps ? Kind::failed : kind, {.count = passed_on ? 1U : 0U}, failure);
     if (fault == Fault::failure_is_queued && core.is_delayed(id)) {
       core.retry(id);
     }
@@ -181,8 +182,8 @@ struct System {
            : core.waits_for_probe(id) ? core.retry(id)
                                       : detail::Effects();
   }
-  void count_coalesced(std::uint64_t requests) {
-    core.count_coalesced(fault == Fault::count_first_request ? requests + 1 : requests);
+  void serve(std::uint32_t id, std::uint64_t requests) {
+    core.serve(id, {.count = fault == Fault::count_first_request ? requests + 1 : requests});
   }
   void record_error(std::uint32_t id, std::string text) {
     if (fault != Fault::lose_error) {
@@ -201,7 +202,7 @@ struct System {
     const auto state = core.stripe(id).state;
     const bool overlooked = (fault == Fault::overlook_claim && state == State::idle) ||
                             (fault == Fault::overlook_rerun && state == State::running);
-    core.settle(id, overlooked ? 0 : requests);
+    core.settle(id, {.count = overlooked ? 0 : requests});
   }
   void strengthen(ShutdownMode mode) {
     if (fault != Fault::ignore_strengthening) {
@@ -226,7 +227,7 @@ struct System {
     }
     if (fault == Fault::cancel_marks_nothing && state == State::idle && requests != 0) {
       core.enqueue(id);
-      core.count_coalesced(requests - 1);
+      core.serve(id, {.count = requests});  // counts those that were coalesced
       return core.cancel(id, 0);
     }
     return core.cancel(id, fault == Fault::cancel_forgets_requests ? 0 : requests);

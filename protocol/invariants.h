@@ -44,9 +44,9 @@ auto invariants_of_worker(const Worker<Number, Bool>& worker) {
                           natural(worker.owed) && natural(worker.tokens) &&
                           natural(worker.words_closed) && natural(worker.mode) &&
                           natural(control.sleepers) && natural(control.length) &&
-                          natural(worker.arriving)},
-      Invariant<Bool>{"the inbox names its newest stripe, unless it is empty",
-                      equal(control.length == Number(0), control.newest == Number(0))},
+                          natural(worker.raises) && natural(worker.arriving)},
+      Invariant<Bool>{"the inbox names its newest node, unless it is empty",
+                      equal(worker.nodes() == Number(0), control.is_empty())},
       Invariant<Bool>{"the inbox is closed when the worker is",
                       equal(Bool(worker.closed), Bool(control.closed))},
       Invariant<Bool>{
@@ -65,14 +65,14 @@ auto invariants_of_worker(const Worker<Number, Bool>& worker) {
                       "apart",
                       implies(control.wakes(),
                               !(worker.looking() + worker.owed + worker.tokens + worker.parked <
-                                control.length + one_if<Number>(worker.has_ready())))},
+                                worker.nodes() + one_if<Number>(worker.has_ready())))},
       Invariant<Bool>{
           "each thread that sleeps can be claimed or has a token coming; no other has, "
           "until the worker closes",
           !(claims < worker.asleep) && implies(!worker.closed, !(worker.asleep < claims))},
       Invariant<Bool>{
           "a closed worker has nothing in its inbox, and counts no sleepers",
-          implies(worker.closed, control.length == Number(0) && control.sleepers == Number(0))},
+          implies(worker.closed, worker.nodes() == Number(0) && control.sleepers == Number(0))},
   };
 }
 
@@ -95,6 +95,8 @@ auto sums(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& stripe
                   worker.arriving, one_if<Number>(stripe.arrives_ready())},
       Sum<Number>{"the inbox is as long as it says", worker.control.length - worker.arriving,
                   one_if<Number>(stripe.pushed && !stripe.arrives_ready())},
+      Sum<Number>{"the inbox has as many nodes without a stripe as it says", worker.raises,
+                  one_if<Number>(stripe.raise_pushed)},
       Sum<Number>{"as many words are closed as the worker counts", worker.words_closed,
                   one_if<Number>(stripe.word.closed)},
   };
@@ -109,7 +111,12 @@ auto invariants_of_places(const Worker<Number, Bool>& worker, const Stripe<Numbe
       Invariant<Bool>{
           "a stripe of the inbox has a place there",
           implies(stripe.pushed, !(stripe.pushed_at < worker.inbox_from) &&
-                                     stripe.pushed_at < worker.inbox_from + worker.control.length)},
+                                     stripe.pushed_at < worker.inbox_from + worker.nodes())},
+      Invariant<Bool>{"a raise of the inbox has a place there, which is not its stripe's",
+                      implies(stripe.raise_pushed,
+                              !(stripe.raise_at < worker.inbox_from) &&
+                                  stripe.raise_at < worker.inbox_from + worker.nodes() &&
+                                  !(stripe.pushed && stripe.raise_at == stripe.pushed_at))},
   };
 }
 
@@ -120,7 +127,10 @@ auto invariants_of_two(const Stripe<Number, Bool>& a, const Stripe<Number, Bool>
       Invariant<Bool>{"no two stripes have one place in the queue",
                       implies(a.queued && b.queued, a.queued_at != b.queued_at)},
       Invariant<Bool>{"no two stripes have one place in the inbox",
-                      implies(a.pushed && b.pushed, a.pushed_at != b.pushed_at)},
+                      implies(a.pushed && b.pushed, a.pushed_at != b.pushed_at) &&
+                          implies(a.raise_pushed && b.raise_pushed, a.raise_at != b.raise_at) &&
+                          implies(a.pushed && b.raise_pushed, a.pushed_at != b.raise_at) &&
+                          implies(a.raise_pushed && b.pushed, a.raise_at != b.pushed_at)},
   };
 }
 
@@ -158,6 +168,7 @@ template <class Number, class Bool>
 auto invariants_outside(const Worker<Number, Bool>& worker, const Stripe<Number, Bool>& stripe,
                         const Number& id) {
   const auto& word = stripe.word;
+  const Number last = worker.inbox_from + worker.nodes() - Number(1);
   const auto answered = [&](Submission answer) {
     return stripe.told[static_cast<int>(answer)] ==
            stripe.learnt_of(answer) + stripe.pending(answer);
@@ -175,10 +186,13 @@ auto invariants_outside(const Worker<Number, Bool>& worker, const Stripe<Number,
                       !(stripe.claimed && stripe.pushed) &&
                           implies(word.under_way, stripe.claimed || stripe.pushed) &&
                           implies(stripe.pushed && !word.under_way, stripe.idle())},
-      Invariant<Bool>{"the inbox names the stripe that was pushed last",
-                      implies(stripe.pushed && stripe.pushed_at + Number(1) ==
-                                                   worker.inbox_from + worker.control.length,
-                              worker.control.newest == id + Number(1))},
+      Invariant<Bool>{
+          "the inbox names the node that was pushed last",
+          implies(stripe.pushed && stripe.pushed_at == last,
+                  worker.control.newest ==
+                      id + Number(1) + choose(stripe.looks, worker.stripes, Number(0))) &&
+              implies(stripe.raise_pushed && stripe.raise_at == last,
+                      worker.control.newest == id + Number(1) + worker.stripes + worker.stripes)},
       Invariant<Bool>{"a re-run is owed only behind a closed word",
                       implies(stripe.rerun_owed, word.closed)},
       Invariant<Bool>{"an open word says running while its stripe runs, a closed one never",
@@ -201,6 +215,38 @@ auto invariants_outside(const Worker<Number, Bool>& worker, const Stripe<Number,
       Invariant<Bool>{"what callers were told is what the worker has learnt and the word holds",
                       answered(Submission::queued) && answered(Submission::coalesced) &&
                           answered(Submission::rerun_pending)},
+  };
+}
+
+// ... and of what requests with options ask for.
+template <class Number, class Bool>
+auto invariants_of_lanes(const Worker<Number, Bool>&, const Stripe<Number, Bool>& stripe) {
+  const auto& word = stripe.word;
+  const auto is_priority = [](const Number& number) {
+    return !(number < Number(0)) && !(number_of<Number>(Priority::high) < number);
+  };
+  // Of a node that is looked at, the word says where.
+  const Bool is_looked_at = (stripe.claimed || stripe.pushed) && (stripe.looks || word.under_way);
+  const Number will_wait_in =
+      choose(stripe.waits(), stripe.lane,
+             larger(stripe.raised,
+                    choose(is_looked_at, word.priority(), number_of<Number>(Priority::normal))));
+  return std::array{
+      Invariant<Bool>{
+          "what waits, or arrives, is in no lower lane than its word says, unless a raise "
+          "is on the way",
+          implies(stripe.asked() && !word.running, stripe.raising != Number(0) ||
+                                                       stripe.is_raise_marked() ||
+                                                       !(will_wait_in < word.priority()))},
+      Invariant<Bool>{"there are three priorities",
+                      is_priority(stripe.lane) && is_priority(stripe.priority) &&
+                          is_priority(stripe.raised) && is_priority(stripe.requested_priority)},
+      Invariant<Bool>{"requests of low and of high priority are among those that the word counts",
+                      !(word.low < Number(0)) && !(word.requests < word.low) &&
+                          implies(word.high, word.requests != Number(0))},
+      Invariant<Bool>{
+          "a raise has one node, and one call at the most that pushes it",
+          !(stripe.raise_claimed && stripe.raise_pushed) && !(stripe.raising < Number(0))},
   };
 }
 
@@ -260,6 +306,11 @@ const char* broken(const State<Number, bool>& state) {
       }
     }
     for (const auto& each : invariants_of_places(worker, stripe)) {
+      if (!each.holds) {
+        return each.sentence;
+      }
+    }
+    for (const auto& each : invariants_of_lanes(worker, stripe)) {
       if (!each.holds) {
         return each.sentence;
       }

@@ -15,10 +15,14 @@ namespace kstone::protocol {
 
 inline StripeWord<std::uint64_t, bool> stripe_word_of(std::uint64_t bits) {
   const kstone::detail::StripeWord word{bits};
-  return {word.requests(), word.running(), word.closed(), word.under_way(), word.removed()};
+  return {word.requests(), word.running(), word.closed(), word.under_way(),
+          word.removed(),  word.low(),     word.high(),   word.reasons()};
 }
 inline std::uint64_t bits_of(const StripeWord<std::uint64_t, bool>& word) {
   return word.requests * kstone::detail::StripeWord::one_request +
+         word.low * kstone::detail::StripeWord::one_low +
+         word.high * kstone::detail::StripeWord::high_bit +
+         (word.reasons << kstone::detail::StripeWord::reasons_shift) +
          word.removed * kstone::detail::StripeWord::removed_bit +
          word.under_way * kstone::detail::StripeWord::under_way_bit +
          word.running * kstone::detail::StripeWord::running_bit +

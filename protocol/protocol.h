@@ -19,155 +19,14 @@
 #define KSTONE_PROTOCOL_PROTOCOL_H_
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
-#include <iterator>
-#include <numeric>
+#include <type_traits>
 #include <vector>
 
-#include "words.h"
+#include "stripe.h"
 
 namespace kstone::protocol {
-
-using Kind = CompactionOutcome::Kind;
-
-using End = EpisodeEnd;
-
-// Which failures the worker tries again by itself, after a delay: none; those that say so; all.
-// What has ended its thread it never does.
-enum class Retries { none, those_that_say_so, all };
-
-// How a compaction ends: what its job said, and what the worker makes of a failure. `quarantines`:
-// the stripe has failed so often that the worker tries it by a probe.
-struct Ending {
-  constexpr Ending(Kind with, Retries which = Retries::none, bool quarantined = false)
-      : kind(with), retries(which), quarantines(quarantined) {}
-
-  constexpr bool failed() const { return kind == Kind::retry || kind == Kind::failed; }
-  constexpr bool worked() const { return kind == Kind::done || kind == Kind::nothing_to_do; }
-
-  Kind kind;
-  Retries retries;
-  bool quarantines;
-
-  friend bool operator==(const Ending&, const Ending&) = default;
-};
-
-// All of them that differ.
-inline constexpr Ending endings[] = {Kind::done,
-                                     Kind::nothing_to_do,
-                                     Kind::more_work,
-                                     Kind::retry,
-                                     Kind::failed,
-                                     Kind::stopped,
-                                     {Kind::retry, Retries::those_that_say_so},
-                                     {Kind::failed, Retries::those_that_say_so},
-                                     {Kind::failed, Retries::all},
-                                     {Kind::retry, Retries::those_that_say_so, true},
-                                     {Kind::failed, Retries::all, true}};
-
-template <class Number, class Bool>
-struct Stripe {
-  StripeWord<Number, Bool> word;
-
-  // Between the two steps of the call that was told `queued`; in the inbox; in the queue; kept out
-  // of it by a pause; kept out of it by a failure, until its time has come; being compacted. The
-  // first two are where its node is, the others where it is itself: both at once only if its word
-  // says that the node is under way.
-  Bool claimed{false};
-  Bool pushed{false};
-  Bool queued{false};
-  Bool held{false};
-  Bool delayed{false};
-  // It has failed so often that a probe tries it: that is delayed, waits or runs; or the worker has
-  // closed.
-  Bool quarantined{false};
-  Bool running{false};
-  Number pushed_at{0};
-  Number queued_at{0};
-
-  Bool paused{false};
-  Bool asked_to_stop{false};  // running, and cancelled or removed meanwhile
-  Bool rerun_owed{false};     // running, and to be run once more by a drain
-  Number attempts{0};         // compactions of the episode that runs or ran last
-  Number early{0};            // episodes that ended before the one that runs, which is older
-  Bool discarded{false};      // for the report
-  Bool unfinished{false};
-
-  // Between the two halves of a compaction's end: requests had come by the first.
-  Bool released{false};
-  Bool requested{false};
-
-  // What happened. `told`: answers as callers got them; `learnt`: as far as the worker has read
-  // them from the word. By Submission, End and Kind. `rejected`: learnt of rejected_removed.
-  Number told[3] = {Number(0), Number(0), Number(0)};
-  Number learnt[3] = {Number(0), Number(0), Number(0)};
-  Number rejected{0};
-  Number ends[5] = {Number(0), Number(0), Number(0), Number(0), Number(0)};
-  Number outcomes[CompactionOutcome::kind_count] = {};
-  Number started{0};
-  Number retried{0};  // episodes that a failure opened, and no caller
-  Number probed{0};   // ... of a stripe in quarantine
-
-  Bool idle() const { return !waits() && !running; }
-  Bool waits() const { return queued || held || delayed; }
-  Bool waits_for_probe() const { return delayed && quarantined; }
-  // The word has requests that no compaction has taken.
-  Bool asked() const { return word.wants() && word.requests != Number(0); }
-  // It will wait when the inbox is taken: its node is what brings it.
-  Bool arrives() const { return pushed && (!word.under_way || (idle() && asked())); }
-  Bool arrives_ready() const { return arrives() && !paused; }
-
-  // Episodes: as callers were told, and as far as the worker has learnt; those that it opened
-  // itself in both.
-  Number told_opened() const {
-    return told[static_cast<int>(Submission::queued)] +
-           told[static_cast<int>(Submission::rerun_pending)] + retried + probed;
-  }
-  Number opened() const {
-    return learnt_of(Submission::queued) + learnt_of(Submission::rerun_pending) + retried + probed;
-  }
-  Number ended() const { return ends[0] + ends[1] + ends[2] + ends[3] + ends[4]; }
-  // ... that have not ended: as the worker knows, and with those that only the word knows of.
-  Number alive_inside() const { return one_if<Number>(!idle()) + one_if<Number>(rerun_owed); }
-  Number alive() const {
-    return one_if<Number>(!idle()) + one_if<Number>(!waits() && (rerun_owed || asked()));
-  }
-
-  // Answers behind the requests of the word, which the worker has not learnt of.
-  Number pending(Submission answer) const {
-    const Bool first = answer == Submission::queued ? idle() : running;
-    return answer == Submission::coalesced ? choose(asked(), word.requests - Number(1), Number(0))
-                                           : one_if<Number>(asked() && first);
-  }
-
-  Number compactions_ended() const {
-    return std::accumulate(std::begin(outcomes), std::end(outcomes), Number(0));
-  }
-  Number learnt_of(Submission answer) const { return learnt[static_cast<int>(answer)]; }
-  Number ends_as(End how) const { return ends[static_cast<int>(how)]; }
-
-  void learn(Submission answer, const Number& count) {
-    add(learnt[static_cast<int>(answer)], count);
-  }
-  // The requests of a word that rejects them are rejected ones.
-  void learn_rejected_if(const Bool& condition) {
-    add(rejected, choose(condition, word.requests, Number(0)));
-  }
-  void end_if(const Bool& condition, End how) {
-    add(ends[static_cast<int>(how)], one_if<Number>(condition));
-  }
-  // All but the first of the requests in the word are coalesced.
-  void learn_coalesced_if(const Bool& condition) {
-    learn(Submission::coalesced, choose(condition, pending(Submission::coalesced), Number(0)));
-  }
-  void discard_if(const Bool& condition) {
-    end_if(condition, End::discarded);
-    discarded = discarded || condition;
-  }
-
- private:
-  static void add(Number& to, const Number& count) { to = to + count; }
-};
 
 template <class Number, class Bool>
 struct Worker {
@@ -178,7 +37,8 @@ struct Worker {
   Bool enabled{true};  // by its configuration
 
   ControlWord<Number, Bool> control;
-  Number inbox_from{0};  // the number of the inbox's oldest stripe
+  Number raises{0};      // nodes of the inbox that bring no stripe
+  Number inbox_from{0};  // the number of the inbox's oldest node
   Number arriving{0};    // stripes of the inbox that will be queued when it is taken
 
   // The mutex guards what follows.
@@ -211,17 +71,27 @@ struct Worker {
   Number looking() const { return up() - running; }
   Bool has_surplus() const { return limit < up(); }
 
-  // -- Requests: two steps without the mutex ------------------------------------------------------
+  // -- Requests: two steps without the mutex, or three --------------------------------------------
+
+  Number nodes() const { return control.length + raises; }
 
   // A Submission.
-  Number request(Stripe& stripe) {
+  Number request(Stripe& stripe) { return request(stripe, Options<Number>()); }
+  Number request(Stripe& stripe, const Options<Number>& options) {
     const Bool arrived = stripe.arrives_ready();
+    const auto before = stripe.word;
     const Number answer = stripe.word.answer();
     for (int i = 0; i < 3; ++i) {
       stripe.told[i] = stripe.told[i] + one_if<Number>(answer == Number(i));
     }
-    stripe.claimed = stripe.claimed || stripe.word.may_claim();
-    stripe.word.request();
+    const Bool plain =
+        options.priority == number_of<Number>(Priority::normal) && options.reasons == Number(0);
+    stripe.looks = choose(before.may_claim(), !plain, stripe.looks);
+    stripe.claimed = stripe.claimed || before.may_claim();
+    stripe.word.request(options);
+    stripe.raising = stripe.raising +
+                     one_if<Number>(answer == number_of<Number>(Submission::coalesced) &&
+                                    !before.running && before.priority() < stripe.word.priority());
     recount(arrived, stripe);
     return answer;
   }
@@ -230,10 +100,28 @@ struct Worker {
   void push(Stripe& stripe, const Number& id) {
     stripe.claimed = Bool(false);
     stripe.pushed = Bool(true);
-    stripe.pushed_at = inbox_from + control.length;
+    stripe.pushed_at = inbox_from + nodes();
     recount(Bool(false), stripe);
     owed = owed + one_if<Number>(control.wakes());
-    control.push(id);
+    control.push(id + choose(stripe.looks, stripes, Number(0)), Bool(true));
+  }
+  // Of a call that has raised the stripe: on its mark, and, if it was the one to set it, on the
+  // list.
+  Bool may_mark_raise(const Stripe& stripe) const { return stripe.raising != Number(0); }
+  void mark_raise(Stripe& stripe) {
+    stripe.raising = stripe.raising - Number(1);
+    stripe.raise_claimed = stripe.raise_claimed || !stripe.is_raise_marked();
+  }
+  Bool may_push_raise(const Stripe& stripe) const {
+    return control.may_push() && stripe.raise_claimed;
+  }
+  void push_raise(Stripe& stripe, const Number& id) {
+    stripe.raise_claimed = Bool(false);
+    stripe.raise_pushed = Bool(true);
+    stripe.raise_at = inbox_from + nodes();
+    owed = owed + one_if<Number>(control.wakes());
+    control.push(id + stripes + stripes, Bool(false));
+    raises = raises + Number(1);
   }
   // By whoever claimed a sleeper.
   Bool may_post() const { return owed != Number(0); }
@@ -271,22 +159,35 @@ struct Worker {
   void arrive(Stripe& stripe) {
     const Bool ready = stripe.arrives_ready();
     const Bool arrives = stripe.arrives();
+    const Bool looks = stripe.looks || stripe.word.under_way;
     append_if(arrives, stripe);
-    open_if(arrives, stripe);
+    open_if(arrives, stripe,
+            choose(looks, stripe.word.priority(), number_of<Number>(Priority::normal)));
     stripe.word.clear_mark_if(Bool(true));
     stripe.pushed = Bool(false);
-    control.take_oldest();
-    inbox_from = inbox_from + Number(1);
+    take_oldest(Bool(true));
     recount(ready, stripe);
+  }
+  // The oldest node of the inbox says that its stripe was raised.
+  Bool may_arrive_raise(const Stripe& stripe) const {
+    return stripe.raise_pushed && stripe.raise_at == inbox_from;
+  }
+  void arrive_raise(Stripe& stripe) {
+    stripe.raise_pushed = Bool(false);
+    take_oldest(Bool(false));
+    stripe.raise(choose(stripe.asked(), stripe.word.priority(), number_of<Number>(Priority::low)));
   }
 
   // Whoever waits, or looks, takes over a stripe whose node has not come out of the inbox: its
   // requester may be suspended.
   Bool may_adopt(const Stripe& stripe) const { return !closed && stripe.idle() && stripe.asked(); }
-  void adopt(Stripe& stripe) {
+  void adopt(Stripe& stripe) { adopt(stripe, stripe.word.priority()); }
+  // ... which the word had when it was looked at; a raise since then has a node, or the stripe
+  // keeps it.
+  void adopt(Stripe& stripe, const Number& priority) {
     const Bool arrived = stripe.arrives_ready();
     stripe.word.mark();
-    open_if(Bool(true), stripe);
+    open_if(Bool(true), stripe, priority);
     append_if(Bool(true), stripe);
     recount(arrived, stripe);
   }
@@ -309,6 +210,7 @@ struct Worker {
     stripe.learn_rejected_if(Bool(true));
     stripe.word.restore();
     stripe.paused = Bool(false);
+    stripe.raised = number_of<Number>(Priority::low);
   }
 
   // A stripe that is paused is kept out of the queue.
@@ -362,6 +264,8 @@ struct Worker {
     stripe.started = stripe.started + Number(1);
     stripe.unfinished = Bool(false);
     stripe.learn_coalesced_if(!closed);
+    stripe.priority = choose(closed, stripe.lane, larger(stripe.lane, stripe.word.priority()));
+    stripe.reasons = choose(closed, stripe.reasons, unite(stripe.reasons, stripe.word.reasons));
     stripe.word.take();
     queued = queued - Number(1);
     running = running + Number(1);
@@ -370,7 +274,7 @@ struct Worker {
   // Whoever takes a stripe and leaves others wakes a sleeper for them, since whoever owes the token
   // for them may be suspended; so does a thread that its job ends, without having looked.
   Bool wakes_another() const { return has_ready() && control.may_claim_sleeper(); }
-  Bool something_waits() const { return has_ready() || control.length != Number(0); }
+  Bool something_waits() const { return has_ready() || !control.is_empty(); }
   void claim_sleeper_if(const Bool& condition) {
     control.sleepers = control.sleepers - one_if<Number>(condition);
     owed = owed + one_if<Number>(condition);
@@ -383,8 +287,14 @@ struct Worker {
   }
   void release(Stripe& stripe, Ending ending) const {
     stripe.requested = choose(closed, stripe.rerun_owed, stripe.asked());
+    stripe.requested_priority = choose(closed, stripe.requested_priority, stripe.word.priority());
+    stripe.requested_reasons = choose(closed, stripe.requested_reasons, stripe.word.reasons);
     stripe.released = Bool(true);
-    stripe.word.release(goes_on(stripe, ending));
+    stripe.word.release(goes_on(stripe, ending), rests_low(stripe));
+  }
+  // The worker's own request for the rest of the work is of low priority.
+  Bool rests_low(const Stripe& stripe) const {
+    return stripe.priority == number_of<Number>(Priority::low);
   }
   Bool takes_back(const Stripe& stripe, Ending ending) const {
     return !closed && stripe.requested && goes_on(stripe, ending);
@@ -445,6 +355,12 @@ struct Worker {
     opened = opened + one_if<Number>(retried);
     stripe.attempts = choose(requested || retried, Number(0), stripe.attempts);
     const Bool again = requested || same_episode || retried;
+    const Number rest =
+        larger(stripe.raised, choose(stays, stripe.priority, number_of<Number>(Priority::low)));
+    stripe.lane = choose(requested, larger(rest, stripe.requested_priority), rest);
+    stripe.raised = number_of<Number>(Priority::low);
+    stripe.reasons = unite(choose(stays, stripe.reasons, Number(0)),
+                           choose(requested, stripe.requested_reasons, Number(0)));
     stripe.delayed = again && delayed;
     stripe.quarantined = (stripe.delayed && Bool(ending.quarantines)) ||
                          (closed && stripe.quarantined && failed && !asked_to_stop);
@@ -497,7 +413,13 @@ struct Worker {
     const Bool rerun = asked && stripe.running;
     const Bool taken_over = asked && stripe.idle();
     stripe.claimed = Bool(false);
-    open_if(taken_over, stripe);
+    open_if(taken_over, stripe, stripe.word.priority());
+    stripe.reasons = choose(asked && !stripe.running, unite(stripe.reasons, stripe.word.reasons),
+                            stripe.reasons);
+    stripe.requested_priority = choose(rerun, stripe.word.priority(), stripe.requested_priority);
+    stripe.requested_reasons = choose(rerun, stripe.word.reasons, stripe.requested_reasons);
+    stripe.lane =
+        choose(asked && stripe.waits(), larger(stripe.lane, stripe.word.priority()), stripe.lane);
     stripe.discard_if(discarded && (rerun || taken_over || stripe.waits()));
     stripe.early = stripe.early + one_if<Number>(discarded && rerun);
     stripe.rerun_owed = rerun && !discarded;
@@ -542,7 +464,8 @@ struct Worker {
     const Bool claimed = asked && stripe.idle();
     const Bool rerun = stripe.running && (asked || stripe.rerun_owed);
     stripe.learn_coalesced_if(Bool(true));
-    open_if(claimed, stripe);
+    stripe.raised = number_of<Number>(Priority::low);
+    open_if(claimed, stripe, number_of<Number>(Priority::normal));
     stripe.learn(Submission::rerun_pending, one_if<Number>(asked && stripe.running));
     stripe.end_if(claimed || stripe.waits() || rerun, end);
     stripe.early = stripe.early + one_if<Number>(rerun);
@@ -556,9 +479,18 @@ struct Worker {
     stripe.word.withdraw();
     recount(arrived, stripe);
   }
-  static void open_if(const Bool& condition, Stripe& stripe) {
+  static void open_if(const Bool& condition, Stripe& stripe, const Number& priority) {
+    const Number low = number_of<Number>(Priority::low);
     stripe.learn(Submission::queued, one_if<Number>(condition));
     stripe.attempts = choose(condition, Number(0), stripe.attempts);
+    stripe.lane = choose(condition, larger(priority, stripe.raised), stripe.lane);
+    stripe.raised = choose(condition, low, stripe.raised);
+    stripe.reasons = choose(condition, Number(0), stripe.reasons);
+  }
+  void take_oldest(const Bool& brings_stripe) {
+    control.take_oldest(nodes() == Number(1), brings_stripe);
+    raises = raises - one_if<Number>(!brings_stripe);
+    inbox_from = inbox_from + Number(1);
   }
   static void put_if(const Bool& condition, Stripe& stripe, const Number& at) {
     const Bool goes = condition && !stripe.paused;
@@ -584,12 +516,13 @@ struct State {
     worker.stripes = Number(count);
   }
 
-  // No other is queued before it.
+  // No other is queued before it in its lane. Which lane is next, see `queue`.
   Bool is_first(const Stripe& stripe) const {
     Bool result(true);
     for (const auto& other : stripes) {
       if (&other != &stripe) {
-        result = result && (!other.queued || stripe.queued_at < other.queued_at);
+        result = result &&
+                 (!other.queued || other.lane != stripe.lane || stripe.queued_at < other.queued_at);
       }
     }
     return result;
@@ -619,19 +552,54 @@ struct State {
     worker.claim_sleeper_if(waited && worker.wakes_another());
   }
   void take(Stripe& stripe) {
+    if constexpr (std::is_same_v<Bool, bool>) {
+      pass_over(stripe);
+    }
     worker.take(stripe);
     worker.claim_sleeper_if(worker.wakes_another());
   }
   void release(Stripe& stripe, Ending ending) {
     worker.release(stripe, ending);
-    stripe.word.take_back_if(worker.takes_back(stripe, ending));
+    stripe.word.take_back_if(worker.takes_back(stripe, ending), worker.rests_low(stripe));
   }
 
   // -- Of numbers that are no terms ---------------------------------------------------------------
 
   void take_inbox() {
-    for (const auto id : inbox()) {
-      worker.arrive(stripes[id]);
+    while (worker.nodes() != 0) {
+      for (auto& stripe : stripes) {
+        if (worker.may_arrive(stripe)) {
+          worker.arrive(stripe);
+        } else if (worker.may_arrive_raise(stripe)) {
+          arrive_raise(stripe);
+        }
+      }
+    }
+  }
+  void arrive_raise(Stripe& stripe) {
+    const auto from = stripe.lane;
+    worker.arrive_raise(stripe);
+    follow_raise(stripe, from);
+  }
+  void close_stripe(Stripe& stripe) {
+    const auto from = stripe.lane;
+    const bool waited = stripe.queued;
+    worker.close_stripe(stripe);
+    if (waited) {
+      follow_raise(stripe, from);
+    }
+  }
+  // Whoever takes the stripe passes over older ones of other lanes. Which lane is next, no proof
+  // says yet.
+  void pass_over(const Stripe& stripe) {
+    pass_over(in_order([](const Stripe& each) { return each.queued; },
+                       [](const Stripe& each) { return each.queued_at; }),
+              static_cast<std::uint32_t>(&stripe - stripes.data()), passed);
+  }
+  // The first of a lane has been passed over as often as the first of the one that it came from.
+  void follow_raise(const Stripe& stripe, Number from) {
+    if (stripe.queued && from < stripe.lane && is_first(stripe)) {
+      passed[stripe.lane] = std::max(passed[stripe.lane], passed[from]);
     }
   }
   // What is not closed yet, the stripes of the inbox first, in their order.
@@ -640,7 +608,7 @@ struct State {
     worker.close(mode);
     for (auto& stripe : stripes) {
       if (worker.may_close_stripe(stripe)) {
-        worker.close_stripe(stripe);
+        close_stripe(stripe);
       }
     }
   }
@@ -652,31 +620,70 @@ struct State {
     }
   }
 
-  // Oldest first.
+  // Stripes whose nodes are in it, oldest first.
   std::vector<std::uint32_t> inbox() const {
-    std::vector<std::uint32_t> result(worker.control.length);
-    for (std::uint32_t id = 0; id < stripes.size(); ++id) {
-      if (stripes[id].pushed) {
-        result.at(stripes[id].pushed_at - worker.inbox_from) = id;
-      }
-    }
-    return result;
+    return in_order([](const Stripe& stripe) { return stripe.pushed; },
+                    [](const Stripe& stripe) { return stripe.pushed_at; });
   }
+  // As they are taken, if nothing comes between: a lane is next whose first was passed over so
+  // often by younger stripes, of several the one with the oldest, else the highest.
   std::vector<std::uint32_t> queue() const {
+    auto by_age = in_order([](const Stripe& stripe) { return stripe.queued; },
+                           [](const Stripe& stripe) { return stripe.queued_at; });
+    auto passes = passed;
     std::vector<std::uint32_t> result;
-    for (std::uint32_t id = 0; id < stripes.size(); ++id) {
-      if (stripes[id].queued) {
-        result.push_back(id);
-      }
+    while (!by_age.empty()) {
+      const auto next = next_of(by_age, passes);
+      pass_over(by_age, *next, passes);
+      result.push_back(*next);
+      by_age.erase(next);
     }
-    std::sort(result.begin(), result.end(), [&](std::uint32_t a, std::uint32_t b) {
-      return stripes[a].queued_at < stripes[b].queued_at;
-    });
     return result;
   }
 
   Worker worker;
   std::vector<Stripe> stripes;
+  Number patience{16};
+  std::array<Number, priority_count> passed{};  // the first of each lane, by younger stripes
+
+ private:
+  using Ids = std::vector<std::uint32_t>;
+
+  template <class Is, class At>
+  Ids in_order(const Is& is, const At& at) const {
+    Ids result;
+    for (std::uint32_t id = 0; id < stripes.size(); ++id) {
+      if (is(stripes[id])) {
+        result.push_back(id);
+      }
+    }
+    std::sort(result.begin(), result.end(),
+              [&](std::uint32_t a, std::uint32_t b) { return at(stripes[a]) < at(stripes[b]); });
+    return result;
+  }
+  Ids::iterator next_of(Ids& by_age, const std::array<Number, priority_count>& passes) const {
+    auto highest = by_age.begin();
+    for (auto each = by_age.begin(); each != by_age.end(); ++each) {
+      if (passes[stripes[*each].lane] >= patience) {
+        return each;
+      }
+      highest = stripes[*highest].lane < stripes[*each].lane ? each : highest;
+    }
+    return highest;
+  }
+  // The lanes whose first is older than `taken`.
+  void pass_over(const Ids& by_age, std::uint32_t taken,
+                 std::array<Number, priority_count>& passes) const {
+    const auto lane = stripes[taken].lane;
+    for (std::size_t other = 0; other != passes.size(); ++other) {
+      const bool older = std::any_of(by_age.begin(), by_age.end(), [&](std::uint32_t id) {
+        return stripes[id].lane == other && stripes[id].queued_at < stripes[taken].queued_at;
+      });
+      passes[other] = other == lane ? 0
+                      : older       ? std::min<Number>(passes[other] + 1, patience)
+                                    : passes[other];
+    }
+  }
 };
 
 }  // namespace kstone::protocol

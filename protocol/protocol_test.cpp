@@ -18,55 +18,9 @@
 
 #include "callers.h"
 #include "invariants.h"
+#include "test_terms.h"
 
 namespace kstone::protocol {
-
-// Numbers and conditions as a solver has them: nothing can be asked of them while a step is made.
-namespace terms {
-
-class Condition {
- public:
-  explicit Condition(bool value) : value_(value) {}
-  friend Condition operator!(const Condition& a) { return Condition(!a.value_); }
-  friend Condition operator&&(const Condition& a, const Condition& b) {
-    return Condition(a.value_ && b.value_);
-  }
-  friend Condition operator||(const Condition& a, const Condition& b) {
-    return Condition(a.value_ || b.value_);
-  }
-  friend bool model_of(const Condition& a) { return a.value_; }
-
- private:
-  bool value_;
-};
-
-class Term {
- public:
-  Term() : Term(0) {}
-  explicit Term(int value) : value_(value) {}
-  friend Term operator+(const Term& a, const Term& b) { return Term(a.value_ + b.value_); }
-  friend Term operator-(const Term& a, const Term& b) { return Term(a.value_ - b.value_); }
-  friend Condition operator==(const Term& a, const Term& b) {
-    return Condition(a.value_ == b.value_);
-  }
-  friend Condition operator!=(const Term& a, const Term& b) {
-    return Condition(a.value_ != b.value_);
-  }
-  friend Condition operator<(const Term& a, const Term& b) {
-    return Condition(a.value_ < b.value_);
-  }
-  friend int model_of(const Term& a) { return a.value_; }
-
- private:
-  int value_;
-};
-
-template <class Value>
-Value choose(const Condition& condition, const Value& then, const Value& otherwise) {
-  return model_of(condition) ? then : otherwise;
-}
-
-}  // namespace terms
 
 // All of it, used or not.
 template struct Stripe<terms::Term, terms::Condition>;
@@ -121,9 +75,15 @@ enum class Move {
   close,
   close_stripe,
   strengthen,
-  discard
+  discard,
+  request_low,
+  request_high,
+  request_with_reasons,
+  mark_raise,
+  push_raise,
+  arrive_raise
 };
-constexpr int moves = 29;
+constexpr int moves = 35;
 
 struct Step {
   Move move{};
@@ -143,7 +103,10 @@ enum class Fault {
   never_unparks,
   takes_beyond_the_limit,
   expires_and_wakes_nobody,
-  forgets_what_is_delayed
+  forgets_what_is_delayed,
+  forgets_what_is_raised,
+  raises_before_it_runs_only,
+  raises_twice
 };
 
 // By one that is too many.
@@ -154,13 +117,47 @@ bool could_be_taken(const Numbers& state, const Numbers::Stripe& stripe) {
          stripe.word.may_take();
 }
 
+bool possible_raise(const Numbers& state, const Step& step) {
+  const auto& worker = state.worker;
+  const auto& stripe = state.stripes[step.detail % state.stripes.size()];
+  switch (step.move) {
+    case Move::mark_raise:
+      return worker.may_mark_raise(stripe);
+    case Move::push_raise:
+      return worker.may_push_raise(stripe);
+    case Move::arrive_raise:
+      return worker.may_arrive_raise(stripe) && (!state.releasing || state.puts_back);
+    default:
+      return false;
+  }
+}
+
+bool possible_resize(const Numbers& state, const Step& step, Fault fault) {
+  const auto& worker = state.worker;
+  switch (step.move) {
+    case Move::resize:
+      return worker.may_resize() && worker.limit != step.detail;
+    case Move::add_thread:
+      return worker.may_add_thread();
+    case Move::park:
+      return worker.may_park();
+    case Move::unpark:
+      return worker.may_unpark() && fault != Fault::never_unparks;
+    default:
+      return false;
+  }
+}
+
 bool possible(const Numbers& state, const Step& step, Fault fault) {
   const auto& worker = state.worker;
   const auto& stripe = state.stripes[step.detail % state.stripes.size()];
   const bool free = !state.releasing;
   switch (step.move) {
     case Move::request:
-      return !stripe.word.closed && stripe.word.requests < 2;
+    case Move::request_low:
+    case Move::request_high:
+    case Move::request_with_reasons:
+      return !stripe.word.closed && stripe.word.requests < 2 && stripe.raising == 0;
     case Move::push:
       return worker.may_push(stripe);
     case Move::post:
@@ -169,14 +166,6 @@ bool possible(const Numbers& state, const Step& step, Fault fault) {
       return worker.may_wake();
     case Move::start:
       return free && worker.may_start();
-    case Move::resize:
-      return free && worker.may_resize() && worker.limit != step.detail;
-    case Move::add_thread:
-      return free && worker.may_add_thread();
-    case Move::park:
-      return free && worker.may_park();
-    case Move::unpark:
-      return free && worker.may_unpark() && fault != Fault::never_unparks;
     case Move::arrive:
       // Also by who waits. Between the halves only where the stripe is put back.
       return worker.may_arrive(stripe) && (free || state.puts_back);
@@ -220,8 +209,35 @@ bool possible(const Numbers& state, const Step& step, Fault fault) {
       return free && worker.may_strengthen();
     case Move::discard:
       return free && worker.may_discard(stripe);
+    default:
+      return possible_raise(state, step) || (free && possible_resize(state, step, fault));
   }
-  return false;
+}
+
+template <class Number, class Bool>
+void perform_with_options(State<Number, Bool>& state, const Step& step) {
+  auto& worker = state.worker;
+  auto& stripe = state.stripes[step.detail % state.stripes.size()];
+  const Number detail(static_cast<int>(step.detail));
+  switch (step.move) {
+    case Move::request_low:
+      worker.request(stripe, {.priority = number_of<Number>(Priority::low)});
+      return;
+    case Move::request_high:
+      worker.request(stripe, {.priority = number_of<Number>(Priority::high)});
+      return;
+    case Move::request_with_reasons:
+      worker.request(stripe, {.reasons = Number(5)});
+      return;
+    case Move::mark_raise:
+      return worker.mark_raise(stripe);
+    case Move::push_raise:
+      return worker.push_raise(stripe, detail);
+    case Move::arrive_raise:
+      return worker.arrive_raise(stripe);
+    default:
+      return;
+  }
 }
 
 template <class Number, class Bool>
@@ -289,6 +305,8 @@ void perform(State<Number, Bool>& state, const Step& step) {
       return worker.strengthen(static_cast<ShutdownMode>(step.detail));
     case Move::discard:
       return worker.discard(stripe);
+    default:
+      return perform_with_options(state, step);
   }
 }
 
@@ -317,6 +335,16 @@ void perform(Numbers& state, const Step& step, Fault fault) {
   if (fault == Fault::forgets_what_is_delayed && step.move == Move::finish) {
     state.stripes[step.detail].delayed = false;
   }
+  if (fault == Fault::forgets_what_is_raised && step.move == Move::arrive_raise) {
+    state.stripes[step.detail].lane = 0;
+    state.stripes[step.detail].raised = 0;
+  }
+  if (fault == Fault::raises_before_it_runs_only && step.move == Move::finish) {
+    state.stripes[step.detail].lane = 0;
+  }
+  if (fault == Fault::raises_twice && step.move == Move::mark_raise) {
+    state.stripes[step.detail].raise_claimed = true;
+  }
   if (fault == Fault::push_claims_nobody && step.move == Move::push) {
     worker.control.sleepers = before.control.sleepers;
     worker.owed = before.owed;
@@ -332,17 +360,25 @@ void perform(Numbers& state, const Step& step, Fault fault) {
 }
 
 // What callers call beside requests and closing: cancel, remove, restore and pauses; how many may
-// compact; delays, with all that holds back; all that.
-enum class Calls { few, holding_back, resizing, retrying, all };
+// compact; delays, with all that holds back; requests with options, with cancel and pauses; all
+// that.
+enum class Calls { few, holding_back, resizing, retrying, options, all, everything };
 
 bool calls(Calls which, Move move) {
   const bool resizes = Move::resize <= move && move <= Move::unpark;
   const bool holds_back = Move::cancel <= move && move <= Move::resume_all;
+  const bool has_options = Move::request_low <= move;
+  if (which == Calls::everything) {
+    return true;
+  }
   return (!resizes || which == Calls::resizing || which == Calls::all) &&
          ((move != Move::expire && move != Move::end_quarantine) || which == Calls::retrying ||
           which == Calls::all) &&
+         (!has_options || (which == Calls::options && move != Move::request_with_reasons)) &&
          (!holds_back || which == Calls::holding_back || which == Calls::all ||
-          which == Calls::retrying);
+          which == Calls::retrying ||
+          (which == Calls::options &&
+           (move == Move::cancel || move == Move::pause || move == Move::resume)));
 }
 
 // What could come next in some state of so many stripes.
@@ -358,7 +394,7 @@ std::vector<Step> steps(std::uint32_t stripes, std::uint32_t threads, Calls whic
                            move == Move::arrive || move == Move::adopt || move == Move::take ||
                            move == Move::close_stripe || move == Move::discard ||
                            (Move::cancel <= move && move <= Move::resume) || move == Move::expire ||
-                           move == Move::end_quarantine;
+                           move == Move::end_quarantine || Move::request_low <= move;
     // The strongest mode is to the protocol what the second is, but for its number.
     const bool has_mode = move == Move::close || move == Move::strengthen;
     const bool of_threads = move == Move::start || move == Move::resize;
@@ -366,7 +402,7 @@ std::vector<Step> steps(std::uint32_t stripes, std::uint32_t threads, Calls whic
     for (std::uint32_t detail = move == Move::resize ? 1 : 0; detail < details; ++detail) {
       for (const auto& ending : endings) {
         if (ends
-                ? ending.retries == Retries::none || which == Calls::retrying || which == Calls::all
+                ? ending.retries == Retries::none || which == Calls::retrying || which >= Calls::all
                 : &ending == endings) {
           result.push_back({move, detail, ending});
         }
@@ -381,9 +417,9 @@ std::string key_of(const Numbers& state) {
   std::string key;
   const auto put = [&key](std::uint32_t value) { key.push_back(static_cast<char>(value)); };
   const auto& worker = state.worker;
-  for (const auto number :
-       {worker.control.length, worker.control.sleepers, worker.queued, worker.mode, worker.limit,
-        worker.alive, worker.running, worker.asleep, worker.parked, worker.owed, worker.tokens}) {
+  for (const auto number : {worker.control.length, worker.raises, worker.control.sleepers,
+                            worker.queued, worker.mode, worker.limit, worker.alive, worker.running,
+                            worker.asleep, worker.parked, worker.owed, worker.tokens}) {
     put(number);
   }
   put(worker.closed + 2U * state.puts_back + 4U * worker.started + 8U * state.releasing +
@@ -397,6 +433,15 @@ std::string key_of(const Numbers& state) {
   }
   for (const auto& stripe : state.stripes) {
     put(stripe.word.requests);
+    put(stripe.word.low + 4U * stripe.word.high + 8U * stripe.word.reasons);
+    // Where nothing asks for them any more, they are left over.
+    const bool requested = stripe.released || stripe.rerun_owed;
+    put((stripe.waits() || stripe.running ? stripe.lane : 0) +
+        4 * (stripe.running ? stripe.priority : 0) + 16 * stripe.raised + 64U * stripe.looks);
+    put((requested ? stripe.requested_priority : 0) + 4 * stripe.raising);
+    put((stripe.waits() || stripe.running ? stripe.reasons : 0) +
+        8 * (requested ? stripe.requested_reasons : 0));
+    put(stripe.raise_pushed ? 2 + stripe.raise_at - worker.inbox_from : stripe.raise_claimed);
     put(stripe.pushed ? 1 + stripe.pushed_at - worker.inbox_from : 0);
     put(stripe.running + 2U * stripe.rerun_owed + 4U * stripe.released + 8U * stripe.requested +
         16U * stripe.word.running + 32U * stripe.claimed + 64U * stripe.word.under_way);
@@ -411,7 +456,8 @@ bool is_of_worker(Move move) {
   return move == Move::post || move == Move::wake || move == Move::arrive || move == Move::take ||
          move == Move::release || move == Move::finish || move == Move::sleep ||
          move == Move::leave || move == Move::close_stripe || move == Move::discard ||
-         move == Move::park || move == Move::unpark || move == Move::expire;
+         move == Move::park || move == Move::unpark || move == Move::expire ||
+         move == Move::mark_raise || move == Move::push_raise || move == Move::arrive_raise;
 }
 
 struct Result {
@@ -442,7 +488,7 @@ Result enumerate(std::uint32_t stripes, std::uint32_t threads, Fault fault,
     open.pop_front();
     ++result.states;
     const auto& worker = state.worker;
-    const bool waits = worker.has_ready() || worker.control.length != 0 ||
+    const bool waits = worker.has_ready() || !worker.control.is_empty() ||
                        (worker.closed && worker.alive != 0) ||
                        (worker.closed && !worker.all_words_closed());
     bool goes_on = !waits || (worker.alive == 0 && !worker.closed);
@@ -480,7 +526,8 @@ TEST(Protocol, invariants_hold_in_every_state) {
   };
   for (const auto& [stripes, threads, which] :
        {Size{3, 2, Calls::few}, Size{2, 3, Calls::few}, Size{2, 2, Calls::holding_back},
-        Size{2, 2, Calls::resizing}, Size{1, 3, Calls::all}, Size{2, 1, Calls::retrying}}) {
+        Size{2, 2, Calls::resizing}, Size{1, 3, Calls::all}, Size{2, 1, Calls::retrying},
+        Size{1, 2, Calls::options}}) {
     const auto result = enumerate(stripes, threads, Fault::none, which);
     EXPECT_EQ(result.broken, "");
     for (const auto& step : steps(stripes, threads, which)) {
@@ -518,6 +565,17 @@ TEST(Protocol, what_an_invariant_is_for_breaks_it) {
             "what callers were told is what the worker has learnt and the word holds");
 }
 
+TEST(Protocol, what_is_raised_is_lost_or_raised_twice_by_a_fault) {
+  constexpr const char* lost =
+      "what waits, or arrives, is in no lower lane than its word says, unless a raise is on the "
+      "way";
+  const auto broken_by = [](Fault fault) { return enumerate(1, 1, fault, Calls::options).broken; };
+  EXPECT_EQ(broken_by(Fault::forgets_what_is_raised), lost);
+  EXPECT_EQ(broken_by(Fault::raises_before_it_runs_only), lost);
+  EXPECT_EQ(broken_by(Fault::raises_twice),
+            "a raise has one node, and one call at the most that pushes it");
+}
+
 template <class Number, class Bool>
 std::vector<int> values_of(const State<Number, Bool>& state) {
   std::vector<int> values;
@@ -530,9 +588,9 @@ std::vector<int> values_of(const State<Number, Bool>& state) {
   };
   const auto& w = state.worker;
   for (const auto& number :
-       {w.control.newest, w.control.length, w.control.sleepers, w.queued, w.arriving, w.tail,
-        w.words_closed, w.mode, w.first_error, w.alive, w.limit, w.running, w.running_max, w.asleep,
-        w.parked, w.owed, w.tokens}) {
+       {w.control.newest, w.control.length, w.raises, w.control.sleepers, w.queued, w.arriving,
+        w.tail, w.words_closed, w.mode, w.first_error, w.alive, w.limit, w.running, w.running_max,
+        w.asleep, w.parked, w.owed, w.tokens}) {
     put(number);
   }
   for (const auto& each : invariants_of_worker(w)) {
@@ -540,10 +598,26 @@ std::vector<int> values_of(const State<Number, Bool>& state) {
   }
   Number id(0);
   for (const auto& stripe : state.stripes) {
-    for (const auto& number :
-         {stripe.word.requests, stripe.attempts, stripe.started, stripe.told_opened(),
-          stripe.opened(), stripe.ended(), stripe.compactions_ended(), stripe.alive(),
-          stripe.retried, stripe.probed}) {
+    for (const auto& number : {stripe.word.requests,
+                               stripe.word.low,
+                               stripe.word.reasons,
+                               stripe.word.priority(),
+                               stripe.raising,
+                               stripe.lane,
+                               stripe.priority,
+                               stripe.raised,
+                               stripe.reasons,
+                               stripe.requested_priority,
+                               stripe.requested_reasons,
+                               stripe.attempts,
+                               stripe.started,
+                               stripe.told_opened(),
+                               stripe.opened(),
+                               stripe.ended(),
+                               stripe.compactions_ended(),
+                               stripe.alive(),
+                               stripe.retried,
+                               stripe.probed}) {
       put(number);
     }
     for (const auto& each : invariants_inside(w, stripe)) {
@@ -553,6 +627,9 @@ std::vector<int> values_of(const State<Number, Bool>& state) {
       put(each.holds);
     }
     for (const auto& each : invariants_of_places(w, stripe)) {
+      put(each.holds);
+    }
+    for (const auto& each : invariants_of_lanes(w, stripe)) {
       put(each.holds);
     }
     for (const auto& sum : sums(w, stripe)) {
@@ -569,7 +646,7 @@ std::vector<int> values_of(const State<Number, Bool>& state) {
 
 TEST(Protocol, terms_say_what_numbers_say) {
   std::mt19937 random(20260101);
-  const auto all = steps(3, 2, Calls::all);
+  const auto all = steps(3, 2, Calls::everything);
   for (int sequence = 0; sequence < 100; ++sequence) {
     Numbers numbers(3);
     State<terms::Term, terms::Condition> terms(3);

@@ -33,7 +33,7 @@ std::string range(std::uint64_t least, std::uint64_t most) {
 
 void validate(const CompactionConfig& config, std::uint32_t stripe_count,
               std::uint32_t thread_capacity, const BackOff& back_off,
-              std::chrono::nanoseconds watchdog_limit, bool has_job) {
+              std::chrono::nanoseconds watchdog_limit, const LaneOptions& lanes, bool has_job) {
   require(stripe_count >= 1 && stripe_count <= max_stripe_count, "stripe_count", stripe_count,
           range(1, max_stripe_count));
   require(config.max_concurrent_compactions >= 1 &&
@@ -65,6 +65,8 @@ void validate(const CompactionConfig& config, std::uint32_t stripe_count,
   }
   require(watchdog_limit >= std::chrono::nanoseconds(0) && watchdog_limit <= max_watchdog_limit,
           "watchdog_limit", watchdog_limit, "0, for none, to a year");
+  require(lanes.reserved_for_high < config.max_concurrent_compactions, "lanes.reserved_for_high",
+          lanes.reserved_for_high, range(0, config.max_concurrent_compactions - 1));
   if (!has_job) {
     throw std::invalid_argument(
         "BackgroundWorker: job is null; expected a function to call for each compaction");

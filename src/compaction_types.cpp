@@ -1,6 +1,19 @@
 #include "kstone/compaction_types.h"
+#include "kstone/request_options.h"
 
 namespace kstone {
+
+std::string_view to_string(Priority priority) noexcept {
+  switch (priority) {
+    case Priority::low:
+      return "low";
+    case Priority::normal:
+      return "normal";
+    case Priority::high:
+      return "high";
+  }
+  return "unknown";
+}
 
 std::string_view to_string(Submission answer) noexcept {
   switch (answer) {

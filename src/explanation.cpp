@@ -55,7 +55,9 @@ std::string running(const StripeFacts& facts) {
 }
 
 std::string queued(const StripeFacts& facts) {
-  const auto result = "waits in the queue for " + text(facts.time);
+  const bool normal = facts.lane == Priority::normal;
+  const auto lane = normal ? "queue" : std::string(to_string(facts.lane)) + " lane";
+  const auto result = "waits in the " + lane + " for " + text(facts.time);
   if (const auto hindrance = hindrance_of(facts); !hindrance.empty()) {
     return result + ": " + hindrance;
   }
@@ -65,7 +67,9 @@ std::string queued(const StripeFacts& facts) {
   return result + ", with " + (facts.all_before ? "" : "more than ") +
          count_of(facts.before, "stripe", "stripes") + " before it: " + compactions + " run" +
          (most < facts.max_concurrent ? ", since threads are missing" : "") +
-         (facts.running_now < most ? ", so a thread is about to take one" : "");
+         (facts.running_now >= most ? ""
+          : facts.lane_is_open      ? ", so a thread is about to take one"
+                                    : ", and no more of its lane may");
 }
 
 std::string delayed(const StripeFacts& facts) {

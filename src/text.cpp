@@ -109,7 +109,8 @@ std::string text(const WorkerSnapshot& of) {
     result += "\nrunning: " + text(each);
   }
   result += "\nwaiting: " + to_string(of.queue_size) + ", the first in the queue for " +
-            text(of.oldest_waiting) + "; " + to_string(of.held) + " held, " +
+            text(of.oldest_waiting) + "; " + to_string(of.in_high_lane) + " in the high lane, " +
+            to_string(of.in_low_lane) + " in the low one, " + to_string(of.held) + " held, " +
             to_string(of.delayed) + " delayed\nstripes: " + to_string(of.quarantined) +
             " in quarantine, " + to_string(of.removed) +
             " removed\nrequests: " + to_string(of.requests()) + "; " + to_string(of.queued) +

@@ -89,7 +89,7 @@ plant() {  # plant <file> <sed expression>
 plant docs/memory-orders.md '/^| T2 /d'
 plant docs/memory-orders.md 's/^| T1 \(.*\)| acquire |/| T1 \1| relaxed |/'
 plant docs/memory-orders.md 's/T1, C2, F1/T1, C2/'
-plant include/kstone/detail/shell/inbox.h 's/\[L1\] release/release/'
+plant include/kstone/detail/shell/pushing.h 's/\[L1\] release/release/'
 plant include/kstone/detail/shell/inbox.h 's/\[T2\] acquire/[T1] acquire/'
 plant include/kstone/detail/shell/inbox.h \
   's/\(fetch_sub(StripeWord::running_bit, std::memory_order_\)release)/\1relaxed)/'

@@ -67,7 +67,7 @@ TEST(FailingAllocations, let_stripes_wait_together_for_the_time_of_the_first) {
     core.set_time(now);
     core.enqueue(id);
     core.take();
-    core.finish(id, CompactionOutcome::Kind::retry, false, {.retries = detail::Retries::all});
+    core.finish(id, CompactionOutcome::Kind::retry, {}, {.retries = detail::Retries::all});
   };
   fail(0, std::chrono::milliseconds(500));
   {

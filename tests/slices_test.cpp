@@ -589,7 +589,7 @@ detail::SchedulingCore failed(std::uint32_t stripes, bool resource) {
   for (std::uint32_t id = 0; id < stripes; ++id) {
     core.enqueue(id);
     core.take();
-    core.finish(id, CompactionOutcome::Kind::retry, false,
+    core.finish(id, CompactionOutcome::Kind::retry, {},
                 {.retries = detail::Retries::all, .resource = resource});
   }
   EXPECT_EQ(core.delayed(), stripes);
@@ -615,8 +615,7 @@ TEST(Slices, no_more_delayed_stripes_are_moved_at_once_than_a_hold_has_room_for)
   EXPECT_EQ(core.delayed(), 49U);
   EXPECT_EQ(core.next_due(), std::chrono::seconds(2));
   const auto taken = core.take();
-  EXPECT_TRUE(
-      core.finish(taken.stripe_id, CompactionOutcome::Kind::done, false, {}).tell_timekeeper);
+  EXPECT_TRUE(core.finish(taken.stripe_id, CompactionOutcome::Kind::done, {}, {}).tell_timekeeper);
   EXPECT_LE(core.next_due(), std::chrono::seconds(0));
   core.set_time(std::chrono::seconds(1));
   core.expire(10);

@@ -127,7 +127,7 @@ void Replay::read_words() {
     word.check();
   }
   control_.check();
-  steps_.read(control_, setting_.thread_capacity);
+  steps_.read(control_, setting_.thread_capacity, setting_.stripes);
 }
 
 void Replay::read_holds() {
@@ -403,6 +403,9 @@ void Replay::own_step(Thread& thread, const Event& event) {
       require(event.object == thread.stripe, "another stripe is compacted than was taken");
       require(event.after == state_.stripes[thread.stripe].attempts,
               "the job is told another attempt than it is");
+      require(event.detail == state_.stripes[thread.stripe].priority &&
+                  event.before == state_.stripes[thread.stripe].reasons,
+              "the job is told another priority, or other reasons, than its requests had");
       thread.frames.push_back(Frame{.kind = Frame::Kind::job});
       return;
     case Act::scan_begin:
@@ -417,7 +420,8 @@ void Replay::own_step(Thread& thread, const Event& event) {
 // A call's two steps: on the stripe's word, which alone decides the answer, and, if that claimed
 // the stripe, on the control word. The stripe is not claimed if its node is under way.
 void Replay::request(Thread& thread, Frame& frame) {
-  const auto id = static_cast<std::uint32_t>(frame.argument);
+  const RequestArgument argument(frame.argument);
+  const auto id = argument.stripe();
   frame.at = At::finished;
   if (id >= setting_.stripes || !setting_.enabled) {
     frame.answer =
@@ -425,24 +429,49 @@ void Replay::request(Thread& thread, Frame& frame) {
                                                           : Submission::rejected_disabled);
     return;
   }
-  const auto& event = transition(thread, id);
+  const auto options = argument.options();
+  const bool plain = options == RequestOptions();
+  const auto& event = plain ? transition(thread, id) : merge(thread, id);
   auto word = protocol::stripe_word_of(event.before);
+  const auto before = word;
   frame.answer = word.answer();
-  const bool claims = word.may_claim();
-  word.request();
+  word.request({static_cast<std::uint64_t>(options.priority), options.reasons});
   require(event.after == protocol::bits_of(word), "a request that is not counted");
-  if (claims) {
-    push(thread, id);
+  using NodeKind = detail::Node::Kind;
+  if (before.may_claim()) {
+    push(thread, {id, plain ? NodeKind::stripe : NodeKind::stripe_with_options});
+    return;
+  }
+  const bool raises = frame.answer == static_cast<std::uint64_t>(Submission::coalesced) &&
+                      !before.running && before.priority() < word.priority();
+  // The mark is not recorded: if it was set, the node of another call says what there is to say.
+  if (raises && peek(thread) != nullptr && peek(thread)->act == Act::load) {
+    push(thread, {id, NodeKind::raised});
   }
 }
 
-void Replay::push(Thread& thread, std::uint32_t id) {
+// The step of a request with options, which may be tried again.
+const Event& Replay::merge(Thread& thread, std::uint32_t id) {
+  for (auto seen = load(thread, id);;) {
+    if (peek(thread) == nullptr || peek(thread)->act != Act::load) {
+      const auto& event = transition(thread, id);
+      require(event.before == seen, "a compare-exchange takes effect though the value is another");
+      return event;
+    }
+    const auto newer = load(thread, id);
+    require(newer != seen, "a compare-exchange fails though the value is as expected");
+    seen = newer;
+  }
+}
+
+void Replay::push(Thread& thread, detail::Node node) {
   require(peek(thread) != nullptr && peek(thread)->act == Act::load,
           "this call has claimed the stripe and does not push it");
   auto control = load_control(thread);
   while (control.may_push()) {
     if (const auto* done = exchange(thread, control, Step::push)) {
-      require(steps_.pushed(done->version) == id, "another stripe is pushed than was requested");
+      require(steps_.pushed(done->version) == node.number(setting_.stripes),
+              "another node is pushed than was requested");
       thread.owed_tokens = control.wakes() ? 1 : 0;
       return;
     }

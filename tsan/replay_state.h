@@ -130,7 +130,8 @@ class Replay {
   void post(Thread& thread);
   void own_step(Thread& thread, const Event& event);
   void request(Thread& thread, Frame& frame);
-  void push(Thread& thread, std::uint32_t id);
+  const Event& merge(Thread& thread, std::uint32_t id);
+  void push(Thread& thread, detail::Node node);
 
   void hold(Thread& thread, std::uint64_t number);
   void unlock(Thread& thread, Change awaited = Change::none);
@@ -145,6 +146,7 @@ class Replay {
   void admit_for_others(Thread& thread);
   void wake_another(Thread& thread);
   void push_again(Thread& thread, const Event& taking);
+  void arrive(Thread& thread, detail::Node node);
   void arrive_late(Thread& thread, std::uint32_t id);
   void compact(Thread& thread);
   void claim_sleeper(Thread& thread);
@@ -164,7 +166,7 @@ class Replay {
   void close(Thread& thread, ShutdownMode mode);
   void adopt(Thread& thread, std::uint32_t first, std::uint32_t last,
              const std::function<void(std::uint32_t)>& see);
-  void take_over(Thread& thread, std::uint32_t id);
+  void take_over(Thread& thread, std::uint32_t id, std::uint64_t priority);
   std::uint64_t see_waiting(Thread& thread);
 
   // -- replay_calls.cpp: calls, with the mutex, and their answers

@@ -41,8 +41,11 @@ void Replay::work(Thread& thread) {
     park(thread);
     return;
   }
-  while (!worker.has_ready()) {
-    admit(thread);
+  for (;;) {
+    admit(thread);  // before each dispatch
+    if (worker.has_ready()) {
+      break;
+    }
     if (worker.may_leave()) {
       leave(thread);
       return;
@@ -74,7 +77,6 @@ bool Replay::admit(Thread& thread) {
   while (worker.control.may_take_inbox()) {
     if (const auto* taking = exchange(thread, worker.control, Step::take_inbox)) {
       push_again(thread, *taking);
-      state_.take_inbox();
       worker.control = protocol::control_word_of(taking->after);
       taken = true;
     }
@@ -102,17 +104,48 @@ void Replay::wake_another(Thread& thread) {
 void Replay::push_again(Thread& thread, const Event& taking) {
   auto& worker = state_.worker;
   worker.control = ControlWord();
-  worker.arriving = 0;
-  for (const auto id : steps_.taken(taking.version)) {
-    auto& stripe = state_.stripes[id];
-    require((stripe.idle() || stripe.word.under_way) && !stripe.pushed && worker.control.may_push(),
-            "a stripe is pushed that waits or runs already, or after closing");
-    if (stripe.word.under_way) {
-      arrive_late(thread, id);
+  worker.arriving = worker.raises = 0;
+  const auto nodes = steps_.taken(taking.version);
+  const auto node_of = [this](std::uint32_t number) {
+    return detail::Node::of(number, setting_.stripes);
+  };
+  for (const auto number : nodes) {
+    const auto node = node_of(number);
+    auto& stripe = state_.stripes[node.stripe_id];
+    require(worker.control.may_push(), "a node is pushed after closing");
+    if (node.brings_stripe()) {
+      require((stripe.idle() || stripe.word.under_way) && !stripe.pushed,
+              "a stripe is pushed that waits or runs already");
+      stripe.looks = node.kind == detail::Node::Kind::stripe_with_options;
+      worker.push(stripe, node.stripe_id);
+    } else {
+      require(!stripe.raise_pushed, "a raise is pushed that was pushed already");
+      worker.push_raise(stripe, node.stripe_id);
     }
-    worker.push(stripe, id);
-    verdict_.late_arrivals_queued += stripe.word.under_way && stripe.arrives() ? 1U : 0U;
   }
+  for (const auto number : nodes) {
+    arrive(thread, node_of(number));
+  }
+}
+
+// Whoever takes out a node with options, or of a raise, looks at its stripe's word.
+void Replay::arrive(Thread& thread, detail::Node node) {
+  auto& stripe = state_.stripes[node.stripe_id];
+  if (!node.brings_stripe()) {
+    load_word(thread, node.stripe_id);
+    const auto lane = stripe.lane;
+    state_.arrive_raise(stripe);
+    ++verdict_.raises;
+    verdict_.raised += stripe.lane != lane ? 1U : 0U;
+    return;
+  }
+  if (stripe.word.under_way) {
+    arrive_late(thread, node.stripe_id);
+    verdict_.late_arrivals_queued += stripe.arrives() ? 1U : 0U;
+  } else if (stripe.looks) {
+    load_word(thread, node.stripe_id);
+  }
+  state_.worker.arrive(stripe);
 }
 
 // A node comes out of the inbox after its stripe was taken over: whoever takes it clears the mark.
@@ -136,6 +169,7 @@ void Replay::compact(Thread& thread) {
             "a stripe is taken that nobody requested");
   }
   require(state_.may_take(stripe), "a stripe is taken out of turn");
+  state_.pass_over(stripe);
   worker.take(stripe);
   if (taking != nullptr) {
     require_made(stripe.word, *taking, "a taken stripe is not marked running");
@@ -251,7 +285,7 @@ void Replay::release(Thread& thread) {
     const auto& event = transition(thread, thread.stripe);
     see_word(thread.stripe, event.before);
     require(stripe.word.may_take_back(), "the only request of a word is taken back");
-    stripe.word.take_back_if(true);
+    stripe.word.take_back_if(true, worker.rests_low(stripe));
     require_made(stripe.word, event, "the request of more work is not taken back");
   }
 }
@@ -377,7 +411,7 @@ void Replay::close(Thread& thread, ShutdownMode mode) {
     auto& stripe = see_word(id, closing.before);
     require(!stripe.word.closed && worker.may_close_stripe(stripe),
             "shutdown closes a word that is closed");
-    worker.close_stripe(stripe);
+    state_.close_stripe(stripe);
     delays_.end(id);
     require_made(stripe.word, closing, "shutdown does not close a stripe's word");
   }
@@ -389,10 +423,11 @@ void Replay::adopt(Thread& thread, std::uint32_t first, std::uint32_t last,
                    const std::function<void(std::uint32_t)>& see) {
   for (auto id = first; id != last; ++id) {
     auto& stripe = load_word(thread, id);
+    const auto priority = stripe.word.priority();
     if (state_.worker.may_adopt(stripe)) {
       admit_for_others(thread);
       if (state_.worker.may_adopt(stripe)) {
-        take_over(thread, id);
+        take_over(thread, id, priority);
         if (state_.worker.has_ready()) {
           wake_another(thread);
         }
@@ -404,7 +439,7 @@ void Replay::adopt(Thread& thread, std::uint32_t first, std::uint32_t last,
   }
 }
 
-void Replay::take_over(Thread& thread, std::uint32_t id) {
+void Replay::take_over(Thread& thread, std::uint32_t id, std::uint64_t priority) {
   auto& stripe = state_.stripes[id];
   const Event* marking = nullptr;
   if (!stripe.word.under_way) {
@@ -412,7 +447,7 @@ void Replay::take_over(Thread& thread, std::uint32_t id) {
     require(see_word(id, marking->before).word.may_mark(),
             "a stripe is marked that runs, or that nobody requested");
   }
-  state_.worker.adopt(stripe);
+  state_.worker.adopt(stripe, priority);
   if (marking != nullptr) {
     require_made(stripe.word, *marking, "the mark changes more than itself");
   }

@@ -1,5 +1,6 @@
 #include "replay_words.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace kstone::trace {
@@ -37,10 +38,10 @@ void Chain::seen_by_holder(std::uint64_t version) {
 namespace {
 
 // `word` after the step; false if it is not possible.
-bool make(Step step, ControlWord& word, std::uint64_t stripe) {
+bool make(Step step, ControlWord& word, std::uint64_t node, bool brings_stripe) {
   switch (step) {
     case Step::push:
-      return word.may_push() && (word.push(stripe), true);
+      return word.may_push() && (word.push(node, brings_stripe), true);
     case Step::take_inbox:
       return word.may_take_inbox() && (word.take_inbox(), true);
     case Step::add_sleeper:
@@ -53,14 +54,20 @@ bool make(Step step, ControlWord& word, std::uint64_t stripe) {
   return false;
 }
 
-Step step_of(const Event& transition) {
+Step step_of(const Event& transition, std::uint32_t stripes) {
   const auto before = protocol::control_word_of(transition.before);
   require(!before.closed, "the control word changes after it was closed");
   const auto newest = protocol::control_word_of(transition.after).newest;
+  // A push comes last: to claim a sleeper over a raise looks like pushing that raise a second time,
+  // and to take raises alone like pushing nothing.
   for (const auto step :
-       {Step::push, Step::take_inbox, Step::add_sleeper, Step::claim_sleeper, Step::close}) {
+       {Step::claim_sleeper, Step::take_inbox, Step::add_sleeper, Step::close, Step::push}) {
     auto word = before;
-    if (make(step, word, newest - 1) && protocol::bits_of(word) == transition.after) {
+    const bool brings_stripe =
+        newest != 0 &&
+        detail::Node::of(static_cast<std::uint32_t>(newest - 1), stripes).brings_stripe();
+    if (make(step, word, newest - 1, brings_stripe) &&
+        protocol::bits_of(word) == transition.after) {
       return step;
     }
   }
@@ -69,12 +76,12 @@ Step step_of(const Event& transition) {
 
 }  // namespace
 
-void ControlSteps::read(const Chain& control, std::uint32_t worker_threads) {
+void ControlSteps::read(const Chain& control, std::uint32_t worker_threads, std::uint32_t stripes) {
   std::size_t taken = 0;
   for (const auto* transition : control.transitions()) {
     const auto before = protocol::control_word_of(transition->before);
     const auto after = protocol::control_word_of(transition->after);
-    const auto step = step_of(*transition);
+    const auto step = step_of(*transition, stripes);
     require(after.sleepers <= worker_threads, "more threads sleep than there are");
     if (step == Step::push) {
       pushed_.push_back(static_cast<std::uint32_t>(after.newest - 1));
@@ -83,7 +90,13 @@ void ControlSteps::read(const Chain& control, std::uint32_t worker_threads) {
     sleeps_ += step == Step::add_sleeper ? 1U : 0U;
     steps_.push_back({step, taken, pushed_.size()});
     if (step == Step::take_inbox) {
-      require(pushed_.size() - taken == before.length, "the inbox is not as long as its word says");
+      const auto bring_stripes =
+          std::count_if(pushed_.begin() + static_cast<std::ptrdiff_t>(taken), pushed_.end(),
+                        [stripes](std::uint32_t node) {
+                          return detail::Node::of(node, stripes).brings_stripe();
+                        });
+      require(static_cast<std::uint64_t>(bring_stripes) == before.length,
+              "the inbox is not as long as its word says");
       taken = pushed_.size();
     }
   }

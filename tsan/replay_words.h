@@ -61,14 +61,14 @@ enum class Step { push, take_inbox, add_sleeper, claim_sleeper, close };
 // The transitions of the control word, each as the one step of the protocol that makes it.
 class ControlSteps {
  public:
-  void read(const Chain& control, std::uint32_t worker_threads);
+  void read(const Chain& control, std::uint32_t worker_threads, std::uint32_t stripes);
 
   Step step(std::uint64_t version) const { return steps_[version - 1].step; }
-  // The stripe that it pushed.
+  // The node that it pushed, by number.
   std::uint32_t pushed(std::uint64_t version) const {
     return pushed_[steps_[version - 1].pushed - 1];
   }
-  // Those that it took out of the inbox, oldest first.
+  // The nodes that it took out of the inbox, oldest first.
   std::vector<std::uint32_t> taken(std::uint64_t version) const;
 
   std::uint64_t claims() const { return claims_; }
@@ -81,7 +81,7 @@ class ControlSteps {
     std::size_t pushed;
   };
   std::vector<Numbered> steps_;
-  std::vector<std::uint32_t> pushed_;  // stripes, in the order in which they were
+  std::vector<std::uint32_t> pushed_;  // nodes, in the order in which they were
   std::uint64_t claims_ = 0;
   std::uint64_t sleeps_ = 0;
 };

@@ -73,6 +73,13 @@ Answer ends(Call call, std::deque<Answer> Log::* answers, Answer answer) {
   return answer;
 }
 
+// Most have none, as in most engines.
+inline kstone::RequestOptions any_options(Random& own) {
+  const auto drawn = own() % 16;
+  return {.priority = static_cast<kstone::Priority>(drawn < 3 ? drawn : 1),
+          .reasons = static_cast<std::uint8_t>(drawn == 3 ? own() % 256 : 0)};
+}
+
 // Of all workers, so that no two have the same number.
 inline std::atomic<std::uint32_t> pauses_made{0};
 
@@ -110,8 +117,12 @@ struct Calls {
   Worker& worker;
 
   Submission queue_compaction(std::uint32_t id) {
-    begins(Call::queue_compaction, id);
+    begins(Call::queue_compaction, kstone::trace::RequestArgument(id, {}).all);
     return ends(Call::queue_compaction, worker.queue_compaction(id));
+  }
+  Submission queue_compaction(std::uint32_t id, kstone::RequestOptions options) {
+    begins(Call::queue_compaction, kstone::trace::RequestArgument(id, options).all);
+    return ends(Call::queue_compaction, worker.queue_compaction(id, options));
   }
   std::size_t queue_size() {
     begins(Call::queue_size);

@@ -154,8 +154,8 @@ class Round {
     });
   }
 
-  Submission queue(std::uint32_t id) {
-    const auto answer = calls_->queue_compaction(id);
+  Submission queue(std::uint32_t id, kstone::RequestOptions options = {}) {
+    const auto answer = calls_->queue_compaction(id, options);
     answers_[static_cast<std::size_t>(answer)].fetch_add(1, std::memory_order_relaxed);
     return answer;
   }
@@ -183,7 +183,7 @@ class Round {
         cell.value = 1;
       }
       before_push = own() % lateness_ == 0 || (i == 0 && !started_first_) ? &is_late : nullptr;
-      const bool accepted = kstone::accepted(queue(id));
+      const bool accepted = kstone::accepted(queue(id, any_options(own)));
       before_push = nullptr;
       if (first && accepted) {
         cell.visible_from.store(begun_[id].fetch_add(0, std::memory_order_relaxed) + 2,
@@ -517,7 +517,8 @@ class Round {
 
   CompactionOutcome job(Context& context) {
     const auto id = context.stripe_id();
-    kstone::trace::add({Act::job_begin, 0, id, 0, 0, context.attempt()});
+    kstone::trace::add({Act::job_begin, static_cast<std::uint8_t>(context.priority()), id, 0,
+                        context.reasons(), context.attempt()});
     try {
       auto outcome = compact(context);
       record_outcome(id, outcome.kind(), outcome.error(), false, outcome.lacks_resource());

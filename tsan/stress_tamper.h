@@ -107,7 +107,7 @@ class TamperedRecord {
     using trace::Act;
     const auto call = static_cast<std::uint8_t>(trace::Call::queue_compaction);
     auto* log = callers_.back();
-    log->add({Act::call_begin, call, 0, 0, 0, id});
+    log->add({Act::call_begin, call, 0, 0, 0, trace::RequestArgument(id, {}).all});
     log->add({Act::transition, 0, id, from, mark, mark + request});
     log->add({Act::call_end, call, 0, 0, 0, static_cast<std::uint64_t>(Submission::queued)});
     return "a late arrival that is lost";

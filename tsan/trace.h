@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kstone/compaction_types.h"
+#include "kstone/request_options.h"
 #include "kstone/worker_snapshot.h"
 
 namespace kstone::trace {
@@ -32,7 +33,8 @@ enum class Act : std::uint8_t {
   thread_begin,
   thread_end,
   join,
-  job_begin,  // `object` is the stripe, `after` the attempt
+  // `object` is the stripe, `after` the attempt, `detail` the priority, `before` the reasons.
+  job_begin,
   // `object` is the stripe, `after` the outcome's kind, `before` its text in Log::texts; `detail`
   // 1: unwound; 2: it lacks a resource.
   job_end,
@@ -46,7 +48,7 @@ enum class Act : std::uint8_t {
 };
 
 enum class Call : std::uint8_t {
-  queue_compaction,
+  queue_compaction,  // RequestArgument
   queue_size,
   is_running,
   wait_idle,      // its argument: 1 if it has a limit, and 2 if it waits for what is delayed
@@ -66,6 +68,19 @@ enum class Call : std::uint8_t {
   release,  // the stripe
   snapshot,
   destroy
+};
+
+struct RequestArgument {
+  std::uint64_t all;
+
+  explicit RequestArgument(std::uint64_t argument) : all(argument) {}
+  RequestArgument(std::uint32_t stripe, RequestOptions options)
+      : all(stripe | (std::uint64_t{static_cast<std::uint8_t>(options.priority)} << 32) |
+            (std::uint64_t{options.reasons} << 40)) {}
+  std::uint32_t stripe() const { return static_cast<std::uint32_t>(all); }
+  RequestOptions options() const {
+    return {static_cast<Priority>((all >> 32) & 0xFF), static_cast<std::uint8_t>(all >> 40)};
+  }
 };
 
 // Of calls for one stripe that may have a limit.
@@ -193,6 +208,9 @@ struct Verdict {
   // the claim as it took its step.
   std::uint64_t claims_withdrawn = 0;
   std::uint64_t claims_removed_late = 0;
+  // Nodes that said that their stripe was raised, and of those the ones that raised it.
+  std::uint64_t raises = 0;
+  std::uint64_t raised = 0;
   std::uint64_t late_arrivals = 0;
   std::uint64_t late_arrivals_queued = 0;
 };

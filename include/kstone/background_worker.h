@@ -25,6 +25,7 @@
 #include "kstone/export.h"
 #include "kstone/pause_guard.h"
 #include "kstone/production_sync.h"
+#include "kstone/request_options.h"
 #include "kstone/worker_snapshot.h"
 
 namespace kstone {
@@ -128,12 +129,14 @@ class basic_background_worker {
     // compaction runs it wakes each time as much has passed. After closing nobody looks: a
     // shutdown's report lists what still runs.
     std::chrono::nanoseconds watchdog_limit{0};
+    // How stripes of different priorities share the threads.
+    LaneOptions lanes = {};
   };
 
   // Stripes are `0 .. stripe_count - 1`. Allocates all that requests and dispatch will ever need;
   // starts no thread. Throws std::invalid_argument, naming the value, for a stripe count of 0 or
-  // above `max_stripe_count`, a null job, or a configuration, thread capacity, back-off or watchdog
-  // limit outside the ranges stated there.
+  // above `max_stripe_count`, a null job, or a configuration, thread capacity, back-off, watchdog
+  // limit or number of reserved threads outside the ranges stated there.
   basic_background_worker(CompactionConfig config, StatsAtomic stats, std::uint32_t stripe_count,
                           Job job, Options options = {});
 
@@ -179,6 +182,17 @@ class basic_background_worker {
   // Memory ordering: what the caller wrote before is visible to the compaction that serves the
   // request.
   Submission queue_compaction(std::uint32_t stripe_id) noexcept;
+
+  // The same, with a priority other than normal, or with reasons. Of the requests that one
+  // compaction serves the highest priority counts, and all reasons: a request that raises a stripe
+  // which waits moves it to the higher lane, before those that have waited for less long, and one
+  // that raises a re-run counts for that. A stripe that is put back (`more_work`, or a retry)
+  // keeps both. Lock-free: where others request the same stripe at the same time, it may try its
+  // step again. Of one stripe, 65,534 requests of low priority are counted between two compactions;
+  // more are served, and not counted.
+  //
+  // Memory ordering: as above.
+  Submission queue_compaction(std::uint32_t stripe_id, RequestOptions options) noexcept;
 
   // Stripes that are accepted and not running, also what a pause holds, or waits after a failure.
   // O(1); exact when no call overlaps. Takes the worker's mutex, for which a snapshot, a

@@ -19,6 +19,7 @@
 #include "kstone/detail/shell/closing.h"
 #include "kstone/detail/shell/observers.h"
 #include "kstone/detail/shell/pausing.h"
+#include "kstone/detail/shell/requesting.h"
 #include "kstone/detail/shell/resizing.h"
 #include "kstone/detail/shell/scanning.h"
 #include "kstone/detail/shell/shell.h"
@@ -43,7 +44,8 @@ basic_background_worker<Sync>::basic_background_worker(CompactionConfig config, 
            .least_level = options.least_log_level,
            .keep_signal_mask = options.keep_signal_mask,
            .back_off = std::move(options.back_off),
-           .watchdog_limit = options.watchdog_limit})) {}
+           .watchdog_limit = options.watchdog_limit,
+           .lanes = options.lanes})) {}
 
 template <class Sync>
 basic_background_worker<Sync>::~basic_background_worker() {
@@ -68,6 +70,12 @@ inline void basic_background_worker<Sync>::set_check_interval_secs(std::uint64_t
 template <class Sync>
 Submission basic_background_worker<Sync>::queue_compaction(std::uint32_t stripe_id) noexcept {
   return shell_->queue_compaction(stripe_id);
+}
+
+template <class Sync>
+inline Submission basic_background_worker<Sync>::queue_compaction(std::uint32_t stripe_id,
+                                                                  RequestOptions options) noexcept {
+  return shell_->queue_compaction(stripe_id, options);
 }
 
 template <class Sync>

@@ -14,11 +14,30 @@
 #include "kstone/compaction_types.h"
 #include "kstone/detail/stop_state.h"
 #include "kstone/production_sync.h"
+#include "kstone/request_options.h"
 
 namespace kstone {
 
 template <class Sync, class Callback>
 class basic_stop_callback;
+
+namespace detail {
+
+// Whether the compaction of a thread should make room.
+struct YieldQuestion {
+  bool (*ask)(void* shell, std::uint32_t index) = nullptr;
+  void* shell = nullptr;
+  std::uint32_t index = 0;
+};
+
+// What a job is told of the requests that it serves.
+struct Dispatch {
+  Priority priority = Priority::normal;
+  std::uint8_t reasons = 0;
+  YieldQuestion question = {};
+};
+
+}  // namespace detail
 
 template <class Sync>
 class basic_compaction_context {
@@ -26,8 +45,9 @@ class basic_compaction_context {
   using StatsAtomic = basic_compaction_stats_atomic<Sync>;
 
   basic_compaction_context(CompactionRequest request, std::uint32_t attempt,
-                           detail::StopState<Sync>& stop, const StatsAtomic& stats)
-      : request_(request), attempt_(attempt), stop_(stop), stats_(stats) {}
+                           detail::StopState<Sync>& stop, const StatsAtomic& stats,
+                           const detail::Dispatch& dispatch = {})
+      : request_(request), attempt_(attempt), stop_(stop), stats_(stats), dispatch_(dispatch) {}
   ~basic_compaction_context() {
     Sync::check(!had_callbacks_ || stop_.has_no_callback(),
                 "on_stop: a callback outlives the job that made it");
@@ -40,6 +60,22 @@ class basic_compaction_context {
 
   // 1 for the first compaction of an episode, one more for each after `more_work` or a `retry`.
   std::uint32_t attempt() const noexcept { return attempt_; }
+
+  // The highest priority of the requests that this compaction serves, and the reasons of all.
+  Priority priority() const noexcept { return dispatch_.priority; }
+  std::uint8_t reasons() const noexcept { return dispatch_.reasons; }
+
+  // True if a stripe of a higher priority waits and no thread is free for it: then this compaction
+  // had better end with `more_work`, which puts its stripe behind that one (or behind one that has
+  // waited too long for its lane). It is said to so many compactions as stripes wait so: one that
+  // was told so counts until it ends, asks again, or the stripe has found another thread. Not once
+  // the worker has closed, which would discard the rest. It takes the worker's mutex, and may have
+  // to move into the queue what others have requested: for between two units of work, not for each
+  // key.
+  bool should_yield() const {
+    const auto& question = dispatch_.question;
+    return question.ask != nullptr && question.ask(question.shell, question.index);
+  }
 
   // True once this compaction is asked to give up, by `cancel` or `remove` of its stripe or by
   // `shutdown(ShutdownMode::cancel)`; it may then answer `stopped`. Relaxed: it asks for something,
@@ -83,6 +119,7 @@ class basic_compaction_context {
   std::uint32_t attempt_;
   detail::StopState<Sync>& stop_;
   const StatsAtomic& stats_;
+  detail::Dispatch dispatch_;
   bool had_callbacks_ = false;  // the job's own; callbacks may end on other threads
 };
 

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "kstone/export.h"
+#include "kstone/request_options.h"
 
 namespace kstone {
 
@@ -74,6 +75,12 @@ class [[nodiscard]] CompactionOutcome {
   static CompactionOutcome done() { return CompactionOutcome(Kind::done); }
   static CompactionOutcome nothing_to_do() { return CompactionOutcome(Kind::nothing_to_do); }
   static CompactionOutcome more_work() { return CompactionOutcome(Kind::more_work); }
+  // ... where the rest is of another priority than this compaction was.
+  static CompactionOutcome more_work(Priority rest) {
+    auto outcome = CompactionOutcome(Kind::more_work);
+    outcome.rest_ = rest <= Priority::high ? rest : Priority::normal;  // as a request has it
+    return outcome;
+  }
   static CompactionOutcome retry(std::string error, Retry what = Retry::stripe) {
     auto outcome = CompactionOutcome(Kind::retry, std::move(error));
     outcome.lacks_resource_ = what == Retry::resource;
@@ -87,6 +94,7 @@ class [[nodiscard]] CompactionOutcome {
   Kind kind() const noexcept { return kind_; }
   const std::string& error() const noexcept { return error_; }
   bool lacks_resource() const noexcept { return lacks_resource_; }
+  std::optional<Priority> rest() const noexcept { return rest_; }
   std::string take_error() noexcept { return std::move(error_); }
 
  private:
@@ -100,6 +108,7 @@ class [[nodiscard]] CompactionOutcome {
 
   Kind kind_;
   bool lacks_resource_ = false;
+  std::optional<Priority> rest_;
   std::string error_;
 };
 

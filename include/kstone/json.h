@@ -96,6 +96,8 @@ void to_json(Json& json, const WorkerSnapshot& snapshot) {
           {"delayed", snapshot.delayed},
           {"quarantined", snapshot.quarantined},
           {"removed", snapshot.removed},
+          {"in_high_lane", snapshot.in_high_lane},
+          {"in_low_lane", snapshot.in_low_lane},
           {"running", snapshot.running},
           {"running_max", snapshot.running_max},
           {"overdue", snapshot.overdue},

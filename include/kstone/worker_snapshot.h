@@ -102,7 +102,9 @@ struct WorkerSnapshot : WorkerCounters {
   std::uint64_t episodes_alive = 0;  // opened and not ended
   std::uint64_t pending = 0;         // those of them that the queue does not know of yet
   std::uint64_t queue_size = 0;      // stripes accepted and not running
-  std::uint32_t held = 0;            // those of them that the worker knows and a pause holds
+  std::uint32_t in_high_lane = 0;    // those of them that the worker has in the high lane
+  std::uint32_t in_low_lane = 0;     // ... and in the low one
+  std::uint32_t held = 0;            // ... and that a pause holds
   std::uint32_t delayed = 0;         // ... and that wait since a compaction of theirs failed
   std::uint32_t quarantined = 0;     // stripes in quarantine; also while a probe of them runs
   std::uint32_t removed = 0;         // stripes that are removed

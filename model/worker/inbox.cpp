@@ -114,11 +114,11 @@ struct PushAndTake {
   detail::ControlWord enqueue() {
     const auto taken = inbox.take(in_a_hold);
     for (std::uint32_t out = 0; out != in_a_hold; ++out) {
-      const auto stripe = inbox.next();
-      if (!stripe) {
+      const auto node = inbox.next();
+      if (!node) {
         break;
       }
-      state.write().queue.push_back(*stripe);
+      state.write().queue.push_back(node->stripe_id);
     }
     if (!inbox.is_taken_out()) {
       cover("in slices");
@@ -135,7 +135,7 @@ struct PushAndTake {
     now.queue.erase(now.queue.begin());
     const bool open = !closes || !now.over;
     if (open) {
-      count(stripe, inbox.begin(stripe, false));
+      count(stripe, inbox.begin(stripe, false).count);
       now.running[stripe] = true;
     }
     const bool wake_another = !now.queue.empty() && inbox.claim_sleeper();
@@ -152,7 +152,7 @@ struct PushAndTake {
     if (closes ? now.over : !was_open) {
       return;
     }
-    if (inbox.end(stripe)) {
+    if (inbox.end(stripe).count != 0) {
       cover("requested while running");
       enqueue();
       state.write().queue.push_back(stripe);
@@ -190,7 +190,7 @@ struct PushAndTake {
     }
     state.write().over = true;
     for (std::uint32_t i = 0; i < stripe_count; ++i) {
-      if (const auto requests = inbox.close_word(i, false); requests != 0) {
+      if (const auto requests = inbox.close_word(i, false).count; requests != 0) {
         cover("closed with requests");
         count(i, requests);
       }

@@ -28,6 +28,9 @@ inline const ValuesInWords stripe_words("word", [](std::uint64_t bits) {
   const detail::StripeWord word{bits};
   std::string text;
   append(text, "requests " + std::to_string(word.requests()), word.requests() != 0);
+  append(text, "low " + std::to_string(word.low()), word.low() != 0);
+  append(text, "high", word.high());
+  append(text, "reasons " + std::to_string(word.reasons()), word.reasons() != 0);
   append(text, "running", word.running());
   append(text, "under way", word.under_way());
   append(text, "removed", word.removed());
@@ -132,10 +135,11 @@ struct Scene {
     return number;
   }
 
-  Submission request(int requester) {
+  Submission request(int requester, RequestOptions options = {}) {
     payload[requester].store(1, std::memory_order_relaxed);
     in_turn();
-    const auto answer = worker->queue_compaction(static_cast<std::uint32_t>(stripe_of(requester)));
+    const auto answer =
+        worker->queue_compaction(static_cast<std::uint32_t>(stripe_of(requester)), options);
     answers[requester] = answer;
     asked[requester] = true;
     if (answer == Submission::coalesced) {

@@ -45,7 +45,8 @@ struct ForgetsWhatItWithdraws : model::RelacySync {
     using Base::Base;
     T exchange(T value, std::memory_order order, KSTONE_MODEL_SITE) {
       const T before = Base::exchange(value, order, file, line, function);
-      return order == std::memory_order_release ? before % T{StripeWord::one_request} : before;
+      const auto rest = static_cast<T>(StripeWord::one_request - 1);
+      return order == std::memory_order_release ? before & rest : before;
     }
   };
 };

@@ -130,12 +130,17 @@ struct Execution : model::Scene<Size, Sync> {
     }
   }
 
+  static Priority priority_of(const Call& what) {
+    return planted_ == Planted::request_has_no_priority ? Priority::normal : what.priority;
+  }
+
   void perform(const Call& what, CallRecord& record) {
     const Limit limit = what.limited ? Limit(std::chrono::seconds(1)) : Limit();
     auto& worker = *used;
     switch (what.operation) {
       case Operation::request:
-        record.answer = static_cast<std::uint8_t>(worker.queue_compaction(what.stripe));
+        record.answer = static_cast<std::uint8_t>(
+            worker.queue_compaction(what.stripe, {.priority = priority_of(what)}));
         break;
       case Operation::wait_idle:
         record.answer = static_cast<std::uint8_t>(seen(worker.wait_idle(limit)));
@@ -263,6 +268,7 @@ struct Execution : model::Scene<Size, Sync> {
     record = CompactionRecord{};
     record.stripe = static_cast<std::uint8_t>(stripe);
     record.attempt = static_cast<std::uint8_t>(context.attempt());
+    record.priority = static_cast<std::uint8_t>(context.priority());
     record.number = static_cast<std::uint8_t>(number);
     const auto& script = program_->compaction(stripe, number);
     record.stopped = run_and_look(script, context);

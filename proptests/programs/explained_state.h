@@ -45,6 +45,7 @@ struct State : protocol::State<std::uint32_t, bool> {
   std::vector<Claim> claims[stripe_limit];  // behind the requests in each word
   std::vector<Claim> owed[stripe_limit];    // accepted before closing, and not taken since
   Claim pushed[stripe_limit] = {};          // of each stripe in the inbox
+  Claim raised[stripe_limit] = {};          // of each raise in it
   int holder = nobody;                      // of the mutex
   // Guards of each thread that hold a stripe, or all, and are not forgotten: a second one while a
   // thread waits in `pause`.

@@ -9,6 +9,7 @@
 
 #include "explained_delays.h"
 #include "explained_holding.h"
+#include "explained_key.h"
 #include "explained_numbers.h"
 #include "explained_state.h"
 #include "explained_threads.h"
@@ -57,7 +58,7 @@ class Explanation {
   // -- The search ---------------------------------------------------------------------------------
 
   bool search(const State& state) {
-    if (!seen_.insert(key(state)).second) {
+    if (!seen_.insert(key_of(state)).second) {
       return false;
     }
     bool all_done = true;
@@ -108,7 +109,7 @@ class Explanation {
       for (const bool stale : {false, true}) {
         const auto goes_on = [&](bool may, const auto& step) {
           State next = state;
-          return may && (!stale || !state.inbox().empty()) &&
+          return may && (!stale || state.worker.nodes() != 0) &&
                  (step(next, stripe, stale), search(next));
         };
         if (goes_on(worker.may_expire(state.stripes[stripe]), expire) ||
@@ -125,76 +126,6 @@ class Explanation {
     return !program_.scan.empty() && s.worker.started &&
            (scans_again_ ||
             static_cast<std::size_t>(s.at[scan_thread(program_)].call) == program_.scan.size());
-  }
-
-  // What the future depends on. (Where each thread is gives most of it; the order of what they did,
-  // the rest.)
-  std::string key(const State& s) const {
-    std::string text;
-    char episodes[thread_limit][call_limit] = {};
-    const auto put = [&text](std::size_t value) { text.push_back(static_cast<char>(value)); };
-    for (const auto& at : s.at) {
-      put(static_cast<std::size_t>(at.call * 8 + at.step));
-      put(static_cast<std::size_t>(at.compaction * 8 + at.phase));
-      for (const auto& goal : at.goals) {
-        put(goal ? *goal + 1 : 0);
-      }
-      put(at.ended);
-      put(at.ending ? *at.ending + 1 : 0);
-      put(at.scanning + 2U * at.cancelled_itself);
-    }
-    for (const auto& of_thread : s.guards) {
-      for (const int guards : of_thread) {
-        put(static_cast<std::size_t>(guards));
-      }
-    }
-    const auto put_claims = [&](const std::vector<Claim>& claims) {
-      put(claims.size());
-      for (const auto& claim : claims) {
-        put(static_cast<std::size_t>(claim.thread * 16 + claim.call));
-      }
-    };
-    const auto& worker = s.worker;
-    for (std::size_t i = 0; i < s.stripes.size(); ++i) {
-      const auto& stripe = s.stripes[i];
-      put_claims(s.claims[i]);
-      put_claims(s.owed[i]);
-      put(stripe.word.running + 2U * stripe.word.closed + 4U * stripe.discarded +
-          8U * stripe.unfinished + 16U * stripe.rerun_owed + 32U * stripe.running +
-          64U * stripe.word.under_way);
-      put(stripe.held + 2U * stripe.paused + 4U * stripe.asked_to_stop + 8U * stripe.word.removed +
-          16U * stripe.quarantined);
-      put(stripe.early);
-      put(stripe.told_opened());
-      put(stripe.attempts);
-      put(stripe.ended());
-      put(stripe.started);
-      put(s.finished[i].size());
-      for (const auto& each : s.finished[i]) {
-        put(each.ended);
-        put(static_cast<std::size_t>((each.thread + 1) * 16 + each.compaction + 1));
-        put(static_cast<std::size_t>(each.end));
-      }
-    }
-    put(worker.limit);
-    put(worker.queued);
-    for (const auto stripe : s.queue()) {
-      put(stripe);
-    }
-    put(worker.control.length);
-    for (const auto stripe : s.inbox()) {
-      put(stripe * 16 + static_cast<std::size_t>(s.pushed[stripe].thread));
-    }
-    // The order does not matter, but what each answered is in the history.
-    for (const auto& each : s.made) {
-      episodes[each.claim.thread][each.claim.call] = static_cast<char>(each.episode + 1);
-    }
-    text.append(episodes[0], sizeof episodes);
-    put(worker.paused + 2U * worker.started + 4U * worker.closed + 8U * worker.mode);
-    put(static_cast<std::size_t>(s.holder + 1));
-    put(worker.running_max);
-    put(worker.first_error);
-    return text;
   }
 
   // -- Steps: false if it cannot be taken now, or contradicts the history -------------------------
@@ -275,6 +206,10 @@ class Explanation {
 
   bool request(State& s, int thread, const Call& call, const CallRecord& record, bool& done) {
     const Claim self{thread, s.at[thread].call};
+    if (s.at[thread].step > 1) {
+      done = raise(s, call.stripe, self);
+      return true;
+    }
     if (s.at[thread].step == 1) {
       if (auto& stripe = s.stripes[call.stripe]; s.worker.may_push(stripe)) {
         s.worker.push(stripe, call.stripe);
@@ -283,21 +218,40 @@ class Explanation {
       done = true;
       return true;
     }
-    bool claims = false;  // else its answer is all there is to do
+    bool claims = false;  // else its answer is all there is to do, unless it
+    bool raises = false;
     Request request{self, call.stripe, Submission::rejected_unknown_stripe, 0};
     if (call.stripe < program_.stripes) {
       auto& stripe = s.stripes[call.stripe];
       claims = stripe.word.may_claim();
-      request.answer = static_cast<Submission>(s.worker.request(stripe));
+      const auto raising = stripe.raising;
+      request.answer = static_cast<Submission>(
+          s.worker.request(stripe, {.priority = static_cast<std::uint32_t>(call.priority)}));
+      raises = stripe.raising != raising;
       if (accepted(request.answer)) {
         s.claims[call.stripe].push_back(self);
         request.episode = stripe.told_opened();
       }
     }
     s.made.push_back(request);
-    done = !claims;
-    ++s.at[thread].step;
+    done = !claims && !raises;
+    s.at[thread].step = raises ? 2 : 1;
     return static_cast<std::uint8_t>(request.answer) == record.answer;
+  }
+
+  // On its mark, and if it was not set, on the inbox. True if that is all.
+  static bool raise(State& s, std::uint32_t id, const Claim& self) {
+    auto& stripe = s.stripes[id];
+    if (s.at[self.thread].step++ == 2) {
+      const bool marked = stripe.is_raise_marked();
+      s.worker.mark_raise(stripe);
+      return marked;
+    }
+    if (s.worker.may_push_raise(stripe)) {
+      s.worker.push_raise(stripe, id);
+      s.raised[id] = self;
+    }
+    return true;
   }
 
   // For all stripes, or for one, whose answer says how the last of its episodes ended.
@@ -573,16 +527,14 @@ class Explanation {
     }
     switch (at.phase++) {
       case 0:
-        if (!worker.has_ready()) {
-          s.take_inbox();
-        }
+        take_inbox(s, thread, !worker.has_ready());
         s.holder = thread;
         return s.may_take(stripe);
       case 1:
         s.take(stripe);
         s.holder = nobody;
         return stripe.started == record.number && stripe.attempts == record.attempt &&
-               sees(record, std::exchange(claims, {}));
+               stripe.priority == record.priority && sees(record, std::exchange(claims, {}));
       case 2:
         s.holder = thread;
         s.release(stripe, ending_of(program_, kind_of(thread, at.compaction)));
@@ -596,6 +548,20 @@ class Explanation {
       default:
         finish(s, thread, record.stripe);
         return true;
+    }
+  }
+
+  // But of what others listed the thread need not have heard, unless it has nothing else to do.
+  void take_inbox(State& s, int thread, bool must) {
+    bool own = false;
+    for (std::size_t i = 0; i < s.stripes.size(); ++i) {
+      own = own || (s.stripes[i].pushed && s.pushed[i].thread == thread) ||
+            (s.stripes[i].raise_pushed && s.raised[i].thread == thread);
+    }
+    const bool may_miss = !must && !own && s.worker.nodes() != 0;
+    choices_ = may_miss ? 2 : 1;
+    if (choice_ == 0) {
+      s.take_inbox();
     }
   }
 
@@ -618,16 +584,7 @@ class Explanation {
     auto& worker = s.worker;
     const auto ending = ending_of(program_, kind_of(thread, at.compaction));
     if (worker.puts_back(stripe, ending)) {
-      // Behind what was listed before; but of what others listed it need not have heard.
-      const auto inbox = s.inbox();
-      const bool may_miss =
-          !inbox.empty() && std::none_of(inbox.begin(), inbox.end(), [&](auto each) {
-            return s.pushed[each].thread == thread;
-          });
-      choices_ = may_miss ? 2 : 1;
-      if (choice_ == 0) {
-        s.take_inbox();
-      }
+      take_inbox(s, thread, false);  // behind what was listed before
     }
     const auto number = history_.threads[thread].compactions[at.compaction].number;
     const auto error = ending.failed() ? error_number(error_text(id, number)) : std::uint8_t{0};

@@ -43,11 +43,17 @@ rc::Gen<Call> any_call(const std::vector<int>& weights, std::uint32_t stripes,
 //                                                           shutdown shutdown(l) snapshot
 //                                                                 unknown set_max (2) retry_now
 //                                                                                     release
-const std::vector<int> of_thread{24, 8, 2, 2, 2, 6, 2, 3, 1, 2, 4, 4, 4, 1, 1, 1, 2, 1, 3, 3, 2, 1};
-const std::vector<int> of_job{    6, 6, 1, 1, 1, 1, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1};
-const std::vector<int> to_start{  8, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0};
-const std::vector<int> at_end{    4, 2, 1, 1, 2,12, 1, 2, 1, 0, 1, 2, 1, 0, 0, 0, 1, 0, 1, 1, 1, 1};
-const std::vector<int> of_waiter{ 0, 0, 0, 0, 0, 6, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0};
+//                              request low (0) (1) high (0) (1)
+const std::vector<int> of_thread{24, 8, 2, 2, 2, 6, 2, 3, 1, 2, 4, 4, 4, 1, 1, 1, 2, 1, 3, 3, 2, 1,
+                                3, 1, 4, 2};
+const std::vector<int> of_job{    6, 6, 1, 1, 1, 1, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1,
+                                1, 1, 1, 1};
+const std::vector<int> to_start{  8, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0,
+                                2, 1, 2, 1};
+const std::vector<int> at_end{    4, 2, 1, 1, 2,12, 1, 2, 1, 0, 1, 2, 1, 0, 0, 0, 1, 0, 1, 1, 1, 1,
+                                1, 0, 1, 1};
+const std::vector<int> of_waiter{ 0, 0, 0, 0, 0, 6, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0,
+                                0, 0, 0, 0};
 // ... and, in programs that hold stripes back:
 //                            cancel (1) await (l) remove (1) (l) restore (1) is_removed
 //                                                            pause (l) (0) (1) (0,l) resume (0) (1)

@@ -42,7 +42,8 @@ enum class Planted : std::uint8_t {
   release_does_nothing,
   wait_tells_of_no_delay,  // what is delayed is said to have ended
   wait_for_stop_sees_nothing,
-  on_stop_calls_nobody
+  on_stop_calls_nobody,
+  request_has_no_priority
 };
 inline constexpr const char* names_of_planted[] = {
     "none",
@@ -68,6 +69,7 @@ inline constexpr const char* names_of_planted[] = {
     "wait_tells_of_no_delay",
     "wait_for_stop_sees_nothing",
     "on_stop_calls_nobody",
+    "request_has_no_priority",
 };
 
 inline Planted planted_ = Planted::none;

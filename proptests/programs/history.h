@@ -106,6 +106,7 @@ struct CompactionRecord {
   std::uint8_t stripe, attempt;
   std::uint8_t number;   // of the stripe
   std::uint8_t stopped;  // it saw that it shall stop
+  std::uint8_t priority;
   // Calls of each thread that began before this compaction did: by happens-before.
   Counts begun;
 };

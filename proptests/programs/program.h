@@ -27,6 +27,7 @@
 
 #include "explorer.h"
 #include "kstone/compaction_types.h"
+#include "kstone/request_options.h"
 
 namespace kstone::programs {
 
@@ -59,6 +60,7 @@ struct Call {
   std::uint32_t stripe = 0;  // of set_max the number
   ShutdownMode mode = ShutdownMode::finish_running;
   bool limited = false;
+  Priority priority = Priority::normal;
 
   bool is_wait() const {
     return operation == Operation::wait_idle || operation == Operation::wait_stripe;
@@ -110,6 +112,10 @@ inline constexpr Call calls[] = {
     {"set_max(2)", Operation::set_max, 2},
     {"retry_now", Operation::retry_now},
     {"release(0)", Operation::release, 0},
+    {"request(0,low)", Operation::request, 0, ShutdownMode::finish_running, false, Priority::low},
+    {"request(1,low)", Operation::request, 1, ShutdownMode::finish_running, false, Priority::low},
+    {"request(0,high)", Operation::request, 0, ShutdownMode::finish_running, false, Priority::high},
+    {"request(1,high)", Operation::request, 1, ShutdownMode::finish_running, false, Priority::high},
     {"cancel(0)", Operation::cancel, 0},
     {"cancel(1)", Operation::cancel, 1},
     {"cancel(0,await)", Operation::cancel_and_await, 0},

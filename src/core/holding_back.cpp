@@ -31,10 +31,11 @@ SchedulingCore::Withdrawn SchedulingCore::remove(std::uint32_t id, std::uint64_t
 SchedulingCore::Withdrawn SchedulingCore::withdraw(std::uint32_t id, std::uint64_t requests,
                                                    EpisodeEnd end) {
   auto& stripe = stripes_[id];
+  stripe.raised = Priority::low;
   if (requests != 0) {
     counters_.coalesced += requests - 1;
     if (stripe.state == State::idle) {
-      admit(id);
+      admit(id, Priority::normal);
       mark_under_way(stripe);
     }
   }
@@ -76,6 +77,7 @@ void SchedulingCore::restore(std::uint32_t id, std::uint64_t rejected) {
   counters_.rejected_removed += rejected;
   stripe.removed = false;
   stripe.paused = false;
+  stripe.raised = Priority::low;
   stripe.failures = 0;
   stripe.lacks_resource = false;
   --removed_;
@@ -86,7 +88,7 @@ Effects SchedulingCore::pause(std::uint32_t id) {
   auto& stripe = stripes_[id];
   stripe.paused = true;
   if (stripe.state == State::queued) {
-    lane_.remove(stripes_, id);
+    lanes_.remove(stripes_, id);
     append(id);
   }
   return Effects{.tell_waits = true};

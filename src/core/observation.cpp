@@ -4,7 +4,8 @@
 
 namespace kstone::detail {
 SchedulingCore::Time SchedulingCore::oldest_waiting() const {
-  return lane_.empty() ? Time::zero() : queued_for(stripes_[lane_.front()]);
+  const auto oldest = lanes_.oldest(stripes_);
+  return oldest ? queued_for(stripes_[*oldest]) : Time::zero();
 }
 
 std::uint32_t SchedulingCore::alive_episodes(std::uint32_t id, std::uint64_t requests) const {
@@ -55,7 +56,7 @@ ShutdownReport SchedulingCore::report() const {
   result.unfinished.reserve(stopped() ? unfinished_ : stripes_.size());
   result.quarantined.reserve(stopped() ? quarantined_ : stripes_.size());
   result.errors.reserve(errors_.size());
-  result.waiting.reserve(std::size_t{lane_.size()} + running_);
+  result.waiting.reserve(std::size_t{lanes_.size()} + running_);
   result.still_running.reserve(running_max_);
   result.duration = stopped_at_.value_or(now_) - *closed_at_;
   result.first_error = errors_.first();
@@ -111,10 +112,7 @@ void SchedulingCore::explain(std::uint32_t id, std::uint32_t most, StripeFacts& 
     case State::queued:
       facts.place = Place::queued;
       facts.time = queued_for(stripe);
-      for (auto each = lane_.front(); each != id && facts.all_before; each = stripes_[each].next) {
-        facts.all_before = facts.before != most;
-        facts.before += facts.all_before ? 1 : 0;
-      }
+      count_before(id, most, facts);
       break;
     case State::held:
       facts.place = Place::held;
@@ -128,13 +126,29 @@ void SchedulingCore::explain(std::uint32_t id, std::uint32_t most, StripeFacts& 
   }
 }
 
+// As the queue stands: those of higher lanes, and those before it in its own.
+void SchedulingCore::count_before(std::uint32_t id, std::uint32_t most, StripeFacts& facts) const {
+  const auto lane = stripes_[id].lane;
+  facts.lane = lane;
+  facts.lane_is_open = open_lanes()[static_cast<std::size_t>(lane)];
+  facts.before = lane != Priority::high ? lanes_.size(Priority::high) : 0;
+  facts.before += lane == Priority::low ? lanes_.size(Priority::normal) : 0;
+  for (auto each = lanes_.front(lane); each != id && facts.all_before;
+       each = stripes_[each].next, --most) {
+    facts.all_before = most != 0;
+    facts.before += facts.all_before ? 1 : 0;
+  }
+}
+
 void SchedulingCore::fill(WorkerSnapshot& snapshot) const {
   static_cast<WorkerCounters&>(snapshot) = counters_;
   snapshot.episodes_alive = alive_;
-  snapshot.held = held_ + (paused_ ? lane_.size() : 0);
+  snapshot.held = held_ + (paused_ ? lanes_.size() : 0);
   snapshot.delayed = delayed();
   snapshot.quarantined = quarantined_;
   snapshot.removed = removed_;
+  snapshot.in_high_lane = lanes_.size(Priority::high);
+  snapshot.in_low_lane = lanes_.size(Priority::low);
   snapshot.running = running_;
   snapshot.running_max = running_max_;
   snapshot.first_error = errors_.first();

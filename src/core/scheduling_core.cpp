@@ -8,34 +8,37 @@
 
 namespace kstone::detail {
 
-void SchedulingCore::enqueue(std::uint32_t id) {
+void SchedulingCore::enqueue(std::uint32_t id, Priority priority) {
   assert(!closed() && "SchedulingCore::enqueue: the core is closed");
   assert(stripes_[id].state == State::idle && "SchedulingCore::enqueue: the stripe is not idle");
-  admit(id);
+  admit(id, priority);
 }
 
-Effects SchedulingCore::adopt(std::uint32_t id) {
-  enqueue(id);
+Effects SchedulingCore::adopt(std::uint32_t id, Priority priority) {
+  enqueue(id, priority);
   mark_under_way(stripes_[id]);
   return wake_to_take();
 }
 
-void SchedulingCore::arrive_late(std::uint32_t id, bool requested) {
+void SchedulingCore::arrive_late(std::uint32_t id, const Requests& requests) {
   assert(stripes_[id].under_way && "SchedulingCore::arrive_late: the stripe is not under way");
   stripes_[id].under_way = false;
   --under_way_;
-  if (can_adopt(id, requested ? 1 : 0)) {
-    enqueue(id);
+  if (can_adopt(id, requests.count)) {
+    enqueue(id, requests.priority);
   }
 }
 
 SchedulingCore::Taken SchedulingCore::take() {
   assert(can_take() && "SchedulingCore::take: nothing is queued, or all is paused");
-  assert((!closed() || stripes_[lane_.front()].settled) &&
+  assert((!closed() || stripes_[next_to_take()].settled) &&
          "SchedulingCore::take: the stripe is not settled");
-  const auto id = lane_.pop_front(stripes_);
+  const auto open = open_lanes();
+  const auto id = lanes_.pop(stripes_, *lanes_.next(stripes_, open), open);
   auto& stripe = stripes_[id];
   stripe.state = State::running;
+  stripe.priority = stripe.lane;
+  count_running(stripe.lane, true);
   set_unfinished(id, false);  // its end will say
   ++stripe.attempts;
   ++running_;
@@ -44,13 +47,22 @@ SchedulingCore::Taken SchedulingCore::take() {
   return Taken{id, stripe.attempts, queued_for(stripe), wake_to_take()};
 }
 
-Effects SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, bool requested,
-                               const Failure& failure) {
+void SchedulingCore::serve(std::uint32_t id, const Requests& requests) {
+  auto& stripe = stripes_[id];
+  counters_.coalesced += requests.count - 1;
+  stripe.priority = std::max<Priority>(stripe.priority, requests.priority);
+  stripe.reasons |= requests.reasons;
+}
+
+Effects SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind,
+                               const Requests& requests, const Failure& failure) {
+  const bool requested = requests.count != 0;
   auto& stripe = stripes_[id];
   assert(stripe.state == State::running && "SchedulingCore::finish: the stripe is not running");
   assert((!closed() || stripe.settled) && "SchedulingCore::finish: the stripe is not settled");
   stripe.state = State::idle;
   --running_;
+  count_running(stripe.lane, false);
   ++counters_.outcomes[kind];
   if (stripe.rerun_owed) {
     assert(requested && "SchedulingCore::finish: a re-run is owed");
@@ -67,6 +79,10 @@ Effects SchedulingCore::finish(std::uint32_t id, CompactionOutcome::Kind kind, b
   const auto due = next_due();
   note_outcome(stripe, kind, failure);
   const bool quarantines = delayed && stays && is_broken(stripe);
+  stripe.reasons = (stays ? stripe.reasons : 0) | (requested ? requests.reasons : 0);
+  const auto of_rest = std::max<Priority>(stripe.raised, stays ? stripe.priority : Priority::low);
+  stripe.lane = requested ? std::max(of_rest, requests.priority) : of_rest;
+  stripe.raised = Priority::low;
   if (const auto end = end_of(stripe, kind, requested, delayed && !quarantines && !requested)) {
     end_episode(stripe, *end);
     const bool retried = delayed && stays && !requested;
@@ -144,7 +160,7 @@ void SchedulingCore::strengthen(ShutdownMode mode) {
   mode_ = std::max(mode_, mode);
 }
 
-void SchedulingCore::settle(std::uint32_t id, std::uint64_t requests) {
+void SchedulingCore::settle(std::uint32_t id, const Requests& requests) {
   assert(closed() && "SchedulingCore::settle: the core is not closed");
   next_to_settle_ += id == next_to_settle_ ? 1 : 0;
   auto& stripe = stripes_[id];
@@ -160,35 +176,47 @@ void SchedulingCore::settle(std::uint32_t id, std::uint64_t requests) {
   }
 }
 
-void SchedulingCore::close_stripe(std::uint32_t id, std::uint64_t requests) {
+void SchedulingCore::close_stripe(std::uint32_t id, const Requests& requests) {
   auto& stripe = stripes_[id];
   // A call that is between its steps finds the inbox closed.
   under_way_ -= stripe.under_way ? 1 : 0;
   stripe.under_way = false;
   if (stripe.removed) {
-    counters_.rejected_removed += requests;
-  } else if (requests != 0) {
-    counters_.coalesced += requests - 1;
-    if (stripe.state == State::idle) {
-      admit(id);
-    } else if (stripe.state == State::running) {
+    counters_.rejected_removed += requests.count;
+  } else if (requests.count != 0) {
+    counters_.coalesced += requests.count - 1;
+    if (stripe.state == State::running) {
       ++counters_.rerun_pending;
       open_episode();
       stripe.rerun_owed = true;
+      stripe.rerun_priority = requests.priority;
+      stripe.rerun_reasons = requests.reasons;
+      return;
     }
+    if (stripe.state == State::idle) {
+      admit(id, requests.priority);
+    } else {
+      raise(id, requests.priority, 0);
+    }
+    stripe.reasons |= requests.reasons;
   }
+}
+
+Requests SchedulingCore::rerun_owed(std::uint32_t id) const {
+  const auto& stripe = stripes_[id];
+  return stripe.rerun_owed ? Requests{1, stripe.rerun_priority, stripe.rerun_reasons} : Requests();
 }
 
 bool SchedulingCore::discard_queue(std::uint32_t most) {
   assert(closed() && "SchedulingCore::discard_queue: the core is not closed");
-  for (; most != 0 && !lane_.empty(); --most) {
-    discard(lane_.front());
+  for (; most != 0 && !lanes_.empty(); --most) {
+    discard(*lanes_.oldest(stripes_));
   }
-  return lane_.empty();
+  return lanes_.empty();
 }
 
 void SchedulingCore::stop() {
-  assert(closed() && lane_.empty() && "SchedulingCore::stop: something is queued");
+  assert(closed() && lanes_.empty() && "SchedulingCore::stop: something is queued");
   stopped_at_ = now_;
 }
 
@@ -216,7 +244,7 @@ void SchedulingCore::end_episode(Stripe& stripe, EpisodeEnd end) {
 void SchedulingCore::end_waiting(std::uint32_t id, EpisodeEnd end) {
   auto& stripe = stripes_[id];
   if (stripe.state == State::queued) {
-    lane_.remove(stripes_, id);
+    lanes_.remove(stripes_, id);
   } else if (stripe.state == State::delayed) {
     end_delay(id);
   } else {
@@ -249,10 +277,14 @@ void SchedulingCore::count_end(Stripe& stripe, EpisodeEnd end) {
   --alive_;
 }
 
-void SchedulingCore::admit(std::uint32_t id) {
+void SchedulingCore::admit(std::uint32_t id, Priority priority) {
   ++counters_.queued;
   open_episode();
-  stripes_[id].attempts = 0;
+  auto& stripe = stripes_[id];
+  stripe.attempts = 0;
+  stripe.lane = std::max<Priority>(priority, stripe.raised);
+  stripe.raised = Priority::low;
+  stripe.reasons = 0;
   append(id);
 }
 
@@ -262,8 +294,7 @@ void SchedulingCore::append(std::uint32_t id) {
     ++held_;
   } else {
     stripes_[id].state = State::queued;
-    stripes_[id].time.set(time_in_queue());
-    lane_.push_back(stripes_, id);
+    lanes_.push_back(stripes_, id, time_in_queue());
   }
 }
 

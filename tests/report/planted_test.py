@@ -26,12 +26,13 @@ from built import Built
 from mutation import Log
 
 INBOX = "include/kstone/detail/shell/inbox.h"
+PUSHING = "include/kstone/detail/shell/pushing.h"
 
 # The property and the line that have to be named, the suite that sees it, and what is changed. No
 # change moves a line.
 PLANTED = {
     "a deleted notify": ("P2", "  change.wait(held);", "request_then_idle_1_1", [
-        (INBOX, "    sleepers_.post(1);  // the sleeper that the exchange above claimed", "    ;")
+        (PUSHING, "    sleepers_.post(1);  // the sleeper that the exchange above claimed", "    ;")
     ]),
     "a weakened order": ("P4", "  ~ScopedLock() KSTONE_RELEASE() { mutex_.unlock(); }",
                          "request_twice_then_idle_1_1", [
@@ -39,8 +40,9 @@ PLANTED = {
                               "exchange(now, std::memory_order_relaxed)")
                          ]),
     "a duplicate dispatch":
-        ("P3", "    state_.write().core.enqueue(stripe_id);", "job_requests_1_2",
-         [(INBOX, "  if (before.running()) {\n    return Submission::rerun_pending;\n  }", "\n\n"),
+        ("P3", "  auto& core = state_.write().core;", "job_requests_1_2",
+         [(PUSHING, "  if (before.running()) {\n    return Submission::rerun_pending;\n  }",
+           "\n\n"),
           (INBOX, "before.requests() != 0 && !before.running()", "before.requests() != 0")]),
     "undone": (None, None, None, []),
 }

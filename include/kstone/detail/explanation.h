@@ -16,6 +16,7 @@
 
 #include "kstone/compaction_types.h"
 #include "kstone/export.h"
+#include "kstone/request_options.h"
 
 namespace kstone::detail {
 
@@ -47,6 +48,8 @@ struct StripeFacts {
   std::optional<std::chrono::nanoseconds> due_in;  // delayed
   std::uint32_t before = 0;                        // queued: stripes that are before it
   bool all_before = true;                          // ... or there are more
+  Priority lane = Priority::normal;                // queued
+  bool lane_is_open = true;                        // ... and more stripes of it may run
   std::uint32_t running_now = 0;
   std::uint32_t max_concurrent = 0;
   std::uint32_t worker_threads = 0;

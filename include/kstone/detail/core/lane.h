@@ -19,13 +19,28 @@ namespace kstone::detail {
 class Lane {
  public:
   bool empty() const noexcept { return head_ == no_stripe; }
-  std::uint32_t front() const noexcept { return head_; }  // *Requires* one that is not empty
+  // `no_stripe` if it is empty.
+  std::uint32_t front() const noexcept { return head_; }
+  std::uint32_t back() const noexcept { return empty() ? no_stripe : tail_; }
   std::uint32_t size() const noexcept { return size_; }
 
   void push_back(std::vector<Stripe>& stripes, std::uint32_t id) {
     (empty() ? head_ : stripes[tail_].next) = id;
     stripes[id].previous = tail_;
     tail_ = id;
+    ++size_;
+  }
+
+  // `next` is one of the lane, or `no_stripe`: at the tail.
+  void insert_before(std::vector<Stripe>& stripes, std::uint32_t next, std::uint32_t id) {
+    if (next == no_stripe) {
+      push_back(stripes, id);
+      return;
+    }
+    stripes[id].next = next;
+    stripes[id].previous = stripes[next].previous;
+    (next == head_ ? head_ : stripes[stripes[next].previous].next) = id;
+    stripes[next].previous = id;
     ++size_;
   }
 

@@ -37,9 +37,12 @@
 #include "kstone/detail/core/effects.h"
 #include "kstone/detail/core/error_texts.h"
 #include "kstone/detail/core/lane.h"
+#include "kstone/detail/core/lanes.h"
 #include "kstone/detail/core/stripe.h"
 #include "kstone/detail/explanation.h"
+#include "kstone/detail/words/requests.h"
 #include "kstone/export.h"
+#include "kstone/request_options.h"
 #include "kstone/worker_snapshot.h"
 
 namespace kstone::detail {
@@ -66,8 +69,12 @@ class KSTONE_EXPORT SchedulingCore {
     Effects effects;
   };
 
-  explicit SchedulingCore(std::uint32_t stripe_count, const BackOff& back_off = BackOff::off())
+  explicit SchedulingCore(std::uint32_t stripe_count, const BackOff& back_off = BackOff::off(),
+                          const LaneOptions& lanes = {})
       : stripes_(stripe_count),
+        lanes_(lanes.patience),
+        reserved_for_high_(lanes.reserved_for_high),
+        max_low_(lanes.max_low),
         initial_(back_off.initial),
         cap_(back_off.cap),
         jitter_(back_off.jitter),
@@ -82,17 +89,26 @@ class KSTONE_EXPORT SchedulingCore {
   // From the beginning, each until it is restored.
   void remove_all();
 
-  // An accepted stripe arrives at the tail of the queue and an episode opens. *Requires* state
+  // So many stripes may run at once, by other rules than the core's; of these it keeps as many as
+  // are reserved for the high lane, but not the last.
+  Effects set_limit(std::uint32_t limit);
+
+  // An accepted stripe arrives at the tail of its lane and an episode opens. *Requires* state
   // `idle` and a core not closed.
-  void enqueue(std::uint32_t stripe);
+  void enqueue(std::uint32_t stripe, Priority priority = Priority::normal);
 
   // A stripe is taken over whose node has not arrived: from here on it is *under way*. As
   // `enqueue`; wakes a thread, since whoever owes one may be suspended.
-  Effects adopt(std::uint32_t stripe);
+  Effects adopt(std::uint32_t stripe, Priority priority = Priority::normal);
 
   // The node of a stripe that was under way has arrived. It is of use only if nobody else brought
-  // the stripe: if it is idle, and `requested`. *Requires* a core not closed.
-  void arrive_late(std::uint32_t stripe, bool requested);
+  // the stripe: if it is idle, and there are requests in its word. *Requires* a core not closed.
+  void arrive_late(std::uint32_t stripe, const Requests& requests);
+
+  // The word of a stripe, which has requests, says that their priority is so high. If the stripe
+  // waits in a lower lane, it is raised, past so many others at most; how many it passed. If it
+  // does not wait yet, it will do so in no lower one.
+  std::uint32_t raise(std::uint32_t stripe, Priority priority, std::uint32_t most);
 
   // What of the stripe has not begun ends at once as `end`, cancelled or removed: `requests` calls
   // stood in its word, which accepts none of them any more. If it is idle, it is claimed, and its
@@ -119,19 +135,24 @@ class KSTONE_EXPORT SchedulingCore {
   Effects pause_all();
   Effects resume_all();
 
-  // The head of the queue, which runs from now on. *Requires* `can_take`, and of a closed core that
+  // The next of the queue, which runs from now on. *Requires* `can_take`, and of a closed core that
   // it is settled. What stays in the queue wakes one more thread: whoever owes a token for it may
   // be suspended.
   Taken take();
+  // ... which the calls that stood in its word were for, one at least.
+  void serve(std::uint32_t stripe, const Requests& requests);
 
-  // The running compaction of `stripe` has ended; `requested` says that a request came meanwhile.
+  // What is left of the work of the stripe, which runs, has another priority.
+  void set_rest(std::uint32_t stripe, Priority priority) { stripes_[stripe].priority = priority; }
+
+  // The running compaction of `stripe` has ended; `requested`: there were calls meanwhile.
   // *Requires* of a closed core that the stripe is settled.
   // Applies the table of contract section 4: afterwards the stripe is `idle`, `queued` at the tail,
   // or `delayed`, as `failure` says.
   //
   // A stripe with more work whose re-run was requested ends its episode as `done`: every request of
   // it has been served, and the new episode does the rest.
-  Effects finish(std::uint32_t stripe, CompactionOutcome::Kind kind, bool requested,
+  Effects finish(std::uint32_t stripe, CompactionOutcome::Kind kind, const Requests& requested,
                  const Failure& failure = {});
 
   // Delayed stripes that are due go to the tail of the queue, so many at the most. *Requires* a
@@ -144,9 +165,6 @@ class KSTONE_EXPORT SchedulingCore {
   Effects release(std::uint32_t stripe);
   // When `expire` has something to do next.
   std::optional<Time> next_due() const;
-
-  // Requests that merged into an episode that is already counted.
-  void count_coalesced(std::uint64_t requests) { counters_.coalesced += requests; }
 
   // Of a compaction of the stripe that has just failed. Kept are the text of the worker's first
   // failure, and of the stripe's last until the next compaction.
@@ -164,7 +182,7 @@ class KSTONE_EXPORT SchedulingCore {
   // means that a re-run is owed. What a pause holds is discarded in every mode, and the rest in
   // another than `drain`. Until all are settled, whoever touches a stripe settles it first.
   Effects close(ShutdownMode mode);
-  void settle(std::uint32_t stripe, std::uint64_t requests);
+  void settle(std::uint32_t stripe, const Requests& requests);
   bool settled() const noexcept { return next_to_settle_ == stripes_.size(); }
   std::uint32_t next_to_settle() const noexcept { return next_to_settle_; }
 
@@ -179,17 +197,20 @@ class KSTONE_EXPORT SchedulingCore {
   void stop();
 
   // The re-run that the running `stripe` owes, if any: the value for `finish` in a closed core.
-  bool rerun_owed(std::uint32_t stripe) const { return stripes_[stripe].rerun_owed; }
+  Requests rerun_owed(std::uint32_t stripe) const;
 
   bool closed() const noexcept { return closed_at_.has_value(); }
   bool stopped() const noexcept { return stopped_at_.has_value(); }
   ShutdownMode mode() const noexcept { return mode_; }
-  bool can_take() const noexcept { return !lane_.empty() && !paused_ && !discards(); }
+  bool can_take() const { return !paused_ && !discards() && lanes_.next(stripes_, open_lanes()); }
   // *Requires* `can_take`.
-  std::uint32_t next_to_take() const noexcept { return lane_.front(); }
+  std::uint32_t next_to_take() const { return lanes_.front(*lanes_.next(stripes_, open_lanes())); }
+  // Stripes in the lanes above that of `stripe`, which runs, that no thread may take, or none of so
+  // many that are there is free to.
+  std::uint32_t waiting_above(std::uint32_t stripe, std::uint32_t threads) const;
   // Stripes that wait, held and delayed ones too.
   std::uint32_t waiting() const noexcept {
-    return lane_.size() + held_ + delayed() + probes_.size();
+    return lanes_.size() + held_ + delayed() + probes_.size();
   }
   // ... but not for a probe.
   std::uint32_t delayed() const noexcept { return delays_.size() + without_resource_.size(); }
@@ -268,11 +289,14 @@ class KSTONE_EXPORT SchedulingCore {
   void set_quarantined(Stripe& stripe, bool quarantined);
   void end_delay(std::uint32_t id);
   bool discards() const noexcept { return closed() && mode_ != ShutdownMode::drain; }
-  void close_stripe(std::uint32_t id, std::uint64_t requests);
+  void close_stripe(std::uint32_t id, const Requests& requests);
   void discard(std::uint32_t id);
   void set_unfinished(std::uint32_t id, bool unfinished);
-  void admit(std::uint32_t id);
+  void admit(std::uint32_t id, Priority priority);
   void append(std::uint32_t id);
+  void count_before(std::uint32_t id, std::uint32_t most, StripeFacts& facts) const;
+  Lanes::Open open_lanes() const;
+  void count_running(Priority lane, bool begins);
   void mark_under_way(Stripe& stripe);
   Withdrawn withdraw(std::uint32_t id, std::uint64_t requests, EpisodeEnd end);
 
@@ -283,7 +307,10 @@ class KSTONE_EXPORT SchedulingCore {
   }
 
   std::vector<Stripe> stripes_;
-  Lane lane_;
+  Lanes lanes_;
+  std::uint32_t reserved_for_high_;
+  std::uint32_t max_low_;
+  std::uint32_t limit_ = UINT32_MAX;
   Time now_{0};
 
   // What a delay is made of.
@@ -310,6 +337,8 @@ class KSTONE_EXPORT SchedulingCore {
   std::uint32_t next_to_settle_ = 0;
   std::uint32_t under_way_ = 0;
   std::uint32_t running_ = 0;
+  std::uint32_t running_low_ = 0;   // of them
+  std::uint32_t running_high_ = 0;  // of them
   std::uint32_t running_max_ = 0;
   std::uint64_t alive_ = 0;
   // Requests as far as the core has learnt of them; it never learns of unknown stripes.

@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "kstone/compaction_types.h"
+#include "kstone/request_options.h"
 
 namespace kstone::detail {
 
@@ -43,6 +44,13 @@ struct Stripe {
   std::uint32_t attempts = 0;          // compactions of the episode that runs or ran last
   // Episodes that have ended; wraps. One that ends before an older one, which runs, is not counted.
   std::uint32_t ended = 0;
+  // Of what it is given next: those that no word has any more, since the worker has taken them.
+  std::uint8_t reasons = 0;
+  std::uint8_t rerun_reasons = 0;  // of the re-run that is owed
+  Priority rerun_priority : 2 = Priority::normal;
+  Priority raised : 2 = Priority::low;       // idle or running: at least so, when it will wait
+  Priority lane : 2 = Priority::normal;      // in which it waits, or ran
+  Priority priority : 2 = Priority::normal;  // running: of what it serves
   State state = State::idle;
   EpisodeEnd last_end : 4 = EpisodeEnd::done;  // of the episode that ended last, if any has
   bool has_ended : 1 = false;
@@ -66,7 +74,7 @@ struct Stripe {
   }
 };
 
-static_assert(sizeof(Stripe) == 28, "docs/performance.md says what a stripe costs");
+static_assert(sizeof(Stripe) == 32, "docs/performance.md says what a stripe costs");
 
 }  // namespace kstone::detail
 

@@ -20,7 +20,7 @@ namespace kstone::detail {
 // caller would wait for it.
 template <class Sync>
 std::optional<std::uint32_t> Shell<Sync>::adopt(std::uint32_t stripe_id, std::uint32_t& room) {
-  const auto requests = inbox_.requests(stripe_id);
+  const auto [requests, priority, reasons] = inbox_.requests(stripe_id);
   auto& core = state_.write().core;
   if (core.can_adopt(stripe_id, requests)) {
     // Mostly it is in the inbox already; and what was pushed before keeps its place.
@@ -33,15 +33,15 @@ std::optional<std::uint32_t> Shell<Sync>::adopt(std::uint32_t stripe_id, std::ui
         inbox_.mark_under_way(stripe_id);
       }
       tick();
-      wake(core.adopt(stripe_id));
+      wake(core.adopt(stripe_id, priority));
     }
   }
   return core.alive_episodes(stripe_id, requests);
 }
 
 // By whoever takes nothing from the queue. The thread that a push has claimed may have no token
-// yet, if its requester is suspended; and a thread that finds something in the queue does not look
-// into the inbox. So what is queued here wakes another. False if there was not room for all.
+// yet, if its requester is suspended. So what is queued here wakes another. False if there was not
+// room for all.
 template <class Sync>
 bool Shell<Sync>::take_inbox_for_others(std::uint32_t& room) {
   const auto before = room;

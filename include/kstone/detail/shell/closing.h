@@ -116,7 +116,8 @@ template <class Sync>
 void Shell<Sync>::settle(std::uint32_t stripe_id) {
   auto& core = state_.write().core;
   const auto& stripe = core.stripe(stripe_id);
-  core.settle(stripe_id, stripe.settled ? 0 : inbox_.close_word(stripe_id, stripe.removed));
+  core.settle(stripe_id,
+              stripe.settled ? Requests() : inbox_.close_word(stripe_id, stripe.removed));
 }
 
 // As many as there is room for; callers of shutdown do so, and threads that find nothing to take,

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "kstone/detail/stop_state.h"
+#include "kstone/request_options.h"
 #include "kstone/worker_snapshot.h"
 
 namespace kstone::detail {
@@ -46,6 +47,8 @@ class Crew {
     std::uint32_t attempt = 0;
     std::chrono::nanoseconds since{0};  // by the policy's clock
     bool is_named = false;              // as one that runs too long
+    Priority priority = Priority::normal;
+    bool yields = false;  // was told to make room
   };
 
   // The worker threads have the indices from 0 on; then come the scan's and the timekeeper's.
@@ -77,10 +80,23 @@ class Crew {
   }
 
   void begins(std::uint32_t index, const Run& run) {
-    threads_[index].runs = run;
-    threads_[index].callbacks_due_from = nullptr;  // of the one before
+    auto& thread = threads_[index];
+    // A stripe for which another thread was to make room has found this one.
+    if (!std::exchange(thread.has_yielded, false)) {
+      const auto other = first([&run](const Thread& each) {
+        return each.runs && each.runs->yields && each.runs->priority < run.priority;
+      });
+      if (other) {
+        threads_[*other].runs->yields = false;
+      }
+    }
+    thread.runs = run;
+    thread.callbacks_due_from = nullptr;  // of the one before
   }
-  void ends(std::uint32_t index) { threads_[index].runs.reset(); }
+  void ends(std::uint32_t index) {
+    threads_[index].has_yielded = threads_[index].runs->yields;
+    threads_[index].runs.reset();
+  }
   // That its compaction has been asked to stop; `asker` owes it the call of its callbacks, if it
   // has any.
   void asked_to_stop(std::uint32_t index, const void* asker) {
@@ -105,6 +121,27 @@ class Crew {
   }
   bool is_asked_to_stop(std::uint32_t index) const { return threads_[index].asked_to_stop; }
   bool runs_something(std::uint32_t index) const { return threads_[index].runs.has_value(); }
+  std::optional<std::uint32_t> stripe_of(std::uint32_t index) const {
+    const auto& runs = threads_[index].runs;
+    return runs ? std::optional(runs->stripe_id) : std::nullopt;
+  }
+  // Whether its compaction is one of so many that are told to make room. *Requires* one that runs,
+  // if any are.
+  bool yields(std::uint32_t index, std::uint32_t wanted) {
+    std::uint32_t others = 0;
+    for (std::uint32_t i = 0; i < created_workers_; ++i) {
+      auto& runs = threads_[i].runs;
+      if (runs && wanted == 0) {
+        runs->yields = false;  // it need not any more
+      }
+      others += i != index && runs && runs->yields ? 1 : 0;
+    }
+    const bool result = others < wanted;
+    if (threads_[index].runs) {
+      threads_[index].runs->yields = result;
+    }
+    return result;
+  }
   // The index of the thread that compacts the stripe.
   std::optional<std::uint32_t> find_running(std::uint32_t stripe_id) const {
     return first([stripe_id](const Thread& thread) {
@@ -175,6 +212,7 @@ class Crew {
     std::optional<Id> id;
     bool alive = false;
     std::optional<Run> runs;
+    bool has_yielded = false;    // the one before was told to make room
     bool asked_to_stop = false;  // its flag says so
     const void* callbacks_due_from = nullptr;
   };

@@ -18,6 +18,9 @@
 //   I6  A stripe has one link. Only the `push` that found its word without requests, not running
 //       and not under way writes it, and only the thread that took the inbox touches it until the
 //       stripe is idle and not under way again.
+//   I7  It has one more, for the node that says that it was raised. Only the `push` that set its
+//       mark writes it, and only the thread that took the inbox touches it until it has cleared the
+//       mark.
 
 #ifndef KSTONE_DETAIL_SHELL_INBOX_H_
 #define KSTONE_DETAIL_SHELL_INBOX_H_
@@ -50,6 +53,7 @@ class Inbox {
 
   // The answer to a request for the stripe, which becomes the inbox's if the answer is `queued`.
   Submission push(std::uint32_t stripe_id) noexcept;
+  Submission push(std::uint32_t stripe_id, RequestOptions options) noexcept;
 
   // -- The holder of the mutex --------------------------------------------------------------------
 
@@ -61,8 +65,11 @@ class Inbox {
   };
   Taken take(std::uint32_t most);
 
-  // The oldest stripe that was taken, which comes out; none while there are links to be turned.
-  std::optional<std::uint32_t> next();
+  // The oldest node that was taken, which comes out; none while there are links to be turned.
+  std::optional<Node> next();
+
+  // A node that says that the stripe was raised has come out. The requests of its word after that.
+  Requests clear_raised(std::uint32_t stripe_id);
 
   // All that was taken has come out. (The list may have something again.)
   bool is_taken_out() const;
@@ -71,26 +78,26 @@ class Inbox {
   // the stripe to us. *Requires* a word that has requests.
   void mark_under_way(std::uint32_t stripe_id);
 
-  // The node of such a stripe has come out. True if the word has requests: those that came after
-  // the stripe was taken over and compacted, or not yet, too.
-  bool clear_under_way(std::uint32_t stripe_id);
+  // The node of such a stripe has come out. The requests of the word: those that came after the
+  // stripe was taken over and compacted, or not yet, too.
+  Requests clear_under_way(std::uint32_t stripe_id);
 
   // What of the stripe has not begun is given up: takes the requests out of its word, which
   // `becomes` something without, and says how many there were. *Requires* a word that says the same
   // as `becomes` of running and of nodes under way.
   std::uint64_t withdraw(std::uint32_t stripe_id, StripeWord becomes);
 
-  // The compaction of a stripe begins: how many requests it serves. From here on a request is for
+  // The compaction of a stripe begins: the requests that it serves. From here on a request is for
   // the next compaction, so it is this step that "starts after the request" speaks of.
-  std::uint64_t begin(std::uint32_t stripe_id, bool under_way);
+  Requests begin(std::uint32_t stripe_id, bool under_way);
 
-  // The compaction has ended, and the stripe's word stops saying *running*. True if requests came
+  // The compaction has ended, and the stripe's word stops saying *running*. The requests that came
   // meanwhile; they stay in the word.
-  bool end(std::uint32_t stripe_id);
+  Requests end(std::uint32_t stripe_id);
 
-  // As `end`, and the worker requests the rest of the work itself, in the same step: the word must
-  // not look idle in between.
-  bool end_with_more_work(std::uint32_t stripe_id);
+  // As `end`, and the worker requests the rest of the work itself, in the same step, with the lower
+  // priority of two: the word must not look idle in between.
+  Requests end_with_more_work(std::uint32_t stripe_id, bool low);
 
   // Counts the calling thread as a sleeper, unless a stripe was pushed since `seen`: then false. So
   // there is no moment between looking and sleeping in which one could be missed. *Requires* that
@@ -108,14 +115,14 @@ class Inbox {
   // out of the inbox as well.
   bool close(ControlWord seen);
 
-  // How many requests stood in the word. Once closed, the word of a removed stripe stays removed.
-  std::uint64_t close_word(std::uint32_t stripe_id, bool removed);
+  // The requests that stood in the word. Once closed, the word of a removed stripe stays removed.
+  Requests close_word(std::uint32_t stripe_id, bool removed);
 
   // Stripes in the inbox. A push that overlaps may be missed.
   std::uint32_t size() const;
 
   // Requests in the stripe's word, or, once it is closed or removed, those rejected since.
-  std::uint64_t requests(std::uint32_t stripe_id) const;
+  Requests requests(std::uint32_t stripe_id) const;
 
   // -- Threads without the mutex ------------------------------------------------------------------
 
@@ -131,19 +138,27 @@ class Inbox {
   template <class T>
   using Cell = typename Sync::template cell<T>;
 
-  void link(std::uint32_t stripe_id) noexcept;
+  void link(Node node) noexcept;
+  void raise(std::uint32_t stripe_id) noexcept;
+  Node node_of(std::uint32_t link) const { return Node::of(link - 1, stripe_count_); }
+  template <class Raises>
+  Submission answer(StripeWord before, Node node, const Raises& raises) noexcept;
   void take_back(std::uint32_t stripe_id) noexcept;
 
-  // What was taken and has not come out. Links are stripes plus one, 0 is the end.
+  // What was taken and has not come out. Links are nodes plus one, 0 is the end.
   struct Arrivals {
     std::uint32_t newest = 0;  // of those whose links are not turned round
     std::uint32_t oldest = 0;  // of those whose links are
-    std::uint32_t count = 0;
+    std::uint32_t count = 0;   // of stripes
+    bool empty() const { return newest == 0 && oldest == 0; }
   };
 
+  const std::uint32_t stripe_count_;
   const std::unique_ptr<Atomic<std::uint64_t>[]> words_;  // StripeWord
-  // The stripe that was pushed before each one, plus one. Written by the call that links, read by
-  // the thread that took the inbox.
+  // 1: a node is on its way that says that the stripe was raised, or will be.
+  const std::unique_ptr<Atomic<std::uint8_t>[]> raised_;
+  // The node that was pushed before each one, plus one. Written by the call that links, read by the
+  // thread that took the inbox.
   const std::unique_ptr<Cell<std::uint32_t>[]> links_;
 
   // Touched by requesters, so on a cache line that holds nothing else of the worker.
@@ -156,75 +171,21 @@ class Inbox {
 
 template <class Sync>
 Inbox<Sync>::Inbox(std::uint32_t stripe_count, bool removed)
-    : words_(new Atomic<std::uint64_t>[stripe_count] {}),
-      links_(new Cell<std::uint32_t>[stripe_count]) {
+    : stripe_count_(stripe_count),
+      words_(new Atomic<std::uint64_t>[stripe_count] {}),
+      raised_(new Atomic<std::uint8_t>[stripe_count] {}),
+      links_(new Cell<std::uint32_t>[2 * std::size_t{stripe_count}]) {
   Sync::name(control_, "control");
   Sync::name(sleepers_, "sleepers");
   Sync::name(arrivals_, "arrivals");
   for (std::uint32_t i = 0; i < stripe_count; ++i) {
     Sync::name(words_[i], "word");
+    Sync::name(raised_[i], "raised");
     Sync::name(links_[i], "link");
+    Sync::name(links_[stripe_count + i], "raise link");
     if (removed) {
       words_[i].store(StripeWord::removed_bit, std::memory_order_relaxed);  // nobody else yet
     }
-  }
-}
-
-template <class Sync>
-Submission Inbox<Sync>::push(std::uint32_t stripe_id) noexcept {
-  // [Q1] acq_rel. Release: pairs with [T1] and [C2], publishes the caller's writes to the
-  // compaction, also when coalesced. Acquire: pairs with [F1], [U1] and [W1], so that the link's
-  // last use lies before its next. model/worker/no_lost_wake_up.cpp
-  const StripeWord before{
-      words_[stripe_id].fetch_add(StripeWord::one_request, std::memory_order_acq_rel)};
-  if (before.full()) [[unlikely]] {
-    take_back(stripe_id);
-  }
-  // The answer depends on `before` alone, whatever comes later. A rejected call leaves its count in
-  // the word, where it means nothing but one more rejection.
-  if (before.rejects()) [[unlikely]] {
-    return before.closed() ? Submission::rejected_shutting_down : Submission::rejected_removed;
-  }
-  if (before.requests() != 0) {
-    return Submission::coalesced;
-  }
-  if (before.running()) {
-    return Submission::rerun_pending;
-  }
-  if (!before.under_way()) {
-    link(stripe_id);
-  }
-  return Submission::queued;
-}
-
-// In a full word one call more or less is of no account, but it must not wrap. Unless somebody has
-// emptied it meanwhile.
-template <class Sync>
-void Inbox<Sync>::take_back(std::uint32_t stripe_id) noexcept {
-  auto& word = words_[stripe_id];
-  StripeWord seen{word.load(std::memory_order_relaxed)};
-  // Relaxed: it publishes nothing, and the word keeps requests.
-  while (seen.full() &&
-         !word.compare_exchange_weak(seen.bits, seen.bits - StripeWord::one_request,
-                                     std::memory_order_relaxed, std::memory_order_relaxed)) {
-  }
-}
-
-template <class Sync>
-void Inbox<Sync>::link(std::uint32_t stripe_id) noexcept {
-  // Relaxed: a stale value makes the compare-exchange fail, which brings the newest.
-  ControlWord control{control_.load(std::memory_order_relaxed)};
-  do {
-    if (control.closed()) [[unlikely]] {
-      return;  // shutdown has seen the claim in the stripe's word, or will, and takes it over
-    }
-    links_[stripe_id].write() = control.head();
-    // [L1] release; pairs with [T2]. Publishes the link below this stripe.
-    // model/worker/no_lost_wake_up.cpp
-  } while (!control_.compare_exchange_weak(control.bits, control.with_listed(stripe_id).bits,
-                                           std::memory_order_release, std::memory_order_relaxed));
-  if (control.sleepers() != 0) {
-    sleepers_.post(1);  // the sleeper that the exchange above claimed
   }
 }
 
@@ -234,7 +195,7 @@ auto Inbox<Sync>::take(std::uint32_t most) -> Taken {
   // Relaxed: sleepers are added under the mutex only, and a stale list makes the exchange below, or
   // the one that goes to sleep, fail.
   ControlWord control{control_.load(std::memory_order_relaxed)};
-  while (arrivals.count == 0 && !control.list_is_empty()) {
+  while (arrivals.empty() && !control.list_is_empty()) {
     const auto taken = control.with_list_taken();
     // [T2] acquire; pairs with [L1]. The links. model/worker/no_lost_wake_up.cpp
     if (control_.compare_exchange_weak(control.bits, taken.bits, std::memory_order_acquire,
@@ -245,27 +206,35 @@ auto Inbox<Sync>::take(std::uint32_t most) -> Taken {
   }
   std::uint32_t turned = 0;
   for (; arrivals.newest != 0 && turned != most; ++turned) {
-    auto& link = links_[arrivals.newest - 1].write();
+    auto& link = links_[node_of(arrivals.newest).link(stripe_count_)].write();
     arrivals.oldest = std::exchange(arrivals.newest, std::exchange(link, arrivals.oldest));
   }
   return Taken{control, turned};
 }
 
 template <class Sync>
-std::optional<std::uint32_t> Inbox<Sync>::next() {
+std::optional<Node> Inbox<Sync>::next() {
   auto& arrivals = arrivals_.write();
   if (arrivals.newest != 0 || arrivals.oldest == 0) {
     return std::nullopt;
   }
-  const auto stripe_id = arrivals.oldest - 1;
-  arrivals.oldest = links_[stripe_id].read();
-  --arrivals.count;
-  return stripe_id;
+  const auto node = node_of(arrivals.oldest);
+  arrivals.oldest = links_[node.link(stripe_count_)].read();
+  arrivals.count -= node.brings_stripe() ? 1 : 0;
+  return node;
+}
+
+template <class Sync>
+Requests Inbox<Sync>::clear_raised(std::uint32_t stripe_id) {
+  // [R2] acq_rel; pairs with [R1]. Acquire: the step on the word of whoever set the mark. Release:
+  // the link's last use, for whoever sets it next. model/worker/raising.cpp
+  raised_[stripe_id].exchange(0, std::memory_order_acq_rel);
+  return StripeWord{words_[stripe_id].load(std::memory_order_relaxed)}.all_wanted();
 }
 
 template <class Sync>
 bool Inbox<Sync>::is_taken_out() const {
-  return arrivals_.read().count == 0;
+  return arrivals_.read().empty();
 }
 
 template <class Sync>
@@ -275,18 +244,18 @@ void Inbox<Sync>::mark_under_way(std::uint32_t stripe_id) {
 }
 
 template <class Sync>
-bool Inbox<Sync>::clear_under_way(std::uint32_t stripe_id) {
-  // [U1] release; pairs with [Q1]. The link's last use, for the next call that links.
+Requests Inbox<Sync>::clear_under_way(std::uint32_t stripe_id) {
+  // [U1] release; pairs with [Q1] and [Q2]. The link's last use, for the next call that links.
   // model/worker/adoption.cpp
   const StripeWord before{
       words_[stripe_id].fetch_sub(StripeWord::under_way_bit, std::memory_order_release)};
   Sync::check(before.under_way(), "enqueue: the word says what the core does of nodes under way");
-  return before.wanted();
+  return before.all_wanted();
 }
 
 template <class Sync>
 std::uint64_t Inbox<Sync>::withdraw(std::uint32_t stripe_id, StripeWord becomes) {
-  // [W1] release; pairs with [Q1]. The link's last use, for the next call that links.
+  // [W1] release; pairs with [Q1] and [Q2]. The link's last use, for the next call that links.
   // model/worker/withdrawing.cpp
   const StripeWord before{words_[stripe_id].exchange(becomes.bits, std::memory_order_release)};
   Sync::check(before.running() == becomes.running() && before.under_way() == becomes.under_way() &&
@@ -296,38 +265,38 @@ std::uint64_t Inbox<Sync>::withdraw(std::uint32_t stripe_id, StripeWord becomes)
 }
 
 template <class Sync>
-std::uint64_t Inbox<Sync>::begin(std::uint32_t stripe_id, bool under_way) {
+Requests Inbox<Sync>::begin(std::uint32_t stripe_id, bool under_way) {
   const auto now = StripeWord::running_bit | (under_way ? StripeWord::under_way_bit : 0);
-  // [T1] acquire; pairs with [Q1]. What every requester of the episode wrote.
+  // [T1] acquire; pairs with [Q1] and [Q2]. What every requester of the episode wrote.
   // model/worker/inbox.cpp, no_lost_wake_up.cpp
   const StripeWord before{words_[stripe_id].exchange(now, std::memory_order_acquire)};
   Sync::check(before.requests() != 0 && !before.running() && before.under_way() == under_way,
               "compact: a queued stripe has requests and does not run");
-  return before.requests();
+  return before.all();
 }
 
 template <class Sync>
-bool Inbox<Sync>::end(std::uint32_t stripe_id) {
-  // [F1] release; pairs with [Q1]. The link's last use, for the next call that links.
+Requests Inbox<Sync>::end(std::uint32_t stripe_id) {
+  // [F1] release; pairs with [Q1] and [Q2]. The link's last use, for the next call that links.
   // model/worker/inbox.cpp, no_lost_wake_up.cpp
   const StripeWord before{
       words_[stripe_id].fetch_sub(StripeWord::running_bit, std::memory_order_release)};
-  return before.wanted();
+  return before.all_wanted();
 }
 
 template <class Sync>
-bool Inbox<Sync>::end_with_more_work(std::uint32_t stripe_id) {
+Requests Inbox<Sync>::end_with_more_work(std::uint32_t stripe_id, bool low) {
   // Relaxed: it publishes nothing. The word keeps a request, so nobody links the stripe before a
   // later [F1].
   auto& word = words_[stripe_id];
-  const StripeWord before{
-      word.fetch_add(StripeWord::one_request - StripeWord::running_bit, std::memory_order_relaxed)};
+  const auto own = StripeWord::one_request + (low ? StripeWord::one_low : 0);
+  const StripeWord before{word.fetch_add(own - StripeWord::running_bit, std::memory_order_relaxed)};
   if (before.requests() != 0) {
     // Others asked as well: theirs is enough. Relaxed: a count, and the word keeps at least one
     // request.
-    word.fetch_sub(StripeWord::one_request, std::memory_order_relaxed);
+    word.fetch_sub(own, std::memory_order_relaxed);
   }
-  return before.requests() != 0;
+  return before.all_wanted();
 }
 
 template <class Sync>
@@ -358,12 +327,12 @@ bool Inbox<Sync>::close(ControlWord seen) {
 }
 
 template <class Sync>
-std::uint64_t Inbox<Sync>::close_word(std::uint32_t stripe_id, bool removed) {
+Requests Inbox<Sync>::close_word(std::uint32_t stripe_id, bool removed) {
   const auto closed = StripeWord::closed_bit | (removed ? StripeWord::removed_bit : 0);
-  // [C2] acquire; pairs with [Q1]. What the requesters of a claimed stripe wrote; the thread that
-  // takes it gets it through the mutex. model/worker/shutdown.cpp
+  // [C2] acquire; pairs with [Q1] and [Q2]. What the requesters of a claimed stripe wrote; the
+  // thread that takes it gets it through the mutex. model/worker/shutdown.cpp
   const StripeWord before{words_[stripe_id].exchange(closed, std::memory_order_acquire)};
-  return before.requests();
+  return before.all();
 }
 
 template <class Sync>
@@ -373,12 +342,14 @@ std::uint32_t Inbox<Sync>::size() const {
 }
 
 template <class Sync>
-std::uint64_t Inbox<Sync>::requests(std::uint32_t stripe_id) const {
+Requests Inbox<Sync>::requests(std::uint32_t stripe_id) const {
   // Relaxed: the compaction that left the word idle did so under the mutex held here, which carries
   // what it wrote.
-  return StripeWord{words_[stripe_id].load(std::memory_order_relaxed)}.requests();
+  return StripeWord{words_[stripe_id].load(std::memory_order_relaxed)}.all();
 }
 
 }  // namespace kstone::detail
+
+#include "kstone/detail/shell/pushing.h"
 
 #endif  // KSTONE_DETAIL_SHELL_INBOX_H_

@@ -76,7 +76,7 @@ WorkerSnapshot Shell<Sync>::snapshot(bool brief) {
   state.crew.add_running(state.core.time(), result.compactions);
   if (!brief) {
     in_slices([&](std::uint32_t stripe_id) KSTONE_REQUIRES(mutex_) {
-      state_.read().core.add_pending(stripe_id, inbox_.requests(stripe_id), result);
+      state_.read().core.add_pending(stripe_id, inbox_.requests(stripe_id).count, result);
       return true;
     });
   }
@@ -117,7 +117,7 @@ StripeFacts Shell<Sync>::facts_of(std::uint32_t stripe_id) {
   using Place = StripeFacts::Place;
   auto& core = state_.write().core;
   // One look at the word: what comes later is not missing.
-  const auto requests = core.closed() ? 0 : inbox_.requests(stripe_id);
+  const auto requests = core.closed() ? 0 : inbox_.requests(stripe_id).count;
   auto room = stripes_in_a_hold<Sync>;
   bool all = true;
   if (core.closed()) {

@@ -5,6 +5,7 @@
 
 #include "kstone/cxx20.h"
 
+#include <algorithm>
 #include <cstdint>
 
 #include "kstone/detail/shell/shell.h"
@@ -31,12 +32,14 @@ ResizeResult Shell<Sync>::set_max_concurrent(std::uint32_t limit) {
     auto& crew = state_.write().crew;
     changed = crew.limit() != limit;
     crew.set_limit(limit);
+    wake(share_threads());  // one of a lane that was full may run
     for (auto vacancies = crew.vacancies(); vacancies != 0; --vacancies) {
       unparked_.notify_one();
     }
     if (!add_workers()) {
       return ResizeResult::shut_down;
     }
+    wake(share_threads());
     const auto& state = state_.read();  // another call may have set another limit meanwhile
     limit = state.crew.limit();
     workers = state.crew.alive_workers();
@@ -54,6 +57,14 @@ ResizeResult Shell<Sync>::set_max_concurrent(std::uint32_t limit) {
     log_on_caller(LogLevel::info, "set_max_concurrent: the limit is %u now", limit);
   }
   return ResizeResult::resized;
+}
+
+// Between the lanes: those that there are, once it was started.
+template <class Sync>
+Effects Shell<Sync>::share_threads() {
+  auto& state = state_.write();
+  const auto alive = state.started ? state.crew.alive_workers() : capacity_;
+  return state.core.set_limit(std::min(state.crew.limit(), alive));
 }
 
 // Of a worker that was started. False if it has closed meanwhile.

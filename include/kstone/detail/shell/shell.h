@@ -53,6 +53,9 @@ template <class Sync>
 inline constexpr std::uint32_t stripes_in_a_hold =
     Sync::stripes_in_a_hold > 1 ? Sync::stripes_in_a_hold - 1 : 1;
 
+// ... and so many stripes a raise passes at the most, to find its place.
+inline constexpr std::uint32_t passed_by_a_raise = 64;
+
 template <class Mutex>
 class KSTONE_SCOPED_CAPABILITY ScopedLock {
  public:
@@ -81,6 +84,7 @@ class Shell {
     bool keep_signal_mask = false;
     BackOff back_off = BackOff::off();
     std::chrono::nanoseconds watchdog_limit{0};
+    LaneOptions lanes = {};
     bool needs_timekeeper() const { return back_off.is_on() || watchdog_limit.count() != 0; }
   };
 
@@ -91,6 +95,7 @@ class Shell {
   ResizeResult set_max_concurrent(std::uint32_t limit);
   void set_check_interval(std::chrono::seconds interval);
   Submission queue_compaction(std::uint32_t stripe_id) noexcept;
+  Submission queue_compaction(std::uint32_t stripe_id, RequestOptions options) noexcept;
   std::size_t queue_size();
   bool is_running() const;
   IdleResult wait_idle(Limit limit, WhenDelayed when_delayed);
@@ -127,8 +132,8 @@ class Shell {
   // no reference past an unlock.
   struct State {
     State(std::uint32_t stripe_count, std::uint32_t capacity, const CompactionConfig& config,
-          const BackOff& back_off)
-        : core(stripe_count, back_off),
+          const BackOff& back_off, const LaneOptions& lanes)
+        : core(stripe_count, back_off, lanes),
           crew(capacity, config.max_concurrent_compactions),
           check_interval(config.check_interval_secs) {}
 
@@ -153,6 +158,8 @@ class Shell {
   // What calls mutex_.give_way(), warn_before_start(), compact(), join_threads(), log_end(), and
   // call_stop_callbacks() release the mutex and take it again.
 
+  std::optional<Submission> refusal_of(std::uint32_t stripe_id) noexcept;
+
   // Starting: starting.h.
   void start_threads() KSTONE_REQUIRES(mutex_);
   bool start_workers(std::uint32_t most) KSTONE_REQUIRES(mutex_);
@@ -162,27 +169,29 @@ class Shell {
 
   // Fewer threads, or more: resizing.h.
   bool add_workers() KSTONE_REQUIRES(mutex_);
+  Effects share_threads() KSTONE_REQUIRES(mutex_);
   void park() KSTONE_REQUIRES(mutex_);
 
   // Worker threads: working.h.
   void work(Slot<Sync>& slot) KSTONE_EXCLUDES(mutex_);
   std::optional<ControlWord> take_inbox(std::uint32_t& room) KSTONE_REQUIRES(mutex_);
-  void arrive(std::uint32_t stripe_id) KSTONE_REQUIRES(mutex_);
-  void take_some_of_long_list() KSTONE_REQUIRES(mutex_);
+  std::uint32_t arrive(Node node) KSTONE_REQUIRES(mutex_);
   template <class Look>
   void in_slices(const Look& look) KSTONE_REQUIRES(mutex_);
-  void compact(Slot<Sync>& slot) KSTONE_REQUIRES(mutex_);
-  CompactionOutcome run_job(Slot<Sync>& slot, const SchedulingCore::Taken& taken)
-      KSTONE_EXCLUDES(mutex_);
+  bool settle_next(std::uint32_t& room) KSTONE_REQUIRES(mutex_);
+  std::uint32_t compact(Slot<Sync>& slot) KSTONE_REQUIRES(mutex_);
+  CompactionOutcome run_job(Slot<Sync>& slot, const SchedulingCore::Taken& taken,
+                            const Requests& serves) KSTONE_EXCLUDES(mutex_);
+  bool should_yield(std::uint32_t index) KSTONE_EXCLUDES(mutex_);
   void log_outcome(Slot<Sync>& slot, std::uint32_t stripe_id, const CompactionOutcome& outcome,
                    std::chrono::nanoseconds ran) KSTONE_EXCLUDES(mutex_);
   template <class Call>
   bool contained(Slot<Sync>& slot, std::optional<std::uint32_t> stripe_id, std::string& error,
                  const Call& call) KSTONE_EXCLUDES(mutex_);
   Effects finish(std::uint32_t index, std::uint32_t stripe_id, CompactionOutcome&& outcome,
-                 Failure failure) KSTONE_REQUIRES(mutex_);
-  bool end_in_word(std::uint32_t stripe_id, CompactionOutcome::Kind kind, const Failure& failure)
-      KSTONE_REQUIRES(mutex_);
+                 Failure failure, std::uint32_t& room) KSTONE_REQUIRES(mutex_);
+  Requests end_in_word(std::uint32_t stripe_id, CompactionOutcome::Kind kind,
+                       const Failure& failure) KSTONE_REQUIRES(mutex_);
   void leave(Slot<Sync>& slot) KSTONE_REQUIRES(mutex_);
   void leave_unwound(Slot<Sync>& slot, std::optional<std::uint32_t> stripe_id)
       KSTONE_EXCLUDES(mutex_);
@@ -318,7 +327,8 @@ class Shell {
 // Throws std::invalid_argument for what the constructor of the worker does not accept.
 KSTONE_EXPORT void validate(const CompactionConfig& config, std::uint32_t stripe_count,
                             std::uint32_t thread_capacity, const BackOff& back_off,
-                            std::chrono::nanoseconds watchdog_limit, bool has_job);
+                            std::chrono::nanoseconds watchdog_limit, const LaneOptions& lanes,
+                            bool has_job);
 
 // Assigns `text`, or a shorter one if there is no memory for it.
 KSTONE_EXPORT void assign_or_truncate(std::string& target, const char* text) noexcept;
@@ -327,14 +337,14 @@ template <class Sync>
 Shell<Sync>::Shell(CompactionConfig config, StatsAtomic stats, std::uint32_t stripe_count,
                    std::uint32_t thread_capacity, bool all_removed, Calls calls)
     : config_((validate(config, stripe_count, thread_capacity, calls.back_off, calls.watchdog_limit,
-                        static_cast<bool>(calls.job)),
+                        calls.lanes, static_cast<bool>(calls.job)),
                config)),
       capacity_(thread_capacity != 0 ? thread_capacity : config.max_concurrent_compactions),
       stats_(std::move(stats)),
       stripe_count_(stripe_count),
       calls_(std::move(calls)),
       inbox_(stripe_count, all_removed),
-      state_(State(stripe_count, capacity_, config, calls_.back_off)),
+      state_(State(stripe_count, capacity_, config, calls_.back_off, calls_.lanes)),
       slots_(new Slot<Sync>[Crew<Sync>::places(capacity_)]) {
   Sync::name(mutex_, "mutex");
   Sync::name(state_, "state");
@@ -343,24 +353,10 @@ Shell<Sync>::Shell(CompactionConfig config, StatsAtomic stats, std::uint32_t str
   Sync::name(closed_, "closed");
   Sync::name(unparked_, "unparked");
   Sync::name(due_, "due");
+  state_.write().core.set_limit(config_.max_concurrent_compactions);
   if (all_removed) {
     state_.write().core.remove_all();
   }
-}
-
-template <class Sync>
-Submission Shell<Sync>::queue_compaction(std::uint32_t stripe_id) noexcept {
-  check_process("queue_compaction: called in a child of fork(), where the worker has no threads");
-  if (stripe_id >= stripe_count_) [[unlikely]] {
-    // Relaxed: a count that only the snapshot shows.
-    rejected_unknown_stripe_.fetch_add(1, std::memory_order_relaxed);
-    return Submission::rejected_unknown_stripe;
-  }
-  if (!config_.enabled) [[unlikely]] {
-    rejected_disabled_.fetch_add(1, std::memory_order_relaxed);  // relaxed: as above
-    return Submission::rejected_disabled;
-  }
-  return inbox_.push(stripe_id);
 }
 
 template <class Sync>

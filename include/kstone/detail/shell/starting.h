@@ -32,6 +32,7 @@ StartResult Shell<Sync>::start() {
         start_threads();
       }
       state.started = state.crew.alive_workers() != 0 || !config_.enabled;
+      share_threads();
       result = state.started ? StartResult::started : StartResult::no_threads;
       if (state.crew.alive_workers() != 0) {
         process_.bind();  // before any thread can run a job, which might fork

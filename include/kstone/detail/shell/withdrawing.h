@@ -149,7 +149,7 @@ template <class Sync>
 std::uint64_t Shell<Sync>::take_requests(std::uint32_t stripe_id, bool removes) {
   const auto& core = state_.read().core;
   const auto& stripe = core.stripe(stripe_id);
-  bool claimed = core.can_adopt(stripe_id, inbox_.requests(stripe_id));
+  bool claimed = core.can_adopt(stripe_id, inbox_.requests(stripe_id).count);
   if (claimed) {
     take_inbox_for_others();
     claimed = stripe.state == Stripe::State::idle;

@@ -25,29 +25,29 @@ void Shell<Sync>::work(Slot<Sync>& slot) {
   mutex_.lock();  // no guard: a job that ends its thread leaves this function without the mutex
   enter(slot);
   tick();
-  for (;;) {
+  // For the inbox, under this hold of the mutex.
+  for (auto room = stripes_in_a_hold<Sync>;;) {
     if (state_.read().crew.has_surplus()) {
       park();
+      room = stripes_in_a_hold<Sync>;
       tick();
       continue;
     }
-    if (state_.read().core.can_take()) {
-      if (inbox_.is_taken_out()) {
-        compact(slot);
-      } else {
-        take_some_of_long_list();
-      }
-      continue;
-    }
-    // Not before nothing can be taken: what is in the inbox is behind it anyway, and taking many
-    // stripes costs what taking one does.
-    auto room = stripes_in_a_hold<Sync>;
+    // Before each dispatch: what is in the inbox may be of a higher lane. All of it, else what is
+    // put back again and again would hold up what there was no room for.
     const auto control = take_inbox(room);
-    if (state_.read().core.can_take()) {
-      continue;
-    }
     if (!control) {
       mutex_.give_way();
+      room = stripes_in_a_hold<Sync>;
+      continue;
+    }
+    if (state_.read().core.can_take()) {
+      if (settle_next(room)) {
+        room = compact(slot);
+      } else {
+        mutex_.give_way();
+        room = stripes_in_a_hold<Sync>;
+      }
       continue;
     }
     // The core is what says that nothing will be queued any more; shutdown closes it and the inbox
@@ -58,6 +58,7 @@ void Shell<Sync>::work(Slot<Sync>& slot) {
       }
       settle_some(room);  // which may find something to take
       mutex_.give_way();
+      room = stripes_in_a_hold<Sync>;
       tick();
       continue;
     }
@@ -72,6 +73,7 @@ void Shell<Sync>::work(Slot<Sync>& slot) {
     mutex_.unlock();
     inbox_.sleep();
     mutex_.lock();
+    room = stripes_in_a_hold<Sync>;
     state_.write().crew.wakes();
     tick();
   }
@@ -79,24 +81,25 @@ void Shell<Sync>::work(Slot<Sync>& slot) {
   mutex_.unlock();
 }
 
-// Stripes of the inbox go behind the queue, oldest first: so many as there is room for, which is
+// Stripes of the inbox go behind their lanes, oldest first: so many as there is room for, which is
 // that much less then. The control word as it was last seen, if that is all of them.
 template <class Sync>
 std::optional<ControlWord> Shell<Sync>::take_inbox(std::uint32_t& room) {
   for (;;) {
     const auto taken = inbox_.take(room);
     std::uint32_t out = 0;
-    for (; out != room; ++out) {
-      const auto stripe_id = inbox_.next();
-      if (!stripe_id) {
+    for (; out < room; ++out) {
+      const auto node = inbox_.next();
+      if (!node) {
         break;
       }
       if (out == 0) {
         tick();
       }
-      arrive(*stripe_id);
+      out += arrive(*node);
     }
-    room -= std::max(taken.turned, out);  // the last to be turned are the first to come out
+    // The last to be turned are the first to come out.
+    room -= std::min(room, std::max(taken.turned, out));
     if (!inbox_.is_taken_out()) {
       return std::nullopt;
     }
@@ -116,22 +119,22 @@ std::chrono::nanoseconds Shell<Sync>::tick() {
   return now;
 }
 
+// How many others it had to pass.
 template <class Sync>
-void Shell<Sync>::arrive(std::uint32_t stripe_id) {
-  if (state_.read().core.stripe(stripe_id).under_way) {
-    state_.write().core.arrive_late(stripe_id, inbox_.clear_under_way(stripe_id));
-  } else {
-    state_.write().core.enqueue(stripe_id);
+std::uint32_t Shell<Sync>::arrive(Node node) {
+  auto& core = state_.write().core;
+  const auto stripe_id = node.stripe_id;
+  if (!node.brings_stripe()) {
+    const auto requests = inbox_.clear_raised(stripe_id);
+    return requests.count != 0 ? core.raise(stripe_id, requests.priority, passed_by_a_raise) : 0;
   }
-}
-
-// One that a hold had no room for goes into the queue before the next dispatch: else what is put
-// back again and again would hold it up.
-template <class Sync>
-void Shell<Sync>::take_some_of_long_list() {
-  mutex_.give_way();
-  auto room = stripes_in_a_hold<Sync>;
-  take_inbox(room);
+  if (core.stripe(stripe_id).under_way) {
+    core.arrive_late(stripe_id, inbox_.clear_under_way(stripe_id));
+  } else {
+    const bool plain = node.kind == Node::Kind::stripe;
+    core.enqueue(stripe_id, plain ? Priority::normal : inbox_.requests(stripe_id).priority);
+  }
+  return 0;
 }
 
 // Looks at each stripe, in ascending order, while `look` wants more.
@@ -146,19 +149,34 @@ void Shell<Sync>::in_slices(const Look& look) {
   }
 }
 
+// The next stripe of the queue, as a closed core wants it. That may be another one then: its word
+// may say that it was raised. False if there was no room left.
 template <class Sync>
-void Shell<Sync>::compact(Slot<Sync>& slot) {
-  auto& core = state_.write().core;
-  if (core.closed()) {
+bool Shell<Sync>::settle_next(std::uint32_t& room) {
+  const auto& core = state_.read().core;
+  while (core.closed() && !core.stripe(core.next_to_take()).settled) {
+    if (room == 0) {
+      return false;
+    }
+    --room;
     settle(core.next_to_take());
   }
+  return true;
+}
+
+// How much room there is left under the hold in which it returns.
+template <class Sync>
+std::uint32_t Shell<Sync>::compact(Slot<Sync>& slot) {
+  auto& core = state_.write().core;
   const auto taken = core.take();
   if (!core.closed()) {
     const bool under_way = core.stripe(taken.stripe_id).under_way;
-    core.count_coalesced(inbox_.begin(taken.stripe_id, under_way) - 1);
+    core.serve(taken.stripe_id, inbox_.begin(taken.stripe_id, under_way));
   }
+  const Requests serves{1, core.stripe(taken.stripe_id).priority,
+                        core.stripe(taken.stripe_id).reasons};
   auto& crew = state_.write().crew;
-  crew.begins(slot.index, {taken.stripe_id, taken.attempt, core.time(), false});
+  crew.begins(slot.index, {taken.stripe_id, taken.attempt, core.time(), false, serves.priority});
   state_.write().waited.record(taken.waited);
   if (crew.forget_stop(slot.index)) {
     slot.stop.reset();
@@ -170,14 +188,16 @@ void Shell<Sync>::compact(Slot<Sync>& slot) {
   if (tokens != 0) {
     inbox_.wake(tokens);
   }
-  auto outcome = run_job(slot, taken);
+  auto outcome = run_job(slot, taken, serves);
   const auto failure = failure_of(slot, outcome);
 
   mutex_.lock();
   tick();
   active.end();
   const bool was_quarantined = state_.read().core.is_quarantined(taken.stripe_id);
-  const auto more_tokens = apply(finish(slot.index, taken.stripe_id, std::move(outcome), failure));
+  auto room = stripes_in_a_hold<Sync>;
+  const auto more_tokens =
+      apply(finish(slot.index, taken.stripe_id, std::move(outcome), failure, room));
   Sync::check(more_tokens == 0, "compact: this thread is awake, and looks at the queue next");
   const bool is_quarantined = state_.read().core.is_quarantined(taken.stripe_id);
   if (is_quarantined && !was_quarantined && logs(LogLevel::warn)) {
@@ -187,19 +207,27 @@ void Shell<Sync>::compact(Slot<Sync>& slot) {
         "stripe %u has failed %u times in a row: only a probe tries it again, until it is released",
         taken.stripe_id, failures);
     mutex_.lock();
+    room = stripes_in_a_hold<Sync>;
     tick();
   }
+  return room == 0 ? 0 : room - 1;  // for the stripe that is taken next
 }
 
 template <class Sync>
-CompactionOutcome Shell<Sync>::run_job(Slot<Sync>& slot, const SchedulingCore::Taken& taken) {
+CompactionOutcome Shell<Sync>::run_job(Slot<Sync>& slot, const SchedulingCore::Taken& taken,
+                                       const Requests& serves) {
   if (logs(LogLevel::debug)) {
     log(slot, LogLevel::debug, "compaction of stripe %u starts after %s in the queue",
         taken.stripe_id, text_of(taken.waited).c_str());
   }
   const auto begin = logs(LogLevel::warn) ? Sync::clock::now() : std::chrono::nanoseconds();
   const auto stripe_id = taken.stripe_id;
-  Context context(CompactionRequest{stripe_id}, taken.attempt, slot.stop, stats_);
+  const detail::YieldQuestion question{[](void* shell, std::uint32_t index) {
+                                         return static_cast<Shell*>(shell)->should_yield(index);
+                                       },
+                                       this, slot.index};
+  Context context(CompactionRequest{stripe_id}, taken.attempt, slot.stop, stats_,
+                  {serves.priority, serves.reasons, question});
   auto outcome = CompactionOutcome::failed({});
   std::string error;
   if (!contained(slot, stripe_id, error, [&] { outcome = calls_.job(context); })) {
@@ -210,6 +238,18 @@ CompactionOutcome Shell<Sync>::run_job(Slot<Sync>& slot, const SchedulingCore::T
     log_outcome(slot, stripe_id, outcome, Sync::clock::now() - begin);
   }
   return outcome;
+}
+
+template <class Sync>
+bool Shell<Sync>::should_yield(std::uint32_t index) {
+  check_process("should_yield: called in a child of fork(), where the worker has no threads");
+  ScopedLock lock(mutex_);
+  take_inbox_for_others();
+  const auto& state = state_.read();
+  const auto stripe_id = state.crew.stripe_of(index);
+  const auto threads = std::min(state.crew.limit(), state.crew.alive_workers());
+  const auto waiting = stripe_id ? state.core.waiting_above(*stripe_id, threads) : 0;
+  return state_.write().crew.yields(index, waiting);
 }
 
 template <class Sync>
@@ -257,19 +297,21 @@ bool Shell<Sync>::contained([[maybe_unused]] Slot<Sync>& slot,
 
 template <class Sync>
 Effects Shell<Sync>::finish(std::uint32_t index, std::uint32_t stripe_id,
-                            CompactionOutcome&& outcome, Failure failure) {
+                            CompactionOutcome&& outcome, Failure failure, std::uint32_t& room) {
   const auto kind = outcome.kind();
   const auto rule = rule_of(kind);
   if (rule.is_failure() && !state_.read().crew.timekeeper_alive()) {
     failure.retries = Retries::none;  // nobody would say when its time has come
   }
-  const bool requested = end_in_word(stripe_id, kind, failure);
+  if (const auto rest = outcome.rest()) {
+    state_.write().core.set_rest(stripe_id, *rest);
+  }
+  const auto requested = end_in_word(stripe_id, kind, failure);
   auto& core = state_.write().core;
-  if (requested || core.goes_on(stripe_id, kind, failure)) {
+  if (requested.count != 0 || core.goes_on(stripe_id, kind, failure)) {
     // The tail of the queue is behind every stripe that was pushed before, unless those are too
     // many for one hold. Not else: the core does not know yet that the stripe is idle, so a node
     // that comes late would be overlooked.
-    auto room = stripes_in_a_hold<Sync>;
     take_inbox(room);
   }
   auto& state = state_.write();
@@ -286,22 +328,25 @@ Effects Shell<Sync>::finish(std::uint32_t index, std::uint32_t stripe_id,
   return effects;
 }
 
-// True if requests came meanwhile. In a closed core the word counts rejections.
+// The requests that came meanwhile. In a closed core the word counts rejections.
 template <class Sync>
-bool Shell<Sync>::end_in_word(std::uint32_t stripe_id, CompactionOutcome::Kind kind,
-                              const Failure& failure) {
+Requests Shell<Sync>::end_in_word(std::uint32_t stripe_id, CompactionOutcome::Kind kind,
+                                  const Failure& failure) {
   if (state_.read().core.closed()) {
     settle(stripe_id);
     return state_.read().core.rerun_owed(stripe_id);
   }
-  return state_.read().core.goes_on(stripe_id, kind, failure) ? inbox_.end_with_more_work(stripe_id)
-                                                              : inbox_.end(stripe_id);
+  const auto& core = state_.read().core;
+  const bool low = core.stripe(stripe_id).priority == Priority::low;
+  return core.goes_on(stripe_id, kind, failure) ? inbox_.end_with_more_work(stripe_id, low)
+                                                : inbox_.end(stripe_id);
 }
 
 template <class Sync>
 void Shell<Sync>::leave(Slot<Sync>& slot) {
   auto& state = state_.write();
   state.crew.left(slot.index);
+  share_threads();
   if (state.crew.vacancies() != 0) {
     unparked_.notify_one();
   }
@@ -327,7 +372,9 @@ void Shell<Sync>::leave_unwound(Slot<Sync>& slot, std::optional<std::uint32_t> s
   Effects effects;
   if (stripe_id) {
     // A text that needs no memory.
-    effects = finish(slot.index, *stripe_id, CompactionOutcome::failed("thread ended"), Failure());
+    auto room = stripes_in_a_hold<Sync>;
+    effects =
+        finish(slot.index, *stripe_id, CompactionOutcome::failed("thread ended"), Failure(), room);
   }
   effects.wake = Effects::Wake::one_more;
   effects.tell_waits = true;  // of a scan that will not return

@@ -16,11 +16,41 @@
 
 namespace kstone::detail {
 
-// | 0 : 1 | head : 25 | listed : 25 | sleepers : 12 | closed : 1 |
+// A node of the list, by number: the stripes, then the stripes as other kinds.
+struct Node {
+  enum class Kind : std::uint8_t {
+    stripe,               // it was claimed by a request without options
+    stripe_with_options,  // its word says what else is asked
+    raised                // its word says more than it did when the stripe was brought
+  };
+  static constexpr std::uint32_t kinds = 3;
+
+  std::uint32_t stripe_id;
+  Kind kind;
+
+  constexpr bool brings_stripe() const noexcept { return kind != Kind::raised; }
+  constexpr std::uint32_t number(std::uint32_t stripe_count) const noexcept {
+    return static_cast<std::uint32_t>(kind) * stripe_count + stripe_id;
+  }
+  static constexpr Node of(std::uint32_t number, std::uint32_t stripe_count) noexcept {
+    auto kind = 0;  // no division: each dispatch of a stripe comes by
+    for (; number >= stripe_count; number -= stripe_count) {
+      ++kind;
+    }
+    return {number, static_cast<Kind>(kind)};
+  }
+  // Of those links that each stripe has two of: that of its raise comes behind those of all.
+  constexpr std::uint32_t link(std::uint32_t stripe_count) const noexcept {
+    return brings_stripe() ? stripe_id : stripe_count + stripe_id;
+  }
+};
+
+// | head : 26 | listed : 25 | sleepers : 12 | closed : 1 |
 //
-// `head` is the newest stripe of the list plus one, 0 if the list is empty; `listed` its length.
+// `head` is the newest node of the list plus one, 0 if the list is empty; `listed` is how many of
+// its nodes bring a stripe. (The others say that one was raised; see `Node`.)
 struct ControlWord {
-  static constexpr unsigned head_width = 25;
+  static constexpr unsigned head_width = 26;
   static constexpr unsigned listed_width = 25;
   static constexpr unsigned sleepers_width = 12;
 
@@ -45,12 +75,12 @@ struct ControlWord {
   }
   constexpr bool list_is_empty() const noexcept { return head() == 0; }
 
-  // The stripe becomes the head; one of the sleepers, if there are any, is claimed by whoever
+  // The node becomes the head; one of the sleepers, if there are any, is claimed by whoever
   // installs this value. Which one it is, the semaphore says.
-  constexpr ControlWord with_listed(std::uint32_t stripe) const noexcept {
-    return ControlWord{((static_cast<std::uint64_t>(stripe) + 1) << head_shift) |
+  constexpr ControlWord with_listed(std::uint32_t node, bool brings_stripe) const noexcept {
+    return ControlWord{((static_cast<std::uint64_t>(node) + 1) << head_shift) |
                        (bits & ((1ULL << head_shift) - 1))}
-        .plus(one_listed)
+        .plus(brings_stripe ? one_listed : 0)
         .with_sleeper_claimed();
   }
   constexpr ControlWord with_list_taken() const noexcept {
@@ -68,7 +98,8 @@ struct ControlWord {
   }
 };
 
-static_assert(max_stripe_count < (1U << ControlWord::head_width), "head holds a stripe plus one");
+static_assert(Node::kinds * max_stripe_count < (1U << ControlWord::head_width),
+              "head holds a node plus one");
 static_assert(max_worker_threads < (1U << ControlWord::sleepers_width),
               "every worker thread may sleep");
 static_assert(max_stripe_count < (1U << ControlWord::listed_width), "every stripe may be listed");
