@@ -166,6 +166,7 @@ ColumnFamilyCompactor::Stripe ColumnFamilyCompactor::stripe_for(
           handle->GetName(),
           {config_.sst_threshold, options.max_bytes_for_level_base,
            options.max_bytes_for_level_multiplier, max_step_bytes_},
+          static_cast<std::uint64_t>(std::max(options.level0_slowdown_writes_trigger, 0)),
           options.target_file_size_base,
           static_cast<double>(options.target_file_size_multiplier)};
 }
@@ -203,7 +204,7 @@ AddResult ColumnFamilyCompactor::add_family(::rocksdb::ColumnFamilyHandle* handl
   listener.add(handle, stripe_id);
   // After that: an SST whose callback came too early is seen here.
   if (next_step(stripe_id)) {
-    worker.queue_compaction(stripe_id);
+    worker.queue_compaction(stripe_id, {.priority = priority_of(stripe_id)});
   }
   return AddResult::added;
 }
@@ -249,7 +250,7 @@ BackgroundWorker::Scan ColumnFamilyCompactor::scan() const {
   return [this](BackgroundWorker& worker) {
     for (std::uint32_t stripe = 0; stripe < stripe_count(); ++stripe) {
       if (!worker.is_removed(stripe) && next_step(stripe)) {
-        worker.queue_compaction(stripe);
+        worker.queue_compaction(stripe, {.priority = priority_of(stripe)});
       }
     }
   };
@@ -360,7 +361,8 @@ CompactionOutcome ColumnFamilyCompactor::compact(CompactionContext& context) con
     }
     const auto status = merge(*stripe, *step, context.stats());
     if (status.ok()) {
-      return next_step(*stripe) ? CompactionOutcome::more_work() : CompactionOutcome::done();
+      return next_step(*stripe) ? CompactionOutcome::more_work(priority_of(*stripe))
+                                : CompactionOutcome::done();
     }
     if (!is_stale_pick(status) || replans == replans_max) {
       return outcome_of(status, context.stop_requested());

@@ -97,7 +97,9 @@ bool DatabaseCloser::await_writers(const Deadline& deadline) {
 
 void DatabaseCloser::queue_what_is_due() {
   for (const auto& request : database_.compactor.due()) {
-    database_.worker.queue_compaction(request.stripe_id);  // rejected once the worker has closed
+    const auto priority = database_.compactor.priority_of(request.stripe_id);
+    // Rejected once the worker has closed.
+    database_.worker.queue_compaction(request.stripe_id, {.priority = priority});
   }
   // What has failed goes on now, or not at all.
   database_.worker.retry_now();

@@ -7,7 +7,8 @@
 namespace kstone::rocksdb {
 
 void DatabaseListener::attach(BackgroundWorker& worker,
-                              const std::vector<::rocksdb::ColumnFamilyHandle*>& handles) {
+                              const std::vector<::rocksdb::ColumnFamilyHandle*>& handles,
+                              PriorityOf priority) {
   Families families;
   for (std::uint32_t stripe = 0; stripe < handles.size(); ++stripe) {
     families.emplace(handles[stripe]->GetID(), Family{handles[stripe]->GetName(), stripe});
@@ -18,6 +19,7 @@ void DatabaseListener::attach(BackgroundWorker& worker,
       "DatabaseListener::attach: a worker is attached already; call detach first");
   worker_ = &worker;
   families_ = std::move(families);
+  priority_ = std::move(priority);
 }
 
 void DatabaseListener::add(const ::rocksdb::ColumnFamilyHandle* handle, std::uint32_t stripe_id) {
@@ -43,9 +45,17 @@ void DatabaseListener::on_new_ssts(const std::string& name, const Family* family
     return;
   }
   if (family != nullptr) {
-    worker_->queue_compaction(family->stripe_id);
+    worker_->queue_compaction(family->stripe_id, {.priority = priority_of(family->stripe_id)});
   } else {
     count_unserved(name);
+  }
+}
+
+Priority DatabaseListener::priority_of(std::uint32_t stripe_id) const noexcept {
+  try {
+    return priority_ ? priority_(stripe_id) : Priority::normal;
+  } catch (...) {
+    return Priority::normal;
   }
 }
 

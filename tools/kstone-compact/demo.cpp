@@ -255,13 +255,14 @@ void Demo::show(const char* phase, DemoDatabase& database, const BackgroundWorke
   progress_.show({
       text("%6.1f s  %-10s compacted %.1f MiB, %.1f MB/s", elapsed, phase, compacted / mib,
            compacted / elapsed / 1e6),
-      text("requests %llu  coalesced %llu  rerun_pending %llu  queue %llu  delayed %u  "
-           "quarantined %u  running %u of %u (merging %u)",
+      text("requests %llu  coalesced %llu  rerun_pending %llu  queue %llu (high %u, low %u)  "
+           "delayed %u  quarantined %u  running %u of %u (merging %u)",
            static_cast<unsigned long long>(now.requests()),
            static_cast<unsigned long long>(now.coalesced),
            static_cast<unsigned long long>(now.rerun_pending),
-           static_cast<unsigned long long>(now.queue_size), now.delayed, now.quarantined,
-           now.running, now.max_concurrent, database.listener().merging()),
+           static_cast<unsigned long long>(now.queue_size), now.in_high_lane, now.in_low_lane,
+           now.delayed, now.quarantined, now.running, now.max_concurrent,
+           database.listener().merging()),
       text("L0 files per stripe %u..%u  write stalls %.2f s  longest waiting %s  running %s",
            l0.min, l0.max, database.stall_seconds(), detail::text_of(now.oldest_waiting).c_str(),
            detail::text_of(longest(now)).c_str()),
@@ -349,7 +350,7 @@ void Demo::write_and_compact(DemoDatabase& database, Ledger& ledger) {
   options.thread_capacity = capacity();
   BackgroundWorker worker(config(), CompactionStatsAtomic(), compactor.stripe_count(), job,
                           std::move(options));
-  database.listener().attach(worker, database.stripes());
+  database.listener().attach(worker, database.stripes(), compactor.priorities());
   const struct Detach {
     rocksdb::DatabaseListener& listener;
     BackgroundWorker& worker;

@@ -113,7 +113,7 @@ KSTONE_EXPORT std::string_view to_string(AddResult result) noexcept;
 //     kstone::rocksdb::ColumnFamilyCompactor compactor(db, handles, config, {.capacity = 100});
 //     kstone::BackgroundWorker worker(config, {}, compactor.stripe_count(), compactor.job(),
 //                                     {.scan = compactor.scan()});
-//     listener->attach(worker, handles);
+//     listener->attach(worker, handles, compactor.priorities());
 //     if (worker.start() != kstone::StartResult::started) { return error; }
 //     ...
 //     db->CreateColumnFamily(options, "born later", &handle);
@@ -190,6 +190,14 @@ class KSTONE_EXPORT ColumnFamilyCompactor {
   std::uint32_t family_count() const;
   std::optional<std::uint32_t> stripe_of(const ::rocksdb::ColumnFamilyHandle* handle) const;
 
+  // How urgent a compaction of the stripe is. High: L0 has come half the way from `sst_threshold`
+  // to where RocksDB slows its writers down (`level0_slowdown_writes_trigger`). Low: L0 is not due,
+  // so what there is to do lies below it. Else, and of a free stripe, normal. The scan,
+  // `add_family` and the rest of a compaction request so; a flush does if
+  // `DatabaseListener::attach` was given `priorities()`, which refers to this object.
+  Priority priority_of(std::uint32_t stripe_id) const;
+  DatabaseListener::PriorityOf priorities() const;
+
   // The column family as it is now, level by level; no level if the stripe is free.
   Levels levels(std::uint32_t stripe_id) const;
 
@@ -205,14 +213,16 @@ class KSTONE_EXPORT ColumnFamilyCompactor {
     ::rocksdb::ColumnFamilyHandle* handle;
     std::string family;  // known also when the handle is gone
     LevelLimits limits;
-    std::uint64_t file_bytes;  // of an output SST in L1
-    double file_multiplier;    // and how much larger it may be in each level below
+    std::uint64_t slowdown_l0_files;  // from when on writers are slowed down
+    std::uint64_t file_bytes;         // of an output SST in L1
+    double file_multiplier;           // and how much larger it may be in each level below
   };
 
   Stripe stripe_for(::rocksdb::ColumnFamilyHandle* handle) const;
   CompactionOutcome compact(CompactionContext& context) const;
   std::set<std::string> live_ssts() const;
   Levels levels(const Stripe& stripe) const;
+  Priority priority_of(const Stripe& stripe) const;
   std::optional<CompactionStep> next_step(const Stripe& stripe) const;
   std::optional<CompactionStep> next_step(std::uint32_t stripe_id) const;
   ::rocksdb::Status merge(const Stripe& stripe, const CompactionStep& step,

@@ -17,6 +17,7 @@
 #include <rocksdb/listener.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -38,9 +39,12 @@ struct UnservedFamily {
 //   - `detach` has returned before the attached worker is destroyed.
 // *Guarantees*
 //   - A callback waits neither for the worker nor for a compaction: it queues a request, or counts.
-//     (It takes the listener's mutex, which nobody holds for longer than that.)
+//     (It takes the listener's mutex, which nobody holds for longer than that. With `priorities()`
+//     it asks RocksDB for the number of L0 files, and `add_family` may hold it up for a moment.)
 //   - Once `detach` has returned, no callback touches the worker.
-//   - No handle is kept: they may be destroyed at any time.
+//   - No handle is kept: they may be destroyed at any time. (With `priorities()` the compactor's
+//   are
+//     used, as `ColumnFamilyCompactor` has it.)
 //   - What comes to families that are not attached is counted, so that an engine can log that a
 //     family which was created later is not served.
 // *What RocksDB tells nobody*
@@ -62,8 +66,13 @@ class KSTONE_EXPORT DatabaseListener final : public ::rocksdb::EventListener {
   // RocksDB tells of an ingestion by the family's name alone. Of two handles with one name the
   // younger family's is meant; if a family was dropped and made anew, and only the old one is
   // attached, an ingestion into the new one is taken for the old one's.
+  // `priority`, if there is one, says of what priority the request for a stripe is: such as
+  // `ColumnFamilyCompactor::priorities()`. It is called in the callback, with the listener's mutex
+  // held; if it throws, the priority is normal.
   // *Requires* that nothing is attached; otherwise it aborts with a sentence.
-  void attach(BackgroundWorker& worker, const std::vector<::rocksdb::ColumnFamilyHandle*>& handles);
+  using PriorityOf = std::function<Priority(std::uint32_t stripe_id)>;
+  void attach(BackgroundWorker& worker, const std::vector<::rocksdb::ColumnFamilyHandle*>& handles,
+              PriorityOf priority = {});
 
   // The same for one family more. It is unserved no longer, and `unserved` forgets it. Does nothing
   // if no worker is attached. `ColumnFamilyCompactor::add_family` calls it.
@@ -74,7 +83,7 @@ class KSTONE_EXPORT DatabaseListener final : public ::rocksdb::EventListener {
   void remove(const ::rocksdb::ColumnFamilyHandle* handle);
 
   // Ends what `attach` has begun. Waits for callbacks that are in the middle of a request, which
-  // takes no longer than `queue_compaction`.
+  // takes no longer than `queue_compaction`, and the look at the priority, if there is one.
   void detach() noexcept;
 
   // Flushes and ingested files of column families that were not attached while some worker was,
@@ -112,11 +121,13 @@ class KSTONE_EXPORT DatabaseListener final : public ::rocksdb::EventListener {
   // With the mutex held.
   void on_new_ssts(const std::string& name, const Family* family) noexcept;
   void count_unserved(const std::string& name) noexcept;
+  Priority priority_of(std::uint32_t stripe_id) const noexcept;
 
   mutable std::mutex mutex_;  // of all that follows
 
   BackgroundWorker* worker_ = nullptr;  // that is attached
   Families families_;
+  PriorityOf priority_;
   std::uint64_t unserved_events_ = 0;
   std::vector<UnservedFamily> unserved_;
 
