@@ -27,22 +27,26 @@ Effects SchedulingCore::set_limit(std::uint32_t limit) {
   return reserved_for_high_ != 0 ? wake_to_take() : Effects();
 }
 
-// A closed core has no rules but the order: nothing urgent can come any more.
+// A closed core has no rules but the order: nothing urgent can come any more. Asked several times a
+// dispatch.
 Lanes::Open SchedulingCore::open_lanes() const {
+  if (closed() || (reserved_for_high_ == 0 && max_low_ == 0)) {
+    return {true, true, true};
+  }
   const auto others = reserved_for_high_ == 0       ? UINT32_MAX
                       : limit_ > reserved_for_high_ ? limit_ - reserved_for_high_
                                                     : 1;
-  const bool normal = closed() || running_ - running_high_ < others;
-  const bool low = normal && (closed() || max_low_ == 0 || running_low_ < max_low_);
+  const bool normal = running_ - running_high_ < others;
+  const bool low = normal && (max_low_ == 0 || running_low_ < max_low_);
   return {low, normal, true};
 }
 
-std::uint32_t SchedulingCore::waiting_above(std::uint32_t id, std::uint32_t threads) const {
+std::uint32_t SchedulingCore::waiting_above(std::uint32_t id) const {
   const auto lane = stripes_[id].priority;
   if (paused_ || closed() || lane == Priority::high) {  // closed: the rest would be discarded
     return 0;
   }
-  const bool free = running_ < threads;
+  const bool free = running_ < limit_;
   const auto high = free ? 0 : lanes_.size(Priority::high);
   const bool counts_normal = lane == Priority::low && !(free && open_lanes()[1]);
   return high + (counts_normal ? lanes_.size(Priority::normal) : 0);

@@ -89,8 +89,8 @@ class KSTONE_EXPORT SchedulingCore {
   // From the beginning, each until it is restored.
   void remove_all();
 
-  // So many stripes may run at once, by other rules than the core's; of these it keeps as many as
-  // are reserved for the high lane, but not the last.
+  // So many threads there are: of these it keeps as many as are reserved for the high lane, but not
+  // the last. (That no more compact at once is not the core's to see to.)
   Effects set_limit(std::uint32_t limit);
 
   // An accepted stripe arrives at the tail of its lane and an episode opens. *Requires* state
@@ -205,9 +205,9 @@ class KSTONE_EXPORT SchedulingCore {
   bool can_take() const { return !paused_ && !discards() && lanes_.next(stripes_, open_lanes()); }
   // *Requires* `can_take`.
   std::uint32_t next_to_take() const { return lanes_.front(*lanes_.next(stripes_, open_lanes())); }
-  // Stripes in the lanes above that of `stripe`, which runs, that no thread may take, or none of so
-  // many that are there is free to.
-  std::uint32_t waiting_above(std::uint32_t stripe, std::uint32_t threads) const;
+  // Stripes in the lanes above that of `stripe`, which runs, that no thread may take, or is free
+  // to.
+  std::uint32_t waiting_above(std::uint32_t stripe) const;
   // Stripes that wait, held and delayed ones too.
   std::uint32_t waiting() const noexcept {
     return lanes_.size() + held_ + delayed() + probes_.size();

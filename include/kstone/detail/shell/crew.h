@@ -82,12 +82,12 @@ class Crew {
   void begins(std::uint32_t index, const Run& run) {
     auto& thread = threads_[index];
     // A stripe for which another thread was to make room has found this one.
-    if (!std::exchange(thread.has_yielded, false)) {
+    if (!std::exchange(thread.has_yielded, false) && yielding_ != 0) {
       const auto other = first([&run](const Thread& each) {
         return each.runs && each.runs->yields && each.runs->priority < run.priority;
       });
       if (other) {
-        threads_[*other].runs->yields = false;
+        set_yields(*threads_[*other].runs, false);
       }
     }
     thread.runs = run;
@@ -95,6 +95,7 @@ class Crew {
   }
   void ends(std::uint32_t index) {
     threads_[index].has_yielded = threads_[index].runs->yields;
+    set_yields(*threads_[index].runs, false);
     threads_[index].runs.reset();
   }
   // That its compaction has been asked to stop; `asker` owes it the call of its callbacks, if it
@@ -132,13 +133,13 @@ class Crew {
     for (std::uint32_t i = 0; i < created_workers_; ++i) {
       auto& runs = threads_[i].runs;
       if (runs && wanted == 0) {
-        runs->yields = false;  // it need not any more
+        set_yields(*runs, false);  // it need not any more
       }
       others += i != index && runs && runs->yields ? 1 : 0;
     }
     const bool result = others < wanted;
     if (threads_[index].runs) {
-      threads_[index].runs->yields = result;
+      set_yields(*threads_[index].runs, result);
     }
     return result;
   }
@@ -217,6 +218,11 @@ class Crew {
     const void* callbacks_due_from = nullptr;
   };
 
+  void set_yields(Run& run, bool yields) {
+    yielding_ += yields ? 1 : 0;
+    yielding_ -= run.yields ? 1 : 0;
+    run.yields = yields;
+  }
   // The index of the first for which it holds, of those that were ever created.
   template <class Holds>
   std::optional<std::uint32_t> first(const Holds& holds) const {
@@ -242,6 +248,7 @@ class Crew {
   std::uint32_t alive_workers_ = 0;
   std::uint32_t asleep_ = 0;  // of those alive
   std::uint32_t parked_ = 0;
+  std::uint32_t yielding_ = 0;  // were told to make room: nobody looks for them at each dispatch
 };
 
 }  // namespace kstone::detail

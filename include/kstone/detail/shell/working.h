@@ -247,8 +247,7 @@ bool Shell<Sync>::should_yield(std::uint32_t index) {
   take_inbox_for_others();
   const auto& state = state_.read();
   const auto stripe_id = state.crew.stripe_of(index);
-  const auto threads = std::min(state.crew.limit(), state.crew.alive_workers());
-  const auto waiting = stripe_id ? state.core.waiting_above(*stripe_id, threads) : 0;
+  const auto waiting = stripe_id ? state.core.waiting_above(*stripe_id) : 0;
   return state_.write().crew.yields(index, waiting);
 }
 
